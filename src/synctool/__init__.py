@@ -1,0 +1,45 @@
+"""Measure how far the sound and the picture of a talking face are apart.
+
+The public names are loaded when they are first used, so that importing the package stays cheap:
+
+    import synctool
+    result = synctool.detect("talk.mp4")
+    print(result.offset_ms, result.audio_is, result.verdict)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from synctool._version import __version__
+
+if TYPE_CHECKING:
+    from synctool.engine.detect import detect
+    from synctool.engine.models import load_model
+    from synctool.errors import SyncToolError
+    from synctool.hookspecs import hookimpl
+    from synctool.types import DetectResult
+
+_PUBLIC = {
+    "DetectResult": "synctool.types",
+    "SyncToolError": "synctool.errors",
+    "detect": "synctool.engine.detect",
+    "hookimpl": "synctool.hookspecs",
+    "load_model": "synctool.engine.models",
+}
+
+__all__ = ["DetectResult", "SyncToolError", "__version__", "detect", "hookimpl", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,124 @@
+"""Compact encoders: five grey mouth crops by a small 2-D residual network, log-mel by small
+convolutions, each followed by a short temporal network; both at 25 Hz and centred."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STACK = 5
+"""Frames that the picture network sees at once, as channels."""
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation (He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.norm_skip = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W] -> [N, C', H/stride, W/stride]``."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.norm_skip(self.skip(x)))
+
+
+class TemporalBlock(nn.Module):
+    """Two convolutions along time, residual; looks two frames to either side."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(width, width, 3, bias=False)
+        self.norm1 = nn.BatchNorm1d(width)
+        self.conv2 = nn.Conv1d(width, width, 3, bias=False)
+        self.norm2 = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, D, T] -> [B, D, T]``; the ends repeat the outermost frame."""
+        y = F.relu(self.norm1(self.conv1(F.pad(x, (1, 1), mode="replicate"))))
+        y = self.norm2(self.conv2(F.pad(y, (1, 1), mode="replicate")))
+        return F.relu(x + y)
+
+
+class MouthEncoder(nn.Module):
+    """Mouth crops to embeddings.
+
+    Args:
+        embedding: D.
+        widths: Channels of the stem and the three stages.
+        size_px: Side of the crops.
+    """
+
+    def __init__(
+        self, *, embedding: int = 256, widths: tuple[int, ...] = (32, 64, 128, 256), size_px: int = 72
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(STACK, widths[0], 5, 2, 2, bias=False)
+        self.norm = nn.BatchNorm2d(widths[0])
+        self.stages = nn.Sequential(
+            *(ResidualBlock(a, b, stride=2) for a, b in zip(widths, widths[1:]))
+        )
+        side = size_px
+        for _ in range(4):
+            side = (side + 1) // 2
+        self.reduce = nn.Conv2d(widths[-1], 64, 1)
+        self.project = nn.Linear(64 * side * side, embedding)
+        self.temporal = nn.Sequential(TemporalBlock(embedding), TemporalBlock(embedding))
+        self.out = nn.Conv1d(embedding, embedding, 1)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """``[B, 1, T, H, W]`` grey in 0..1 ``-> [B, D, T]``, not normalised."""
+        batch, _, frames, height, width = video.shape
+        x = video[:, 0]
+        # Each crop to zero mean and unit contrast: light and camera should not matter.
+        x = (x - x.mean((2, 3), keepdim=True)) / (x.std((2, 3), keepdim=True) + 0.02)
+        reach = STACK // 2
+        first, last = x[:, :1].expand(-1, reach, -1, -1), x[:, -1:].expand(-1, reach, -1, -1)
+        x = torch.cat([first, x, last], 1)
+        x = x.unfold(1, STACK, 1).permute(0, 1, 4, 2, 3).reshape(batch * frames, STACK, height, width)
+        x = self.stages(F.relu(self.norm(self.stem(x))))
+        x = self.project(F.relu(self.reduce(x)).flatten(1))
+        x = x.view(batch, frames, -1).transpose(1, 2)
+        return self.out(self.temporal(x))
+
+
+class MelEncoder(nn.Module):
+    """Log-mel bands to embeddings.
+
+    Args:
+        embedding: D.
+        width: Channels of the first layer; later ones are multiples.
+    """
+
+    def __init__(self, *, embedding: int = 256, width: int = 32) -> None:
+        super().__init__()
+        w = width
+        # Kernels of 4 at stride 2 keep the centre between the two middle steps, so that frame t
+        # stays centred on its own four 10 ms steps.
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(1, w, (3, 3), (2, 1), (1, 1), bias=False),
+                nn.Conv2d(w, 2 * w, (3, 4), (2, 2), (1, 1), bias=False),
+                nn.Conv2d(2 * w, 4 * w, (3, 3), (2, 1), (1, 1), bias=False),
+                nn.Conv2d(4 * w, 4 * w, (3, 4), (2, 2), (1, 1), bias=False),
+                nn.Conv2d(4 * w, 8 * w, (3, 3), 1, (1, 1), bias=False),
+            ]
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(layer.out_channels) for layer in self.layers)
+        self.project = nn.Conv1d(8 * w * 4, embedding, 1)
+        self.temporal = nn.Sequential(TemporalBlock(embedding), TemporalBlock(embedding))
+        self.out = nn.Conv1d(embedding, embedding, 1)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, 1, 64, 4T] -> [B, D, T]``, not normalised."""
+        x = audio
+        for layer, norm in zip(self.layers, self.norms):
+            x = F.relu(norm(layer(x)))
+        x = self.project(x.flatten(1, 2))
+        return self.out(self.temporal(x))

@@ -1,0 +1,144 @@
+"""The program: puts the commands together, runs one, and turns what goes wrong into words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from synctool._version import __version__
+from synctool.cli import plugins as plugins_group
+from synctool.cli.backbones import backbones
+from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
+from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
+from synctool.plugins import PluginRecord, get_plugins
+
+EXIT_BROKEN_PIPE = 141
+"""The reader of stdout went away: 128 and the number of the signal, as shells count."""
+
+COMMANDS: list[Callable[..., None]] = [backbones]
+"""The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
+functions only."""
+
+GROUPS: dict[str, typer.Typer] = {"plugins": plugins_group.app}
+"""The groups of commands."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        arguments: The words after ``synctool``, by default those of this process.
+
+    Returns:
+        The exit code: see ``synctool.errors``; 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug, words = _debug_first(words)
+    configure_logging(debug=debug)
+    try:
+        code = _exit_code(lambda: build_app()(args=words, prog_name="synctool"))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # What is still in the buffer has no reader; keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except Exception as error:
+        return show_error(error, debug=debug)
+
+
+def build_app() -> typer.Typer:
+    """The application with the commands of synctool and of all working plugins.
+
+    Raises:
+        PluginError: If a plugin is broken and ``SYNCTOOL_STRICT`` is set.
+    """
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for command in COMMANDS:
+        app.command()(command)
+    for name, group in GROUPS.items():
+        app.add_typer(group, name=name)
+    plugins = get_plugins()
+    for record in plugins.implementing("synctool_commands"):
+        _add_commands(app, record)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"synctool {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help=f"Show tracebacks and the log ({DEBUG_ENV}=1 does, too)."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Measure how far the sound and the picture of a talking face are apart."""
+    if debug:
+        configure_logging(debug=True)
+
+
+def _debug_first(words: list[str]) -> tuple[bool, list[str]]:
+    """Let ``--debug`` stand anywhere, since it is added when a command has just failed."""
+    end = words.index("--") if "--" in words else len(words)
+    if "--debug" in words[:end]:
+        kept = [word for word in words[:end] if word != "--debug"]
+        return True, ["--debug", *kept, *words[end:]]
+    return os.environ.get(DEBUG_ENV, "").lower() not in {"", "0", "false", "no", "off"}, words
+
+
+def _exit_code(run: Callable[[], Any]) -> int:
+    """Run a Typer application and return its exit code."""
+    try:
+        run()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer ends with 1 and says nothing
+            raise end.__context__ from None
+        if isinstance(end.code, int):
+            return end.code
+        return EXIT_OK if end.code is None else EXIT_UNEXPECTED
+    return EXIT_OK
+
+
+def _add_commands(app: typer.Typer, record: PluginRecord) -> None:
+    """Let one plugin add its commands to an application of its own, and take over what is sound."""
+    own = typer.Typer()
+    own.callback()(lambda: None)  # with a callback it is a group however few commands it has
+
+    def check(_: object) -> bool:
+        clash = sorted(_command_names(own) & _command_names(app))
+        if clash:
+            raise ValueError(f"the command {clash[0]!r}, which is taken")
+        return True
+
+    if get_plugins().call(record, "synctool_commands", check=check, app=own):
+        app.registered_commands += own.registered_commands
+        app.registered_groups += own.registered_groups
+
+
+def _command_names(app: typer.Typer) -> set[str]:
+    """Build the commands, which fails for parameters that Typer cannot handle, and name them."""
+    return set(get_command(app).commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

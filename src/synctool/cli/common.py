@@ -1,0 +1,121 @@
+"""What the commands share: options, printing, the words for an error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from synctool import config
+from synctool.errors import EXIT_UNEXPECTED, SyncToolError
+
+DEBUG_ENV = "SYNCTOOL_DEBUG"
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""``--json`` of the commands that list something."""
+
+
+def setting_option(section: str, name: str, *names: str, **more: Any) -> Any:
+    """An option for one row of the table of settings: its help, range and default come from there.
+
+    Give the parameter the default None, and hand its value to ``config.resolve``, which checks it.
+
+        offset: Annotated[int | None, setting_option("detect", "max_offset")] = None
+
+    Args:
+        section: Section of the table.
+        name: Name of the setting.
+        names: Other spellings of the flag, for example ``-b``.
+        more: Further keywords of ``typer.Option``.
+    """
+    setting = config.setting(section, name)
+    if setting.choices:
+        more.setdefault("autocompletion", _starting_with(setting.choices))
+    return typer.Option(setting.flag, *names, help=setting.help_text, show_default=False, **more)
+
+
+def _starting_with(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    return lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)]
+
+
+def print_json(data: object) -> None:
+    """Print data as indented JSON on stdout."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout: drawn on a terminal, in plain aligned columns elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns, header_style="bold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+        return
+    lines = [[c.upper() for c in columns], *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+class _ToStderr(logging.Handler):
+    """Writes to what ``sys.stderr`` is at the moment, which a progress bar may have replaced."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+def configure_logging(*, debug: bool) -> None:
+    """Send the log of synctool to stderr: warnings, with ``debug`` everything."""
+    log = logging.getLogger("synctool")
+    log.setLevel(logging.DEBUG if debug else logging.WARNING)
+    handler = _ToStderr()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    log.handlers = [handler]
+
+
+def show_error(error: Exception, *, debug: bool) -> int:
+    """Tell a person on stderr what went wrong and what to do about it.
+
+    Args:
+        error: What was raised.
+        debug: Whether to show the traceback as well.
+
+    Returns:
+        The exit code.
+    """
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, SyncToolError):
+        cause, remedy, code = error.cause, error.remedy, error.exit_code
+    else:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        remedy, code = "Run again with --debug to see where.", EXIT_UNEXPECTED
+        if debug:
+            remedy = None
+    if sys.stderr.isatty():
+        _panel(cause, remedy)
+    else:
+        print(f"error: {cause}", *filter(None, [remedy]), sep="\n", file=sys.stderr)
+    return code
+
+
+def _panel(cause: str, remedy: str | None) -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    words = Text(cause)
+    if remedy:
+        words.append("\n" + remedy, style="dim")
+    panel = Panel(words, title="Error", title_align="left", border_style="red")
+    Console(stderr=True).print(panel)

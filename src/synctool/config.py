@@ -1,0 +1,295 @@
+"""The one table of settings: names, defaults, ranges and help, and the order they are read in.
+
+A built-in default gives way to the settings file (``synctool.toml`` in the current folder, or the
+file that ``SYNCTOOL_CONFIG`` names), that to the environment (``SYNCTOOL_<SECTION>_<NAME>``, for
+example ``SYNCTOOL_DETECT_MAX_OFFSET``), and that to flags. Help texts take their numbers from here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from math import isfinite
+from numbers import Integral, Real
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NoReturn
+
+from synctool.errors import MissingError, UsageError
+
+FILE_NAME = "synctool.toml"
+ENV_PREFIX = "SYNCTOOL_"
+ENV_FILE = "SYNCTOOL_CONFIG"
+
+_KINDS = {int: "a whole number", float: "a number", str: "a text"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of one section.
+
+    Attributes:
+        name: Name in Python and in the file; the flag has dashes in place of underscores.
+        type: ``int``, ``float`` or ``str``.
+        default: Value when nobody says anything else.
+        help: One line without a closing full stop.
+        minimum: Least value allowed, None for no bound.
+        maximum: Greatest value allowed, None for no bound.
+        choices: The only values allowed, empty for any.
+    """
+
+    name: str
+    type: type
+    default: int | float | str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The name on the command line, for example ``--max-offset``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def range_text(self) -> str:
+        """The values allowed in words, empty when any will do."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}"
+        return "" if self.minimum is None else f"at least {self.minimum:g}"
+
+    @property
+    def help_text(self) -> str:
+        """Help, values allowed and default, for ``--help``."""
+        extra = "; ".join(filter(None, [self.range_text, f"default {self.default}"]))
+        return f"{self.help} ({extra})."
+
+    def parse(self, value: object, *, text: bool = False) -> int | float | str:
+        """Check a value and bring it to the setting's type.
+
+        Args:
+            value: What the file, the environment or a flag holds.
+            text: Whether the value is text that has still to be read as a number.
+
+        Raises:
+            ValueError: If the value has the wrong type or lies outside what is allowed; the message
+                continues a sentence that begins with the name of the setting.
+        """
+        parsed = self._typed(value, text=text)
+        if self.choices and parsed not in self.choices:
+            near = did_you_mean(str(parsed), self.choices)
+            raise ValueError(f"{parsed!r} is not one of {self.range_text}{near}")
+        too_low = self.minimum is not None and parsed < self.minimum
+        too_high = self.maximum is not None and parsed > self.maximum
+        if too_low or too_high:
+            raise ValueError(f"{parsed} is out of range: {self.range_text}")
+        return parsed
+
+    def _typed(self, value: object, *, text: bool) -> Any:
+        if text and self.type is not str:
+            try:
+                value = self.type(str(value).strip())
+            except ValueError:
+                self._wrong_type(value)
+        wanted = {int: Integral, float: Real, str: str}[self.type]
+        if isinstance(value, bool) or not isinstance(value, wanted):
+            self._wrong_type(value)
+        typed = value.strip() if isinstance(value, str) else self.type(value)
+        if typed == "" or (self.type is float and not isfinite(typed)):
+            self._wrong_type(value)
+        return typed
+
+    def _wrong_type(self, value: object) -> NoReturn:
+        raise ValueError(f"{value!r} is not {_KINDS[self.type]}")
+
+
+_SEED_LIMIT = 2**32 - 1
+_BACKBONE = Setting("backbone", str, "fcn-cls", "Network, as listed by synctool backbones")
+_DEVICE = Setting(
+    "device", str, "auto", "Where the network runs", choices=("auto", "cpu", "cuda", "mps")
+)
+_DETECTOR = Setting("detector", str, "centerface", "Face detector")
+_MAX_OFFSET = Setting(
+    "max_offset", int, 15, "Largest offset searched, in frames of 40 ms", minimum=15, maximum=125
+)
+_SEED = Setting("seed", int, 0, "Seed of all random choices", minimum=0, maximum=_SEED_LIMIT)
+
+SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
+    {
+        "detect": (
+            _BACKBONE,
+            _MAX_OFFSET,
+            _DEVICE,
+            _DETECTOR,
+            Setting("audio_track", int, 0, "Audio track to listen to, from 0", minimum=0),
+            Setting("max_faces", int, 4, "Most faces measured in one film", minimum=1),
+        ),
+        "preprocess": (
+            _DETECTOR,
+            Setting("workers", int, 0, "Parallel workers, 0 for one per processor core", minimum=0),
+            Setting("min_frames", int, 12, "Shortest clip kept, in frames of 40 ms", minimum=1),
+            Setting("shard_films", int, 64, "Films in one file of the processed folder", minimum=1),
+        ),
+        "pairs": (
+            replace(_MAX_OFFSET, help="Largest offset made, in frames of 40 ms"),
+            _SEED,
+            Setting("val_fraction", float, 0.1, "Part kept for validation", minimum=0, maximum=0.9),
+            Setting("test_fraction", float, 0.1, "Part kept for testing", minimum=0, maximum=0.9),
+            Setting("negatives_per_clip", int, 2, "Shifted pairs made of one clip", minimum=0),
+        ),
+        "train": (
+            replace(_BACKBONE, help="Network to train, as listed by synctool backbones"),
+            Setting("epochs", int, 10, "Rounds of training", minimum=1),
+            Setting("steps_per_epoch", int, 200, "Batches in one round", minimum=1),
+            Setting("batch_size", int, 32, "Clips in one batch", minimum=1),
+            Setting("learning_rate", float, 0.002, "Greatest step size", minimum=1e-7, maximum=1),
+            replace(_MAX_OFFSET, help="Largest offset learned, in frames of 40 ms"),
+            Setting("window_frames", int, 24, "Length of a clip, in frames of 40 ms", minimum=5),
+            _SEED,
+            replace(_DEVICE, help="Where the training runs"),
+        ),
+    }
+)
+"""All settings, by section. The sections are the names of commands and of tables in the file."""
+
+
+class Settings(SimpleNamespace):
+    """The settings of one section as attributes; they cannot be changed."""
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"settings are fixed; cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"settings are fixed; cannot delete {name!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """A new dictionary of the same names and values."""
+        return dict(vars(self))
+
+
+def setting(section: str, name: str) -> Setting:
+    """The row of the table for one setting.
+
+    Raises:
+        KeyError: If there is no such section or setting.
+    """
+    return {s.name: s for s in SECTIONS[section]}[name]
+
+
+def env_name(section: str, name: str) -> str:
+    """The environment variable of a setting, for example ``SYNCTOOL_DETECT_MAX_OFFSET``."""
+    return f"{ENV_PREFIX}{section}_{name}".upper()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for the nearest known name, empty when none is near."""
+    near = get_close_matches(name.lower(), list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def resolve(section: str, flags: Mapping[str, object] | None = None) -> Settings:
+    """Read one section from all places, the later ones winning.
+
+    The whole file and all ``SYNCTOOL_*`` variables are checked, not only the section asked for, so
+    that a mistake is told before a long job and not after it.
+
+    Args:
+        section: ``detect``, ``preprocess``, ``pairs`` or ``train``.
+        flags: Values by setting name; None means that the flag was not given.
+
+    Returns:
+        The settings of the section as attributes.
+
+    Raises:
+        KeyError: If there is no such section.
+        MissingError: If ``SYNCTOOL_CONFIG`` names a file that does not exist.
+        UsageError: Naming every unknown setting and wrong value at once.
+    """
+    problems: list[str] = []
+    values = {name: {s.name: s.default for s in rows} for name, rows in SECTIONS.items()}
+    _read_file(values, problems)
+    _read_environment(values, problems)
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    _take(section, given, values, problems, lambda name: "--" + name.replace("_", "-"))
+    pairs = values["pairs"]
+    if pairs["val_fraction"] + pairs["test_fraction"] >= 1:
+        problems.append("pairs: val_fraction and test_fraction together leave nothing to train on")
+    if problems:
+        listed = "\n".join(f"  - {p}" for p in problems)
+        cause = (
+            problems[0] if len(problems) == 1 else f"{len(problems)} settings are wrong:\n{listed}"
+        )
+        raise UsageError(
+            cause, remedy=f"'synctool {section} --help' lists the settings and what they may be."
+        )
+    return Settings(**values[section])
+
+
+def _take(
+    section: str,
+    given: Mapping[str, object],
+    values: dict[str, dict[str, Any]],
+    problems: list[str],
+    label: Callable[[str], str],
+    *,
+    text: bool = False,
+) -> None:
+    """Check ``given`` values of one section into ``values``; ``label`` says where they stand."""
+    rows = {s.name: s for s in SECTIONS[section]}
+    for name, value in given.items():
+        if name not in rows:
+            problems.append(f"{label(name)}: unknown setting{did_you_mean(name, list(rows))}")
+            continue
+        try:
+            values[section][name] = rows[name].parse(value, text=text)
+        except ValueError as error:
+            problems.append(f"{label(name)}: {error}")
+
+
+def _read_file(values: dict[str, dict[str, Any]], problems: list[str]) -> None:
+    named = os.environ.get(ENV_FILE)
+    path = Path(named).expanduser() if named else Path(FILE_NAME)
+    if not path.is_file():
+        if named:
+            raise MissingError(
+                f"the settings file {named} does not exist", remedy=f"Mend or unset {ENV_FILE}."
+            )
+        return
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # both TOML and UTF-8 mistakes are ValueErrors
+        raise UsageError(
+            f"the settings file {path} cannot be read: {error}", remedy="Mend it, or move it away."
+        ) from error
+    for section, given in tables.items():
+        if section not in SECTIONS:
+            near = did_you_mean(section, list(SECTIONS))
+            problems.append(f"{path}: unknown table [{section}]{near}")
+        elif not isinstance(given, dict):
+            problems.append(f"{path}: {section} must be a table, [{section}]")
+        else:
+            _take(section, given, values, problems, lambda n, s=section: f"{path} [{s}] {n}")
+
+
+def _read_environment(values: dict[str, dict[str, Any]], problems: list[str]) -> None:
+    known = [env_name(section, s.name) for section, rows in SECTIONS.items() for s in rows]
+    by_section: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
+    for variable in sorted(os.environ):
+        upper, value = variable.upper(), os.environ[variable]
+        if not upper.startswith(ENV_PREFIX) or not value.strip():
+            continue
+        section, _, name = upper.removeprefix(ENV_PREFIX).lower().partition("_")
+        if section in SECTIONS and name:
+            by_section[section][name] = value
+        elif near := get_close_matches(upper, known, n=1, cutoff=0.9):
+            problems.append(f"{variable}: unknown setting (did you mean {near[0]!r}?)")
+    for section, given in by_section.items():
+        _take(section, given, values, problems, lambda n, s=section: env_name(s, n), text=True)

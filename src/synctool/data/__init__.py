@@ -1,0 +1,1 @@
+"""Training data: finding films and speakers, packed shards, pairs, windows."""

@@ -1,0 +1,75 @@
+"""The tree of errors a user may meet: each has a cause, a remedy and an exit code.
+
+The library raises these and nothing else for anything that a user can cause or mend; the command
+line catches them once, prints the cause and the remedy, and ends with the exit code.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_UNEXPECTED = 1
+EXIT_USAGE = 2
+EXIT_INCONCLUSIVE = 3
+EXIT_OUT_OF_TOLERANCE = 4
+EXIT_MISSING = 5
+
+
+class SyncToolError(Exception):
+    """Base of all errors with a message for a person.
+
+    Args:
+        cause: What went wrong, one sentence without a closing full stop.
+        remedy: What the user can do about it, or None where nothing can be done.
+    """
+
+    exit_code: int = EXIT_UNEXPECTED
+
+    def __init__(self, cause: str, *, remedy: str | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.cause}. {self.remedy}" if self.remedy else self.cause
+
+
+class UsageError(SyncToolError):
+    """A wrong name, option or combination of them."""
+
+    exit_code = EXIT_USAGE
+
+
+class MissingError(SyncToolError):
+    """Something that is needed is not there: a file, weights, an optional package."""
+
+    exit_code = EXIT_MISSING
+
+
+class MediaError(SyncToolError):
+    """A film that cannot be read, or that lacks a stream that the job needs."""
+
+    exit_code = EXIT_UNEXPECTED
+
+
+class OutputError(SyncToolError):
+    """A result that cannot be written."""
+
+    exit_code = EXIT_UNEXPECTED
+
+
+class WeightsError(SyncToolError):
+    """Weights that do not fit the network, or a file that is not weights at all."""
+
+    exit_code = EXIT_UNEXPECTED
+
+
+class PluginError(SyncToolError):
+    """A plugin that cannot be loaded, returns something else than it must, or takes a taken name."""
+
+    exit_code = EXIT_UNEXPECTED
+
+
+class TrainingError(SyncToolError):
+    """A training run that cannot go on."""
+
+    exit_code = EXIT_UNEXPECTED

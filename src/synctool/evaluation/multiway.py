@@ -1,0 +1,90 @@
+"""Multi-way accuracy: which of 31 sounds belongs to a picture, within a frame.
+
+Every window of a clip is scored against the sounds at -15 .. +15 frames; where the clip has no sound
+that far, another clip's stands in, so that there are always 31 candidates and chance is 3 in 31.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from synctool.data.augment import centre_crop
+from synctool.data.packed import Sample
+from synctool.data.windows import stretch
+from synctool.features.logmel import MARGIN, logmel
+from synctool.models.correlation import correlate
+from synctool.training.losses import pooled
+from synctool.types import SAMPLES_PER_FRAME
+
+MAX_OFFSET = 15
+CONTEXTS = (1, 5, 15)
+
+
+@torch.inference_mode()
+def clip_volume(
+    model: nn.Module, sample: Sample, filler: np.ndarray, *, size_px: int, shift_samples: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Score volumes of a whole clip.
+
+    Args:
+        model: An ``OffsetClassifier`` in evaluation mode.
+        sample: The clip.
+        filler: int16, sound for candidates beyond the clip.
+        size_px: Side of the network's crops.
+        shift_samples: The sound is moved ahead by this.
+
+    Returns:
+        Plain similarities and the head's logits, both ``[1, 31, T]``.
+    """
+    margin = model.head.margin
+    pad = MAX_OFFSET + margin
+    frames = sample.info.num_frames
+    begin = sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples - MARGIN
+    length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MARGIN
+    sound = stretch(sample.sound, begin, length, filler, np.random.default_rng(0))
+    crops = centre_crop(sample.mouth, size_px).astype(np.float32) / 255
+    seen = model.encode_video(torch.from_numpy(crops)[None, None])
+    heard = model.encode_audio(torch.from_numpy(logmel(sound))[None, None])
+    raw, inside = correlate(heard, seen, max_offset=pad, audio_lead=pad)
+    return raw[:, margin:-margin], model.head.refine(raw, inside.expand_as(raw))
+
+
+def multiway(
+    model: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    size_px: int,
+    true_offset: Callable[[Sample], float],
+    contexts: Sequence[int] = CONTEXTS,
+) -> dict[str, float]:
+    """Share of windows whose best candidate lies within a frame of the truth, per clip, then over clips.
+
+    Args:
+        model: An ``OffsetClassifier`` in evaluation mode.
+        samples: Clips of people that the network has not seen.
+        size_px: Side of the network's crops.
+        true_offset: The clip's own offset in frames.
+        contexts: Lengths of windows in frames.
+
+    Returns:
+        ``plain_N`` and ``head_N`` for every context N, and ``plain_clip`` and ``head_clip`` for
+        whole clips; each 0..1.
+    """
+    hits: dict[str, list[float]] = {}
+    for i, sample in enumerate(samples):
+        filler = samples[(i + 1) % len(samples)].sound
+        truth = true_offset(sample)
+        volumes = clip_volume(model, sample, filler, size_px=size_px)
+        for name, volume in zip(("plain", "head"), volumes):
+            for context in (*contexts, 0):
+                length = context or volume.shape[-1]
+                if length > volume.shape[-1]:
+                    continue
+                best = pooled(volume, length)[0].argmax(0).float() - MAX_OFFSET
+                right = ((best - truth).abs() <= 1.0 + 1e-6).float().mean()
+                hits.setdefault(f"{name}_{context or 'clip'}", []).append(float(right))
+    return {name: float(np.mean(values)) for name, values in hits.items()}

@@ -1,0 +1,1 @@
+"""Faces: finding them, following them through a shot, cutting face and mouth crops."""

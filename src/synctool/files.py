@@ -1,0 +1,138 @@
+"""Writing files so that a reader sees the old content or the new, never a half of either.
+
+Everything that synctool writes for a person goes through here. What the operating system refuses
+becomes an :class:`~synctool.errors.OutputError` that says what to do. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from synctool.errors import OutputError
+
+_REMEDIES = {
+    errno.ENOENT: "Create the folder {folder} first, or choose another place.",
+    errno.ENOTDIR: "A part of the path is a file and not a folder: choose another path.",
+    errno.EISDIR: "This is a folder: give the name of a file in it.",
+    errno.EACCES: "Check the permissions of {folder}, or choose another place.",
+    errno.EPERM: "Check the permissions of {folder}, or choose another place.",
+    errno.EROFS: "The disk is read-only: choose another place.",
+    errno.ENOSPC: "The disk is full: free some space, or choose another disk.",
+    errno.EDQUOT: "Your share of the disk is used up: free some space, or choose another disk.",
+    errno.EFBIG: "The file is too large for this disk: choose another disk.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ELOOP: "The path is a loop of links: choose another path.",
+    errno.EPIPE: "The program that reads the output ended early.",
+    errno.ETXTBSY: "The file is in use: close the program that uses it, or choose another name.",
+}
+
+
+def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """Say what the operating system refused, and what to do about it.
+
+    Args:
+        path: What was to be written, as the user knows it.
+        error: What the operating system said.
+    """
+    reason = error.strerror or str(error) or type(error).__name__
+    folder = Path(path).parent
+    remedy = _REMEDIES.get(error.errno or 0, "Choose another place to write to.")
+    return OutputError(
+        f"cannot write {os.fspath(path)}: {reason}", remedy=remedy.format(folder=folder)
+    )
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place when the block ends well.
+
+    The temporary file exists and is empty when the block starts, so that an unwritable folder is
+    found before the work and not after it; it has the same suffix. When the block raises, it is
+    removed and ``path`` is what it was before. A link is followed. What is no ordinary file (a
+    pipe, ``/dev/null``) cannot be replaced: there the block gets the path itself.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    given, temporary = Path(path), None
+    target = given
+    try:
+        if given.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target = Path(os.path.realpath(given))
+        if target.exists() and not target.is_file():
+            yield given
+            return
+        temporary = _create_beside(target)
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(target)
+    except OSError as error:
+        if error.filename not in (None, *map(str, (given, target, temporary))):
+            raise  # about another file, which the block was reading
+        raise output_error(path, error) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Yield a binary handle whose content becomes ``path`` when the block ends well.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as handle:
+        yield handle
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file in one go, atomically.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with atomic_write(path) as handle:
+        handle.write(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text as UTF-8, atomically; characters that UTF-8 has no code for are escaped.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _create_beside(target: Path) -> Path:
+    """Make an empty file of a new name in the folder of ``target``, with its permissions."""
+    suffix = target.suffix if len(target.suffix) <= 16 else ""
+    temporary = target.with_name(f".synctool-{secrets.token_hex(6)}.part{suffix}")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
+    try:
+        os.close(os.open(temporary, flags, 0o666))
+    except OSError as error:
+        error.filename = None  # the user knows nothing of this name
+        raise
+    with suppress(OSError):
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+    return temporary
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Wait until the content is on the disk; the rename must not arrive there before it."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Networks' common parts: the encoder protocol, correlation, score-volume heads."""

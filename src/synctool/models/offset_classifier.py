@@ -1,0 +1,72 @@
+"""The joint model behind ``fcn-cls``: two dense encoders, correlation over all candidate offsets, and a
+head that is equivariant along the offsets."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from synctool.models.heads import VolumeHead
+from synctool.models.protocol import SyncOutput, expected_offset
+
+
+class OffsetClassifier(nn.Module):
+    """Classifies the offset of every frame.
+
+    Args:
+        video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
+        audio_encoder: Sound features ``-> [B, D, T]``.
+        max_offset: K of ``forward``; the weights serve any K.
+        head_channels: Width of the head.
+    """
+
+    def __init__(
+        self, *, video_encoder: nn.Module, audio_encoder: nn.Module, max_offset: int = 15, head_channels: int = 16
+    ) -> None:
+        super().__init__()
+        self.video_encoder = video_encoder
+        self.audio_encoder = audio_encoder
+        self.head = VolumeHead(channels=head_channels)
+        self.max_offset = max_offset
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """``[B, C, T, H, W] -> [B, D, T]``, unit length."""
+        return F.normalize(self.video_encoder(video).float(), dim=1)
+
+    def encode_audio(self, audio: Tensor) -> Tensor:
+        """``[B, 1, bands, 4T] -> [B, D, T]``, unit length."""
+        return F.normalize(self.audio_encoder(audio).float(), dim=1)
+
+    def score(
+        self, audio_features: Tensor, video_features: Tensor, *, max_offset: int, audio_lead: int = 0
+    ) -> Tensor:
+        """Logits ``[B, 2K+1, T]``; see ``SyncModel.score``."""
+        return self.head(audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead)
+
+    def forward(
+        self, audio: Tensor, video: Tensor, *, max_offset: int | None = None, audio_lead: int = 0
+    ) -> SyncOutput:
+        """Probabilities of all offsets for every frame.
+
+        Args:
+            audio: ``[B, 1, bands, 4 T_audio]``.
+            video: ``[B, C, T, H, W]`` with values in 0..1.
+            max_offset: K; None takes the model's own.
+            audio_lead: Frame of the sound that belongs to video frame 0.
+
+        Returns:
+            ``sync_probs [B, 2K+1, T]``, ``audio_features``, ``video_features`` and ``logits``.
+            Where no candidate lies inside the sound, the probabilities are uniform.
+        """
+        heard, seen = self.encode_audio(audio), self.encode_video(video)
+        k = self.max_offset if max_offset is None else max_offset
+        logits = self.score(heard, seen, max_offset=k, audio_lead=audio_lead)
+        nothing = torch.isinf(logits).all(1, keepdim=True)
+        probs = logits.masked_fill(nothing, 0.0).softmax(1)
+        return SyncOutput(probs, heard, seen, logits)
+
+    @staticmethod
+    def compute_offset(sync_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets in frames ``[B, T]`` and confidences ``[B, T]``; see ``expected_offset``."""
+        return expected_offset(sync_probs)

@@ -1,0 +1,124 @@
+"""CSV: one row per film, always the same columns.
+
+============================  ======================================================================
+column                        content
+============================  ======================================================================
+input                         name of the film as it was given
+verdict                       ``in sync``, ``detectable``, ``unacceptable``, ``inconclusive``;
+                              empty for a failure
+offset_frames, offset_ms      > 0: audio ahead; empty when inconclusive
+audio_is                      ``ahead``, ``behind``, ``level``
+confidence                    probability in 0..1 that the offset is right within ±1 frame
+reason                        why it is inconclusive
+coverage                      share of the film, 0..1, with evidence
+drift_ms_per_min              empty when there is too little film to tell
+syncnet_confidence            LSE-C (median minus minimum distance)
+min_distance                  LSE-D
+segments, tracks              how many
+max_offset                    largest offset searched, in frames
+duration_s .. audio_hz        the film itself, on its presentation timeline
+backbone, weights, synctool   what measured it
+total_s                       seconds that it took
+warnings                      joined with ``; ``
+error                         cause of a failure, with its remedy; else empty
+============================  ======================================================================
+
+UTF-8, comma, RFC 4180 quotes, line feeds, one heading row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from synctool.report.outcome import Failure, Outcome
+from synctool.report.stream import send
+from synctool.types import DetectResult
+
+_RESULT_COLUMNS = (
+    "input",
+    "verdict",
+    "offset_frames",
+    "offset_ms",
+    "audio_is",
+    "confidence",
+    "reason",
+    "coverage",
+    "drift_ms_per_min",
+    "syncnet_confidence",
+    "min_distance",
+)
+_SOURCE_COLUMNS = (
+    "duration_s",
+    "video_fps",
+    "video_start_s",
+    "audio_start_s",
+    "width_px",
+    "height_px",
+    "audio_hz",
+)
+COLUMNS = (
+    *_RESULT_COLUMNS,
+    "segments",
+    "tracks",
+    "max_offset",
+    *_SOURCE_COLUMNS,
+    "backbone",
+    "weights",
+    "synctool",
+    "total_s",
+    "warnings",
+    "error",
+)
+
+
+def to_csv(outcomes: Iterable[Outcome]) -> str:
+    """The table with its heading."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(_row, outcomes))
+    return text.getvalue()
+
+
+def write_csv(outcomes: Iterable[Outcome], target: str | os.PathLike[str]) -> None:
+    """Write the table to a file, or for ``-`` to the standard output.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    send(target, to_csv(outcomes).encode("utf-8", "backslashreplace"))
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Failure):
+        error = f"{outcome.cause}. {outcome.remedy}" if outcome.remedy else outcome.cause
+        return {"input": outcome.input, "error": error}
+    return {name: _cell(value) for name, value in _figures(outcome).items()}
+
+
+def _figures(result: DetectResult) -> dict[str, Any]:
+    data = result.to_dict()
+    return {
+        **{name: data[name] for name in _RESULT_COLUMNS},
+        **{name: data["source"][name] for name in _SOURCE_COLUMNS},
+        "segments": len(result.segments),
+        "tracks": len(result.tracks),
+        "max_offset": result.max_offset,
+        "backbone": result.backbone,
+        "weights": result.weights,
+        "synctool": result.synctool,
+        "total_s": data["timing_s"].get("total"),
+        "warnings": "; ".join(result.source.warnings),
+    }
+
+
+def _cell(value: Any) -> Any:
+    """Empty for what is not known; NaN never appears."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return value

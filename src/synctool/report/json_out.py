@@ -1,0 +1,67 @@
+"""JSON: one object for one film, JSON Lines (one object per line) for several.
+
+The keys are those of :meth:`synctool.types.DetectResult.to_dict`; they may grow, and ``schema``
+changes when one changes its meaning. A film without a result is an object with ``schema``
+``synctool.failure/1``, ``input``, ``error``, ``remedy`` and ``exit_code``. NaN, which is not JSON, is
+written as ``null``. The encoding is UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synctool.report.outcome import Outcome
+from synctool.report.stream import send
+
+
+def to_json(outcome: Outcome) -> str:
+    """One object, one line per key: readable, and no line per frame. Ends with a line feed."""
+    entries = [f"  {_dump(k)}: {_dump(v)}" for k, v in _clean(outcome.to_dict()).items()]
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def to_json_line(outcome: Outcome) -> str:
+    """One object in one line, with a line feed."""
+    return _dump(_clean(outcome.to_dict())) + "\n"
+
+
+def write_json(
+    outcomes: Sequence[Outcome], target: str | os.PathLike[str], *, lines: bool | None = None
+) -> None:
+    """Write outcomes to a file, or for ``-`` to the standard output.
+
+    Args:
+        outcomes: One or more.
+        target: Path of the file, or ``-``.
+        lines: Whether to write JSON Lines; when None, for anything but exactly one outcome.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    as_lines = len(outcomes) != 1 if lines is None else lines
+    text = "".join(map(to_json_line if as_lines else to_json, outcomes))
+    send(target, text.encode("utf-8"))
+
+
+def _dump(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a file name that is no valid Unicode
+        return json.dumps(value, allow_nan=False)
+    return text
+
+
+def _clean(value: Any) -> Any:
+    """The same data with None for whatever is not a finite number."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item) for item in value]
+    return value

@@ -1,0 +1,30 @@
+"""Where a machine-readable report goes: a file, or the standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from synctool.files import output_error, write_bytes
+
+STANDARD_OUTPUT = "-"
+
+
+def send(target: str | os.PathLike[str], data: bytes) -> None:
+    """Write a whole report to a file, atomically, or for ``-`` to the standard output.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    if os.fspath(target) != STANDARD_OUTPUT:
+        write_bytes(target, data)
+        return
+    try:
+        sys.stdout.flush()
+        if hasattr(sys.stdout, "buffer"):
+            sys.stdout.buffer.write(data)
+        else:  # replaced by something that takes text only
+            sys.stdout.write(data.decode("utf-8", "backslashreplace"))
+        sys.stdout.flush()
+    except OSError as error:
+        raise output_error("the standard output", error) from error

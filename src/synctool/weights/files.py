@@ -1,0 +1,141 @@
+"""Reading weight files safely: safetensors, or PyTorch files restricted to tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+import torch
+from torch import Tensor
+
+from synctool.errors import MissingError, WeightsError
+from synctool.types import WeightsSpec
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """Tensors and where they came from.
+
+    Attributes:
+        state: Tensors by name.
+        label: Name and first half of the checksum, as results show it.
+        metadata: Strings of the file's header.
+    """
+
+    state: dict[str, Tensor]
+    label: str
+    metadata: dict[str, str]
+
+
+def find_weights(spec: WeightsSpec | None, *, backbone: str) -> Path:
+    """The file of a backbone's weights.
+
+    Args:
+        spec: Weights of the backbone, None if it has none.
+        backbone: Its name, for the message.
+
+    Raises:
+        MissingError: There are no weights, or not here; the remedy says how to get them.
+    """
+    if spec is None:
+        raise MissingError(
+            f"{backbone} has no trained weights",
+            remedy=f"Train it with: synctool train --backbone {backbone} --data PROCESSED, "
+            "then give the result with --weights FILE.",
+        )
+    if spec.bundled:
+        path = Path(str(resources.files("synctool.weights").joinpath("bundled", spec.bundled)))
+        if path.is_file():
+            return path
+    if spec.file_name:
+        path = cache_folder() / spec.file_name
+        if path.is_file():
+            return path
+        raise MissingError(
+            f"the weights of {backbone} ({spec.file_name}) are not here",
+            remedy=f"Put the published file at {path}, or give it with --weights FILE.",
+        )
+    raise MissingError(f"the weights of {backbone} are not here", remedy="Install synctool again.")
+
+
+def cache_folder() -> Path:
+    """Folder of fetched weights: ``SYNCTOOL_CACHE``, or the platform's own place for caches."""
+
+    own = os.environ.get("SYNCTOOL_CACHE")
+    return Path(own) if own else Path(platformdirs.user_cache_dir("synctool")) / "weights"
+
+
+def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
+    """Read a weight file.
+
+    Args:
+        path: ``.safetensors``, or a PyTorch file that holds nothing but tensors.
+        name: Name for the label; None takes the file's.
+
+    Raises:
+        MissingError: No such file.
+        WeightsError: It is damaged, no weights, or would have to run code.
+    """
+    if not path.is_file():
+        raise MissingError(f"no such weights: {path}", remedy="Check the path.")
+    metadata: dict[str, str] = {}
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(str(path), "pt") as file:
+                metadata = dict(file.metadata() or {})
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(
+            f"{path.name} cannot be read as weights ({type(error).__name__})",
+            remedy="It is damaged, or holds more than tensors, which is never loaded. "
+            "Get it again, or save its tensors as safetensors.",
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(
+            f"{path.name} holds no plain set of tensors",
+            remedy="Give a state dict: tensors by name.",
+        )
+    return LoadedWeights(state, f"{name or path.stem} sha256:{_sha256(path)[:16]}", metadata)
+
+
+def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> None:
+    """Put weights into a network.
+
+    Raises:
+        WeightsError: They are another network's; the message names keys and shapes.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in weights.state]
+    foreign = [k for k in weights.state if k not in own]
+    shapes = [k for k in own if k in weights.state and own[k].shape != weights.state[k].shape]
+    # Counters of batch normalisation play no part in inference and older files lack them.
+    missing = [k for k in missing if not k.endswith("num_batches_tracked")]
+    if missing or foreign or shapes:
+        what = "; ".join(
+            f"{label}: {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''} ({len(keys)})"
+            for label, keys in (("missing", missing), ("not its own", foreign), ("other shape", shapes))
+            if keys
+        )
+        raise WeightsError(
+            f"these weights do not fit {backbone} ({what})",
+            remedy="They belong to another backbone or to other options; choose that with --backbone.",
+        )
+    model.load_state_dict(weights.state, strict=False)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,274 @@
+"""Errors are caught once, in the program: the words, the exit codes, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import pytest
+import typer
+
+from fake_plugins import FakePlugin
+from synctool import __version__, config, errors, plugins
+from synctool.cli import app
+from synctool.cli.common import setting_option
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes")
+
+
+@pytest.fixture(autouse=True)
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("SYNCTOOL_DEBUG", raising=False)
+    log = logging.getLogger("synctool")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "level", log.level)
+    with plugins.use():
+        yield
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes one function the only command, ``run``."""
+
+    def set_command(function: Callable[..., object]) -> None:
+        function.__name__ = "run"
+        monkeypatch.setattr(app, "COMMANDS", [function])
+
+    return set_command
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def run() -> None:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.SyncToolError, 1),
+        (errors.UsageError, 2),
+        (errors.MissingError, 5),
+        (errors.MediaError, 1),
+        (errors.OutputError, 1),
+        (errors.WeightsError, 1),
+        (errors.PluginError, 1),
+        (errors.TrainingError, 1),
+    ],
+)
+def test_cause_remedy_and_exit_code(command, capsys, kind: type, code: int) -> None:
+    command(raising(kind("the cause", remedy="The remedy.")))
+    assert app.main(["run"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: the cause\nThe remedy.\n"
+
+
+def test_the_exit_codes_are_those_of_the_design() -> None:
+    assert errors.EXIT_OK == 0
+    assert errors.EXIT_UNEXPECTED == 1
+    assert errors.EXIT_USAGE == 2
+    assert errors.EXIT_INCONCLUSIVE == 3
+    assert errors.EXIT_OUT_OF_TOLERANCE == 4
+    assert errors.EXIT_MISSING == 5
+
+
+def test_every_error_of_the_tree_has_a_code() -> None:
+    kinds = errors.SyncToolError.__subclasses__()
+    assert len(kinds) >= 7
+    assert {kind.exit_code for kind in kinds} <= {1, 2, 3, 4, 5}
+    error = errors.UsageError("the cause", remedy="The remedy.")
+    assert str(error) == "the cause. The remedy."
+    assert str(errors.UsageError("the cause")) == "the cause"
+
+
+def test_no_remedy_no_second_line(command, capsys) -> None:
+    command(raising(errors.MediaError("the cause")))
+    app.main(["run"])
+    assert capsys.readouterr().err == "error: the cause\n"
+
+
+@pytest.mark.parametrize("words", [["--debug", "run"], ["run", "--debug"]])
+def test_debug_shows_the_traceback_and_keeps_the_code(command, capsys, words: list[str]) -> None:
+    command(raising(errors.MissingError("the cause")))
+    assert app.main(words) == 5
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "error: the cause" in err
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("1", True), ("yes", True), ("0", False), ("", False)]
+)
+def test_debug_by_environment(command, capsys, monkeypatch, value: str, shown: bool) -> None:
+    monkeypatch.setenv("SYNCTOOL_DEBUG", value)
+    command(raising(errors.MissingError("the cause")))
+    assert app.main(["run"]) == 5
+    assert ("Traceback" in capsys.readouterr().err) is shown
+
+
+def test_debug_behind_two_dashes_is_a_word(command) -> None:
+    seen = []
+
+    def run(words: list[str]) -> None:
+        seen.extend(words)
+
+    command(run)
+    assert app.main(["run", "a", "--", "--debug"]) == 0
+    assert seen == ["a", "--debug"]
+
+
+def test_anything_else_is_one_line_and_exit_1(command, capsys) -> None:
+    command(raising(ValueError("two\nlines")))
+    assert app.main(["run"]) == 1
+    err = capsys.readouterr().err
+    assert err == "error: ValueError: two lines\nRun again with --debug to see where.\n"
+
+
+def test_anything_else_with_debug(command, capsys) -> None:
+    command(raising(ValueError("odd")))
+    assert app.main(["run", "--debug"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "Run again" not in err
+
+
+def test_interrupt(command, capsys) -> None:
+    command(raising(KeyboardInterrupt()))
+    assert app.main(["run"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 3, 4])
+def test_commands_choose_their_exit_code(command, code: int) -> None:
+    command(raising(typer.Exit(code)))
+    assert app.main(["run"]) == code
+
+
+def test_a_command_that_ends_well(command) -> None:
+    command(lambda: None)
+    assert app.main(["run"]) == 0
+
+
+def test_on_a_terminal_errors_stand_in_a_panel(command, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    command(raising(errors.UsageError("[bold]the cause[/]", remedy="The remedy.")))
+    assert app.main(["run"]) == 2
+    err = capsys.readouterr().err
+    assert "Error" in err
+    assert "[bold]the cause[/]" in err, "user text is never markup"
+    assert "The remedy." in err
+    assert "╭" in err
+
+
+@pytest.mark.parametrize("words", [["nope"], ["--nope"], ["plugins", "nope"]])
+def test_wrong_words_on_the_command_line(capsys, words: list[str]) -> None:
+    assert app.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nope" in err
+
+
+def test_version(capsys) -> None:
+    assert app.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"synctool {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["-h"], ["--help"], ["plugins", "-h"], ["backbones", "-h"]])
+def test_help(capsys, words: list[str]) -> None:
+    assert app.main(words) == 0
+    assert "Usage: synctool" in capsys.readouterr().out
+
+
+def test_a_strict_plugin_error_while_the_program_is_put_together(capsys) -> None:
+    def fail(app: typer.Typer) -> None:
+        raise RuntimeError("no commands today")
+
+    strict = plugins.Plugins(strict=True)
+    strict.register(FakePlugin(synctool_commands=fail), name="bad", distribution="bad-dist")
+    with plugins.use(strict):
+        assert app.main(["--help"]) == 1
+    assert "no commands today" in capsys.readouterr().err
+
+
+def test_half_a_plugin_leaves_no_commands_behind(capsys) -> None:
+    def half(app: typer.Typer) -> None:
+        app.command("first-half")(lambda: None)
+        raise RuntimeError("gone")
+
+    fake = plugins.Plugins()
+    fake.register(FakePlugin(synctool_commands=half), name="bad")
+    with plugins.use(fake):
+        assert app.main(["--help"]) == 0
+        assert "first-half" not in capsys.readouterr().out
+        assert app.main(["first-half"]) == 2
+    assert fake.records()[0].status == "broken"
+
+
+PIPE = """
+import os, sys
+from synctool import plugins
+from synctool.cli import app
+def run() -> None:
+    for _ in range({lines}):
+        print("x" * 100)
+app.COMMANDS[:] = [run]
+with plugins.use():
+    code = app.main(["run"])
+os.write(2, b"code %d" % code)
+sys.exit(code)
+"""
+
+
+@posix_only
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_goes_away_is_no_error(lines: int) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", PIPE.format(lines=lines)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "code 141")
+
+
+def test_options_take_their_words_from_the_table(command, capsys, monkeypatch) -> None:
+    def run(
+        max_offset: Annotated[int | None, setting_option("detect", "max_offset", "-k")] = None,
+    ) -> None:
+        print(config.resolve("detect", {"max_offset": max_offset}).max_offset)
+
+    command(run)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert app.main(["run", "--help"]) == 0
+    assert config.setting("detect", "max_offset").help_text in capsys.readouterr().out
+    assert app.main(["run", "-k", "20"]) == 0
+    assert app.main(["run"]) == 0
+    assert capsys.readouterr().out.split() == ["20", "15"]
+    assert app.main(["run", "--max-offset", "3"]) == 2
+    assert "15 to 125" in capsys.readouterr().err
+
+
+def test_the_log_goes_to_stderr(command, capsys) -> None:
+    log = logging.getLogger("synctool.somewhere")
+
+    def run() -> None:
+        log.warning("look")
+        log.debug("closely")
+
+    command(run)
+    assert app.main(["run"]) == 0
+    assert capsys.readouterr() == ("", "WARNING: look\n")
+    assert app.main(["run", "--debug"]) == 0
+    assert "DEBUG: closely" in capsys.readouterr().err

@@ -1,0 +1,236 @@
+"""Names to specs, and the words for names that lead nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from fake_plugins import FakePlugin, backbone_spec, detector_spec, with_backbones
+from synctool import plugins, registry
+from synctool.errors import EXIT_UNEXPECTED, EXIT_USAGE, PluginError, UsageError
+from synctool.plugins import Plugins
+from synctool.registry import PairSpec
+
+FCN = backbone_spec("fcn-cls", tag="mouth")
+FCN_RGB = backbone_spec("fcn-cls", tag="rgb112", default=False)
+RESNET = backbone_spec("resnet3d", "video", tag="r3d_18")
+RESNET_MC3 = backbone_spec("resnet3d", "video", tag="mc3_18", default=False)
+I3D = backbone_spec("i3d", "video")
+VGGISH = backbone_spec("vggish", "audio")
+HUBERT = backbone_spec("hubert", "audio")
+
+
+@pytest.fixture
+def fakes() -> Iterator[Plugins]:
+    fake = with_backbones(VGGISH, FCN_RGB, FCN, RESNET_MC3, RESNET, I3D, HUBERT)
+    fake.register(
+        FakePlugin(synctool_face_detectors=[detector_spec("whole"), detector_spec("haar")]),
+        name="d",
+    )
+    with plugins.use(fake):
+        yield fake
+
+
+def refusal(name: str, *, ask=registry.backbone) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        ask(name)
+    assert caught.value.exit_code == EXIT_USAGE
+    return caught.value
+
+
+# ------------------------------------------------------------------------------- the built-in ones
+
+
+def test_built_in_backbones() -> None:
+    names = {s.full_name for s in registry.backbones()}
+    assert {"fcn-cls", "fcn-cls.rgb112", "fcn-cls.rgb224", "syncnet"} <= names
+    assert registry.backbone("fcn-cls").tag == "mouth"
+    assert registry.backbone("syncnet").tag == "2016"
+    assert registry.backbone("fcn-cls.rgb224").video.size_px == 224
+
+
+def test_built_in_face_detectors() -> None:
+    assert {"centerface", "haar", "whole"} <= {s.name for s in registry.face_detectors()}
+    assert registry.face_detector("centerface").landmarks
+
+
+# ----------------------------------------------------------------------------------- the grammar
+
+
+def test_listing_is_sorted_with_default_tags_first(fakes: Plugins) -> None:
+    assert [s.full_name for s in registry.backbones()] == [
+        "fcn-cls",
+        "fcn-cls.rgb112",
+        "hubert",
+        "i3d",
+        "resnet3d",
+        "resnet3d.mc3_18",
+        "vggish",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("fcn-cls", FCN),
+        ("fcn-cls.mouth", FCN),
+        ("fcn-cls.rgb112", FCN_RGB),
+        (" fcn-cls ", FCN),
+        ("resnet3d+vggish", PairSpec(RESNET, VGGISH)),
+        ("resnet3d.mc3_18 + hubert.base", PairSpec(RESNET_MC3, HUBERT)),
+    ],
+)
+def test_names_that_are_complete_models(fakes: Plugins, name: str, spec: object) -> None:
+    assert registry.backbone(name) == spec
+
+
+def test_a_pair_knows_its_name_and_is_fixed(fakes: Plugins) -> None:
+    pair = registry.backbone("resnet3d.mc3_18+vggish.base")
+    assert pair.full_name == "resnet3d.mc3_18+vggish"
+    assert pair.role == "joint"
+    with pytest.raises(AttributeError):
+        pair.video = I3D
+
+
+def test_single_takes_any_role(fakes: Plugins) -> None:
+    assert registry.single("vggish") == VGGISH
+    assert registry.single("resnet3d") == RESNET
+    assert registry.single("fcn-cls") == FCN
+
+
+def test_one_tag_needs_no_default() -> None:
+    only = backbone_spec("x", default=False)
+    with plugins.use(with_backbones(only)):
+        assert registry.backbone("x") == only
+
+
+def test_several_tags_without_default_must_be_named() -> None:
+    a, b = (backbone_spec("x", tag=tag, default=False) for tag in "ab")
+    with plugins.use(with_backbones(a, b)):
+        assert "x.a, x.b" in refusal("x").remedy
+        assert registry.backbone("x.b") == b
+
+
+# -------------------------------------------------------------------------------------- refusals
+
+
+def test_reversed_pair_suggests_the_swap(fakes: Plugins) -> None:
+    error = refusal("vggish+resnet3d.mc3_18")
+    assert "resnet3d.mc3_18+vggish" in error.remedy
+    assert isinstance(registry.backbone("resnet3d.mc3_18+vggish"), PairSpec)
+
+
+def test_lone_encoders_list_their_partners(fakes: Plugins) -> None:
+    error = refusal("resnet3d.mc3_18")
+    assert "video encoder" in error.cause
+    assert "resnet3d.mc3_18+hubert, resnet3d.mc3_18+vggish" in error.remedy
+    assert "fcn-cls" not in error.remedy
+    error = refusal("vggish")
+    assert "audio encoder" in error.cause
+    assert "i3d+vggish, resnet3d+vggish" in error.remedy
+
+
+def test_lone_encoder_without_any_partner() -> None:
+    with plugins.use(with_backbones(I3D, FCN)):
+        assert "No audio encoder is installed" in refusal("i3d").remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("fcn-cl", "fcn-cls"),
+        ("FCN-CLS", "fcn-cls"),
+        ("resnet", "resnet3d"),
+        ("resnet3d+vgish", "vggish"),
+        ("resnt3d+vggish", "resnet3d"),
+        ("hubbert", "hubert"),
+    ],
+)
+def test_unknown_names_get_the_nearest(fakes: Plugins, name: str, nearest: str) -> None:
+    assert re.search(rf"Did you mean .*\b{nearest}\b", refusal(name).remedy)
+
+
+def test_names_far_from_all_get_the_list(fakes: Plugins) -> None:
+    error = refusal("zzzzzz")
+    assert "Did you mean" not in error.remedy
+    assert "synctool backbones" in error.remedy
+
+
+def test_unknown_tags_get_the_tags(fakes: Plugins) -> None:
+    for name in ("fcn-cls.rgb999", "fcn-cls."):
+        assert "mouth, rgb112" in refusal(name).remedy
+
+
+def test_pairs_of_one_role(fakes: Plugins) -> None:
+    assert "hubert, vggish" in refusal("resnet3d+i3d").remedy
+    assert "i3d, resnet3d" in refusal("vggish+hubert").remedy
+
+
+def test_a_complete_model_takes_no_partner(fakes: Plugins) -> None:
+    for name in ("fcn-cls+vggish", "resnet3d+fcn-cls"):
+        assert "complete model" in refusal(name).cause
+
+
+@pytest.mark.parametrize("name", ["+", "resnet3d+", "+vggish", "resnet3d+vggish+hubert", "a++b"])
+def test_malformed_pairs(fakes: Plugins, name: str) -> None:
+    assert "VIDEO+AUDIO" in refusal(name).remedy
+
+
+@pytest.mark.parametrize("name", ["", ".", "../fcn-cls", "weights/fcn-cls.safetensors"])
+def test_malformed_names(fakes: Plugins, name: str) -> None:
+    assert "there is no backbone" in refusal(name).cause
+
+
+def test_broken_plugins_are_mentioned(fakes: Plugins) -> None:
+    assert "Broken" not in refusal("zzzzzz").remedy
+    fakes.register(FakePlugin(), name="sorry")
+    assert "Broken plugins: sorry" in refusal("zzzzzz").remedy
+
+
+def test_face_detectors(fakes: Plugins) -> None:
+    assert [s.name for s in registry.face_detectors()] == ["haar", "whole"]
+    assert registry.face_detector("haar").name == "haar"
+    assert "whole" in refusal("hole", ask=registry.face_detector).remedy
+    assert "haar, whole" in refusal("zzz", ask=registry.face_detector).remedy
+
+
+# ------------------------------------------------------------------------------------ duplicates
+
+
+@pytest.mark.parametrize("tag", ["mouth", "other"])
+def test_two_distributions_with_one_name(fakes: Plugins, tag: str) -> None:
+    second = FakePlugin(synctool_backbones=[backbone_spec("fcn-cls", tag=tag, default=False)])
+    fakes.register(second, name="second", distribution="other-dist")
+    for ask in (registry.backbones, lambda: registry.backbone("fcn-cls")):
+        with pytest.raises(PluginError) as caught:
+            ask()
+        assert caught.value.exit_code == EXIT_UNEXPECTED
+        assert "fake-dist" in caught.value.cause
+        assert "other-dist" in caught.value.cause
+    assert registry.backbone("resnet3d+vggish"), "other names stay usable"
+
+
+def test_two_detectors_with_one_name(fakes: Plugins) -> None:
+    second = FakePlugin(synctool_face_detectors=[detector_spec("haar")])
+    fakes.register(second, name="second", distribution="other-dist")
+    with pytest.raises(PluginError, match="other-dist"):
+        registry.face_detector("haar")
+    assert registry.face_detector("whole")
+
+
+def test_two_plugins_of_one_distribution(fakes: Plugins) -> None:
+    more = FakePlugin(synctool_backbones=[backbone_spec("fcn-cls", tag="new", default=False)])
+    fakes.register(more, name="more", distribution="fake-dist")
+    assert registry.backbone("fcn-cls.new").tag == "new", "one distribution may share a name out"
+    same = FakePlugin(synctool_backbones=[FCN_RGB])
+    fakes.register(same, name="same", distribution="fake-dist")
+    with pytest.raises(PluginError, match=r"'fake'.*'same'"):
+        registry.backbone("fcn-cls")
+
+
+def test_two_default_tags() -> None:
+    a, b = (backbone_spec("x", tag=tag, default=True) for tag in "ab")
+    with plugins.use(with_backbones(a, b)), pytest.raises(PluginError, match="default tag"):
+        registry.backbone("x.a")

@@ -1,0 +1,358 @@
+"""Results on the terminal, as JSON, as CSV and as a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from fake_results import inconclusive, made_result, series
+from synctool.errors import MissingError, OutputError
+from synctool.report.csv_out import COLUMNS, to_csv, write_csv
+from synctool.report.json_out import to_json, to_json_line, write_json
+from synctool.report.outcome import Failure
+from synctool.report.plot import plot_result, write_plot
+from synctool.report.terminal import print_result, print_summary
+from synctool.report.text import clock, printable, shortened, signed
+from synctool.types import Segment, Track
+
+NAMES = [
+    "plain.mp4",
+    'it\'s a "film", really.mp4',
+    "😀 映画 فيلم $x^2$ \\frac{.mp4",
+    "[bold]no markup[/bold] [/] :smile:.mp4",
+    "tab\tand\nline\x1b[31m.mp4",
+    os.fsdecode(b"not \xff unicode.mp4"),
+    "long" * 60 + ".mp4",
+    "",
+]
+FAILURE = Failure.of(
+    "gone.mp4", MissingError("no such file: gone.mp4", remedy="Check the path and its spelling.")
+)
+
+DOCUMENTED = {
+    "": "schema input backbone weights synctool source offset_frames offset_ms audio_is confidence"
+    " verdict reason max_offset coverage drift_ms_per_min syncnet_confidence min_distance segments"
+    " tracks frames timing_s",
+    "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"
+    " warnings",
+    "segments": "start_s end_s offset_frames confidence",
+    "tracks": "id start_s end_s box_px speaking offset_frames confidence",
+    "frames": "t_s offset_frames confidence",
+}
+
+
+def shown(view, *arguments, width: int = 120, encoding: str = "utf-8", **more) -> str:
+    """What a printing function puts on a console without colours."""
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
+    view(*arguments, console=Console(file=file, width=width, **more))
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+# ------------------------------------------------------------------------------------------- JSON
+
+
+def test_the_keys_of_json_are_the_documented_ones() -> None:
+    data = json.loads(to_json(made_result()))
+    assert set(data) == set(DOCUMENTED[""].split())
+    assert data["schema"] == "synctool.detect/1"
+    for key in ("source", "frames"):
+        assert set(data[key]) == set(DOCUMENTED[key].split())
+    for key in ("segments", "tracks"):
+        assert set(data[key][0]) == set(DOCUMENTED[key].split())
+    assert (data["offset_frames"], data["offset_ms"], data["audio_is"]) == (3.0, 120, "ahead")
+
+
+def test_json_of_an_inconclusive_film() -> None:
+    data = json.loads(to_json(inconclusive("the sound is silent")))
+    assert data["offset_frames"] is data["offset_ms"] is data["audio_is"] is None
+    assert (data["verdict"], data["reason"]) == ("inconclusive", "the sound is silent")
+
+
+def test_nan_never_appears() -> None:
+    nan = float("nan")
+    film = made_result(
+        min_distance=nan, frames=series(nan, 1.0, None), timing_s={"total": float("inf")}
+    )
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    data = json.loads(to_json(film), parse_constant=refuse)
+    assert data["min_distance"] is data["timing_s"]["total"] is None
+    assert data["frames"]["offset_frames"] == [None, 1.0, None]
+    assert "nan" not in to_csv([film])
+
+
+def test_one_object_is_readable_and_several_are_lines(tmp_path: Path) -> None:
+    one, several, single_line = tmp_path / "1.json", tmp_path / "n.jsonl", tmp_path / "1.jsonl"
+    write_json([made_result()], one)
+    assert json.loads(one.read_text("utf-8"))["input"] == "talk.mp4"
+    assert 10 < len(one.read_text("utf-8").splitlines()) < 40
+    films = [made_result("a"), FAILURE, made_result("c")]
+    write_json(films, several)
+    lines = [json.loads(line) for line in several.read_text("utf-8").splitlines()]
+    assert [line["input"] for line in lines] == ["a", "gone.mp4", "c"]
+    assert lines[1]["schema"] == "synctool.failure/1"
+    assert lines[1]["error"] == "no such file: gone.mp4"
+    assert lines[1]["exit_code"] == 5
+    write_json([made_result()], single_line, lines=True)
+    assert single_line.read_text("utf-8") == to_json_line(made_result())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_keeps_every_name(name: str, tmp_path: Path) -> None:
+    write_json([made_result(name)], tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_bytes())["input"] == name
+
+
+@pytest.mark.parametrize("write", [write_json, write_csv])
+def test_the_standard_output(write, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    print("before")
+    write([made_result("😀.mp4")], "-")
+    out = capfdbinary.readouterr().out
+    assert out.startswith(b"before")
+    assert "😀.mp4".encode() in out
+
+
+def test_a_standard_output_that_takes_text_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", text)
+    write_json([made_result("😀.mp4")], "-")
+    assert json.loads(text.getvalue())["input"] == "😀.mp4"
+
+
+@pytest.mark.parametrize("write", [write_json, write_csv])
+def test_what_cannot_be_written_says_what_to_do(write, tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        write([made_result()], tmp_path / "none" / "a")
+    assert "Create the folder" in caught.value.remedy
+
+
+# -------------------------------------------------------------------------------------------- CSV
+
+
+@pytest.mark.parametrize("name", NAMES[:-3])
+def test_csv_comes_back(name: str, tmp_path: Path) -> None:
+    film = made_result(name, reason='a "reason", with\nall sorts')
+    write_csv([film, FAILURE, inconclusive("too short")], tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    assert tuple(reader.fieldnames) == COLUMNS
+    assert rows[0]["input"] == name
+    assert rows[0]["reason"] == film.reason
+    figures = ("offset_ms", "offset_frames", "audio_is", "segments", "width_px", "total_s", "error")
+    assert [rows[0][key] for key in figures] == ["120", "3.0", "ahead", "1", "1920", "0.5", ""]
+    assert rows[1]["error"] == "no such file: gone.mp4. Check the path and its spelling."
+    assert rows[1]["verdict"] == ""
+    assert (rows[2]["offset_ms"], rows[2]["verdict"]) == ("", "inconclusive")
+
+
+def test_csv_of_a_name_that_is_no_unicode(tmp_path: Path) -> None:
+    write_csv([made_result(os.fsdecode(b"\xff.mp4"))], tmp_path / "a.csv")
+    assert b"\\udcff.mp4" in (tmp_path / "a.csv").read_bytes()
+
+
+# --------------------------------------------------------------------------------------- terminal
+
+
+def test_one_film_begins_with_the_sentence() -> None:
+    text = shown(print_result, made_result())
+    first, *rest = text.splitlines()
+    assert first == (
+        "talk.mp4: audio is 120 ms ahead of the picture: unacceptable; delay the sound by 120 ms"
+    )
+    figures = {line.split("  ")[0]: line for line in rest}
+    for name, part in {
+        "offset": "+3.00 frames (audio 120 ms ahead)",
+        "confidence": "0.98",
+        "coverage": "97 %",
+        "drift": "none found",
+        "LSE-C": "10.000",
+        "LSE-D": "5.400",
+        "film": "1920x1080, 25 frames/s",
+        "network": "fcn-cls",
+        "speed": "8 x real time",
+    }.items():
+        assert part in figures[name]
+    assert "Segments" not in text and "Faces" not in text
+
+
+def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:
+    film = made_result(
+        segments=(Segment(0, 2, 3.0, 0.9), Segment(2, 4, -5.0, 0.8)),
+        tracks=(
+            *made_result().tracks,
+            Track(1, 1.0, 3.0, (0.0, 0.0, 9.0, 9.0), False, None, 0.1),
+        ),
+        drift_ms_per_min=None,
+    )
+    film = replace(film, source=replace(film.source, warnings=("variable frame rate",)))
+    text = shown(print_result, film)
+    assert "200 ms behind" in text
+    assert "variable frame rate" in text
+    assert "not known (too little film)" in text
+    assert [line.split() for line in text.splitlines()[-1:]] == [
+        ["1", "0:01.0", "0:03.0", "-", "-", "0.10", "no"]
+    ]
+
+
+@pytest.mark.parametrize("verdict", ["in sync", "detectable", "unacceptable"])
+def test_verdicts_have_colours(verdict: str) -> None:
+    text = shown(print_result, made_result(verdict=verdict), force_terminal=True)
+    colour = {"in sync": 32, "detectable": 33, "unacceptable": 31}[verdict]
+    assert f"\x1b[1;{colour}m" in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_shown_as_they_are(name: str, encoding: str) -> None:
+    for text in (
+        shown(print_result, made_result(name), width=400, encoding=encoding),
+        shown(print_summary, [made_result(name)], width=400, encoding=encoding),
+        shown(print_summary, [replace(FAILURE, input=name)], width=400, encoding=encoding),
+    ):
+        assert printable(name, encoding) in text
+        assert "\x1b" not in text
+
+
+def test_the_summary_has_a_row_for_every_film() -> None:
+    films = [
+        made_result("a.mp4"),
+        made_result("b.mp4", offset_frames=-1.0, verdict="in sync", segments=()),
+        inconclusive("the sound is silent", input="c.mp4"),
+        FAILURE,
+    ]
+    rows = shown(print_summary, films).splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["a.mp4", "b.mp4", "c.mp4", "gone.mp4"]
+    for row, part in zip(
+        rows,
+        ["120 ms ahead", "40 ms behind", "the sound is silent", "no such file: gone.mp4. Check"],
+        strict=True,
+    ):
+        assert part in row
+
+
+def test_without_a_window_no_line_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(made_result("x" * 100))
+    assert capsys.readouterr().out.splitlines()[0].endswith("delay the sound by 120 ms")
+
+
+# ------------------------------------------------------------------------------------------- plot
+
+
+def test_a_plot_is_a_picture_of_a_sensible_size(tmp_path: Path) -> None:
+    write_plot(made_result(NAMES[2]), tmp_path / "a.png")
+    picture = imread(tmp_path / "a.png")
+    assert picture.shape[:2] == (900, 1500)
+    assert len({tuple(colour) for colour in picture[::7, ::7].reshape(-1, 4).tolist()}) > 10
+    assert 20_000 < (tmp_path / "a.png").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plot_of_any_name(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = plot_result(made_result(name))
+        figure.set_layout_engine("none")  # takes most of the time
+        figure.set_dpi(30)
+        figure.canvas.draw()
+
+
+def texts(film) -> str:
+    figure = plot_result(film)
+    return "\n".join(
+        t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    )
+
+
+def test_a_plot_says_what_it_shows() -> None:
+    said = texts(made_result())
+    for part in (
+        "talk.mp4",
+        "audio is 120 ms ahead",
+        "audio ahead",
+        "audio behind",
+        "frames of 40 ms",
+    ):
+        assert part in said
+    for part in ("confidence", "in sync", "detectable", "unacceptable", "ITU-R BT.1359-1"):
+        assert part in said
+    assert "inconclusive" not in said
+
+
+def test_a_plot_of_an_inconclusive_film_says_so() -> None:
+    nothing = texts(inconclusive("no face was found in the picture"))
+    assert "nothing could be measured" in nothing
+    assert "no face was found in the picture" in nothing
+    weak = inconclusive("weak", frames=series(*range(-12, 13), confidence=0.1))
+    assert "\ninconclusive\n" in texts(weak)
+    figure = plot_result(weak)
+    low, high = figure.axes[0].get_ylim()
+    assert low < -480 and high > 480
+
+
+def test_the_offset_is_drawn_where_it_is() -> None:
+    figure = plot_result(made_result())
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert set(lines["per frame"].get_ydata()) == {120.0}
+    assert lines["segment"].get_xdata().tolist() == [0.0, 4.0]
+    assert figure.axes[1].get_xlim() == (0.0, 4.0)
+
+
+def test_a_long_film_is_thinned_but_keeps_what_is_sure() -> None:
+    frames = series(*[5.0] * 50_000, confidence=0.1)
+    confidence = list(frames.confidence)
+    confidence[12_345] = 0.9
+    film = made_result(frames=replace(frames, confidence=tuple(confidence)))
+    figure = plot_result(film)
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert lines["per frame"].get_xdata().tolist() == [12_345 / 25]
+
+
+def test_no_frames_at_all(tmp_path: Path) -> None:
+    write_plot(inconclusive("too short", frames=series()), tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.svg", b"<?xml"), ("a.PDF", b"%PDF"), ("a", b"\x89PNG")]
+)
+def test_the_suffix_chooses_the_format(name: str, start: bytes, tmp_path: Path) -> None:
+    write_plot(made_result(), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        write_plot(made_result(), tmp_path / "a.bmp")
+    assert ".png" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------- text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00.0"), (59.96, "1:00.0"), (3723.42, "1:02:03.4")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_words() -> None:
+    assert signed(-0.001, 2) == "0.00"
+    assert signed(1.5, 1) == "+1.5"
+    assert shortened("a" * 50 + "b" * 50, 21) == "aaaaaaaaa...bbbbbbbbb"
+    assert printable("\u202e4pm\x07") == "\\u202e4pm\\x07"

@@ -1,0 +1,151 @@
+"""Confidence is the probability of being right, also on films that took no part in the fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fake_volumes import constant
+from synctool.errors import MissingError, SyncToolError, WeightsError
+from synctool.scoring.confidence import (
+    EDGE_CONFIDENCE,
+    UNCALIBRATED,
+    Calibration,
+    expected_calibration_error,
+    fit_calibration,
+    fit_temperature,
+    reliability_table,
+)
+from synctool.scoring.offset import OffsetEstimate, estimate_offset
+
+
+def estimate(t_stat: float = 5.0, frames: int = 100, *, at_edge: bool = False) -> OffsetEstimate:
+    return OffsetEstimate(1.0, 16, 1.0, t_stat, frames, at_edge, np.zeros(31, dtype=np.float32))
+
+
+def drawn(seed: int, count: int) -> tuple[list[OffsetEstimate], list[bool]]:
+    """Estimates of short stretches of which about half are right."""
+    random = np.random.default_rng(seed)
+    estimates, correct = [], []
+    for number in range(count):
+        offset, height = random.uniform(-10, 10), random.choice([0.0, 0.4, 0.8, 2.0])
+        seconds = random.uniform(1, 8)
+        volume = constant(offset, seconds, height=height, seed=1000 * seed + number)
+        estimates.append(estimate_offset(volume))
+        correct.append(abs(estimates[-1].offset_frames - offset) <= 1)
+    return estimates, correct
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Calibration:
+    return fit_calibration(*drawn(1, 400))
+
+
+def test_a_fit_is_calibrated_on_other_films(fitted: Calibration) -> None:
+    estimates, correct = drawn(2, 400)
+    assert 0.25 < np.mean(correct) < 0.75
+    confidences = [fitted.confidence(e) for e in estimates]
+    assert expected_calibration_error(confidences, correct) < 0.08
+    assert expected_calibration_error([1 - c for c in confidences], correct) > 0.3
+    assert fitted.log1p_t_stat > 0 and fitted.margin >= 0
+
+
+def test_the_default_is_sane() -> None:
+    values = [UNCALIBRATED.confidence(estimate(t)) for t in (-3.0, 0.0, 1.0, 3.0, 8.0)]
+    assert values == sorted(values)
+    assert values[0] == values[1] < 0.1 < 0.5 < values[3] and values[4] > 0.95
+    for seconds, least in ((3, 0.5), (60, 0.9)):
+        assert UNCALIBRATED.confidence(estimate_offset(constant(3, seconds, height=3))) > least
+        noise = estimate_offset(constant(np.nan, seconds))
+        assert UNCALIBRATED.confidence(noise) < 0.3
+
+
+def test_a_peak_at_the_edge_is_never_sure(fitted: Calibration) -> None:
+    for calibration in (UNCALIBRATED, fitted):
+        assert calibration.confidence(estimate(50.0)) > 0.9
+        assert calibration.confidence(estimate(50.0, at_edge=True)) == EDGE_CONFIDENCE
+        low = calibration.confidence(estimate(0.0))
+        assert calibration.confidence(estimate(0.0, at_edge=True)) == min(low, EDGE_CONFIDENCE)
+
+
+def test_arrays_give_the_same_as_single_figures() -> None:
+    t_stat, frames = np.array([0.0, 2.0, np.nan]), np.array([10.0, 60.0, 60.0])
+    values = UNCALIBRATED.probability(t_stat, np.ones(3), frames, np.zeros(3, dtype=bool))
+    assert values[1] == UNCALIBRATED.confidence(estimate(2.0, 60))
+    assert np.isnan(values[2])
+
+
+def test_more_than_a_minute_adds_nothing() -> None:
+    assert UNCALIBRATED.confidence(estimate(2.0, 10**6)) == UNCALIBRATED.confidence(
+        estimate(2.0, 1500)
+    )
+
+
+def test_only_right_estimates_still_give_a_finite_fit() -> None:
+    made = fit_calibration([estimate(t) for t in (1.0, 4.0, 9.0)], [True] * 3)
+    assert 0.5 < made.confidence(estimate(4.0)) < 1
+
+
+def test_temperature_calms_what_is_too_sure() -> None:
+    estimates, correct = drawn(3, 200)
+    sure = Calibration(intercept=-6.0, log1p_t_stat=9.0)
+    calmed = fit_temperature(sure, estimates, correct)
+    assert calmed.temperature > 1
+    assert replace(calmed, temperature=1.0) == sure
+    before, after = (
+        expected_calibration_error([c.confidence(e) for e in estimates], correct)
+        for c in (sure, calmed)
+    )
+    assert after < before
+
+
+def test_a_calibration_survives_its_file(tmp_path: Path, fitted: Calibration) -> None:
+    fitted.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json") == fitted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "[1, 2]",
+        '{"intercept": 1}',
+        '{"intercept": 1, "log1p_t_stat": "x", "margin": 0, "log_frames": 0}',
+        '{"intercept": NaN, "log1p_t_stat": 1, "margin": 0, "log_frames": 0}',
+        '{"intercept": 1, "log1p_t_stat": 1, "margin": 0, "log_frames": 0, "temperature": 0}',
+        '{"intercept": 1, "log1p_t_stat": 1, "margin": 0, "log_frames": 0, "surprise": 0}',
+    ],
+)
+def test_a_file_that_is_no_calibration(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(WeightsError):
+        Calibration.load(tmp_path / "c.json")
+
+
+def test_no_file_at_all(tmp_path: Path) -> None:
+    with pytest.raises(MissingError) as caught:
+        Calibration.load(tmp_path / "c.json")
+    assert isinstance(caught.value, SyncToolError)
+
+
+def test_calibration_error_by_hand() -> None:
+    confidences, correct = [0.15, 0.15, 0.95, 0.95, 1.0], [True, False, True, True, False]
+    table = reliability_table(confidences, correct)
+    assert [(row.low, row.count) for row in table] == [(0.1, 2), (0.9, 3)]
+    assert table[1].accuracy == pytest.approx(2 / 3)
+    expected = (2 * abs(0.5 - 0.15) + 3 * abs(2 / 3 - 2.9 / 3)) / 5
+    assert expected_calibration_error(confidences, correct) == pytest.approx(expected)
+
+
+def test_what_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match="no predictions"):
+        expected_calibration_error([], [])
+    with pytest.raises(ValueError, match="truths"):
+        reliability_table([0.5], [])
+    with pytest.raises(ValueError, match="truths"):
+        fit_calibration([estimate()], [])
+    with pytest.raises(ValueError, match="no estimate"):
+        fit_calibration([estimate(at_edge=True)], [True])

@@ -1,0 +1,184 @@
+"""The offset along a film: per frame, in segments, and its drift."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fake_volumes import constant, volume_of
+from synctool.scoring import rows, segments
+from synctool.scoring.confidence import UNCALIBRATED
+from synctool.scoring.offset import estimate_offset
+from synctool.scoring.path import OffsetPath, follow_offset
+from synctool.scoring.segments import overall_offset
+from synctool.types import Segment
+
+
+def pieces(*parts: tuple[float, float]) -> np.ndarray:
+    """True offsets from (offset, seconds)."""
+    return np.concatenate([np.full(round(25 * s), float(offset)) for offset, s in parts])
+
+
+def outline(path: OffsetPath) -> list[tuple[float, float, int]]:
+    return [(s.start_s, s.end_s, round(s.offset_frames)) for s in path.segments]
+
+
+@pytest.mark.parametrize("offset", [-7.3, 0.0, 4.5])
+def test_one_offset_is_one_segment(offset: float) -> None:
+    path = follow_offset(constant(offset, 60, height=3))
+    (segment,) = path.segments
+    assert (segment.start_s, segment.end_s) == pytest.approx((0, 60), abs=1)
+    assert segment.offset_frames == pytest.approx(offset, abs=0.12)
+    assert segment.confidence > 0.9
+    assert np.nanmedian(path.confidence) > 0.7
+    assert np.nanmean(np.abs(path.offset_frames - offset) <= 1) > 0.95
+    assert path.drift_ms_per_min == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cut_is_found_where_it_is(seed: int) -> None:
+    path = follow_offset(volume_of(pieces((3, 28), (-5, 32)), seed=seed))
+    assert [s.offset_frames for s in path.segments] == pytest.approx([3, -5], abs=0.15)
+    assert path.segments[0].end_s == pytest.approx(28, abs=0.5)
+    assert path.segments[1].start_s == pytest.approx(28, abs=0.5)
+    assert path.drift_ms_per_min in (None, 0)
+
+
+def test_a_cut_of_two_frames_is_found_too() -> None:
+    path = follow_offset(volume_of(pieces((3, 60), (5, 60)), height=3))
+    assert outline(path) == [(0.0, 60.0, 3), (60.0, 120.0, 5)]
+    assert path.drift_ms_per_min == 0
+
+
+def test_a_step_of_one_frame_is_no_drift() -> None:
+    assert follow_offset(volume_of(pieces((3, 60), (4, 60)), height=4)).drift_ms_per_min == 0
+
+
+def test_a_short_insert_is_a_segment() -> None:
+    path = follow_offset(volume_of(pieces((3, 40), (-6, 4), (3, 40)), height=3))
+    assert [round(s.offset_frames) for s in path.segments] == [3, -6, 3]
+    assert path.segments[1].start_s == pytest.approx(40, abs=0.5)
+    assert path.segments[1].end_s == pytest.approx(44, abs=0.5)
+
+
+@pytest.mark.parametrize("missing", ["silence", "no face"])
+def test_a_stretch_without_evidence_is_in_no_segment(missing: str) -> None:
+    truth = pieces((3, 40), (np.nan, 40), (3, 40))
+    volume = volume_of(truth)
+    if missing == "no face":
+        volume[:, 1000:2000] = np.nan
+    path = follow_offset(volume)
+    assert [s[2] for s in outline(path)] == [3, 3]
+    assert path.segments[0].end_s == pytest.approx(40, abs=1.2)
+    assert path.segments[1].start_s == pytest.approx(80, abs=1.2)
+    between = slice(1050, 1950)
+    if missing == "no face":
+        assert np.isnan(path.offset_frames[1000:2000]).all()
+        assert np.isnan(path.confidence[1000:2000]).all()
+    else:
+        assert np.mean(path.confidence[between]) < 0.2 < 0.5 < np.mean(path.confidence[:900])
+
+
+def test_pauses_do_not_cut_a_film() -> None:
+    truth = pieces(*[(2, 3), (np.nan, 1.5)] * 12)
+    (segment,) = follow_offset(volume_of(truth, height=4)).segments
+    assert segment.offset_frames == pytest.approx(2, abs=0.1)
+
+
+def test_missing_frames_do_no_harm() -> None:
+    volume = constant(-4, 60)
+    lost = np.random.default_rng(0).random(volume.shape[1]) < 0.3
+    volume[:, lost] = np.nan
+    path = follow_offset(volume)
+    assert [s[2] for s in outline(path)] == [-4]
+    np.testing.assert_array_equal(np.isnan(path.offset_frames), lost)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_gives_no_segment_and_no_confidence(seed: int) -> None:
+    path = follow_offset(constant(np.nan, 120, seed=seed))
+    assert path.segments == ()
+    assert path.drift is None
+    assert np.nanmean(path.confidence) < 0.15
+
+
+@pytest.mark.parametrize("slope", [-30.0, 4.0, 60.0])
+def test_drift_is_measured(slope: float) -> None:
+    minutes = np.arange(25 * 240) / 1500
+    path = follow_offset(volume_of(slope * minutes / 40 - 2, height=3))
+    assert path.drift_ms_per_min == pytest.approx(slope, abs=2)
+    assert path.drift.low <= slope <= path.drift.high or abs(slope - path.drift.ms_per_min) < 1.5
+    for segment in path.segments:
+        middle = (segment.start_s + segment.end_s) / 120
+        assert segment.offset_frames == pytest.approx(slope * middle / 40 - 2, abs=0.8)
+
+
+def test_drift_in_two_parts_is_not_the_jump_between_them() -> None:
+    minutes = np.arange(25 * 120) / 1500
+    truth = 20 * minutes / 40 + np.where(minutes < 1, 0, -8)
+    assert follow_offset(volume_of(truth, height=4)).drift_ms_per_min == pytest.approx(20, abs=8)
+
+
+def test_a_short_film_says_nothing_about_drift() -> None:
+    assert follow_offset(constant(1, 15, height=4)).drift is None
+    assert follow_offset(constant(1, 30, height=4)).drift_ms_per_min == 0
+
+
+def test_the_scale_and_level_of_the_scores_do_not_matter() -> None:
+    volume = volume_of(pieces((3, 30), (-5, 30)))
+    level = 10 * np.sin(np.arange(volume.shape[1]) / 300)
+    other = follow_offset((0.2 * volume - 12 + level).astype(np.float32))
+    path = follow_offset(volume)
+    assert outline(other) == outline(path)
+    np.testing.assert_allclose(other.confidence, path.confidence, atol=0.02)
+
+
+def test_blocks_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = volume_of(pieces((3, 20), (-5, 20)))
+    whole = follow_offset(volume)
+    from synctool.scoring import smoothing
+
+    def small(length: int, _size: int = 0) -> object:
+        return rows.blocks(length, 35)
+
+    monkeypatch.setattr(smoothing, "blocks", small)
+    monkeypatch.setattr(segments, "blocks", small)
+    parts = follow_offset(volume)
+    np.testing.assert_allclose(parts.offset_frames, whole.offset_frames, atol=1e-3)
+    np.testing.assert_allclose(parts.confidence, whole.confidence, atol=1e-3)
+    assert outline(parts) == outline(whole)
+
+
+@pytest.mark.parametrize("shape", [(31, 0), (31, 1), (31, 7), (3, 40), (1, 40), (251, 60)])
+def test_tiny_volumes_do_no_harm(shape: tuple[int, int]) -> None:
+    for volume in (np.full(shape, np.nan), np.zeros(shape), np.random.default_rng(0).random(shape)):
+        path = follow_offset(volume.astype(np.float32))
+        assert path.offset_frames.shape == (shape[1],)
+        assert path.segments == ()
+
+
+def test_the_series_has_none_and_never_nan() -> None:
+    volume = constant(2, 10, height=4)
+    volume[:, 100:200] = np.nan
+    frames = follow_offset(volume).series()
+    assert frames.t_s[:3] == (0.0, 0.04, 0.08)
+    assert frames.offset_frames[150] is frames.confidence[150] is None
+    assert frames.offset_frames[50] == pytest.approx(2, abs=0.5)
+    assert len(frames.t_s) == len(frames.offset_frames) == len(frames.confidence) == 250
+
+
+def test_the_offset_of_a_film_of_two_parts_is_that_of_the_longer() -> None:
+    volume = volume_of(pieces((3, 25), (-5, 35)))
+    whole = estimate_offset(volume)
+    path = follow_offset(volume)
+    offset, confidence = overall_offset(whole, 0.1, path.segments)
+    assert offset == pytest.approx(-5, abs=0.2)
+    assert confidence > 0.9
+
+
+@pytest.mark.parametrize("offsets", [(), (3.0,), (3.0, 3.6)])
+def test_the_offset_of_an_even_film_is_that_of_all_of_it(offsets: tuple[float, ...]) -> None:
+    whole = estimate_offset(constant(3.3, 20))
+    parts = tuple(Segment(i, i + 1, offset, 0.9) for i, offset in enumerate(offsets))
+    confidence = UNCALIBRATED.confidence(whole)
+    assert overall_offset(whole, confidence, parts) == (whole.offset_frames, confidence)

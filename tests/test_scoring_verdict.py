@@ -1,0 +1,139 @@
+"""Verdicts after ITU-R BT.1359-1, and sentences to act on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fake_results import inconclusive, made_result
+from synctool.scoring.verdict import Decision, decide, in_words, judge, sentence
+from synctool.types import Segment
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "verdict"),
+    [
+        (0, "in sync"),
+        (45, "in sync"),
+        (45.4, "in sync"),
+        (46, "detectable"),
+        (90, "detectable"),
+        (91, "unacceptable"),
+        (-125, "in sync"),
+        (-126, "detectable"),
+        (-185, "detectable"),
+        (-186, "unacceptable"),
+    ],
+)
+def test_thresholds(offset_ms: float, verdict: str) -> None:
+    assert judge(offset_ms) == verdict
+
+
+SOUND = {"confidence": 0.9, "max_offset": 15, "frames": 100}
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ({"has_face": False}, "no face was found in the picture"),
+        ({"has_sound": False}, "the sound is silent"),
+        ({"has_speech": False}, "no face was found that speaks"),
+        ({"frames": 10}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
+        ({"frames": 0}, "no picture frame could be compared with the sound"),
+        (
+            {"at_edge": True, "confidence": 0.3},
+            "the best match lies at the edge of the searched range (±15 frames): "
+            "search wider with --max-offset",
+        ),
+        ({"confidence": 0.31}, "the evidence is weak: confidence 0.31, and at least 0.50"),
+        ({"confidence": float("nan")}, "the evidence is weak"),
+    ],
+)
+def test_what_carries_no_answer(more: dict[str, Any], part: str) -> None:
+    decision = decide(3.0, **{**SOUND, **more})
+    assert decision.verdict == "inconclusive"
+    assert part in decision.reason
+
+
+def test_no_estimate_no_answer() -> None:
+    assert decide(None, **SOUND).verdict == "inconclusive"
+
+
+def test_what_carries_an_answer() -> None:
+    assert decide(3.0, **SOUND) == Decision("unacceptable")
+    assert decide(-3.0, **SOUND) == Decision("in sync")
+    assert decide(2.0, **{**SOUND, "confidence": 0.5}) == Decision("detectable")
+
+
+def test_a_film_is_in_sync_only_if_all_of_it_is() -> None:
+    parts = [Segment(0, 9, 0.0, 0.9), Segment(9, 12, 8.0, 0.9), Segment(12, 14, -9.0, 0.2)]
+    assert decide(0.0, **SOUND, segments=parts[:1]).verdict == "in sync"
+    assert decide(0.0, **SOUND, segments=parts[:2]).verdict == "unacceptable"
+    assert decide(0.0, **SOUND, segments=[parts[0], parts[2]]).verdict == "in sync"
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"), [(119.6, "120 ms ahead"), (-40, "40 ms behind"), (0.3, "0 ms")]
+)
+def test_offsets_in_words(ms: float, words: str) -> None:
+    assert in_words(ms) == words
+
+
+@pytest.mark.parametrize(
+    ("offset_frames", "verdict", "expected"),
+    [
+        (
+            3.0,
+            "unacceptable",
+            "audio is 120 ms ahead of the picture: unacceptable; delay the sound by 120 ms",
+        ),
+        (
+            -4.0,
+            "detectable",
+            "audio is 160 ms behind the picture: detectable; advance the sound by 160 ms",
+        ),
+        (
+            1.0,
+            "in sync",
+            "in sync: audio is 40 ms ahead of the picture, which viewers hardly notice",
+        ),
+        (0.2, "in sync", "in sync: audio and picture are level (8 ms ahead)"),
+        (0.0, "in sync", "in sync: audio and picture are level"),
+    ],
+)
+def test_sentences(offset_frames: float, verdict: str, expected: str) -> None:
+    parts = (Segment(0, 4, offset_frames, 0.9),)
+    film = made_result(offset_frames=offset_frames, verdict=verdict, segments=parts)
+    assert sentence(film) == expected
+
+
+def test_the_sentence_without_an_answer_says_why() -> None:
+    assert sentence(inconclusive("the sound is silent")) == "inconclusive: the sound is silent"
+
+
+def test_no_shift_is_advised_where_none_repairs_the_film() -> None:
+    parts = (Segment(0, 2, 3.0, 0.9), Segment(2, 4, -5.0, 0.9))
+    said = sentence(made_result(segments=parts))
+    assert said == (
+        "audio is between 120 ms ahead and 200 ms behind the picture: unacceptable; "
+        "2 segments differ in offset: repair them one by one"
+    )
+    both_ahead = sentence(made_result(segments=(parts[0], replace(parts[1], offset_frames=6.0))))
+    assert "between 120 ms ahead and 240 ms ahead of the picture" in both_ahead
+
+
+def test_segments_that_agree_are_not_worth_a_word() -> None:
+    parts = (Segment(0, 1, 3.0, 0.9), Segment(3, 4, 3.2, 0.9))
+    assert "segments" not in sentence(made_result(segments=parts))
+
+
+def test_drift_is_told_when_it_adds_up_to_a_frame() -> None:
+    film = made_result(drift_ms_per_min=-12.0)
+    assert "drift" not in sentence(film)
+    long = replace(film, source=replace(film.source, duration_s=600.0))
+    assert sentence(long) == (
+        "audio is 120 ms ahead of the picture: unacceptable; "
+        "it drifts behind by 12 ms per minute, which no constant shift repairs"
+    )
