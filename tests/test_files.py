@@ -45,6 +45,15 @@ def test_the_old_file_is_there_until_the_end(tmp_path: Path) -> None:
 
 
 @unix
+def test_the_new_file_is_another_one(tmp_path: Path) -> None:
+    target, other_name = tmp_path / "a", tmp_path / "b"
+    target.write_text("old")
+    other_name.hardlink_to(target)
+    write_text(target, "new")
+    assert (target.read_text(), other_name.read_text()) == ("new", "old")
+
+
+@unix
 def test_permissions_are_kept_and_ordinary_for_a_new_file(tmp_path: Path) -> None:
     old, new, plain = tmp_path / "old", tmp_path / "new", tmp_path / "plain"
     old.write_text("x")

@@ -28,7 +28,7 @@ from synctool.types import Segment, Track
 NAMES = [
     "plain.mp4",
     'it\'s a "film", really.mp4',
-    "😀 映画 فيلم $x^2$ \\frac{.mp4",
+    "😀 映画 فيلم $\\frac{$.mp4",
     "[bold]no markup[/bold] [/] :smile:.mp4",
     "tab\tand\nline\x1b[31m.mp4",
     os.fsdecode(b"not \xff unicode.mp4"),
@@ -226,6 +226,10 @@ def test_names_are_shown_as_they_are(name: str, encoding: str) -> None:
     ):
         assert printable(name, encoding) in text
         assert "\x1b" not in text
+
+
+def test_names_of_networks_are_no_markup_either() -> None:
+    assert "[red]mine[/red]" in shown(print_result, made_result(weights="[red]mine[/red]"))
 
 
 def test_the_summary_has_a_row_for_every_film() -> None:

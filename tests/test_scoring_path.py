@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fake_volumes import constant, volume_of
 from synctool.scoring import rows, segments
 from synctool.scoring.confidence import UNCALIBRATED
+from synctool.scoring.drift import find_drift
 from synctool.scoring.offset import estimate_offset
 from synctool.scoring.path import OffsetPath, follow_offset
 from synctool.scoring.segments import overall_offset
@@ -79,6 +82,26 @@ def test_a_stretch_without_evidence_is_in_no_segment(missing: str) -> None:
         assert np.mean(path.confidence[between]) < 0.2 < 0.5 < np.mean(path.confidence[:900])
 
 
+def test_a_segment_begins_and_ends_with_a_face() -> None:
+    volume = constant(3, 20, height=4)
+    volume[:, :53] = volume[:, 441:] = np.nan
+    assert outline(follow_offset(volume)) == [(53 / 25, 441 / 25, 3)]
+
+
+def test_touching_stretches_of_one_offset_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = constant(4.5, 60)
+    monkeypatch.setattr(segments, "_SAME_RUN_ROWS", 0.4)  # cut between rows 4 and 5
+    (segment,) = follow_offset(volume).segments
+    assert segment.offset_frames == pytest.approx(4.5, abs=0.15)
+
+
+def test_a_stretch_without_confidence_is_no_segment() -> None:
+    volume = constant(3, 30)
+    assert follow_offset(volume).segments
+    never = replace(UNCALIBRATED, intercept=-30.0)
+    assert follow_offset(volume, calibration=never).segments == ()
+
+
 def test_pauses_do_not_cut_a_film() -> None:
     truth = pieces(*[(2, 3), (np.nan, 1.5)] * 12)
     (segment,) = follow_offset(volume_of(truth, height=4)).segments
@@ -117,6 +140,14 @@ def test_drift_in_two_parts_is_not_the_jump_between_them() -> None:
     minutes = np.arange(25 * 120) / 1500
     truth = 20 * minutes / 40 + np.where(minutes < 1, 0, -8)
     assert follow_offset(volume_of(truth, height=4)).drift_ms_per_min == pytest.approx(20, abs=8)
+
+
+def test_what_is_not_confident_does_not_drift() -> None:
+    offsets, sure = np.arange(2500) / 500.0, np.full(2500, 0.9)
+    film = (Segment(0.0, 100.0, 2.5, 0.9),)
+    assert find_drift(offsets, sure, film, window_s=2.0).ms_per_min == pytest.approx(120)
+    assert find_drift(offsets, sure / 2, film, window_s=2.0) is None
+    assert find_drift(offsets, sure, (), window_s=2.0) is None
 
 
 def test_a_short_film_says_nothing_about_drift() -> None:

@@ -49,6 +49,13 @@ def test_zero_padding_gives_the_published_numbers(frames: int) -> None:
     np.testing.assert_allclose(score.frame_confidence, expected["per_frame"], atol=1e-4)
 
 
+def test_equal_embeddings_are_as_far_apart_as_in_torch() -> None:
+    same = embeddings(3, 1, size=100)
+    assert pairwise_distances(same, same, 0) == pytest.approx(1e-6 * np.sqrt(100), rel=1e-3)
+    silent = pairwise_distances(np.zeros((3, 100)), np.zeros((0, 100)), 0, pad="zeros")
+    assert silent == pytest.approx(1e-6 * np.sqrt(100), rel=1e-3)
+
+
 @pytest.mark.parametrize("offset", [-5, 0, 5])
 def test_early_sound_is_positive(offset: int) -> None:
     sound = embeddings(200, 3)

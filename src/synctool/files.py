@@ -136,3 +136,33 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out, before long work, whether a file can be written; nothing is left behind.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    given = Path(path)
+    if given.is_dir():
+        raise OutputError(f"cannot write {given}: it is a folder", remedy="Give the name of a file.")
+    try:
+        if given.exists() and not given.is_file():
+            return  # a pipe or a device: opening it could block
+        target = Path(os.path.realpath(given))
+        _create_beside(target).unlink()
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from synctool.backbones.fcn_rgb import BandEncoder, FaceEncoder
 from synctool.backbones.mouthnet import MelEncoder, MouthEncoder
 from synctool.models.offset_classifier import OffsetClassifier
 
@@ -18,5 +19,41 @@ def mouth(*, max_offset: int = 15, embedding: int = 256, width: int = 32) -> Off
     return OffsetClassifier(
         video_encoder=MouthEncoder(embedding=embedding, widths=widths),
         audio_encoder=MelEncoder(embedding=embedding, width=width),
+        max_offset=max_offset,
+    )
+
+
+def rgb112(
+    *, max_offset: int = 15, embedding: int = 512, width: int = 32, audio_bands: int = 13
+) -> OffsetClassifier:
+    """Face crops of 112 px in colour and MFCCs.
+
+    Args:
+        max_offset: K.
+        embedding: D.
+        width: Channels of the first layers of both encoders.
+        audio_bands: Rows of the sound features: 13 MFCCs, or 40 to 128 mel bands.
+    """
+    return _rgb(max_offset, embedding, [width << stage for stage in range(5)], audio_bands)
+
+
+def rgb224(
+    *, max_offset: int = 15, embedding: int = 512, width: int = 16, audio_bands: int = 13
+) -> OffsetClassifier:
+    """Face crops of 224 px in colour and MFCCs: one stage more, and half as wide at the first.
+
+    Args:
+        max_offset: K.
+        embedding: D.
+        width: Channels of the first picture layer; the first sound layer has twice as many.
+        audio_bands: Rows of the sound features: 13 MFCCs, or 40 to 128 mel bands.
+    """
+    return _rgb(max_offset, embedding, [width << stage for stage in range(6)], audio_bands)
+
+
+def _rgb(max_offset: int, embedding: int, widths: list[int], bands: int) -> OffsetClassifier:
+    return OffsetClassifier(
+        video_encoder=FaceEncoder(embedding=embedding, widths=tuple(widths)),
+        audio_encoder=BandEncoder(bands=bands, embedding=embedding, width=widths[-1] // 16),
         max_offset=max_offset,
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from synctool import registry
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import FaceTracker, TrackedPicture
+from synctool.engine.streams import Stopwatch
 from synctool.media.film import Film
 
 
@@ -21,15 +22,22 @@ def build_detector(name: str) -> FaceDetector:
     return getattr(importlib.import_module(module), attribute)()
 
 
-def followed(film: Film, detector: FaceDetector, *, max_faces: int) -> Iterator[TrackedPicture]:
+def followed(
+    film: Film, detector: FaceDetector, *, max_faces: int, watch: Stopwatch | None = None
+) -> Iterator[TrackedPicture]:
     """The pictures of a film in order, each with the faces in it.
 
     Args:
         film: An opened film, not yet iterated.
         detector: Finds the faces.
         max_faces: At most so many are followed at a time.
+        watch: Told when waiting for the decoder ends and work on faces begins.
     """
     tracker = FaceTracker(detector=detector, max_faces=max_faces)
     for picture in film:
+        if watch:
+            watch.now("faces")
         yield from tracker.push(picture)
+        if watch:
+            watch.now("decode")
     yield from tracker.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import torch
 from torch import nn
 
 from synctool import registry
-from synctool.errors import MissingError, UsageError
-from synctool.scoring.confidence import Calibration
+from synctool.errors import UsageError, MissingError
+from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.types import BackboneSpec
 from synctool.weights.files import find_weights, fit, load_weights
 
@@ -92,9 +93,14 @@ def load_model(
         network=network,
         device=chosen,
         weights=loaded.label,
-        calibration=Calibration.from_metadata(loaded.metadata),
+        calibration=_calibration(loaded.metadata),
         zero_frames=float(loaded.metadata.get("zero_frames", 0.0)),
     )
+
+
+def _calibration(metadata: dict[str, str]) -> Calibration:
+    text = metadata.get("calibration")
+    return Calibration.from_dict(json.loads(text)) if text else UNCALIBRATED
 
 
 def choose_device(name: str) -> torch.device:

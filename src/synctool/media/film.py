@@ -119,6 +119,11 @@ class Film:
         seconds = self._source.duration_s
         return round(seconds * VIDEO_FPS) if seconds > 0 else None
 
+    @property
+    def tick(self) -> int:
+        """Ticks decoded so far; the length of the film once the iteration has ended."""
+        return self._tick
+
     def __iter__(self) -> Iterator[Picture]:
         if self._thread is not None:
             raise RuntimeError("a Film can be iterated over once")

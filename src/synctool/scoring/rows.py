@@ -73,10 +73,11 @@ def curve_without_levels(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         partial = (filled > 0) & (filled < rows)
         present = valid[:, partial].astype(np.float64)
         shared += (present / filled[partial]) @ present.T + (filled == rows).sum() / rows
+    seen = counts > 0
+    gain[seen] -= gain[seen].sum() / max(seen.sum(), 1)  # nothing but rounding errors
     # Only differences between rows are determined: the ridge takes the smallest solution.
     ridge = 1e-9 * (counts.max(initial=0) + 1)
     curve = np.linalg.solve(np.diag(counts + ridge) - shared, gain)
-    seen = counts > 0
     return np.where(seen, curve - curve[seen].sum() / max(seen.sum(), 1), np.nan), counts
 
 

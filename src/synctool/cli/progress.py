@@ -1,0 +1,37 @@
+"""Progress on stderr: a bar with speed and time left on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+@contextmanager
+def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
+    """A bar that disappears when the work ends.
+
+    Args:
+        quiet: Show nothing.
+        unit: Filled into the field ``speed`` by the caller, for example ``x real time``.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn(f"{{task.fields[speed]}}{unit}"),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    shown = not quiet and sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
+        yield bar

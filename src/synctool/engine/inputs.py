@@ -1,0 +1,63 @@
+"""What the user means by FILE...: files, globs, folders, and lists of them in a file."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from synctool.data.films import films_in
+from synctool.errors import MissingError, UsageError
+
+
+def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
+    """The films meant, in order, each once.
+
+    A name that exists is taken literally, whatever characters it holds; then globs are tried. A
+    folder gives the films below it. A name that fits nothing is kept, so that it fails by itself.
+
+    Args:
+        names: As given on the command line.
+        from_file: A text file with one name a line (empty lines and ``#`` comments skipped), or
+            ``-`` for the standard input.
+
+    Raises:
+        UsageError: Nothing was given.
+        MissingError: The list or a folder cannot be read, or holds no films.
+    """
+    wanted = list(names)
+    if from_file is not None:
+        wanted += _listed(from_file)
+    if not wanted:
+        raise UsageError("no films given", remedy="Give files, folders, globs, or --from-file LIST.")
+    found: dict[str, None] = {}
+    for name in wanted:
+        for film in _meant(name):
+            found[film] = None
+    return list(found)
+
+
+def _meant(name: str) -> list[str]:
+    if os.path.isdir(name):
+        films = [os.fspath(p) for p in films_in(Path(name))]
+        if not films:
+            raise MissingError(f"no films below {name}", remedy="Give a folder that holds films.")
+        return films
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [name]
+    return sorted(p for p in glob.glob(name, recursive=True) if not os.path.isdir(p)) or [name]
+
+
+def _listed(name: str) -> list[str]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8", "surrogateescape")
+    except FileNotFoundError as error:
+        raise MissingError(f"no such list: {name}", remedy="Check the path of --from-file.") from error
+    except OSError as error:
+        raise MissingError(
+            f"cannot read {name}: {error.strerror}", remedy="Check its permissions."
+        ) from error
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]

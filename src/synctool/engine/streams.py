@@ -1,0 +1,201 @@
+"""Embeddings as a film streams by: crops and sound go in piecemeal, dense embeddings come out, exactly
+as if each face and the whole sound had been encoded in one go."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from synctool.faces.crops import face_crop, mouth_crop
+from synctool.faces.tracking import Pose
+from synctool.features.frontends import FRONT_ENDS
+from synctool.media.pictures import Picture
+from synctool.media.sound import SoundTrack
+from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
+
+_VIDEO_CHUNK_PIXELS = 64 * 72 * 72
+_SOUND_CHUNK_FRAMES = 256
+
+
+class Stopwatch:
+    """Seconds spent by part of the work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._name = ""
+        self._since = time.perf_counter()
+
+    def now(self, name: str) -> None:
+        """From here on the time belongs to ``name``; "" stops the watch."""
+        at = time.perf_counter()
+        if self._name:
+            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + at - self._since
+        self._name, self._since = name, at
+
+
+class FaceStream:
+    """Embeddings of one face.
+
+    Args:
+        network: A ``SyncModel``.
+        spec: Its spec.
+        device: Where it is.
+        first_tick: Tick of the first crop.
+    """
+
+    def __init__(
+        self, *, network: nn.Module, spec: BackboneSpec, device: torch.device, first_tick: int
+    ) -> None:
+        self._network = network
+        self._input = spec.video
+        self._device = device
+        self._reach = spec.receptive_field_frames // 2
+        self._chunk = max(8, _VIDEO_CHUNK_PIXELS // (spec.video.size_px**2 * spec.video.channels))
+        self._crops: list[np.ndarray] = []
+        self._known_before = 0
+        self._pieces: list[np.ndarray] = []
+        self.first_tick = first_tick
+        self.frames = 0
+        self.boxes: list[np.ndarray] = []
+
+    def add(self, picture: Picture, pose: Pose) -> None:
+        """Take the next picture of this face."""
+        self._crops.append(crop_for(self._input, picture, pose))
+        if self.frames % 25 == 0:
+            self.boxes.append(pose.box / picture.scale)
+        self.frames += 1
+
+    @property
+    def ready(self) -> bool:
+        """Whether a whole chunk waits to be encoded."""
+        return len(self._crops) - self._known_before >= self._chunk + self._reach
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any crop waits."""
+        return len(self._crops) > self._known_before
+
+    def encode(self, *, last: bool = False) -> None:
+        """Encode what waits; with ``last`` up to the end of the face."""
+        while self.ready or (last and self.waiting):
+            fresh = len(self._crops) - self._known_before
+            count = fresh if last and fresh <= self._chunk + self._reach else self._chunk
+            context = self._known_before + min(fresh, count + self._reach)
+            video = as_input(np.stack(self._crops[:context]), self._input)
+            with torch.inference_mode():
+                rows = self._network.encode_video(video.to(self._device))[0]
+            self._pieces.append(
+                rows[:, self._known_before : self._known_before + count].half().cpu().numpy()
+            )
+            keep = max(0, self._known_before + count - self._reach)
+            self._known_before += count - keep
+            del self._crops[:keep]
+
+    def embeddings(self) -> np.ndarray:
+        """float16 ``[D, T]``."""
+        return np.concatenate(self._pieces, 1)
+
+
+class SoundStream:
+    """Embeddings of the sound.
+
+    Args:
+        network: A ``SyncModel``.
+        spec: Its spec.
+        device: Where it is.
+        sound: The film's sound, filling while the film is decoded.
+        zero_frames: Constant error of the network, taken out by moving the sound exactly.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        spec: BackboneSpec,
+        device: torch.device,
+        sound: SoundTrack,
+        zero_frames: float = 0.0,
+    ) -> None:
+        self._network = network
+        self._device = device
+        self._sound = sound
+        self._front = FRONT_ENDS[spec.audio.kind]
+        self._reach = spec.audio_receptive_field_frames // 2 + 1
+        moved = round(zero_frames * SAMPLES_PER_FRAME)
+        self._held = np.zeros(self._front.before + max(moved, 0), np.int16)
+        self._to_drop = max(-moved, 0)
+        self._known_before = 0
+        self._pieces: list[np.ndarray] = []
+
+    def encode(self, *, last: bool = False) -> None:
+        """Encode what has come in; with ``last`` up to the end of the sound."""
+        if self._to_drop:
+            self._to_drop -= self._sound.pop(self._to_drop).size
+        wanted = self._known_before + _SOUND_CHUNK_FRAMES + self._reach
+        while True:
+            missing = self._samples(wanted) - self._held.size
+            if not last and self._sound.available < missing:
+                return
+            self._held = np.concatenate([self._held, self._sound.pop(max(missing, 0))])
+            at_end = self._held.size < self._samples(wanted)
+            if at_end:
+                self._finish()
+                return
+            self._encode(wanted, _SOUND_CHUNK_FRAMES)
+            wanted = self._known_before + _SOUND_CHUNK_FRAMES + self._reach
+
+    def embeddings(self) -> np.ndarray:
+        """float16 ``[D, T_audio]``; row t belongs to tick t."""
+        return np.concatenate(self._pieces, 1) if self._pieces else np.zeros((1, 0), np.float16)
+
+    def _samples(self, frames: int) -> int:
+        return self._front.before + frames * SAMPLES_PER_FRAME + self._front.after
+
+    def _finish(self) -> None:
+        real = self._held.size - self._front.before
+        frames = -(-real // SAMPLES_PER_FRAME)
+        if frames > self._known_before:
+            padding = self._samples(frames) - self._held.size
+            self._held = np.pad(self._held, (0, max(padding, 0)))
+            self._encode(frames, frames - self._known_before)
+
+    def _encode(self, frames: int, count: int) -> None:
+        features = self._front.compute(self._held[: self._samples(frames)])
+        with torch.inference_mode():
+            rows = self._network.encode_audio(torch.from_numpy(features)[None].to(self._device))[0]
+        self._pieces.append(
+            rows[:, self._known_before : self._known_before + count].half().cpu().numpy()
+        )
+        keep = max(0, self._known_before + count - self._reach)
+        self._known_before += count - keep
+        self._held = self._held[keep * SAMPLES_PER_FRAME :]
+
+
+def crop_for(wanted: VideoInput, picture: Picture, pose: Pose) -> np.ndarray:
+    """The crop that a network wants: uint8 ``[S, S]`` or ``[S, S, 3]``."""
+    source = picture.luma if wanted.colour == "gray" else picture.colour
+    if wanted.crop == "mouth":
+        return mouth_crop(source, pose.points, wanted.size_px)
+    return face_crop(source, pose.box, wanted.size_px)
+
+
+def as_input(crops: np.ndarray, wanted: VideoInput) -> torch.Tensor:
+    """Crops as the network's input.
+
+    Args:
+        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
+        wanted: The input contract.
+
+    Returns:
+        float32 ``[1, C, T, S, S]``.
+    """
+    video = torch.from_numpy(crops)
+    video = video[None] if video.ndim == 3 else video.permute(3, 0, 1, 2)
+    low, high = wanted.value_range
+    values = video.float() * ((high - low) / 255.0) + low
+    mean = torch.tensor(wanted.mean).view(-1, 1, 1, 1)
+    std = torch.tensor(wanted.std).view(-1, 1, 1, 1)
+    return ((values - mean) / std)[None]

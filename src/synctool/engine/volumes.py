@@ -1,0 +1,158 @@
+"""Score volumes of single faces, and of the film as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from synctool.engine.models import LoadedModel
+from synctool.engine.streams import FaceStream
+from synctool.scoring.confidence import Calibration
+from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.scoring.path import WINDOW_S
+from synctool.scoring.smoothing import local_peaks
+from synctool.scoring.syncnet import pairwise_distances
+
+_BLOCK_CELLS = 60_000
+_HALO_FRAMES = 16
+"""Frames beyond a block that a head may look at."""
+
+
+@dataclass(frozen=True)
+class FaceScores:
+    """What one face says.
+
+    Attributes:
+        number: Its track number.
+        first_tick: Tick of its first frame.
+        box: ``[4]``: left, top, right, bottom in the middle of its time, in source pixels.
+        volume: float32 ``[2K+1, T]``, NaN outside the sound.
+        distances: float32 ``[2K+1, T]``, L2 between embeddings, NaN outside the sound.
+        estimate: Its offset, None when there is nothing to compare.
+        confidence: Probability in 0..1 that the offset is right.
+    """
+
+    number: int
+    first_tick: int
+    box: np.ndarray
+    volume: np.ndarray
+    distances: np.ndarray
+    estimate: OffsetEstimate | None
+    confidence: float
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.volume.shape[1]
+
+
+@dataclass(frozen=True)
+class FilmScores:
+    """What all faces together say: at each tick the face that fits the sound best is heard.
+
+    Attributes:
+        volume: float32 ``[2K+1, ticks]``, NaN where there is no face.
+        distances: The same for distances.
+        coverage: Share of the film with a face, 0..1.
+    """
+
+    volume: np.ndarray
+    distances: np.ndarray
+    coverage: float
+
+
+def score_face(
+    model: LoadedModel, number: int, face: FaceStream, heard: np.ndarray, *, max_offset: int
+) -> FaceScores:
+    """Score one face against the sound.
+
+    Args:
+        model: The network.
+        number: Track number.
+        face: Its embeddings.
+        heard: Embeddings of the sound, float16 ``[D, T_audio]`` from tick 0.
+        max_offset: K.
+    """
+    seen = face.embeddings()
+    volume = _volume(model, seen, heard, face.first_tick, max_offset)
+    distances = pairwise_distances(
+        seen.T.astype(np.float32), heard.T.astype(np.float32), max_offset, -face.first_tick
+    )
+    estimate = estimate_offset(volume)
+    return FaceScores(
+        number=number,
+        first_tick=face.first_tick,
+        box=face.boxes[len(face.boxes) // 2],
+        volume=volume,
+        distances=distances,
+        estimate=estimate,
+        confidence=model.calibration.confidence(estimate) if estimate else 0.0,
+    )
+
+
+def combine(
+    faces: list[FaceScores], ticks: int, rows: int, calibration: Calibration
+) -> FilmScores:
+    """The film's volume from those of its faces.
+
+    Args:
+        faces: All faces.
+        ticks: Length of the film.
+        rows: 2K+1.
+        calibration: Turns local peaks into confidences, which decide between faces.
+    """
+    volume = np.full((rows, ticks), np.nan, np.float32)
+    distances = volume.copy()
+    best = np.full(ticks, -1.0, np.float32)
+    for face in faces:
+        end = min(face.first_tick + face.frames, ticks)
+        here = slice(face.first_tick, end)
+        length = end - face.first_tick
+        others = any(
+            o is not face and o.first_tick < end and face.first_tick < o.first_tick + o.frames
+            for o in faces
+        )
+        if others:
+            local = local_peaks(face.volume, calibration, window_s=WINDOW_S).confidence[:length]
+            local = np.nan_to_num(local, nan=0.0)
+        else:
+            local = np.zeros(length, np.float32)
+        better = local > best[here]
+        columns = np.flatnonzero(better) + face.first_tick
+        volume[:, columns] = face.volume[:, :length][:, better]
+        distances[:, columns] = face.distances[:, :length][:, better]
+        best[columns] = local[better]
+    return FilmScores(volume, distances, float((best >= 0).mean()))
+
+
+def _volume(
+    model: LoadedModel, seen: np.ndarray, heard: np.ndarray, first_tick: int, max_offset: int
+) -> np.ndarray:
+    """Score volume in blocks, each with a halo for heads that look along time."""
+    frames = seen.shape[1]
+    block = max(64, _BLOCK_CELLS // (2 * max_offset + 1))
+    out = np.full((2 * max_offset + 1, frames), np.nan, np.float32)
+    reach = max_offset + _HALO_FRAMES
+    for start in range(0, frames, block):
+        stop = min(start + block, frames)
+        low, high = max(0, start - _HALO_FRAMES), min(frames, stop + _HALO_FRAMES)
+        sound_low = max(0, min(first_tick + low - reach, heard.shape[1]))
+        sound_high = max(sound_low, min(first_tick + high + reach, heard.shape[1]))
+        if sound_low == sound_high:
+            continue
+        with torch.inference_mode():
+            scores = model.network.score(
+                _tensor(heard[:, sound_low:sound_high], model.device),
+                _tensor(seen[:, low:high], model.device),
+                max_offset=max_offset,
+                audio_lead=first_tick + low - sound_low,
+            )[0]
+        values = scores[:, start - low : stop - low].float().cpu().numpy()
+        out[:, start:stop] = np.where(np.isfinite(values), values, np.nan)
+    return out
+
+
+def _tensor(embeddings: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(embeddings.astype(np.float32))[None].to(device)

@@ -1,0 +1,42 @@
+"""Sound front ends by name: samples with their margins to exactly four steps per video frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from synctool.features import logmel, mfcc
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """How a network wants its sound.
+
+    Attributes:
+        before: Samples needed before the first frame.
+        after: Samples needed after the last frame.
+        compute: int16 or float32 samples ``[before + 640 n + after]`` to features whose last axis
+            belongs to n frames.
+    """
+
+    before: int
+    after: int
+    compute: Callable[[np.ndarray], np.ndarray]
+
+
+def _waveform(samples: np.ndarray) -> np.ndarray:
+    return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples
+
+
+def _bands(spectrogram: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda samples: spectrogram(samples)[None]  # one channel
+
+
+FRONT_ENDS: dict[str, FrontEnd] = {
+    "logmel64": FrontEnd(logmel.MARGIN, logmel.MARGIN, _bands(logmel.logmel)),
+    "mfcc13": FrontEnd(0, 2 * mfcc.MARGIN, _bands(mfcc.mfcc)),
+    "waveform16k": FrontEnd(0, 0, _waveform),
+}
+"""By ``AudioInput.kind``; features are ``[1, bands, 4 n]``, the waveform ``[640 n]``."""
