@@ -10,11 +10,34 @@ _FCN_WEIGHTS = WeightsSpec(
     licence="MIT; trained on GRID (CC BY 4.0) and LRW-AR clips, see the model card",
     bundled="fcn-cls.v1.safetensors",
 )
+_SYNCNET_WEIGHTS = WeightsSpec(
+    name="syncnet_v2",
+    licence="Creative Commons Attribution, for research; see the publisher (VGG, Oxford)",
+    catalogue="syncnet-v2",
+    file_name="syncnet_v2.model",
+)
+
+
+def _fcn_rgb(size_px: int, width: int) -> BackboneSpec:
+    """``fcn-cls`` on colour face crops of one size."""
+    return BackboneSpec(
+        name="fcn-cls",
+        tag=f"rgb{size_px}",
+        role="joint",
+        factory=f"synctool.backbones.fcn_cls:rgb{size_px}",
+        summary=f"offset classifier on colour face crops of {size_px} px and MFCCs",
+        video=VideoInput(crop="face", size_px=size_px, colour="rgb"),
+        audio=AudioInput(kind="mfcc13"),
+        embedding_size=512,
+        receptive_field_frames=13,
+        audio_receptive_field_frames=15,
+        options={"max_offset": 15, "embedding": 512, "width": width, "audio_bands": 13},
+    )
 
 
 @hookimpl
 def synctool_backbones() -> list[BackboneSpec]:
-    """``fcn-cls`` (the default) and ``syncnet``."""
+    """``fcn-cls`` in three sizes, its default tag being the default network, and ``syncnet``."""
     return [
         BackboneSpec(
             name="fcn-cls",
@@ -30,5 +53,22 @@ def synctool_backbones() -> list[BackboneSpec]:
             audio_receptive_field_frames=15,
             options={"max_offset": 15, "embedding": 256, "width": 32},
             weights=_FCN_WEIGHTS,
+        ),
+        _fcn_rgb(112, width=32),
+        _fcn_rgb(224, width=16),
+        BackboneSpec(
+            name="syncnet",
+            tag="2016",
+            default=True,
+            role="joint",
+            factory="synctool.backbones.syncnet:syncnet",
+            summary="SyncNet (Chung & Zisserman 2016) with its published weights",
+            video=VideoInput(crop="face", size_px=224, colour="bgr", value_range=(0.0, 255.0)),
+            audio=AudioInput(kind="mfcc13"),
+            embedding_size=1024,
+            receptive_field_frames=5,
+            audio_receptive_field_frames=5,
+            options={"max_offset": 15},
+            weights=_SYNCNET_WEIGHTS,
         ),
     ]

@@ -4,6 +4,8 @@ network; at 25 Hz and centred."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,9 +31,7 @@ class FaceEncoder(nn.Module):
         super().__init__()
         self.stem = nn.Conv3d(3, widths[0], (STACK, 7, 7), (1, 2, 2), (0, 3, 3), bias=False)
         self.norm = nn.BatchNorm2d(widths[0])
-        self.stages = nn.Sequential(
-            *(ResidualBlock(a, b, stride=2) for a, b in zip(widths, widths[1:]))
-        )
+        self.stages = nn.Sequential(*(ResidualBlock(a, b, stride=2) for a, b in pairwise(widths)))
         self.project = nn.Conv1d(widths[-1], embedding, 1)
         self.temporal = nn.Sequential(TemporalBlock(embedding), TemporalBlock(embedding))
         self.out = nn.Conv1d(embedding, embedding, 1)

@@ -72,11 +72,10 @@ class WindowStream(torch.utils.data.IterableDataset):
     Args:
         samples: What to draw from.
         settings: How.
-        constants: Constant offset in frames of a speaker or source (audio ahead positive), which
-            the labels are corrected by; looked up by speaker, then by source.
+        constants: Constant offset of each sample in frames (audio ahead positive), by which its
+            labels are corrected; None for zeros.
         people: Person of each sample; people are drawn more evenly than clips.
         seed: Seed.
-        start: First batch, to continue a run.
     """
 
     def __init__(
@@ -84,16 +83,13 @@ class WindowStream(torch.utils.data.IterableDataset):
         samples: Sequence[Sample],
         settings: WindowSettings,
         *,
-        constants: dict[str, float],
+        constants: Sequence[float] | None,
         people: Sequence[str],
         seed: int,
-        start: int = 0,
     ) -> None:
         self._samples = samples
         self._settings = settings
-        self._constants = [
-            constants.get(s.info.speaker, constants.get(s.info.source, 0.0)) for s in samples
-        ]
+        self._constants = [0.0] * len(samples) if constants is None else list(constants)
         counts: dict[str, int] = {}
         for person in people:
             counts[person] = counts.get(person, 0) + 1
@@ -104,7 +100,11 @@ class WindowStream(torch.utils.data.IterableDataset):
             self._mates.setdefault(person, []).append(index)
         self._people = people
         self._seed = seed
-        self._start = start
+        self._start = 0
+
+    def start_at(self, step: int) -> None:
+        """Begin with a later batch, to continue a run."""
+        self._start = step
 
     def __iter__(self) -> Iterator[WindowBatch]:
         step = self._start

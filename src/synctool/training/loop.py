@@ -136,7 +136,11 @@ class Trainer:
             TrainingError: The loss is not a number.
         """
         loader = torch.utils.data.DataLoader(
-            stream, batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None
+            stream,
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=3 if workers else None,
+            worker_init_fn=_one_thread,
         )
         self._model.train()
         batches = iter(loader) if self.step < self._schedule.steps else iter(())
@@ -217,6 +221,13 @@ class Trainer:
             if new:
                 writer.writeheader()
             writer.writerow({k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()})
+
+
+def _one_thread(_: int) -> None:
+    # The worker's small matrix products must not fight the training for the cores.
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

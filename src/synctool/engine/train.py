@@ -1,0 +1,207 @@
+"""``train``: from processed films to weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import nn
+
+from synctool._version import __version__
+from synctool.data.packed import Sample, read_samples, shards_in
+from synctool.data.split import Assignment
+from synctool.data.windows import WindowSettings, WindowStream
+from synctool.engine.models import build, choose_device
+from synctool.engine.pairs import SPLIT_FILE, read_split
+from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.evaluation.multiway import multiway
+from synctool.files import make_folder, write_text
+from synctool.models.offset_classifier import OffsetClassifier
+from synctool.training.checkpoint import STATE, WEIGHTS
+from synctool.training.loop import Schedule, Trainer, TrainProgress
+from synctool.training.objective import offset_objective
+from synctool.types import BackboneSpec
+from synctool.weights.files import fit, load_weights
+
+_VALIDATED_CLIPS = 96
+"""At most so many clips of a source are validated after each epoch."""
+_RAMP_SHARE = 0.3
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A run: see the settings of the section ``train``."""
+
+    backbone: str
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    learning_rate: float
+    max_offset: int
+    window_frames: int
+    seed: int
+    device: str
+
+
+def train(
+    processed: Path,
+    output: Path,
+    settings: TrainSettings,
+    *,
+    split: Path | None = None,
+    constants: Path | None = None,
+    init: Path | None = None,
+    on_progress: Callable[[TrainProgress], None] | None = None,
+) -> Path:
+    """Train a backbone; a killed run in the same folder is continued.
+
+    Args:
+        processed: What ``preprocess`` made.
+        output: Folder of the run.
+        settings: Length, rates, sizes.
+        split: ``split.json`` of ``pairs``; None looks in ``processed``.
+        constants: JSON object of constant offsets in frames by person or source.
+        init: Weights to start from.
+        on_progress: Called after each step and epoch.
+
+    Returns:
+        Path of the final weights.
+
+    Raises:
+        MissingError: No processed films, no split.
+        UsageError: The backbone cannot be trained so, or the folder holds another run.
+        TrainingError: The loss is not a number.
+    """
+    cv2.setNumThreads(1)  # the windows are made in a process of their own beside the training
+    torch.manual_seed(settings.seed)
+    spec, model = build(settings.backbone, max_offset=settings.max_offset)
+    _check(spec, model)
+    device = choose_device(settings.device)
+    assignments = read_split(split or processed / SPLIT_FILE)
+    samples = [s for shard in shards_in(processed) for s in read_samples(shard)]
+    moved = _constants(constants)
+    parts = {name: _of_split(samples, assignments, name) for name in ("train", "val")}
+    if not parts["train"]:
+        raise MissingError("the split leaves nothing to train on", remedy="Make it anew: synctool pairs.")
+    make_folder(output)
+    _settle_config(output, settings, constants=moved, init=init)
+    if init is not None:
+        fit(model, load_weights(init), backbone=spec.full_name)
+    model = model.to(memory_format=torch.channels_last)
+    stream = WindowStream(
+        parts["train"],
+        WindowSettings(
+            frames=settings.window_frames,
+            batch=settings.batch_size,
+            max_offset=settings.max_offset,
+            margin=model.head.margin,
+            size_px=spec.video.size_px,
+            ramp_steps=0 if init else int(_RAMP_SHARE * settings.epochs * settings.steps_per_epoch),
+        ),
+        constants=[_constant(s, assignments, moved) for s in parts["train"]],
+        people=[assignments[s.info.key].person for s in parts["train"]],
+        seed=settings.seed,
+    )
+    trainer = Trainer(
+        model=model,
+        objective=lambda network, batch: offset_objective(
+            network, batch, max_offset=settings.max_offset
+        ),
+        schedule=Schedule(settings.epochs, settings.steps_per_epoch, settings.learning_rate),
+        output=output,
+        facts={"backbone": spec.full_name, "synctool": __version__, "seed": settings.seed},
+        device=device,
+        validate=lambda network: _validate(network, spec, parts["val"], assignments, moved),
+        on_progress=on_progress,
+    )
+    if trainer.resume():
+        stream.start_at(trainer.step)
+    trainer.fit(stream)
+    return output / WEIGHTS
+
+
+def _check(spec: BackboneSpec, model: nn.Module) -> None:
+    if not isinstance(model, OffsetClassifier):
+        raise UsageError(
+            f"{spec.full_name} cannot be trained yet", remedy="Train fcn-cls, the default backbone."
+        )
+    if spec.video.crop != "mouth" or spec.audio.kind != "logmel64":
+        raise UsageError(
+            f"{spec.full_name} needs {spec.video.crop} crops with {spec.audio.kind}, and processed "
+            "folders hold mouth crops for logmel64",
+            remedy="Train fcn-cls, the default backbone.",
+        )
+
+
+def _validate(
+    network: nn.Module,
+    spec: BackboneSpec,
+    samples: list[Sample],
+    assignments: dict[str, Assignment],
+    moved: dict[str, float],
+) -> dict[str, float]:
+    """Multi-way accuracy on people who are not trained on, per source, and their mean as ``score``."""
+    sources: dict[str, list[Sample]] = {}
+    for sample in samples:
+        sources.setdefault(sample.info.source, []).append(sample)
+    metrics: dict[str, float] = {}
+    for source, clips in sorted(sources.items()):
+        step = -(-len(clips) // _VALIDATED_CLIPS)
+        figures = multiway(
+            network,
+            clips[::step],
+            size_px=spec.video.size_px,
+            true_offset=lambda s: _constant(s, assignments, moved),
+        )
+        metrics |= {f"{source}_{name}": value for name, value in figures.items()}
+    if sources:
+        metrics["score"] = sum(metrics[f"{s}_head_5"] for s in sources) / len(sources)
+    return metrics
+
+
+def _of_split(
+    samples: list[Sample], assignments: dict[str, Assignment], split: str
+) -> list[Sample]:
+    return [s for s in samples if s.info.key in assignments and assignments[s.info.key].split == split]
+
+
+def _constants(path: Path | None) -> dict[str, float]:
+    if path is None:
+        return {}
+    try:
+        return {str(k): float(v) for k, v in json.loads(path.read_text("utf-8")).items()}
+    except FileNotFoundError as error:
+        raise MissingError(f"no such file: {path}", remedy="Check --constants.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SyncToolError(
+            f"{path} holds no constants", remedy='Give a JSON object like {"GRID": 0.0}.'
+        ) from error
+
+
+def _constant(sample: Sample, assignments: dict[str, Assignment], moved: dict[str, float]) -> float:
+    person = assignments[sample.info.key].person
+    return moved.get(person, moved.get(sample.info.source, 0.0))
+
+
+def _settle_config(
+    output: Path, settings: TrainSettings, *, constants: dict[str, float], init: Path | None
+) -> None:
+    facts: dict[str, Any] = {**vars(settings), "constants": constants}
+    facts["init"] = hashlib.sha256(init.read_bytes()).hexdigest() if init and init.is_file() else None
+    path = output / CONFIG
+    if (output / STATE).is_file() and path.is_file():
+        old = json.loads(path.read_text("utf-8"))
+        changed = sorted(k for k in facts if old.get(k) != facts[k])
+        if changed:
+            raise UsageError(
+                f"{output} holds a run with another {', '.join(changed)}",
+                remedy="Give the same settings to continue it, or another --out.",
+            )
+    write_text(path, json.dumps(facts, indent=1) + "\n")

@@ -1,0 +1,157 @@
+"""Calibrating the confidence of a network on people it has not seen.
+
+Stretches of many lengths are taken from clips whose offset is known and moved by a random number of
+frames; the sound ends where the clip ends, as in films. Some stretches get another clip's sound, where
+no answer is right: a network must not be sure of dubbed speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from synctool.data.augment import centre_crop
+from synctool.data.packed import Sample
+from synctool.features.logmel import MARGIN, logmel
+from synctool.scoring.confidence import (
+    Calibration,
+    ReliabilityBin,
+    expected_calibration_error,
+    fit_calibration,
+    reliability_table,
+)
+from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.types import SAMPLES_PER_FRAME
+
+MAX_OFFSET = 15
+SHORTEST_FRAMES = 10
+_STRETCHES = 6
+_FOREIGN_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Example:
+    """An estimate whose truth is known."""
+
+    person: str
+    estimate: OffsetEstimate
+    correct: bool
+    foreign: bool
+    error_frames: float
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration and how well it holds for people who took no part in its fit.
+
+    Attributes:
+        calibration: Fitted on all examples.
+        error: Expected calibration error over folds by person, 0..1.
+        table: Reliability over the same folds.
+        examples: How many.
+        people: Of how many people.
+        zero_frames: Median error of confident right answers: what is left of a constant.
+    """
+
+    calibration: Calibration
+    error: float
+    table: tuple[ReliabilityBin, ...]
+    examples: int
+    people: int
+    zero_frames: float
+
+
+def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationReport:
+    """Fit the calibration and judge it by cross-validation over people.
+
+    Args:
+        examples: From ``known_stretches``.
+        folds: Groups of people; each is predicted by a fit on the others.
+
+    Raises:
+        ValueError: No examples.
+    """
+    people = sorted({e.person for e in examples})
+    fold_of = {person: i % folds for i, person in enumerate(people)}
+    confidences: list[float] = []
+    truths: list[bool] = []
+    for fold in range(min(folds, len(people))):
+        known = [e for e in examples if fold_of[e.person] != fold] or list(examples)
+        fitted = _fit(known)
+        for example in examples:
+            if fold_of[example.person] == fold:
+                confidences.append(fitted.confidence(example.estimate))
+                truths.append(example.correct)
+    right = [e.error_frames for e in examples if e.correct]
+    return CalibrationReport(
+        calibration=_fit(examples),
+        error=expected_calibration_error(confidences, truths),
+        table=reliability_table(confidences, truths),
+        examples=len(examples),
+        people=len(people),
+        zero_frames=float(np.median(right)) if right else 0.0,
+    )
+
+
+@torch.inference_mode()
+def known_stretches(
+    network: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    size_px: int,
+    true_offset: Callable[[Sample], float],
+    person: Callable[[Sample], str],
+    seed: int = 0,
+) -> list[Example]:
+    """Estimates on stretches of clips, with their truth.
+
+    Args:
+        network: A ``SyncModel`` in evaluation mode that takes mouth crops and log-mel sound.
+        samples: Clips of people that it was not trained on.
+        size_px: Side of its crops.
+        true_offset: A clip's own offset in frames.
+        person: Who speaks in a clip.
+        seed: Seed.
+    """
+    rng = np.random.default_rng(seed)
+    encoded = []
+    for sample in samples:
+        crops = centre_crop(sample.mouth, size_px).astype(np.float32) / 255
+        seen = network.encode_video(torch.from_numpy(crops)[None, None])
+        encoded.append((seen, _heard(network, sample)))
+    examples = []
+    for i, sample in enumerate(samples):
+        seen, heard = encoded[i]
+        lead = sample.info.sound_lead // SAMPLES_PER_FRAME
+        for _ in range(_STRETCHES):
+            foreign = rng.random() < _FOREIGN_SHARE and len(samples) > 1
+            if foreign:
+                heard = encoded[(i + int(rng.integers(1, len(samples)))) % len(samples)][1]
+            moved = int(rng.integers(-MAX_OFFSET + 2, MAX_OFFSET - 1))
+            frames = seen.shape[-1]
+            length = min(int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(100)))), frames)
+            start = int(rng.integers(0, frames - length + 1))
+            scores = network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead + moved)[0]
+            values = scores[:, start : start + length].float().cpu().numpy()
+            estimate = estimate_offset(np.where(np.isfinite(values), values, np.nan))
+            if estimate is None:
+                continue
+            error = estimate.offset_frames - moved - true_offset(sample)
+            correct = not foreign and abs(error) <= 1.0
+            examples.append(Example(person(sample), estimate, correct, foreign, error))
+            heard = encoded[i][1]
+    return examples
+
+
+def _heard(network: nn.Module, sample: Sample) -> torch.Tensor:
+    frames = sample.sound.size // SAMPLES_PER_FRAME
+    sound = np.pad(sample.sound[: frames * SAMPLES_PER_FRAME], MARGIN)
+    return network.encode_audio(torch.from_numpy(logmel(sound))[None, None])
+
+
+def _fit(examples: Sequence[Example]) -> Calibration:
+    return fit_calibration([e.estimate for e in examples], [e.correct for e in examples])
