@@ -20,10 +20,11 @@ from synctool.data.windows import WindowSettings, WindowStream
 from synctool.engine.models import build, choose_device
 from synctool.engine.pairs import SPLIT_FILE, read_split
 from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.evaluation.calibration import calibrate, known_stretches
 from synctool.evaluation.multiway import multiway
 from synctool.files import make_folder, write_text
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.training.checkpoint import STATE, WEIGHTS
+from synctool.training.checkpoint import STATE, WEIGHTS, metadata, save_weights
 from synctool.training.loop import Schedule, Trainer, TrainProgress
 from synctool.training.objective import offset_objective
 from synctool.types import BackboneSpec
@@ -33,6 +34,7 @@ _VALIDATED_CLIPS = 96
 """At most so many clips of a source are validated after each epoch."""
 _RAMP_SHARE = 0.3
 CONFIG = "config.json"
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,36 @@ def train(
     if trainer.resume():
         stream.start_at(trainer.step)
     trainer.fit(stream)
+    _calibrate(output, model, spec, parts["val"], assignments, moved)
     return output / WEIGHTS
+
+
+def _calibrate(
+    output: Path,
+    network: nn.Module,
+    spec: BackboneSpec,
+    samples: list[Sample],
+    assignments: dict[str, Assignment],
+    moved: dict[str, float],
+) -> None:
+    """Calibrate the confidence on the validation people and store it with the final weights."""
+    loaded = load_weights(output / WEIGHTS)
+    if not samples or "calibration" in loaded.metadata:
+        return
+    fit(network, loaded, backbone=spec.full_name)
+    network.eval()
+    examples = known_stretches(
+        network,
+        samples,
+        size_px=spec.video.size_px,
+        true_offset=lambda s: _constant(s, assignments, moved),
+        person=lambda s: assignments[s.info.key].person,
+    )
+    report = calibrate(examples)
+    facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
+    save_weights(output / WEIGHTS, loaded.state, metadata({**loaded.metadata, **facts}))
+    table = [vars(row) for row in report.table]
+    write_text(output / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n")
 
 
 def _check(spec: BackboneSpec, model: nn.Module) -> None:

@@ -60,6 +60,7 @@ def multiway(
     size_px: int,
     true_offset: Callable[[Sample], float],
     contexts: Sequence[int] = CONTEXTS,
+    first: int | None = None,
 ) -> dict[str, float]:
     """Share of windows whose best candidate lies within a frame of the truth, per clip, then over clips.
 
@@ -69,13 +70,14 @@ def multiway(
         size_px: Side of the network's crops.
         true_offset: The clip's own offset in frames.
         contexts: Lengths of windows in frames.
+        first: Only so many of the samples are measured; the rest lends sounds.
 
     Returns:
         ``plain_N`` and ``head_N`` for every context N, and ``plain_clip`` and ``head_clip`` for
         whole clips; each 0..1.
     """
     hits: dict[str, list[float]] = {}
-    for i, sample in enumerate(samples):
+    for i, sample in enumerate(samples[:first]):
         filler = samples[(i + 1) % len(samples)].sound
         truth = true_offset(sample)
         volumes = clip_volume(model, sample, filler, size_px=size_px)

@@ -1,0 +1,135 @@
+"""The shift test and the pieces test on films of strangers.
+
+Shift: the sound of a film is moved by a known amount (both streams copied bit for bit); the answer
+must move by that amount. It proves sign, timestamps, range and rounding, but not that an answer is
+right: a wrong match moves along with the sound.
+
+Pieces: a film has one true offset. It is cut into pieces; the sound of each comes from a place moved
+by its own random amount; all answers minus their moves must agree. A spurious match cannot do that.
+
+    python benchmarks/known_offsets.py [--clips FOLDER] [--piece 3] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from films import arguments, read_film, shared, write_film
+
+from synctool.engine.detect import Detector
+from synctool.engine.models import load_model
+from synctool.media.remux import move_sound
+from synctool.types import DetectResult, SAMPLES_PER_FRAME, VIDEO_FPS
+
+SHIFTS = (-10, -3, 4, 13)
+LARGEST_MOVE = 10
+PUBLISHED = ("example.avi", 3.0)
+DELAYED = {"test_offset_5.avi": -5, "test_offset_12.avi": -12}
+
+
+def best(result: DetectResult) -> float | None:
+    """The offset, also where it is the edge of the range or weak (then None)."""
+    return result.offset_frames
+
+
+def shift_test(films: list[Path], measuring: Detector, wide: Detector, work: Path) -> list[dict]:
+    """Every film with its sound moved by every shift."""
+    rows = []
+    for film in films:
+        still = best(measuring.detect(film))
+        for shift in SHIFTS:
+            moved = work / f"{film.stem}{shift:+d}.mkv"
+            move_sound(film, moved, by_ms=40 * shift)
+            expected = None if still is None else still + shift
+            chosen = wide if expected is None or abs(expected) > 13.5 else measuring
+            answer = best(chosen.detect(moved))
+            error = None if None in (answer, expected) else answer - expected
+            rows.append(
+                {"film": film.name, "offset": still, "shift": shift, "answer": answer, "error": error}
+            )
+            moved.unlink()
+    return rows
+
+
+def pieces_test(films: list[Path], measuring: Detector, seconds: float, work: Path) -> list[dict]:
+    """Every film in pieces, each with its own move."""
+    rng = np.random.default_rng(7)
+    rows = []
+    frames = round(seconds * VIDEO_FPS)
+    for film in films:
+        pictures, sound = read_film(film)
+        answers = []
+        for start in range(0, len(pictures) - frames + 1, frames):
+            move = int(rng.integers(-LARGEST_MOVE, LARGEST_MOVE + 1))
+            begin = (start + move) * SAMPLES_PER_FRAME
+            end = begin + frames * SAMPLES_PER_FRAME
+            if begin < 0 or end > sound.size:
+                move, begin = -move, (start - move) * SAMPLES_PER_FRAME
+                end = begin + frames * SAMPLES_PER_FRAME
+            piece = work / "piece.mkv"
+            write_film(piece, pictures[start : start + frames], sound[max(begin, 0) : end])
+            answer = best(measuring.detect(piece))
+            answers.append(None if answer is None else answer - move)
+        answered = [a for a in answers if a is not None]
+        middle = statistics.median(answered) if answered else None
+        agreeing = sum(abs(a - middle) <= 1.0 for a in answered)
+        rows.append(
+            {"film": film.name, "pieces": len(answers), "answered": len(answered),
+             "consensus": middle, "agreeing": agreeing,
+             "answers": [None if a is None else round(a, 2) for a in answers]}
+        )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Run both tests, print the tables, and end with 1 if a film of known offset is wrong."""
+    parser = arguments(__doc__)
+    parser.add_argument("--clips", type=Path, default=shared("clips"))
+    parser.add_argument("--piece", type=float, default=3.0, help="seconds")
+    given = parser.parse_args()
+    model = load_model(given.backbone, weights=given.weights)
+    measuring, wide = Detector(model=model), Detector(model=model, max_offset=30)
+    films = sorted(given.clips.glob("demo*.mp4"))
+    known = {name: best(measuring.detect(given.clips / name)) for name in (PUBLISHED[0], *DELAYED)}
+    with tempfile.TemporaryDirectory() as work:
+        shifts = shift_test(films, measuring, wide, Path(work))
+        pieces = pieces_test([given.clips / PUBLISHED[0], *films], measuring, given.piece, Path(work))
+    print(f"weights: {model.weights}\n\nknown offsets (frames)")
+    wrong = 0
+    reference = known[PUBLISHED[0]]
+    for name, answer in known.items():
+        expected = PUBLISHED[1] if name == PUBLISHED[0] else (reference or 0) + DELAYED[name]
+        tolerance = 1.0 if name == PUBLISHED[0] else 0.5
+        fine = answer is not None and abs(answer - expected) <= tolerance
+        wrong += not fine
+        print(f"  {name:22} {_n(answer)}  expected {expected:+.2f} within {tolerance}  {'ok' if fine else 'WRONG'}")
+    print("\nshift test")
+    for row in shifts:
+        fine = row["error"] is not None and abs(row["error"]) <= 0.5
+        wrong += not fine
+        print(
+            f"  {row['film']:18} alone {_n(row['offset'])}  moved {row['shift']:+3d} "
+            f"-> {_n(row['answer'])}  error {_n(row['error'])}  {'ok' if fine else 'WRONG'}"
+        )
+    print(f"\npieces test ({given.piece:g} s)")
+    for row in pieces:
+        print(
+            f"  {row['film']:18} {row['answered']} of {row['pieces']} answered, "
+            f"{row['agreeing']} within a frame of {_n(row['consensus'])}: {row['answers']}"
+        )
+    if given.json:
+        given.json.write_text(json.dumps({"known": known, "shifts": shifts, "pieces": pieces}, indent=1))
+    sys.exit(1 if wrong else 0)
+
+
+def _n(value: float | None) -> str:
+    return "   -  " if value is None else f"{value:+6.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Speed and memory of ``synctool detect``, as ratios to pure decoding of the same file in the same run.
+
+Each measurement is a process of its own; the median of some runs is shown. Peak memory is that of
+the whole process. The ten-minute film is a loop of one of the clips, made in a temporary folder.
+
+    python benchmarks/speed.py [--film FILE ...] [--minutes 10] [--runs 3] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import av
+from films import arguments, shared
+
+_FLOOR = """
+import av, resource, sys, time
+started = time.perf_counter()
+with av.open(sys.argv[1]) as film:
+    for stream in film.streams:
+        stream.thread_type = "AUTO"
+    for frame in film.decode(video=0, audio=0):
+        pass
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+_DETECT = """
+import json, resource, sys, time
+started = time.perf_counter()
+from synctool.engine.detect import Detector
+from synctool.engine.models import load_model
+detector = Detector(model=load_model(sys.argv[2], weights=sys.argv[3] or None))
+ready = time.perf_counter()
+result = detector.detect(sys.argv[1])
+ended = time.perf_counter()
+print(json.dumps({"start_s": ready - started, "detect_s": ended - ready,
+                  "film_s": result.source.duration_s, "timing_s": dict(result.timing_s),
+                  "offset": result.offset_frames, "verdict": result.verdict,
+                  "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+
+
+def loop(film: Path, target: Path, minutes: float) -> None:
+    """A long film: the packets of a short one over and over, copied bit for bit."""
+    with av.open(str(target), "w") as out:
+        copies, passed = None, 0.0
+        while passed < 60 * minutes:
+            with av.open(str(film)) as source:
+                streams = [source.streams.video[0], source.streams.audio[0]]
+                if copies is None:
+                    copies = [out.add_stream_from_template(s) for s in streams]
+                seconds = float(streams[0].duration * streams[0].time_base)
+                for packet in source.demux(streams):
+                    if packet.dts is None or float(packet.dts * packet.time_base) >= seconds:
+                        continue
+                    delay = round(passed / packet.time_base)
+                    packet.dts += delay
+                    packet.pts = None if packet.pts is None else packet.pts + delay
+                    packet.stream = copies[0 if packet.stream.type == "video" else 1]
+                    out.mux(packet)
+            passed += seconds
+
+
+def run(code: str, *words: str) -> str:
+    """The last line that a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip().splitlines()[-1]
+
+
+def measure(film: Path, runs: int, backbone: str, weights: str) -> dict:
+    """Medians for one film."""
+    floors = [[float(x) for x in run(_FLOOR, str(film)).split()] for _ in range(runs)]
+    found = [json.loads(run(_DETECT, str(film), backbone, weights)) for _ in range(runs)]
+    floor_s = statistics.median(f[0] for f in floors)
+    detect_s = statistics.median(f["detect_s"] for f in found)
+    seconds = found[0]["film_s"]
+    return {
+        "film": film.name,
+        "film_s": seconds,
+        "decode_s": floor_s,
+        "detect_s": detect_s,
+        "start_s": statistics.median(f["start_s"] for f in found),
+        "times_real_time": seconds / detect_s,
+        "ratio_to_decoding": detect_s / floor_s,
+        "peak_mb": statistics.median(f["peak_mb"] for f in found),
+        "decode_peak_mb": statistics.median(f[1] for f in floors),
+        "timing_s": found[-1]["timing_s"],
+        "offset": found[-1]["offset"],
+        "verdict": found[-1]["verdict"],
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = arguments(__doc__)
+    parser.add_argument("--film", type=Path, nargs="*", help="films; the example and demo1 unless given")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the looped film; 0: none")
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    clips = shared("clips")
+    films = given.film or [clips / "example.avi", clips / "demo1_video.mp4"]
+    weights = os.fspath(given.weights) if given.weights else ""
+    rows = []
+    with tempfile.TemporaryDirectory() as work:
+        if given.minutes:
+            long = Path(work) / f"loop-{given.minutes:g}min.mkv"
+            loop(films[0], long, given.minutes)
+            films = [*films, long]
+        for film in films:
+            row = measure(film, given.runs, given.backbone, weights)
+            rows.append(row)
+            parts = "  ".join(f"{k} {v:.2f}" for k, v in row["timing_s"].items())
+            print(
+                f"{row['film']:22} {row['film_s']:7.1f} s  {row['times_real_time']:6.1f} x real time  "
+                f"{row['ratio_to_decoding']:5.1f} x decoding ({row['decode_s']:.2f} s)  "
+                f"peak {row['peak_mb']:.0f} MB (decoding {row['decode_peak_mb']:.0f})  "
+                f"start {row['start_s']:.1f} s\n    {parts}",
+                flush=True,
+            )
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
