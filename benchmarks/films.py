@@ -40,7 +40,9 @@ def write_film(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) ->
         sound: int16 ``[N]``.
     """
     with av.open(str(path), "w") as film:
-        video = film.add_stream("libx264", rate=VIDEO_FPS, options={"crf": "12", "preset": "veryfast"})
+        video = film.add_stream(
+            "libx264", rate=VIDEO_FPS, options={"crf": "12", "preset": "veryfast"}
+        )
         audio = film.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
         video.pix_fmt = "yuv420p"
         for i, picture in enumerate(pictures):

@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from films import arguments, shared
 
+from films import arguments, shared
 from synctool.data.films import FilmEntry
 from synctool.engine.detect import Detector
 from synctool.engine.footage import build_detector
@@ -79,7 +79,12 @@ def windows(films: list[Path], model: LoadedModel, constant: float) -> dict[str,
     for i, sample in enumerate(samples):
         pair = [sample, samples[(i + 1) % len(samples)]]
         figures = multiway(
-            model.network, pair, size_px=size, true_offset=lambda _: truth, contexts=CONTEXTS, first=1
+            model.network,
+            pair,
+            size_px=size,
+            true_offset=lambda _: truth,
+            contexts=CONTEXTS,
+            first=1,
         )
         for name, value in figures.items():
             per_clip.setdefault(name, []).append(value)

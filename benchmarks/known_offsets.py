@@ -19,12 +19,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from films import arguments, read_film, shared, write_film
 
+from films import arguments, read_film, shared, write_film
 from synctool.engine.detect import Detector
 from synctool.engine.models import load_model
 from synctool.media.remux import move_sound
-from synctool.types import DetectResult, SAMPLES_PER_FRAME, VIDEO_FPS
+from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
 
 SHIFTS = (-10, -3, 4, 13)
 LARGEST_MOVE = 10
@@ -50,7 +50,13 @@ def shift_test(films: list[Path], measuring: Detector, wide: Detector, work: Pat
             answer = best(chosen.detect(moved))
             error = None if None in (answer, expected) else answer - expected
             rows.append(
-                {"film": film.name, "offset": still, "shift": shift, "answer": answer, "error": error}
+                {
+                    "film": film.name,
+                    "offset": still,
+                    "shift": shift,
+                    "answer": answer,
+                    "error": error,
+                }
             )
             moved.unlink()
     return rows
@@ -98,7 +104,9 @@ def main() -> None:
     known = {name: best(measuring.detect(given.clips / name)) for name in (PUBLISHED[0], *DELAYED)}
     with tempfile.TemporaryDirectory() as work:
         shifts = shift_test(films, measuring, wide, Path(work))
-        pieces = pieces_test([given.clips / PUBLISHED[0], *films], measuring, given.piece, Path(work))
+        pieces = pieces_test(
+            [given.clips / PUBLISHED[0], *films], measuring, given.piece, Path(work)
+        )
     print(f"weights: {model.weights}\n\nknown offsets (frames)")
     wrong = 0
     reference = known[PUBLISHED[0]]
@@ -107,7 +115,8 @@ def main() -> None:
         tolerance = 1.0 if name == PUBLISHED[0] else 0.5
         fine = answer is not None and abs(answer - expected) <= tolerance
         wrong += not fine
-        print(f"  {name:22} {_n(answer)}  expected {expected:+.2f} within {tolerance}  {'ok' if fine else 'WRONG'}")
+        told = f"expected {expected:+.2f} within {tolerance}"
+        print(f"  {name:22} {_n(answer)}  {told}  {'ok' if fine else 'WRONG'}")
     print("\nshift test")
     for row in shifts:
         fine = row["error"] is not None and abs(row["error"]) <= 0.5
@@ -123,7 +132,9 @@ def main() -> None:
             f"{row['agreeing']} within a frame of {_n(row['consensus'])}: {row['answers']}"
         )
     if given.json:
-        given.json.write_text(json.dumps({"known": known, "shifts": shifts, "pieces": pieces}, indent=1))
+        given.json.write_text(
+            json.dumps({"known": known, "shifts": shifts, "pieces": pieces}, indent=1)
+        )
     sys.exit(1 if wrong else 0)
 
 

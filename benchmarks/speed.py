@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import av
+
 from films import arguments, shared
 
 _FLOOR = """
@@ -100,8 +101,12 @@ def measure(film: Path, runs: int, backbone: str, weights: str) -> dict:
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
-    parser.add_argument("--film", type=Path, nargs="*", help="films; the example and demo1 unless given")
-    parser.add_argument("--minutes", type=float, default=10, help="length of the looped film; 0: none")
+    parser.add_argument(
+        "--film", type=Path, nargs="*", help="films; the example and demo1 unless given"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="length of the looped film; 0: none"
+    )
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     clips = shared("clips")

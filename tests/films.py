@@ -83,7 +83,9 @@ def clicks(seconds: float, rate: int, times_s: Sequence[float] = CLICKS_S) -> np
 
 def find_clicks(samples: np.ndarray, rate: int = 16_000) -> list[float]:
     """Times in seconds of the tone bursts in a sound, by correlation."""
-    reach = np.arange(-round(6 * _CLICK_SIGMA_S * rate), round(6 * _CLICK_SIGMA_S * rate) + 1) / rate
+    reach = (
+        np.arange(-round(6 * _CLICK_SIGMA_S * rate), round(6 * _CLICK_SIGMA_S * rate) + 1) / rate
+    )
     shape = _burst(reach)
     match = np.correlate(samples.astype(np.float32) / 32768.0, shape, mode="same")
     match /= np.dot(shape, shape)
@@ -250,7 +252,9 @@ def _video_packets(
 def _as_frame(picture: np.ndarray, pixels: str) -> av.VideoFrame:
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, -1)
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24").reformat(format=pixels)
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24").reformat(
+        format=pixels
+    )
 
 
 def _sound_packets(

@@ -3,6 +3,8 @@ convolutions, each followed by a short temporal network; both at 25 Hz and centr
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -62,7 +64,7 @@ class MouthEncoder(nn.Module):
         self.stem = nn.Conv2d(STACK, widths[0], 5, 2, 2, bias=False)
         self.norm = nn.BatchNorm2d(widths[0])
         self.stages = nn.Sequential(
-            *(ResidualBlock(a, b, stride=2) for a, b in zip(widths, widths[1:]))
+            *(ResidualBlock(a, b, stride=2) for a, b in pairwise(widths))
         )
         side = size_px
         for _ in range(4):

@@ -52,7 +52,8 @@ missing, 2 usage, 1 anything else; several films give the worst."""
 
 def detect(
     films: Annotated[
-        list[str] | None, typer.Argument(help="Films, globs, or folders of films.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Films, globs, or folders of films.", show_default=False),
     ] = None,
     backbone: Annotated[str | None, setting_option("detect", "backbone", "-b")] = None,
     weights: Annotated[
@@ -255,7 +256,9 @@ def _code(outcome: Outcome, limit: str | float | None) -> int:
     if outcome.verdict == "inconclusive":
         return EXIT_INCONCLUSIVE
     if isinstance(limit, float):
-        worst = max([abs(outcome.offset_ms), *(abs(s.offset_frames) * 40 for s in outcome.segments)])
+        worst = max(
+            [abs(outcome.offset_ms), *(abs(s.offset_frames) * 40 for s in outcome.segments)]
+        )
         return EXIT_OUT_OF_TOLERANCE if worst > limit else EXIT_OK
     failing = {"detectable": ("detectable", "unacceptable"), "unacceptable": ("unacceptable",)}
     return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing.get(limit or "", ()) else EXIT_OK

@@ -20,7 +20,13 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
         unit: Filled into the field ``speed`` by the caller, for example ``x real time``.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     columns = (

@@ -25,7 +25,8 @@ def train(
     seed: Annotated[int | None, setting_option("train", "seed")] = None,
     device: Annotated[str | None, setting_option("train", "device")] = None,
     split: Annotated[
-        Path | None, typer.Option(help="split.json of synctool pairs; in the data folder unless given.")
+        Path | None,
+        typer.Option(help="split.json of synctool pairs; in the data folder unless given."),
     ] = None,
     constants: Annotated[
         Path | None,

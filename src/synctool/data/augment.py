@@ -57,7 +57,9 @@ def augment_mouth(
         if coarse:
             image = cv2.resize(image, (coarse, coarse), interpolation=cv2.INTER_AREA)
         if quality:
-            image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+            image = cv2.imdecode(
+                cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0
+            )
         if coarse:
             image = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
         if blur:

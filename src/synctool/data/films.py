@@ -11,7 +11,8 @@ from pathlib import Path
 from synctool.errors import MissingError, UsageError
 
 FILM_SUFFIXES = frozenset(
-    ".3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+    ".3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob "
+    ".webm .wmv".split()
 )
 
 
@@ -72,11 +73,15 @@ def collection(folder: Path) -> list[FilmEntry]:
         UsageError: The manifest lacks a column.
     """
     if not folder.is_dir():
-        raise MissingError(f"no such folder: {folder}", remedy="Give the folder that holds the films.")
+        raise MissingError(
+            f"no such folder: {folder}", remedy="Give the folder that holds the films."
+        )
     manifest = folder / "manifest.csv"
     entries = _from_manifest(folder, manifest) if manifest.is_file() else _from_tree(folder)
     if not entries:
-        raise MissingError(f"no films below {folder}", remedy="Give the folder that holds the films.")
+        raise MissingError(
+            f"no films below {folder}", remedy="Give the folder that holds the films."
+        )
     return entries
 
 
@@ -84,7 +89,9 @@ def _from_manifest(folder: Path, manifest: Path) -> list[FilmEntry]:
     with manifest.open(newline="", encoding="utf-8") as file:
         rows: Iterable[dict[str, str]] = list(csv.DictReader(file))
     if rows and not {"path", "speaker"} <= set(next(iter(rows))):
-        raise UsageError(f"{manifest} lacks a column", remedy="It needs the columns path and speaker.")
+        raise UsageError(
+            f"{manifest} lacks a column", remedy="It needs the columns path and speaker."
+        )
     # A speaker that only repeats the name of its source is no speaker.
     return [
         FilmEntry(

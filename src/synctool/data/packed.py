@@ -99,7 +99,8 @@ def shards_in(folder: Path) -> list[Path]:
     shards = sorted(p for p in folder.glob("shard-*.tar") if p.with_suffix(".json").is_file())
     if not shards:
         raise MissingError(
-            f"{folder} holds no processed films", remedy="Make them with: synctool preprocess FILMS FOLDER"
+            f"{folder} holds no processed films",
+            remedy="Make them with: synctool preprocess FILMS FOLDER",
         )
     return shards
 
@@ -115,7 +116,7 @@ def read_samples(shard: Path) -> Iterator[Sample]:
     try:
         with tarfile.open(shard) as tar:
             for member in tar:
-                stem, kind = member.name.split(".", 1)
+                kind = member.name.split(".", 1)[1]
                 parts[kind] = tar.extractfile(member).read()
                 if kind != "wav":
                     continue
@@ -123,11 +124,17 @@ def read_samples(shard: Path) -> Iterator[Sample]:
                 info = SampleInfo(**{k: v for k, v in facts.items() if k in known})
                 with wave.open(io.BytesIO(parts["wav"])) as file:
                     sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-                yield Sample(info, _image(parts["mouth.jpg"]).reshape(-1, MOUTH_PX, MOUTH_PX), _image(parts["face.jpg"]), sound)
+                yield Sample(
+                    info,
+                    _image(parts["mouth.jpg"]).reshape(-1, MOUTH_PX, MOUTH_PX),
+                    _image(parts["face.jpg"]),
+                    sound,
+                )
                 parts = {}
     except (tarfile.TarError, KeyError, ValueError, AttributeError, EOFError, wave.Error) as error:
         raise SyncToolError(
-            f"{shard} is damaged: {error}", remedy="Delete it with its .json file and run preprocess again."
+            f"{shard} is damaged: {error}",
+            remedy="Delete it with its .json file and run preprocess again.",
         ) from error
 
 

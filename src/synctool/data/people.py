@@ -33,7 +33,9 @@ def describe_faces(faces: np.ndarray) -> np.ndarray:
     centred = np.stack(flat) - np.mean(flat, 0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     scores = u[:, :_COMPONENTS] * s[:_COMPONENTS]
-    return (scores / np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    return (scores / np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-9)).astype(
+        np.float32
+    )
 
 
 def group_people(descriptors: np.ndarray) -> np.ndarray:

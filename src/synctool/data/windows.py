@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synctool.data.packed import Sample
-from synctool.features.logmel import MARGIN, logmel
 from synctool.data.augment import (
     Strength,
     augment_mouth,
@@ -18,6 +16,8 @@ from synctool.data.augment import (
     centre_crop,
     mask_bands,
 )
+from synctool.data.packed import Sample
+from synctool.features.logmel import MARGIN, logmel
 from synctool.types import SAMPLES_PER_FRAME
 
 _SHARES = ((1.0, 0.70), (0.67, 0.15), (0.34, 0.10), (0.21, 0.05))

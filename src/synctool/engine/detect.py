@@ -113,7 +113,9 @@ class Detector:
                 os.fspath(path), film.source, scored, ticks, silent=film.sound.peak < _SILENT_PEAK
             )
         watch.now("")
-        timing = dict.fromkeys(("decode", "faces", "video", "audio", "scoring"), 0.0) | watch.seconds
+        timing = (
+            dict.fromkeys(("decode", "faces", "video", "audio", "scoring"), 0.0) | watch.seconds
+        )
         timing["total"] = sum(timing.values())
         return _with_timing(result, timing)
 

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Iterator
 
 from synctool import registry
+from synctool.engine.streams import Stopwatch
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import FaceTracker, TrackedPicture
-from synctool.engine.streams import Stopwatch
 from synctool.media.film import Film
 
 

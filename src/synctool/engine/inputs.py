@@ -31,7 +31,9 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
     if from_file is not None:
         wanted += _listed(from_file)
     if not wanted:
-        raise UsageError("no films given", remedy="Give files, folders, globs, or --from-file LIST.")
+        raise UsageError(
+            "no films given", remedy="Give files, folders, globs, or --from-file LIST."
+        )
     found: dict[str, None] = {}
     for name in wanted:
         for film in _meant(name):
@@ -54,7 +56,9 @@ def _listed(name: str) -> list[str]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8", "surrogateescape")
     except FileNotFoundError as error:
-        raise MissingError(f"no such list: {name}", remedy="Check the path of --from-file.") from error
+        raise MissingError(
+            f"no such list: {name}", remedy="Check the path of --from-file."
+        ) from error
     except OSError as error:
         raise MissingError(
             f"cannot read {name}: {error.strerror}", remedy="Check its permissions."

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from synctool import registry
-from synctool.errors import UsageError, MissingError
+from synctool.errors import MissingError, UsageError
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.types import BackboneSpec
 from synctool.weights.files import find_weights, fit, load_weights
@@ -83,7 +83,11 @@ def load_model(
     """
     spec, network = build(name)
     own = spec.weights.name if spec.weights and weights is None else None
-    path = Path(weights) if weights is not None else find_weights(spec.weights, backbone=spec.full_name)
+    path = (
+        Path(weights)
+        if weights is not None
+        else find_weights(spec.weights, backbone=spec.full_name)
+    )
     loaded = load_weights(path, name=own)
     fit(network, loaded, backbone=spec.full_name)
     chosen = choose_device(device)
@@ -109,7 +113,11 @@ def choose_device(name: str) -> torch.device:
     Raises:
         MissingError: It is not on this machine.
     """
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         name = next(n for n in ("cuda", "mps", "cpu") if here[n])
     if not here.get(name, False):

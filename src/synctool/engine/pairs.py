@@ -94,7 +94,9 @@ def read_split(path: Path) -> dict[str, Assignment]:
             f"no split: {path}", remedy="Make it with: synctool pairs PROCESSED"
         ) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise SyncToolError(f"{path} is no split", remedy="Make it anew with: synctool pairs") from error
+        raise SyncToolError(
+            f"{path} is no split", remedy="Make it anew with: synctool pairs"
+        ) from error
 
 
 def _offsets(max_offset: int, count: int, rng: np.random.Generator) -> list[int]:

@@ -31,7 +31,7 @@ from synctool.data.packed import (
 )
 from synctool.errors import SyncToolError, UsageError
 from synctool.faces.crops import face_crop, mouth_crop
-from synctool.files import atomic_write, write_bytes
+from synctool.files import atomic_write, make_folder, write_bytes
 from synctool.media.film import Film
 from synctool.types import SAMPLES_PER_FRAME
 
@@ -84,6 +84,7 @@ def preprocess(
     """
     entries = collection(source)
     settings = {"detector": detector, "min_frames": min_frames, "shard_films": shard_films}
+    make_folder(output)
     _settle_plan(output, entries, settings)
     groups = [entries[i : i + shard_films] for i in range(0, len(entries), shard_films)]
     reports: dict[int, ShardReport] = {}
@@ -113,7 +114,10 @@ def preprocess(
         tell()
     ordered = [reports[n] for n in sorted(reports)]
     _write_json(output / FAILURES, [f for r in ordered for f in r.failures])
-    _write_json(output / MANIFEST, {"settings": settings, "samples": [s for r in ordered for s in r.samples]})
+    _write_json(
+        output / MANIFEST,
+        {"settings": settings, "samples": [s for r in ordered for s in r.samples]},
+    )
     return tell()
 
 
@@ -128,7 +132,10 @@ def _work(
     workers = min(workers or os.cpu_count() or 1, max(len(waiting), 1))
     if workers == 1:
         for number in waiting:
-            yield number, make_shard(groups[number], _shard_path(output, number), detector, min_frames)
+            yield (
+                number,
+                make_shard(groups[number], _shard_path(output, number), detector, min_frames),
+            )
         return
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     jobs: dict[Future[ShardReport], int] = {}
@@ -137,7 +144,9 @@ def _work(
         while left or jobs:
             while left and len(jobs) < workers + 1:
                 number = left.pop()
-                job = pool.submit(make_shard, groups[number], _shard_path(output, number), detector, min_frames)
+                job = pool.submit(
+                    make_shard, groups[number], _shard_path(output, number), detector, min_frames
+                )
                 jobs[job] = number
             done, _ = wait(jobs, return_when=FIRST_COMPLETED)
             for job in done:
@@ -160,7 +169,9 @@ def make_shard(entries: list[FilmEntry], path: Path, detector: str, min_frames: 
                 report.failures.append({"film": entry.name, "reason": error.cause})
                 continue
             if not samples:
-                report.failures.append({"film": entry.name, "reason": f"no face for {min_frames} frames"})
+                report.failures.append(
+                    {"film": entry.name, "reason": f"no face for {min_frames} frames"}
+                )
             for sample in samples:
                 add_sample(tar, sample)
                 report.samples.append(asdict(sample.info))

@@ -91,7 +91,9 @@ def train(
     moved = _constants(constants)
     parts = {name: _of_split(samples, assignments, name) for name in ("train", "val")}
     if not parts["train"]:
-        raise MissingError("the split leaves nothing to train on", remedy="Make it anew: synctool pairs.")
+        raise MissingError(
+            "the split leaves nothing to train on", remedy="Make it anew: synctool pairs."
+        )
     make_folder(output)
     _settle_config(output, settings, constants=moved, init=init)
     if init is not None:
@@ -200,7 +202,9 @@ def _validate(
 def _of_split(
     samples: list[Sample], assignments: dict[str, Assignment], split: str
 ) -> list[Sample]:
-    return [s for s in samples if s.info.key in assignments and assignments[s.info.key].split == split]
+    return [
+        s for s in samples if s.info.key in assignments and assignments[s.info.key].split == split
+    ]
 
 
 def _constants(path: Path | None) -> dict[str, float]:
@@ -225,7 +229,9 @@ def _settle_config(
     output: Path, settings: TrainSettings, *, constants: dict[str, float], init: Path | None
 ) -> None:
     facts: dict[str, Any] = {**vars(settings), "constants": constants}
-    facts["init"] = hashlib.sha256(init.read_bytes()).hexdigest() if init and init.is_file() else None
+    facts["init"] = (
+        hashlib.sha256(init.read_bytes()).hexdigest() if init and init.is_file() else None
+    )
     path = output / CONFIG
     if (output / STATE).is_file() and path.is_file():
         old = json.loads(path.read_text("utf-8"))

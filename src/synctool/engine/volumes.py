@@ -92,9 +92,7 @@ def score_face(
     )
 
 
-def combine(
-    faces: list[FaceScores], ticks: int, rows: int, calibration: Calibration
-) -> FilmScores:
+def combine(faces: list[FaceScores], ticks: int, rows: int, calibration: Calibration) -> FilmScores:
     """The film's volume from those of its faces.
 
     Args:

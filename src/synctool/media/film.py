@@ -2,7 +2,8 @@
 
 Timeline 0 is the earlier start of the two chosen streams, moved back to the grid of the picture, so
 that constant 25 fps material is read frame for frame. A tick shows the frame nearest to it in
-presentation time (up to half a frame ahead), or else the one still on screen, as a player would.
+presentation time, as long as that frame comes at most ``AHEAD_S`` later; or else the one still on
+screen, as a player would. So the pictures of a tick are never biased early or late at 10 fps or more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import math
 import os
 import queue
+import stat
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -20,25 +23,33 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from synctool.errors import MediaError, MissingError, UsageError
+from synctool.errors import MediaError, MissingError, SyncToolError, UsageError
 from synctool.media.pictures import Picture, PictureReader
-from synctool.media.sound import SoundTrack
+from synctool.media.sound import SoundReader, SoundTrack
+from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
 from synctool.types import AUDIO_HZ, VIDEO_FPS, Source
 
-QUEUED_PICTURES = 32
+QUEUED_PICTURES = 16
 """Pictures that the decoder may be ahead of the reader."""
 MAX_SIDE_PX = 1920
 """Larger pictures are reduced to this; faces fill crops of 224 px at most."""
+AHEAD_S = 0.05
+"""A tick may show a frame that comes up to this much later, if that is the nearest."""
 _TICK_S = 1.0 / VIDEO_FPS
 _EPSILON_S = 1e-4
-_MAX_HOLD_S = 6 * 3600.0
+_CLOSE_S = 5.0
+_MANY_PIXELS = 4096 * 2304
+_FEW_THREADS = 4
+_ASPECTS = (0.25, 4.0)
+_NOTABLE_S = 0.1
 
 
 class Film:
     """A film opened for one pass. Use it as a context manager and iterate over it once.
 
     Iterating gives ``Picture`` objects in order, one per 25 Hz tick, while a thread decodes;
-    ``sound`` fills at the same time and is complete when the iteration ends.
+    ``sound`` fills at the same time and is complete when the iteration ends. Leaving the iteration
+    early stops the thread.
 
     Args:
         path: File to read.
@@ -67,18 +78,27 @@ class Film:
         self.path = Path(path)
         self.sound = SoundTrack()
         self.warnings: list[str] = []
-        self._reader = PictureReader(colour=colour, max_side_px=max_side_px)
         self._container = _open(self.path)
         try:
             self._video, self._audio = self._choose_streams(audio_track, need_video, need_audio)
-            self._plan_timeline()
+            self._source = self._describe()
         except BaseException:
             self._container.close()
             raise
+        self._reader = PictureReader(
+            colour=colour, max_side_px=max_side_px, pixel_aspect=_pixel_aspect(self._video)
+        )
+        timeline = Timeline(_origin_s(self._video, self._audio), self._warn)
+        self._clocks: dict[str, StreamClock] = {
+            stream.type: timeline.clock(_start_s(stream), name)
+            for stream, name in ((self._video, "picture"), (self._audio, "sound"))
+            if stream is not None
+        }
+        self._times = PresentationTimes()
+        self._sound_reader = SoundReader(self.sound, self._warn)
         self._queue: queue.Queue[Picture | BaseException | None] = queue.Queue(QUEUED_PICTURES)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._resampler: av.AudioResampler | None = None
         self._shown: tuple[float, av.VideoFrame] | None = None
         self._shown_arrays: tuple[np.ndarray, np.ndarray | None, float] | None = None
         self._tick = 0
@@ -95,12 +115,14 @@ class Film:
         """Stop decoding and release the file."""
         self._stop.set()
         if self._thread is not None:
-            while self._thread.is_alive():
-                try:
-                    self._queue.get(timeout=0.05)
-                except queue.Empty:
-                    pass
-            self._thread.join()
+            # A thread that waits for bytes of a pipe cannot be woken: it is left to end by itself.
+            until = time.monotonic() + _CLOSE_S
+            while self._thread.is_alive() and time.monotonic() < until:
+                self._drain()
+                self._thread.join(0.02)
+            if self._thread.is_alive():
+                return
+        self._drain()
         self._container.close()
 
     @property
@@ -124,15 +146,26 @@ class Film:
         """Ticks decoded so far; the length of the film once the iteration has ended."""
         return self._tick
 
+    def _drain(self) -> None:
+        try:
+            while True:
+                self._queue.get_nowait()
+        except queue.Empty:
+            pass
+
     def __iter__(self) -> Iterator[Picture]:
         if self._thread is not None:
             raise RuntimeError("a Film can be iterated over once")
         self._thread = threading.Thread(target=self._decode, name="synctool-decode", daemon=True)
         self._thread.start()
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        try:
+            while (item := self._queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                del item  # a slow reader must not keep what it has given back
+        finally:
+            self._stop.set()
 
     # ------------------------------------------------------------------ opening
 
@@ -143,64 +176,55 @@ class Film:
         audios = list(self._container.streams.audio)
         if need_video and not videos:
             raise MediaError(
-                f"{self.path.name} has no picture", remedy="Give a film with a video stream."
+                f"{_shown_name(self.path)} has no picture",
+                remedy="Give a film with a video stream.",
             )
         if need_audio and not audios:
             raise MediaError(
-                f"{self.path.name} has no sound track",
+                f"{_shown_name(self.path)} has no sound track",
                 remedy="Lip sync needs sound: give a film with an audio stream.",
             )
-        if audios and not 0 <= audio_track < len(audios):
+        if need_audio and not 0 <= audio_track < len(audios):
             raise UsageError(
-                f"{self.path.name} has no sound track {audio_track}",
-                remedy=f"It has {len(audios)}: --audio-track 0 to {len(audios) - 1}.",
+                f"{_shown_name(self.path)} has no sound track {audio_track}",
+                remedy="It has one only: --audio-track 0."
+                if len(audios) == 1
+                else f"It has {len(audios)}: --audio-track 0 to {len(audios) - 1}.",
             )
-        video = videos[0] if videos and need_video else None
-        audio = audios[audio_track] if audios and need_audio else None
-        if video is not None:
-            video.thread_type = "AUTO"
+        video = videos[0] if need_video else None
+        audio = audios[audio_track] if need_audio else None
         for stream in (video, audio):
             if stream is not None and stream.codec_context is None:
                 raise MediaError(
-                    f"{self.path.name}: no decoder for its {stream.type} stream",
+                    f"{_shown_name(self.path)}: no decoder for its {stream.type} stream",
                     remedy="Convert the film to a common codec (H.264 with AAC, say) and try again.",
                 )
+        if video is not None:
+            video.thread_type = "AUTO"
+            if video.codec_context.width * video.codec_context.height > _MANY_PIXELS:
+                video.codec_context.thread_count = _FEW_THREADS  # each holds pictures of its own
         return video, audio
 
-    def _plan_timeline(self) -> None:
-        video_start = _start_s(self._video)
-        audio_start = _start_s(self._audio)
-        starts = [s for s in (video_start, audio_start) if s is not None]
-        first = min(starts)
-        if video_start is not None:
-            lead_ticks = math.ceil((video_start - first) * VIDEO_FPS - _EPSILON_S)
-            self._origin_s = video_start - lead_ticks * _TICK_S
-        else:
-            self._origin_s = first
+    def _describe(self) -> Source:
+        video, audio = self._video, self._audio
+        starts = {s.type: _start_s(s) for s in (video, audio) if s is not None}
+        known = [start for start in starts.values() if start is not None]
+        late = {kind: start - min(known) for kind, start in starts.items() if start is not None}
+        apart = late.get("audio", 0.0) - late.get("video", 0.0)
+        if len(known) == 2 and abs(apart) > _NOTABLE_S:
+            which = "sound" if apart > 0 else "picture"
+            self._warn(f"the {which} starts {abs(apart):.2f} s later than the other stream")
         duration = self._container.duration
-        # Only the pixel size that a player shows counts: a rotated film is reported upright.
-        width = self._video.codec_context.width if self._video is not None else 0
-        height = self._video.codec_context.height if self._video is not None else 0
-        rate = (
-            self._video.average_rate or self._video.guessed_rate
-            if self._video is not None
-            else None
-        )
-        self._source = Source(
-            duration_s=float(duration / av.time_base) if duration else 0.0,
+        rate = (video.average_rate or video.guessed_rate) if video is not None else None
+        return Source(
+            duration_s=float(duration / av.time_base) if duration and duration > 0 else 0.0,
             video_fps=round(float(rate), 3) if rate else 0.0,
-            video_start_s=round((video_start or 0.0) - first, 4),
-            audio_start_s=round((audio_start or 0.0) - first, 4),
-            width_px=width,
-            height_px=height,
-            audio_hz=self._audio.rate if self._audio is not None else 0,
+            video_start_s=round(late.get("video", 0.0), 4),
+            audio_start_s=round(late.get("audio", 0.0), 4),
+            width_px=video.codec_context.width if video is not None else 0,
+            height_px=video.codec_context.height if video is not None else 0,
+            audio_hz=audio.rate if audio is not None else 0,
         )
-        apart = (audio_start or 0.0) - (video_start or 0.0)
-        if self._video is not None and self._audio is not None and abs(apart) > 0.1:
-            late = "sound" if apart > 0 else "picture"
-            self.warnings.append(
-                f"the {late} starts {abs(apart):.2f} s later than the other stream"
-            )
 
     # ------------------------------------------------------------------ decoding (own thread)
 
@@ -211,10 +235,20 @@ class Film:
         except _Stopped:
             pass
         except BaseException as error:  # handed to the reader, which raises it
+            if isinstance(error, FFmpegError):
+                error = self._undecodable(error)
             try:
                 self._put(error)
             except _Stopped:
                 pass
+
+    def _undecodable(self, error: FFmpegError) -> SyncToolError:
+        wrapped = MediaError(
+            f"{_shown_name(self.path)} cannot be decoded: {_words(error)}",
+            remedy="Convert the film to a common format (MP4 with H.264 and AAC, say) and try again.",
+        )
+        wrapped.__cause__ = error
+        return wrapped
 
     def _demux(self) -> None:
         streams = [s for s in (self._video, self._audio) if s is not None]
@@ -229,11 +263,23 @@ class Film:
                 for stream in streams:  # what the decoders still hold
                     self._decode_packet(stream, None)
                 break
+            if self._stop.is_set():
+                raise _Stopped
             self._decode_packet(packet.stream, packet)
-        if self._audio is not None and self._resampler is not None:
-            self._place_sound(self._resampler.resample(None), None)
-        self._end_of_video()
+        self._finish()
         self._judge()
+
+    def _finish(self) -> None:
+        if self._audio is not None:
+            for frame, time_s in self._clocks["audio"].finish():
+                self._sound_reader.add(frame, time_s)
+            self._sound_reader.finish()
+        if self._video is not None:
+            for frame, time_s in self._clocks["video"].finish():
+                self._show(frame, time_s)
+        if self._shown is not None:
+            time_s, frame = self._shown
+            self._show_until(time_s + self._lasts_s(frame))
 
     def _decode_packet(
         self, stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
@@ -254,34 +300,42 @@ class Film:
                 self._on_audio(frame)
 
     def _on_video(self, frame: av.VideoFrame) -> None:
+        if not self._frames:
+            width, height = self._reader.shown_size(frame)
+            self._source = replace(self._source, width_px=width, height_px=height)
         self._frames += 1
-        shown_s = self._shown[0] if self._shown else None
-        if frame.pts is None:
-            step = 1.0 / (self._source.video_fps or VIDEO_FPS)
-            time_s = (
-                shown_s + step
-                if shown_s is not None
-                else -self._origin_s + (_start_s(self._video) or 0.0)
-            )
-        else:
-            time_s = float(frame.pts * frame.time_base) - self._origin_s
-        if shown_s is not None:
-            if time_s <= shown_s:
-                return  # a repeated or backward timestamp: a player keeps what it shows
-            if time_s - shown_s > _MAX_HOLD_S:
-                self._warn("a picture timestamp lies hours ahead and was ignored")
-                return
+        stamp = self._times.best(frame.pts, frame.dts)
+        own_s = None if stamp is None else float(stamp * frame.time_base)
+        for ready, time_s in self._clocks["video"].take(frame, own_s, self._lasts_s(frame)):
+            self._show(ready, time_s)
+
+    def _on_audio(self, frame: av.AudioFrame) -> None:
+        own_s = None if frame.pts is None else float(frame.pts * frame.time_base)
+        lasts_s = frame.samples / frame.sample_rate
+        for ready, time_s in self._clocks["audio"].take(frame, own_s, lasts_s):
+            self._sound_reader.add(ready, time_s)
+
+    def _lasts_s(self, frame: av.VideoFrame) -> float:
+        lasts_s = 1.0 / (self._source.video_fps or VIDEO_FPS)
+        if frame.duration and frame.time_base:
+            lasts_s = max(lasts_s, float(frame.duration * frame.time_base))
+        return min(lasts_s, 1.0)
+
+    def _show(self, frame: av.VideoFrame, time_s: float) -> None:
+        if self._shown is not None and time_s <= self._shown[0]:
+            return  # a repeated or backward timestamp: a player keeps what it shows
         self._show_until(time_s)
         self._shown, self._shown_arrays = (time_s, frame), None
 
     def _show_until(self, next_s: float) -> None:
         """Emit the ticks that the frame on screen serves before the next one at ``next_s``."""
         while (tick_s := self._tick * _TICK_S) < next_s - _EPSILON_S:
-            if self._shown is not None:
-                ahead = next_s - tick_s
-                if ahead <= _TICK_S / 2 and ahead < tick_s - self._shown[0] - _EPSILON_S:
-                    return
-            elif next_s - tick_s <= _TICK_S / 2:
+            ahead_s = next_s - tick_s
+            if self._shown is None:
+                nearer = ahead_s <= _TICK_S / 2
+            else:
+                nearer = ahead_s <= AHEAD_S and ahead_s < tick_s - self._shown[0] - _EPSILON_S
+            if nearer:
                 return
             self._emit()
 
@@ -296,60 +350,15 @@ class Film:
         self._tick += 1
         self._put(picture)
 
-    def _end_of_video(self) -> None:
-        if self._shown is None:
-            return
-        time_s, frame = self._shown
-        lasts_s = 1.0 / (self._source.video_fps or VIDEO_FPS)
-        if frame.duration and frame.time_base:
-            lasts_s = min(max(lasts_s, float(frame.duration * frame.time_base)), 1.0)
-        self._show_until(time_s + lasts_s)
-
-    def _on_audio(self, frame: av.AudioFrame) -> None:
-        if self._resampler is None:
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_HZ)
-            self._resampled_format = (frame.sample_rate, frame.layout.name, frame.format.name)
-            self._expected_s: float | None = None
-        time_s = None
-        if frame.pts is not None and frame.time_base:
-            time_s = float(frame.pts * frame.time_base) - self._origin_s
-        described = (frame.sample_rate, frame.layout.name, frame.format.name)
-        broken = (
-            self._expected_s is not None
-            and time_s is not None
-            and abs(time_s - self._expected_s) > 0.02
-        )
-        if broken or described != self._resampled_format:
-            # A gap, a jump or a change of format: what the filter holds belongs before it.
-            self._place_sound(self._resampler.resample(None), None)
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_HZ)
-            self._resampled_format = described
-            self._expected_s = None
-        at = round(time_s * AUDIO_HZ) if self._expected_s is None and time_s is not None else None
-        if time_s is not None:
-            self._expected_s = time_s + frame.samples / frame.sample_rate
-        elif self._expected_s is not None:
-            self._expected_s += frame.samples / frame.sample_rate
-        frame.pts = None  # timing is kept here; the filter must not rescale foreign time bases
-        self._pending_at = at if at is not None else getattr(self, "_pending_at", None)
-        self._place_sound(self._resampler.resample(frame), self._pending_at)
-
-    def _place_sound(self, frames: list[av.AudioFrame], at: int | None) -> None:
-        for frame in frames:
-            if not frame.samples:
-                continue
-            self.sound.place(frame.to_ndarray().reshape(-1), at)
-            at = self._pending_at = None
-
     def _judge(self) -> None:
         if self._video is not None and not self._frames:
             raise MediaError(
-                f"{self.path.name}: no picture could be decoded",
+                f"{_shown_name(self.path)}: no picture could be decoded",
                 remedy="The file is damaged or cut off before its first frame; get a whole copy.",
             )
         if self._audio is not None and not self.sound.end:
             raise MediaError(
-                f"{self.path.name}: no sound could be decoded",
+                f"{_shown_name(self.path)}: no sound could be decoded",
                 remedy="Its sound track is empty or damaged; get a whole copy.",
             )
         if self.sound.gaps:
@@ -380,36 +389,59 @@ class _Stopped(Exception):
 
 
 def _open(path: Path) -> av.container.InputContainer:
+    shown = _shown_name(path)
+    _check_readable(path, shown)
+    # "file:" keeps names with colons from being taken for a protocol; the list keeps playlists from
+    # reaching for the network. Names that are not text can only be handed over as an open file.
+    source = f"file:{path}" if _is_text(path) else path.open("rb")
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"no such file: {path}", remedy="Check the path and its spelling."
-        ) from error
-    except IsADirectoryError as error:
-        raise UsageError(
-            f"{path} is a folder",
-            remedy="Give the films in it, or the folder to a command that takes folders.",
-        ) from error
-    except OSError as error:
-        raise MissingError(
-            f"cannot read {path}: {error.strerror}", remedy="Check its permissions."
-        ) from error
-    if empty:
-        raise MediaError(f"{path.name} is empty (0 bytes)", remedy="Copy or download it again.")
-    try:
-        # "file:" keeps names with colons from being taken for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(
+            source, metadata_errors="replace", options={"protocol_whitelist": "file,crypto,data"}
+        )
     except FFmpegError as error:
         raise MediaError(
-            f"{path.name} cannot be read as a film: {_words(error)}",
+            f"{shown} cannot be read as a film: {_words(error)}",
             remedy="It is damaged, cut off, or not a film; play it in a media player to see.",
         ) from error
     if not any(s.type in ("video", "audio") for s in container.streams):
         container.close()
-        raise MediaError(f"{path.name} holds neither picture nor sound", remedy="Give a film.")
+        raise MediaError(f"{shown} holds neither picture nor sound", remedy="Give a film.")
     return container
+
+
+def _check_readable(path: Path, shown: str) -> None:
+    try:
+        facts = path.stat()
+        if stat.S_ISREG(facts.st_mode):
+            path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise MissingError(
+            f"no such file: {shown}", remedy="Check the path and its spelling."
+        ) from error
+    except OSError as error:
+        raise MissingError(
+            f"cannot read {shown}: {error.strerror}", remedy="Check its name and its permissions."
+        ) from error
+    if stat.S_ISDIR(facts.st_mode):
+        raise UsageError(
+            f"{shown} is a folder",
+            remedy="Give the films in it, or the folder to a command that takes folders.",
+        )
+    if stat.S_ISREG(facts.st_mode) and not facts.st_size:
+        raise MediaError(f"{shown} is empty (0 bytes)", remedy="Copy or download it again.")
+
+
+def _shown_name(path: Path) -> str:
+    """The path for a message; bytes that are not text are replaced."""
+    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _words(error: FFmpegError) -> str:
@@ -417,11 +449,23 @@ def _words(error: FFmpegError) -> str:
 
 
 def _start_s(stream: av.VideoStream | av.AudioStream | None) -> float | None:
-    if stream is None:
+    if stream is None or stream.start_time is None or stream.time_base is None:
         return None
-    if stream.start_time is None or stream.time_base is None:
-        return 0.0
     return float(Fraction(stream.start_time) * stream.time_base)
+
+
+def _origin_s(video: av.VideoStream | None, audio: av.AudioStream | None) -> float | None:
+    """The streams' own time that becomes timeline 0; None if the container does not tell."""
+    video_s, audio_s = _start_s(video), _start_s(audio)
+    if video_s is None or audio_s is None:
+        return video_s if video_s is not None else audio_s
+    lead_ticks = math.ceil((video_s - min(video_s, audio_s)) * VIDEO_FPS - _EPSILON_S)
+    return video_s - lead_ticks * _TICK_S
+
+
+def _pixel_aspect(video: av.VideoStream | None) -> float:
+    aspect = video.sample_aspect_ratio if video is not None else None
+    return float(aspect) if aspect and _ASPECTS[0] <= aspect <= _ASPECTS[1] else 1.0
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
-_PLANAR_LUMA_8BIT = (
-    "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv411p", "yuv410p",
-    "yuv440p", "yuvj440p", "yuva420p", "yuva422p", "yuva444p", "nv12", "nv21", "nv16", "gray",
-)  # fmt: skip
-"""Pixel formats whose first plane is 8-bit luma: read in place, without a conversion."""
+_FULL_RANGE = 2
+_TO_VIDEO_RANGE = np.round(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,10 @@ class Picture:
 
     Attributes:
         index: Number of the tick; it stands for the time ``index / 25`` s.
-        luma: uint8 ``[H, W]``, or None where the film shows no picture yet.
+        luma: uint8 ``[H, W]`` in video range (black 16, white 235), or None where the film shows no
+            picture yet.
         colour: uint8 ``[H, W, 3]`` in the order asked for, or None if not asked for.
-        scale: Size of this array relative to the source picture (1.0 unless reduced).
+        scale: Size of these arrays relative to the picture as a player shows it (1.0 unless reduced).
     """
 
     index: int
@@ -32,20 +32,59 @@ class Picture:
     scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class Orientation:
+    """How stored pictures must be turned to be shown: first transposed, then mirrored."""
+
+    transposed: bool = False
+    left_right: bool = False
+    upside_down: bool = False
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """Turn a picture ``[H, W]`` or ``[H, W, C]``."""
+        if self.transposed:
+            array = array.swapaxes(0, 1)
+        if self.left_right:
+            array = array[:, ::-1]
+        if self.upside_down:
+            array = array[::-1]
+        return np.ascontiguousarray(array)
+
+
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """Orientation by the frame's display matrix, to the nearest quarter turn."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX" and data.buffer_size >= 20:
+            a, b, _, c, d = (int(x) for x in np.frombuffer(data, np.int32)[:5])
+            # A stored point (x, y) is shown at (a x + c y, b x + d y).
+            if abs(b) + abs(c) > abs(a) + abs(d):
+                return Orientation(True, c < 0, b < 0)
+            return Orientation(False, a < 0, d < 0)
+    return Orientation()
+
+
 class PictureReader:
     """Turns decoded frames into arrays.
 
     Args:
         colour: None, ``rgb`` or ``bgr``: whether a colour array is needed beside the luma.
         max_side_px: Larger pictures are reduced to this.
+        pixel_aspect: Width of a stored pixel as a player shows it, relative to its height.
     """
 
-    def __init__(self, *, colour: str | None, max_side_px: int) -> None:
+    def __init__(self, *, colour: str | None, max_side_px: int, pixel_aspect: float = 1.0) -> None:
         self._colour = colour
         self._max_side_px = max_side_px
+        self._stretch = (max(pixel_aspect, 1.0), max(1.0 / pixel_aspect, 1.0))
+        self._reformatter = VideoReformatter()
+
+    def shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height at which a player shows a frame at its full size."""
+        width, height = (round(n * s) for n, s in zip((frame.width, frame.height), self._stretch))
+        return (height, width) if orientation(frame).transposed else (width, height)
 
     def read(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray | None, float]:
-        """Luma, colour and scale of a frame, rotated as a player shows it.
+        """Luma, colour and scale of a frame, upright and with square pixels, as a player shows it.
 
         Args:
             frame: A decoded frame.
@@ -53,29 +92,52 @@ class PictureReader:
         Returns:
             uint8 ``[H, W]``, uint8 ``[H, W, 3]`` or None, and the reduction (at most 1.0).
         """
-        scale = min(1.0, self._max_side_px / max(frame.width, frame.height))
-        size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
-        turns = (round(getattr(frame, "rotation", 0) / 90)) % 4
+        width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
+        scale = min(1.0, self._max_side_px / max(width, height))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        turn = orientation(frame)
         colour = None
         if self._colour:
-            width, height = size
-            colour = frame.to_ndarray(format=f"{self._colour}24", width=width, height=height)
-            colour = _upright(colour, turns)
-        return _upright(self._luma(frame, size), turns), colour, scale
+            wanted = f"{self._colour}24"
+            shown = self._reformatter.reformat(frame, width=size[0], height=size[1], format=wanted)
+            colour = turn.apply(shown.to_ndarray())
+        return turn.apply(self._luma(frame, size)), colour, scale
 
-    @staticmethod
-    def _luma(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-        if frame.format.name in _PLANAR_LUMA_8BIT:
-            plane = frame.planes[0]
-            flat = np.frombuffer(plane, np.uint8)[: plane.line_size * frame.height]
-            luma = flat.reshape(frame.height, plane.line_size)[:, : frame.width]
+    def _luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Luma at a size, in an array of its own: planes belong to the decoder, which reuses them."""
+        full_range = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+        shift = _luma_shift(frame.format.name)
+        if shift is None:
+            luma = self._reformatter.reformat(frame, format="gray").to_ndarray()
+            full_range = True
         else:
-            luma = frame.to_ndarray(format="gray")
+            plane = frame.planes[0]
+            kind = np.dtype(np.uint8 if shift == 0 else "<u2")
+            row = plane.line_size // kind.itemsize
+            luma = np.frombuffer(plane, kind)[: row * frame.height].reshape(frame.height, row)
+            luma = luma[:, : frame.width]
+            if shift:
+                luma = (luma >> shift).astype(np.uint8)
         if size != (frame.width, frame.height):
-            return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-        return luma.copy()  # the plane belongs to the decoder, which will reuse it
+            smaller = size[0] <= frame.width and size[1] <= frame.height
+            method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+            luma = cv2.resize(luma, size, interpolation=method)
+        elif not full_range:
+            luma = luma.copy()
+        return cv2.LUT(luma, _TO_VIDEO_RANGE) if full_range else luma
 
 
-def _upright(array: np.ndarray, turns: int) -> np.ndarray:
-    # The display matrix gives the counter-clockwise rotation to apply before showing.
-    return np.ascontiguousarray(np.rot90(array, turns)) if turns else array
+@lru_cache(maxsize=64)
+def _luma_shift(name: str) -> int | None:
+    """Bits to drop from the first plane of a pixel format to get 8-bit luma; None: not to be had so."""
+    pixels = av.VideoFormat(name)
+    first, *others = pixels.components
+    if not first.is_luma or pixels.is_rgb or pixels.has_palette or pixels.is_bit_stream:
+        return None
+    if any(other.plane == first.plane for other in others):
+        return None
+    if first.bits == 8:
+        return 0
+    if not 8 < first.bits <= 16 or pixels.is_big_endian:
+        return None
+    return 8 if name.startswith("p") else first.bits - 8  # p010 and kin: the high bits are used

@@ -39,7 +39,9 @@ def move_sound(
         with av.open(f"file:{source}") as film, atomic_path(target) as part:
             streams = [s for kind in (film.streams.video, film.streams.audio) for s in kind[:1]]
             if len(streams) < 2:
-                raise MediaError(f"{source} lacks picture or sound", remedy="Give a film with both.")
+                raise MediaError(
+                    f"{source} lacks picture or sound", remedy="Give a film with both."
+                )
             with av.open(f"file:{part}", "w") as copy:
                 copies = {s.index: copy.add_stream_from_template(s) for s in streams}
                 for packet in film.demux(streams):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
 
+import av
 import numpy as np
 
 from synctool.types import AUDIO_HZ
 
-JITTER_SAMPLES = AUDIO_HZ // 50
-"""Timestamps that disagree with the count of samples by up to 20 ms are rounding, not gaps."""
+STEP_S = 0.02
+"""Timestamps that disagree with the count of samples by more are gaps or overlaps, if two in a row agree."""
+DRIFT_S = 0.002
+"""A lasting disagreement above this is a clock that runs differently: the sound is stretched to follow."""
 MAX_GAP_SAMPLES = 6 * 3600 * AUDIO_HZ
 """A longer gap is a broken timestamp; filling it would only exhaust the memory."""
+_DRIFT_MEMORY = 0.05
+_LARGEST_STRETCH = 100  # one sample in so many
 
 
 class SoundTrack:
@@ -23,11 +30,10 @@ class SoundTrack:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._blocks: list[np.ndarray] = []
+        self._blocks: deque[np.ndarray] = deque()
         self._start = 0
         self._end = 0
         self.gaps = 0
-        self.sum_of_squares = 0.0
         self.peak = 0
 
     @property
@@ -40,7 +46,7 @@ class SoundTrack:
         """Samples placed and not yet popped."""
         return self._end - self._start
 
-    def place(self, samples: np.ndarray, at: int | None) -> None:
+    def place(self, samples: np.ndarray, at: int | None = None) -> None:
         """Append mono samples at a timeline position.
 
         Args:
@@ -48,23 +54,15 @@ class SoundTrack:
             at: Timeline sample of the first one; None continues without a gap.
         """
         with self._lock:
-            if at is not None and abs(at - self._end) > JITTER_SAMPLES:
-                lead = at - self._end
-                if 0 < lead <= MAX_GAP_SAMPLES:
-                    if self._end:
-                        self.gaps += 1
-                    self._append(np.zeros(lead, np.int16))
-                elif lead < 0:
-                    samples = samples[-lead:]
-            elif at is not None and self._end == 0 and at > 0:
-                self._append(np.zeros(at, np.int16))
-            elif at is not None and self._end == 0 and at < 0:
-                samples = samples[-at:]
+            lead = 0 if at is None else at - self._end
+            if 0 < lead <= MAX_GAP_SAMPLES:
+                if self._end and lead > STEP_S * AUDIO_HZ:
+                    self.gaps += 1
+                self._append(np.zeros(lead, np.int16))
+            samples = samples[max(-lead, 0) :]
             if samples.size:
                 self._append(samples)
-                as_float = samples.astype(np.float32)
-                self.sum_of_squares += float(np.dot(as_float, as_float))
-                self.peak = max(self.peak, int(np.abs(as_float).max()))
+                self.peak = max(self.peak, int(samples.max()), -int(samples.min()))
 
     def pop(self, count: int) -> np.ndarray:
         """Take ``count`` samples off the front.
@@ -82,7 +80,7 @@ class SoundTrack:
             while missing:
                 block = self._blocks[0]
                 if block.size <= missing:
-                    taken.append(self._blocks.pop(0))
+                    taken.append(self._blocks.popleft())
                     missing -= block.size
                 else:
                     taken.append(block[:missing])
@@ -93,3 +91,122 @@ class SoundTrack:
     def _append(self, samples: np.ndarray) -> None:
         self._blocks.append(samples)
         self._end += samples.size
+
+
+class SoundReader:
+    """Brings decoded sound of any format to 16 kHz mono and puts it where its timestamps say.
+
+    Within a stretch the samples are counted, so that rounded timestamps do no harm. A step of more
+    than ``STEP_S`` that the next frame confirms starts a new stretch. Where count and timestamps drift
+    apart slowly, the sound is stretched by up to 1% until they agree, as players do.
+
+    Args:
+        track: Where the samples go.
+        warn: Told about what was mended.
+    """
+
+    def __init__(self, track: SoundTrack, warn: Callable[[str], None]) -> None:
+        self._track = track
+        self._warn = warn
+        self._filter: av.AudioResampler | None = None
+        self._format: tuple[int, str, str] | None = None
+        self._at = 0
+        self._next_s: float | None = None
+        self._lag_s = 0.0
+        self._held: tuple[av.AudioFrame, float, float] | None = None
+        self._stretched = 0
+
+    def add(self, frame: av.AudioFrame, time_s: float) -> None:
+        """Take the next decoded frame.
+
+        Args:
+            frame: The frame; its timestamp is overwritten.
+            time_s: Time of its first sample on the timeline.
+        """
+        described = (frame.sample_rate, frame.layout.name, frame.format.name)
+        if described != self._format or self._next_s is None:
+            self._begin(time_s)
+            self._format = described
+        step_s = time_s - self._next_s
+        held = self._held
+        if held is not None:
+            step_s -= _lasts_s(held[0])
+        if abs(step_s) <= STEP_S:
+            self._release()
+            self._lag_s += _DRIFT_MEMORY * (step_s - self._lag_s)
+            self._feed(frame)
+        elif held is not None and abs(step_s - held[2]) <= STEP_S:
+            self._held = None
+            self._begin(held[1])
+            self._feed(held[0])
+            self._feed(frame)
+        else:
+            self._release()
+            self._held = (frame, time_s, step_s)
+
+    def finish(self) -> None:
+        """Take what is still under way, at the end of the film."""
+        if (
+            self._held is not None and self._held[2] > 0
+        ):  # alone after a gap: nothing speaks against it
+            frame, time_s, _ = self._held
+            self._held = None
+            self._begin(time_s)
+            self._feed(frame)
+        self._flush()
+        if abs(self._stretched) > STEP_S * AUDIO_HZ:
+            self._warn(
+                "the sound's timestamps and its number of samples drift apart by "
+                f"{abs(self._stretched) / AUDIO_HZ:.2f} s; the timestamps were followed"
+            )
+
+    def _begin(self, time_s: float) -> None:
+        self._flush()
+        self._at = round(time_s * AUDIO_HZ)
+        self._next_s = time_s
+        self._lag_s = 0.0
+
+    def _release(self) -> None:
+        """Play the doubted frame without a step: its timestamp was jitter."""
+        if self._held is not None:
+            frame, self._held = self._held[0], None
+            self._feed(frame)
+
+    def _flush(self) -> None:
+        self._release()
+        if self._filter is not None:
+            self._place(self._filter.resample(None))
+            self._filter = None
+
+    def _feed(self, frame: av.AudioFrame) -> None:
+        if self._filter is None:
+            self._filter = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_HZ)
+        self._next_s += _lasts_s(frame)
+        frame.pts = None  # timing is kept here; the filter must not rescale foreign time bases
+        self._place(self._filter.resample(frame))
+
+    def _place(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray().reshape(-1)
+            if not samples.size:
+                continue
+            if abs(self._lag_s) > DRIFT_S:
+                samples = self._stretch(samples)
+            self._track.place(samples, self._at)
+            self._at += samples.size
+
+    def _stretch(self, samples: np.ndarray) -> np.ndarray:
+        most = max(1, samples.size // _LARGEST_STRETCH)
+        more = int(np.clip(round(self._lag_s * AUDIO_HZ), -most, most))
+        if samples.size + more < 2:
+            return samples
+        self._lag_s -= more / AUDIO_HZ
+        self._next_s += more / AUDIO_HZ
+        self._stretched += more
+        old = np.arange(samples.size)
+        new = np.linspace(0, samples.size - 1, samples.size + more)
+        return np.round(np.interp(new, old, samples)).astype(np.int16)
+
+
+def _lasts_s(frame: av.AudioFrame) -> float:
+    return frame.samples / frame.sample_rate

@@ -22,7 +22,7 @@ def candidates(
         audio_lead: Index of the sound that belongs to video frame 0.
 
     Returns:
-        ``[B, D, 2K+1, T]`` (a strided view) and a boolean ``[2K+1, T]`` that is True inside the sound.
+        ``[B, D, 2K+1, T]`` and a boolean ``[2K+1, T]`` that is True inside the sound.
     """
     length = audio_features.shape[-1]
     before = max(0, max_offset - audio_lead)
@@ -30,8 +30,7 @@ def candidates(
     padded = F.pad(audio_features, (before, after))
     start = audio_lead - max_offset + before
     windows = padded[..., start : start + frames + 2 * max_offset].unfold(-1, frames, 1)
-    index = torch.arange(frames)[None] - torch.arange(-max_offset, max_offset + 1)[:, None] + audio_lead
-    inside = (index >= 0) & (index < length)
+    inside = _inside(frames, length, max_offset, audio_lead)
     return windows.flip(2), inside.to(audio_features.device)
 
 
@@ -49,6 +48,20 @@ def correlate(
     Returns:
         ``[B, 2K+1, T]``, zero outside the sound, and the boolean mask ``[2K+1, T]`` of the inside.
     """
-    frames = video_features.shape[-1]
-    sounds, inside = candidates(audio_features, frames, max_offset=max_offset, audio_lead=audio_lead)
-    return torch.einsum("bdt,bdkt->bkt", video_features, sounds) * inside, inside
+    frames, length = video_features.shape[-1], audio_features.shape[-1]
+    before = max(0, max_offset - audio_lead)
+    after = max(0, frames + max_offset + audio_lead - length)
+    start = audio_lead - max_offset + before
+    sounds = F.pad(audio_features, (before, after))[..., start : start + frames + 2 * max_offset]
+    products = video_features.transpose(1, 2) @ sounds
+    # Row t holds its candidates from column t on; one more column in a row shears them upright.
+    sheared = F.pad(products.flatten(1), (0, frames)).unflatten(1, (frames, sounds.shape[-1] + 1))
+    inside = _inside(frames, length, max_offset, audio_lead).to(audio_features.device)
+    return sheared[..., : 2 * max_offset + 1].flip(-1).transpose(1, 2) * inside, inside
+
+
+def _inside(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:
+    """Boolean ``[2K+1, T]``: whether a candidate lies inside the sound."""
+    offsets = torch.arange(-max_offset, max_offset + 1)
+    index = torch.arange(frames)[None] - offsets[:, None] + audio_lead
+    return (index >= 0) & (index < length)

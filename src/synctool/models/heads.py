@@ -36,7 +36,12 @@ class VolumeHead(nn.Module):
         return sum(k[0] // 2 for k in self.kernels)
 
     def forward(
-        self, audio_features: Tensor, video_features: Tensor, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: Tensor,
+        video_features: Tensor,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> Tensor:
         """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
         volume, inside = correlate(

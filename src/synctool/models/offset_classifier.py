@@ -22,7 +22,12 @@ class OffsetClassifier(nn.Module):
     """
 
     def __init__(
-        self, *, video_encoder: nn.Module, audio_encoder: nn.Module, max_offset: int = 15, head_channels: int = 16
+        self,
+        *,
+        video_encoder: nn.Module,
+        audio_encoder: nn.Module,
+        max_offset: int = 15,
+        head_channels: int = 16,
     ) -> None:
         super().__init__()
         self.video_encoder = video_encoder
@@ -39,10 +44,17 @@ class OffsetClassifier(nn.Module):
         return F.normalize(self.audio_encoder(audio).float(), dim=1)
 
     def score(
-        self, audio_features: Tensor, video_features: Tensor, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: Tensor,
+        video_features: Tensor,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> Tensor:
         """Logits ``[B, 2K+1, T]``; see ``SyncModel.score``."""
-        return self.head(audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead)
+        return self.head(
+            audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead
+        )
 
     def forward(
         self, audio: Tensor, video: Tensor, *, max_offset: int | None = None, audio_lead: int = 0

@@ -38,7 +38,12 @@ class SyncModel(Protocol):
         ...
 
     def score(
-        self, audio_features: Tensor, video_features: Tensor, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: Tensor,
+        video_features: Tensor,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> Tensor:
         """Score volume ``[B, 2K+1, T]``, higher is better, ``-inf`` outside the sound.
 

@@ -105,7 +105,10 @@ class Trainer:
         decayed = [p for p in model.parameters() if p.ndim > 1]
         others = [p for p in model.parameters() if p.ndim <= 1]
         self._optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": schedule.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
             lr=schedule.learning_rate,
         )
         self._average = Average(model)
@@ -211,16 +214,25 @@ class Trainer:
             TrainProgress(self.step, self._schedule.steps, epoch, loss, parts, pace, metrics)
         )
 
-    def _log(self, epoch: int, loss: float, parts: dict[str, float], metrics: dict[str, float]) -> None:
+    def _log(
+        self, epoch: int, loss: float, parts: dict[str, float], metrics: dict[str, float]
+    ) -> None:
         path = self._output / "log.csv"
-        row = {"epoch": epoch, "step": self.step, "rate": self._schedule.rate(self.step), "loss": loss}
+        row = {
+            "epoch": epoch,
+            "step": self.step,
+            "rate": self._schedule.rate(self.step),
+            "loss": loss,
+        }
         row |= parts | metrics
         new = not path.is_file()
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
             if new:
                 writer.writeheader()
-            writer.writerow({k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()})
+            writer.writerow(
+                {k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()}
+            )
 
 
 def _one_thread(_: int) -> None:

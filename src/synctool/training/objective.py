@@ -42,7 +42,7 @@ def offset_objective(
     targets = soft_targets(batch.offset_frames, max_offset)
     parts = {
         "frame": offset_cross_entropy(plain, targets),
-        "window": offset_cross_entropy(pooled(plain, min(5, plain.shape[-1])) , targets),
+        "window": offset_cross_entropy(pooled(plain, min(5, plain.shape[-1])), targets),
         "clip": offset_cross_entropy(pooled(plain, plain.shape[-1]), targets),
         "head": offset_cross_entropy(refined, targets),
         "across": _across_clips(seen, heard, batch, scale),

@@ -91,7 +91,7 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
 
             with safe_open(str(path), "pt") as file:
                 metadata = dict(file.metadata() or {})
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                state = {key: file.get_tensor(key) for key in file.keys()}
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

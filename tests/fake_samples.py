@@ -1,0 +1,55 @@
+"""Made-up training samples whose mouth and sound belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synctool.data.packed import FACE_PX, MOUTH_PX, Sample, SampleInfo
+from synctool.types import SAMPLES_PER_FRAME
+
+
+def talking_sample(
+    key: str,
+    *,
+    seed: int,
+    frames: int = 40,
+    speaker: str = "",
+    source: str = "made",
+    split: str = "",
+    late_frames: int = 0,
+) -> Sample:
+    """A mouth that opens by chance, and noise as loud as it is open.
+
+    Args:
+        key: Name of the sample.
+        seed: Seed of its mouth.
+        frames: T.
+        speaker: Who.
+        source: Where from.
+        split: Split of its collection.
+        late_frames: By how much its sound is late.
+    """
+    rng = np.random.default_rng(seed)
+    steps = rng.random(frames // 3 + 3)
+    open_ = np.interp(np.arange(frames) / 3, np.arange(len(steps)), steps)
+    mouth = np.full((frames, MOUTH_PX, MOUTH_PX), 150, np.uint8)
+    middle = MOUTH_PX // 2
+    for t, amount in enumerate(open_):
+        half = round(2 + 14 * amount)
+        mouth[t, middle - half : middle + half, middle - 20 : middle + 20] = 40
+    heard = np.roll(open_, late_frames)
+    loudness = np.repeat(heard**2, SAMPLES_PER_FRAME)
+    sound = (rng.normal(0, 1, loudness.size) * loudness * 6000).astype(np.int16)
+    face = rng.integers(0, 255, (FACE_PX, FACE_PX), dtype=np.uint8)
+    info = SampleInfo(
+        key=key,
+        video_path=f"{key}.mp4",
+        speaker=speaker,
+        source=source,
+        split=split,
+        track=0,
+        first_tick=0,
+        num_frames=frames,
+        sound_lead=0,
+    )
+    return Sample(info, mouth, face, sound)

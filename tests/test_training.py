@@ -1,0 +1,195 @@
+"""Losses by hand, a short training that learns, and a run that goes on exactly where it was killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import pickle
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fake_samples import talking_sample
+from synctool.data.packed import add_sample
+from synctool.engine.models import build, load_model
+from synctool.engine.pairs import pairs
+from synctool.engine.train import TrainSettings, train
+from synctool.errors import MissingError, TrainingError, UsageError, WeightsError
+from synctool.training.checkpoint import load_state, save_weights
+from synctool.training.loop import Schedule, TrainProgress
+from synctool.training.losses import info_nce, offset_cross_entropy, pooled, soft_targets
+
+TINY = TrainSettings(
+    backbone="fcn-cls",
+    epochs=2,
+    steps_per_epoch=3,
+    batch_size=4,
+    learning_rate=1e-3,
+    max_offset=15,
+    window_frames=16,
+    seed=0,
+    device="cpu",
+)
+
+
+@pytest.fixture
+def processed(tmp_path: Path) -> Path:
+    folder = tmp_path / "processed"
+    folder.mkdir()
+    with tarfile.open(folder / "shard-00000.tar", "w") as tar:
+        for i in range(10):
+            add_sample(tar, talking_sample(f"k{i}", seed=i, frames=48, speaker=f"s{i % 5}"))
+    (folder / "shard-00000.json").write_text("{}")
+    pairs(
+        folder,
+        folder,
+        max_offset=15,
+        val_fraction=0.2,
+        test_fraction=0.0,
+        negatives_per_clip=2,
+        seed=0,
+    )
+    return folder
+
+
+def test_a_fractional_offset_is_shared_by_its_neighbours() -> None:
+    targets = soft_targets(torch.tensor([0.0, 1.25, -2.0, 2.5]), 2)
+    assert targets[0].tolist() == [0, 0, 1, 0, 0]
+    assert targets[1].tolist() == [0, 0, 0, 0.75, 0.25]
+    assert targets[2].tolist() == [1, 0, 0, 0, 0]
+    assert targets[3].tolist() == [0, 0, 0, 0, 0]
+
+
+def test_cross_entropy_by_hand() -> None:
+    logits = torch.tensor([[[0.0], [math.log(3.0)], [0.0]]])
+    loss = offset_cross_entropy(logits, torch.tensor([[0.0, 1.0, 0.0]]))
+    assert loss.item() == pytest.approx(math.log(5 / 3), abs=1e-5)
+
+
+def test_frames_without_their_sound_do_not_count() -> None:
+    logits = torch.zeros(1, 3, 2)
+    logits[0, 1, 1] = float("-inf")  # the right sound is missing for the second frame
+    loss = offset_cross_entropy(logits, torch.tensor([[0.0, 1.0, 0.0]]))
+    assert loss.item() == pytest.approx(math.log(3), abs=1e-5)
+    beyond = offset_cross_entropy(logits, torch.zeros(1, 3))
+    assert beyond.item() == 0.0
+
+
+def test_pooling_by_hand() -> None:
+    logits = torch.tensor([[[1.0, 2.0, 3.0], [0.0, float("-inf"), 4.0]]])
+    out = pooled(logits, 2)
+    assert out[0, 0].tolist() == [1.5, 2.5]
+    assert torch.isinf(out[0, 1]).all()
+
+
+def test_info_nce_by_hand() -> None:
+    eye = torch.eye(2)
+    assert info_nce(eye, eye, torch.tensor(1.0)).item() == pytest.approx(
+        math.log(1 + math.exp(-1)), abs=1e-6
+    )
+
+
+def test_the_rate_rises_and_falls() -> None:
+    schedule = Schedule(epochs=10, steps_per_epoch=10, learning_rate=1.0)
+    rates = [schedule.rate(step) for step in range(100)]
+    assert max(rates) == pytest.approx(1.0, abs=0.01)
+    assert rates.index(max(rates)) == 10
+    assert rates[0] < 0.1 and rates[-1] < 0.01
+
+
+def test_pairs_are_written_by_person(processed: Path) -> None:
+    split = {row["key"]: row for row in json.loads((processed / "split.json").read_text())}
+    made = {s: json.loads((processed / f"pairs_{s}.json").read_text()) for s in ("train", "val")}
+    assert len(made["train"]) == 8 * 3 and len(made["val"]) == 2 * 3
+    for name, rows in made.items():
+        for row in rows:
+            assert split[row["video_dir"].split("#")[1]]["split"] == name
+            assert (row["label"] == 1) == (row["offset"] == 0)
+            assert abs(row["offset"]) <= 15
+
+
+def test_training_learns_what_belongs_together(processed: Path, tmp_path: Path) -> None:
+    seen: list[TrainProgress] = []
+    settings = replace(TINY, epochs=1, steps_per_epoch=24, batch_size=8, learning_rate=3e-3)
+    train(processed, tmp_path / "run", settings, on_progress=seen.append)
+    clip = [p.parts["clip"] for p in seen if p.metrics is None]
+    # Chance is ln 31 = 3.43; the made-up mouths are easy.
+    assert sum(clip[-4:]) / 4 < 2.9 < sum(clip[:3]) / 3
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(processed: Path, tmp_path: Path) -> None:
+    whole = train(processed, tmp_path / "whole", TINY)
+
+    class Killed(Exception):
+        pass
+
+    def kill(progress: TrainProgress) -> None:
+        if progress.step == 5:  # in the middle of the second epoch
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(processed, tmp_path / "killed", TINY, on_progress=kill)
+    steps: list[int] = []
+    again = train(
+        processed, tmp_path / "killed", TINY, on_progress=lambda p: steps.append(p.step)
+    )
+    assert steps[0] == 4
+    first, second = load_model(weights=whole), load_model(weights=again)
+    for (name, a), b in zip(
+        first.network.state_dict().items(), second.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+    assert first.calibration == second.calibration
+    assert json.loads((tmp_path / "whole" / "calibration.json").read_text())["reliability"]
+    with (tmp_path / "killed" / "log.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+
+
+def test_another_run_in_the_same_folder_is_refused(processed: Path, tmp_path: Path) -> None:
+    short = replace(TINY, epochs=1, steps_per_epoch=1)
+    train(processed, tmp_path / "run", short)
+    with pytest.raises(UsageError, match="learning_rate"):
+        train(processed, tmp_path / "run", replace(short, learning_rate=1e-4))
+
+
+def test_a_loss_that_is_no_number_stops_the_run(processed: Path, tmp_path: Path) -> None:
+    broken = {
+        name: torch.full_like(value, float("nan")) if value.is_floating_point() else value
+        for name, value in load_model_state().items()
+    }
+    save_weights(tmp_path / "nan.safetensors", broken, {})
+    with pytest.raises(TrainingError, match="not a number") as caught:
+        train(processed, tmp_path / "run", TINY, init=tmp_path / "nan.safetensors")
+    assert "learning-rate" in (caught.value.remedy or "")
+    assert (tmp_path / "run" / "nan-batch.pt").is_file()
+
+
+def load_model_state() -> dict[str, torch.Tensor]:
+    return build("fcn-cls")[1].state_dict()
+
+
+def test_what_cannot_be_trained_says_so(processed: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mouth crops"):
+        train(processed, tmp_path / "run", replace(TINY, backbone="fcn-cls.rgb112"))
+    with pytest.raises(UsageError, match="cannot be trained"):
+        train(processed, tmp_path / "run", replace(TINY, backbone="syncnet"))
+    with pytest.raises(MissingError, match="no processed films"):
+        train(tmp_path, tmp_path / "run", TINY, split=processed / "split.json")
+    with pytest.raises(MissingError, match="no split"):
+        train(processed, tmp_path / "run", TINY, split=tmp_path / "none.json")
+
+
+def test_a_state_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (tmp_path / "ran",))
+
+    path = tmp_path / "last.state.pt"
+    path.write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(WeightsError):
+        load_state(path)
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,39 @@
+"""Put the weights of a run into the package: half precision, with what ``detect`` needs in the header.
+
+python tools/bundle_weights.py runs/x/last.safetensors fcn-cls.v1 [--zero 0.0]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from synctool.training.checkpoint import metadata, save_weights
+from synctool.weights.files import load_weights
+
+BUNDLED = Path(__file__).resolve().parent.parent / "src" / "synctool" / "weights" / "bundled"
+
+
+def main() -> None:
+    """Convert one file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--zero", type=float, help="constant error of the network, in frames")
+    given = parser.parse_args()
+    loaded = load_weights(given.weights)
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in loaded.state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    facts = dict(loaded.metadata)
+    if given.zero is not None:
+        facts["zero_frames"] = str(given.zero)
+    target = BUNDLED / f"{given.name}.safetensors"
+    save_weights(target, state, metadata(facts))
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
