@@ -77,11 +77,13 @@ class PictureReader:
         self._max_side_px = max_side_px
         self._stretch = (max(pixel_aspect, 1.0), max(1.0 / pixel_aspect, 1.0))
         self._reformatter = VideoReformatter()
+        self._rotation: int | None = None
+        self._orientation = Orientation()
 
     def shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height at which a player shows a frame at its full size."""
         width, height = (round(n * s) for n, s in zip((frame.width, frame.height), self._stretch))
-        return (height, width) if orientation(frame).transposed else (width, height)
+        return (height, width) if self._turn(frame).transposed else (width, height)
 
     def read(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray | None, float]:
         """Luma, colour and scale of a frame, upright and with square pixels, as a player shows it.
@@ -95,13 +97,21 @@ class PictureReader:
         width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
         scale = min(1.0, self._max_side_px / max(width, height))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        turn = orientation(frame)
+        turn = self._turn(frame)
         colour = None
         if self._colour:
             wanted = f"{self._colour}24"
             shown = self._reformatter.reformat(frame, width=size[0], height=size[1], format=wanted)
             colour = turn.apply(shown.to_ndarray())
         return turn.apply(self._luma(frame, size)), colour, scale
+
+    def _turn(self, frame: av.VideoFrame) -> Orientation:
+        # Side data keeps its frame alive until the garbage collector comes by, and with it a buffer
+        # that the decoder could use again: look only when the cheap attribute says that it is new.
+        rotation = getattr(frame, "rotation", 0)
+        if rotation != self._rotation:
+            self._rotation, self._orientation = rotation, orientation(frame)
+        return self._orientation
 
     def _luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """Luma at a size, in an array of its own: planes belong to the decoder, which reuses them."""
