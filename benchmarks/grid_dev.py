@@ -3,7 +3,9 @@
 Whole clips: real films with the sound moved by a random -15..15 frames, through the whole of
 ``detect``, against the true offset (the move, corrected by GRID's own constant, which is the median
 answer over the clips unmoved). Windows: the usual multi-way protocol, 31 candidate sounds, one frame
-accepted, per clip, then over clips; with 95% intervals by bootstrap over clips.
+accepted, per clip, then over clips; with 95% intervals by bootstrap over clips. `isolated` windows see
+nothing beyond themselves (the literature's protocol); `plain` and `head` ones are cut out of a clip
+that was encoded whole, as `detect` does it.
 
     python benchmarks/grid_dev.py [--corpus FOLDER] [--json FILE]
 """
@@ -85,6 +87,7 @@ def windows(films: list[Path], model: LoadedModel, constant: float) -> dict[str,
             true_offset=lambda _: truth,
             contexts=CONTEXTS,
             first=1,
+            isolated=True,
         )
         for name, value in figures.items():
             per_clip.setdefault(name, []).append(value)

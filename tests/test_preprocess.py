@@ -38,7 +38,7 @@ def test_films_become_samples_and_failures_have_reasons(films: Path, tmp_path: P
     told: list[PreprocessProgress] = []
     done = preprocess(films, tmp_path / "out", on_progress=told.append, **SETTINGS)
     assert (done.films_done, done.samples, done.failures) == (5, 3, 2)
-    assert [p.films_done for p in told][0] == 0 and told[-1] == done
+    assert told[0].films_done == 0 and told[-1] == done
     failures = {f["film"]: f["reason"] for f in json.loads((tmp_path / "out/failures.json").read_text())}
     assert "cannot be read" in failures["bo/4.mp4"]
     assert "no face" in failures["bo/5.mp4"]

@@ -1,6 +1,6 @@
 """Write docs/commands.md from the commands themselves; with --check only say whether it is stale.
 
-    python tools/command_reference.py [--check]
+python tools/command_reference.py [--check]
 """
 
 from __future__ import annotations

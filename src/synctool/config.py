@@ -148,6 +148,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             Setting("batch_size", int, 32, "Clips in one batch", minimum=1),
             Setting("learning_rate", float, 0.002, "Greatest step size", minimum=1e-7, maximum=1),
             replace(_MAX_OFFSET, help="Largest offset learned, in frames of 40 ms"),
+            Setting("augment", float, 1.0, "Strength of the augmentation", minimum=0, maximum=1),
             Setting("window_frames", int, 24, "Length of a clip, in frames of 40 ms", minimum=5),
             _SEED,
             replace(_DEVICE, help="Where the training runs"),

@@ -23,6 +23,7 @@ def train(
     max_offset: Annotated[int | None, setting_option("train", "max_offset", "-k")] = None,
     window_frames: Annotated[int | None, setting_option("train", "window_frames")] = None,
     seed: Annotated[int | None, setting_option("train", "seed")] = None,
+    augment: Annotated[float | None, setting_option("train", "augment")] = None,
     device: Annotated[str | None, setting_option("train", "device")] = None,
     split: Annotated[
         Path | None,
@@ -33,6 +34,9 @@ def train(
         typer.Option(help="JSON object: constant offset in frames by person or source."),
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Train on the films of this source only.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Train a network on processed films.
@@ -49,6 +53,7 @@ def train(
             "backbone": backbone, "epochs": epochs, "steps_per_epoch": steps_per_epoch,
             "batch_size": batch_size, "learning_rate": learning_rate, "max_offset": max_offset,
             "window_frames": window_frames, "seed": seed, "device": device,
+            "augment": augment,
         },
     )  # fmt: skip
     from synctool.engine.train import TrainSettings
@@ -71,7 +76,8 @@ def train(
 
         weights = run(
             data, out, TrainSettings(**settings.as_dict()),
-            split=split, constants=constants, init=init, on_progress=show,
+            split=split, constants=constants, init=init, source=source,
+            on_progress=show,
         )  # fmt: skip
     if not quiet:
         typer.echo(f"weights: {weights}\nuse them: synctool detect FILM --weights {weights}")

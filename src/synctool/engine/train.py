@@ -32,7 +32,7 @@ from synctool.weights.files import fit, load_weights
 
 _VALIDATED_CLIPS = 96
 """At most so many clips of a source are validated after each epoch."""
-_RAMP_SHARE = 0.3
+_RAMP_SHARE = 0.5
 CONFIG = "config.json"
 CALIBRATION = "calibration.json"
 
@@ -50,6 +50,7 @@ class TrainSettings:
     window_frames: int
     seed: int
     device: str
+    augment: float = 1.0
 
 
 def train(
@@ -60,6 +61,7 @@ def train(
     split: Path | None = None,
     constants: Path | None = None,
     init: Path | None = None,
+    source: str | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> Path:
     """Train a backbone; a killed run in the same folder is continued.
@@ -71,6 +73,7 @@ def train(
         split: ``split.json`` of ``pairs``; None looks in ``processed``.
         constants: JSON object of constant offsets in frames by person or source.
         init: Weights to start from.
+        source: Train on the films of this source only.
         on_progress: Called after each step and epoch.
 
     Returns:
@@ -90,12 +93,13 @@ def train(
     samples = [s for shard in shards_in(processed) for s in read_samples(shard)]
     moved = _constants(constants)
     parts = {name: _of_split(samples, assignments, name) for name in ("train", "val")}
+    parts["train"] = [s for s in parts["train"] if source in (None, s.info.source)]
     if not parts["train"]:
         raise MissingError(
             "the split leaves nothing to train on", remedy="Make it anew: synctool pairs."
         )
     make_folder(output)
-    _settle_config(output, settings, constants=moved, init=init)
+    _settle_config(output, settings, constants=moved, init=init, source=source)
     if init is not None:
         fit(model, load_weights(init), backbone=spec.full_name)
     model = model.to(memory_format=torch.channels_last)
@@ -107,6 +111,7 @@ def train(
             max_offset=settings.max_offset,
             margin=model.head.margin,
             size_px=spec.video.size_px,
+            strength=settings.augment,
             ramp_steps=0 if init else int(_RAMP_SHARE * settings.epochs * settings.steps_per_epoch),
         ),
         constants=[_constant(s, assignments, moved) for s in parts["train"]],
@@ -226,9 +231,14 @@ def _constant(sample: Sample, assignments: dict[str, Assignment], moved: dict[st
 
 
 def _settle_config(
-    output: Path, settings: TrainSettings, *, constants: dict[str, float], init: Path | None
+    output: Path,
+    settings: TrainSettings,
+    *,
+    constants: dict[str, float],
+    init: Path | None,
+    source: str | None,
 ) -> None:
-    facts: dict[str, Any] = {**vars(settings), "constants": constants}
+    facts: dict[str, Any] = {**vars(settings), "constants": constants, "source": source}
     facts["init"] = (
         hashlib.sha256(init.read_bytes()).hexdigest() if init and init.is_file() else None
     )

@@ -22,6 +22,7 @@ from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15
 CONTEXTS = (1, 5, 15)
+ISOLATED = 5
 
 
 @torch.inference_mode()
@@ -53,6 +54,36 @@ def clip_volume(
     return raw[:, margin:-margin], model.head.refine(raw, inside.expand_as(raw))
 
 
+@torch.inference_mode()
+def isolated_volume(
+    model: nn.Module, sample: Sample, filler: np.ndarray, *, size_px: int
+) -> torch.Tensor:
+    """Similarities of windows of five frames that see nothing beyond themselves.
+
+    This is the literature's protocol (Chung, Chung & Kang 2019; Kadandale et al. 2022): both encoders
+    get exactly five frames (0.2 s), where ``clip_volume`` lets them see the whole clip.
+
+    Args:
+        model: An ``OffsetClassifier`` in evaluation mode.
+        sample: The clip, of T frames.
+        filler: int16, sound for candidates beyond the clip.
+        size_px: Side of the network's crops.
+
+    Returns:
+        ``[1, 31, T - 4]``.
+    """
+    begin = sample.info.sound_lead - MAX_OFFSET * SAMPLES_PER_FRAME - MARGIN
+    length = (sample.info.num_frames + 2 * MAX_OFFSET) * SAMPLES_PER_FRAME + 2 * MARGIN
+    sound = stretch(sample.sound, begin, length, filler, np.random.default_rng(0))
+    crops = torch.from_numpy(centre_crop(sample.mouth, size_px).astype(np.float32) / 255)
+    pictures = crops.unfold(0, ISOLATED, 1).permute(0, 3, 1, 2)[:, None]
+    sounds = torch.from_numpy(logmel(sound)).unfold(1, 4 * ISOLATED, 4).permute(1, 0, 2)[:, None]
+    seen = model.encode_video(pictures.contiguous()).flatten(1).T[None]
+    heard = model.encode_audio(sounds.contiguous()).flatten(1).T[None]
+    volume, _ = correlate(heard, seen, max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET)
+    return volume / ISOLATED
+
+
 def multiway(
     model: nn.Module,
     samples: Sequence[Sample],
@@ -61,6 +92,7 @@ def multiway(
     true_offset: Callable[[Sample], float],
     contexts: Sequence[int] = CONTEXTS,
     first: int | None = None,
+    isolated: bool = False,
 ) -> dict[str, float]:
     """Share of windows whose best candidate lies within a frame of the truth, per clip, then over clips.
 
@@ -71,22 +103,35 @@ def multiway(
         true_offset: The clip's own offset in frames.
         contexts: Lengths of windows in frames.
         first: Only so many of the samples are measured; the rest lends sounds.
+        isolated: Also measure windows of five frames that see nothing beyond themselves; longer
+            contexts average the scores of neighbouring ones.
 
     Returns:
         ``plain_N`` and ``head_N`` for every context N, and ``plain_clip`` and ``head_clip`` for
-        whole clips; each 0..1.
+        whole clips, with embeddings that see the whole clip; ``isolated_N`` from 5 frames on. Each
+        0..1.
     """
     hits: dict[str, list[float]] = {}
     for i, sample in enumerate(samples[:first]):
         filler = samples[(i + 1) % len(samples)].sound
         truth = true_offset(sample)
-        volumes = clip_volume(model, sample, filler, size_px=size_px)
-        for name, volume in zip(("plain", "head"), volumes):
-            for context in (*contexts, 0):
-                length = context or volume.shape[-1]
-                if length > volume.shape[-1]:
-                    continue
-                best = pooled(volume, length)[0].argmax(0).float() - MAX_OFFSET
-                right = ((best - truth).abs() <= 1.0 + 1e-6).float().mean()
-                hits.setdefault(f"{name}_{context or 'clip'}", []).append(float(right))
+        plain, head = clip_volume(model, sample, filler, size_px=size_px)
+        for context in (*contexts, 0):
+            length = context or plain.shape[-1]
+            name = context or "clip"
+            if length <= plain.shape[-1]:
+                hits.setdefault(f"plain_{name}", []).append(_right(plain, length, truth))
+                hits.setdefault(f"head_{name}", []).append(_right(head, length, truth))
+        if isolated and plain.shape[-1] >= ISOLATED:
+            alone = isolated_volume(model, sample, filler, size_px=size_px)
+            for context in contexts:
+                length = context - ISOLATED + 1
+                if 1 <= length <= alone.shape[-1]:
+                    hits.setdefault(f"isolated_{context}", []).append(_right(alone, length, truth))
     return {name: float(np.mean(values)) for name, values in hits.items()}
+
+
+def _right(volume: torch.Tensor, frames: int, truth: float) -> float:
+    """Share of windows whose best row lies within a frame of the truth."""
+    best = pooled(volume, frames)[0].argmax(0).float() - MAX_OFFSET
+    return float(((best - truth).abs() <= 1.0 + 1e-6).float().mean())

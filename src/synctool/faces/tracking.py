@@ -21,10 +21,17 @@ from synctool.media.pictures import Picture
 
 DETECT_EVERY_TICKS = 5
 THOROUGH_EVERY_TICKS = 50
+"""Between thorough looks while faces are followed; doubled while they find nobody new, up to ..."""
+SELDOM_TICKS = 200
+"""... this."""
+SEARCH_EVERY_TICKS = 10
+"""Between thorough looks while there is no face; doubled likewise, up to ``THOROUGH_EVERY_TICKS``."""
 BRIDGED_TICKS = 20
 SMOOTHING_TICKS = 4
 """Radius of the smoothing: nine ticks in all, as in the published training recipes."""
 _SAME_FACE_OVERLAP = 0.3
+_CASUAL_FACE = 0.15
+"""Size, relative to the picture, of the faces sought by the quick looks while there is no face."""
 _SMOOTHING = np.exp(-0.5 * (np.arange(-SMOOTHING_TICKS, SMOOTHING_TICKS + 1) / 2.0) ** 2)
 
 
@@ -85,6 +92,7 @@ class FaceTracker:
         self._next_id = 0
         self._shot_start: int | None = None
         self._thorough_at = 0
+        self._patience = 0
         self._detected_at = -1
 
     def push(self, picture: Picture) -> Iterator[TrackedPicture]:
@@ -98,6 +106,7 @@ class FaceTracker:
         if cut or self._shot_start is None:
             yield from self._settle(everything=True)
             self._shot_start = self._thorough_at = picture.index
+            self._patience = 0
         self._pending.append(picture)
         if (picture.index - self._shot_start) % self._every == 0:
             self._detect(picture)
@@ -110,14 +119,14 @@ class FaceTracker:
     def _detect(self, picture: Picture) -> None:
         tick = picture.index
         active = [t for t in self._tracks if t.open]
-        smallest = min((float(t.last_box[3] - t.last_box[1]) for t in active), default=None)
-        if tick >= self._thorough_at or any(t.ticks[-1] != self._detected_at for t in active):
-            smallest = None
-        if smallest is None:
-            self._thorough_at = tick + THOROUGH_EVERY_TICKS
-        faces = self._detector.detect(picture.luma, smallest_face_px=smallest)
+        smallest = min(
+            (float(t.last_box[3] - t.last_box[1]) for t in active),
+            default=_CASUAL_FACE * max(picture.luma.shape),
+        )
+        lost = any(t.ticks[-1] != self._detected_at for t in active)
+        thorough = lost or tick >= self._thorough_at
+        faces = self._detector.detect(picture.luma, smallest_face_px=None if thorough else smallest)
         self._detected_at = tick
-        # A face that only a thorough look finds must not flicker: keep looking closely for it.
         faces = sorted(faces, key=lambda f: -f.height_px)
         taken: set[int] = set()
         if active and faces:
@@ -140,6 +149,16 @@ class FaceTracker:
         for track in active:
             if tick - track.ticks[-1] > BRIDGED_TICKS:
                 track.open = False
+        followed = sum(t.open for t in self._tracks)
+        if thorough or followed != len(active):
+            self._wait(tick, anybody=followed > 0, change=followed != len(active))
+
+    def _wait(self, tick: int, *, anybody: bool, change: bool) -> None:
+        """Set the time of the next thorough look: the later, the longer nothing has changed."""
+        shortest = THOROUGH_EVERY_TICKS if anybody else SEARCH_EVERY_TICKS
+        longest = SELDOM_TICKS if anybody else THOROUGH_EVERY_TICKS
+        self._patience = shortest if change else min(max(2 * self._patience, shortest), longest)
+        self._thorough_at = tick + self._patience
 
     def _settle(self, *, everything: bool = False) -> Iterator[TrackedPicture]:
         settled = self._detected_at - self._every

@@ -1,0 +1,83 @@
+"""Measure the constant offset of every person and source with a network trained on one source.
+
+Corpora differ in their own constant delay by about a frame, and so do the channels and studios in
+them. A network that was trained on one source alone takes that source's constant for zero and reads
+the others against it: the mean score curve over a person's clips peaks at that person's constant.
+Persons with few clips are drawn towards their source's mean. The result is what
+`synctool train --constants` takes.
+
+    python tools/source_constants.py PROCESSED runs/grid/last.safetensors constants.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from synctool.data.packed import Sample, read_samples, shards_in
+from synctool.engine.models import load_model
+from synctool.engine.pairs import SPLIT_FILE, read_split
+from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
+from synctool.scoring.offset import parabola_vertex
+
+CLIPS = 60
+"""At most so many clips of a person are measured."""
+PRIOR_CLIPS = 8
+"""A person's own clips weigh against so many of the source's mean."""
+FARTHEST_FRAMES = 2.0
+
+
+def mean_curve(network, clips: list[Sample], size_px: int) -> np.ndarray:
+    """Sum over the frames of all clips of the head's log-probabilities, ``[31]``."""
+    curve = np.zeros(2 * MAX_OFFSET + 1)
+    for i, clip in enumerate(clips):
+        filler = clips[(i + 1) % len(clips)].sound
+        _, logits = clip_volume(network, clip, filler, size_px=size_px)
+        curve += logits[0].float().log_softmax(0).sum(1).numpy()
+    return curve
+
+
+def peak(curve: np.ndarray) -> float:
+    """Sub-frame offset of a curve's peak."""
+    row = int(curve[1:-1].argmax()) + 1
+    return row - MAX_OFFSET + float(parabola_vertex(*curve[row - 1 : row + 2]))
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("processed", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--backbone", default="fcn-cls")
+    given = parser.parse_args()
+    model = load_model(given.backbone, weights=given.weights, device="cpu")
+    split = read_split(given.processed / SPLIT_FILE)
+    people: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for shard in shards_in(given.processed):
+        for sample in read_samples(shard):
+            people[sample.info.source][split[sample.info.key].person].append(sample)
+    rng = np.random.default_rng(0)
+    constants: dict[str, float] = {}
+    for source, persons in sorted(people.items()):
+        curves = {}
+        for person, clips in sorted(persons.items()):
+            chosen = [clips[i] for i in rng.permutation(len(clips))[:CLIPS]]
+            curves[person] = mean_curve(model.network, chosen, model.spec.video.size_px)
+        middle = peak(sum(curves.values()))
+        constants[source] = round(middle, 2)
+        for person, curve in curves.items():
+            count = min(len(persons[person]), CLIPS)
+            own = float(np.clip(peak(curve), middle - FARTHEST_FRAMES, middle + FARTHEST_FRAMES))
+            mixed = (count * own + PRIOR_CLIPS * middle) / (count + PRIOR_CLIPS)
+            constants[person] = round(mixed, 2)
+        print(f"{source}: {middle:+.2f} frames, {len(persons)} people")
+    given.out.write_text(json.dumps(constants, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
