@@ -114,6 +114,9 @@ def murmur(seconds: float, rate: int = 16_000, seed: int = 0) -> np.ndarray:
 # --------------------------------------------------------------------------- making films
 
 
+_QUICK = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
+
+
 @dataclass(frozen=True)
 class Sound:
     """A sound track to be made.
@@ -153,6 +156,7 @@ class Video:
         rotation: Counter-clockwise turn in degrees that a player is told to make.
         flips: Whether it is told to mirror left-right and top-bottom after that.
         aspect: Width of a pixel as a player shows it, relative to its height.
+        retime: Moves presentation timestamps after the encoder: called with seconds, gives seconds.
     """
 
     codec: str = "libx264"
@@ -166,6 +170,7 @@ class Video:
     rotation: int = 0
     flips: tuple[bool, bool] = (False, False)
     aspect: Fraction = Fraction(1)
+    retime: Callable[[float], float] | None = None
 
 
 def make_film(
@@ -185,7 +190,7 @@ def make_film(
         seconds: Length of both streams.
         video: The picture, or None.
         sounds: The sound tracks.
-        cover: Add a cover picture.
+        cover: Add a cover picture, as MP4 and Matroska have it.
         order: ``interleaved``, or ``sound last``: all sound after all pictures in the file.
         container: Container format, where the ending does not tell.
 
@@ -195,7 +200,9 @@ def make_film(
     options = {"max_interleave_delta": "1"} if order == "sound last" else {}
     with av.open(f"file:{path}", "w", format=container, options=options) as film:
         tracks = []
-        if cover:
+        if cover and Path(path).suffix == ".mkv":
+            film.add_attachment("cover.jpg", "image/jpeg", _jpeg())
+        elif cover:
             tracks.append(_cover(film))
         if video is not None:
             tracks.append(_video_packets(film, video, seconds))
@@ -218,14 +225,13 @@ def _video_packets(
     film: av.container.OutputContainer, video: Video, seconds: float
 ) -> Iterable[av.Packet]:
     rate = Fraction(video.fps).limit_denominator(1001)
-    stream = film.add_stream(video.codec, rate=rate, options=video.options)
+    options = _QUICK.get(video.codec, {}) | video.options
+    stream = film.add_stream(video.codec, rate=rate, options=options)
     stream.width, stream.height = video.size
     stream.pix_fmt = video.pixels
     constant = video.times_s is None and video.codec in ("mpeg4", "mjpeg", "mpeg2video")
     tick = 1 / rate if constant else Fraction(1, 90_000)
     stream.codec_context.time_base = tick
-    if video.codec == "libvpx":
-        stream.options = {"deadline": "realtime", "cpu-used": "8", **video.options}
     if video.rotation or any(video.flips):
         stream.set_display_rotation(video.rotation, hflip=video.flips[0], vflip=video.flips[1])
     if video.aspect != 1:
@@ -244,6 +250,10 @@ def _video_packets(
         yield from stream.encode(None)
 
     for packet in encoded():
+        if video.retime is not None:
+            packet.pts = round(
+                video.retime(float(packet.pts * packet.time_base)) / packet.time_base
+            )
         packet.pts += later
         packet.dts += later
         yield packet
@@ -286,6 +296,10 @@ def _sound_packets(
         packet.pts += round(sound.start_s / packet.time_base)
         packet.dts += round(sound.start_s / packet.time_base)
         yield packet
+
+
+def _jpeg() -> bytes:
+    return cv2.imencode(".jpg", np.full((64, 64), 128, np.uint8))[1].tobytes()
 
 
 def _cover(film: av.container.OutputContainer) -> Iterable[av.Packet]:

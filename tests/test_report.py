@@ -243,7 +243,7 @@ def test_the_summary_has_a_row_for_every_film() -> None:
     assert [row.split()[0] for row in rows] == ["a.mp4", "b.mp4", "c.mp4", "gone.mp4"]
     for row, part in zip(
         rows,
-        ["120 ms ahead", "40 ms behind", "the sound is silent", "no such file: gone.mp4. Check"],
+        ["120 ms ahead", "40 ms behind", "the sound is silent", "no such file"],
         strict=True,
     ):
         assert part in row

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +15,7 @@ import typer
 
 from synctool import config
 from synctool.cli.common import setting_option, show_error
+from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
 from synctool.errors import (
     EXIT_INCONCLUSIVE,
@@ -20,6 +24,7 @@ from synctool.errors import (
     EXIT_OUT_OF_TOLERANCE,
     EXIT_UNEXPECTED,
     EXIT_USAGE,
+    OutputError,
     SyncToolError,
     UsageError,
 )
@@ -38,6 +43,8 @@ _WORST_LAST = (
     EXIT_USAGE,
     EXIT_UNEXPECTED,
 )
+_LONGEST_SHOWN = 30
+_BUG = "Run this film alone with --debug to see where."
 _EXAMPLES = """Examples:
 
   synctool detect talk.mp4
@@ -68,11 +75,12 @@ def detect(
         str | None, typer.Option(help="List of films, one a line; - for the standard input.")
     ] = None,
     json: Annotated[
-        str | None, typer.Option(help="Write JSON (several films: JSON Lines); - for stdout.")
+        str | None,
+        typer.Option(help="Write JSON (several films, globs, folders: JSON Lines); - for stdout."),
     ] = None,
     csv: Annotated[str | None, typer.Option(help="Write one row a film; - for stdout.")] = None,
     plot: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Draw offset and confidence over time; several films: into this folder."),
     ] = None,
     fail_over: Annotated[
@@ -93,102 +101,29 @@ def detect(
             "audio_track": audio_track, "max_faces": max_faces,
         },
     )  # fmt: skip
-    from synctool.engine.inputs import expand
+    from synctool.engine.inputs import expand, means_one_film
 
     names = expand(films or [], from_file=from_file)
-    outputs = Outputs(json=json, csv=csv, plot=plot, several=len(names) > 1, quiet=quiet)
+    one = means_one_film(films or [], from_file=from_file)
+    outputs = Outputs(names, one=one, json=json, csv=csv, plot=plot, quiet=quiet)
     outputs.check()
     measuring = _detector(settings, weights)
     outcomes: list[Outcome] = []
+    codes: list[int] = []
     try:
-        with progress_bar(quiet=quiet, unit="x") as bar:
+        with progress_bar(quiet=quiet) as bar:
             for outcome in _measured(names, measuring, bar):
                 outcomes.append(outcome)
-                outputs.film_done(outcome)
+                outputs.stream(outcome)
+                codes += [_code(outcome, limit), _drawn(outputs, outcome, bar)]
     finally:
         # Interrupted work keeps what is done.
         if outcomes:
             outputs.all_done(outcomes)
-    codes = [_code(outcome, limit) for outcome in outcomes]
-    raise typer.Exit(max(codes, key=_WORST_LAST.index))
+    raise typer.Exit(max(codes, key=_severity))
 
 
 detect.__doc__ = f"{detect.__doc__}\n\n{_EXAMPLES}"
-
-
-class Outputs:
-    """Where results go.
-
-    Args:
-        json: Path or ``-`` or None.
-        csv: The same.
-        plot: A file, or with several films a folder.
-        several: Whether there are several films.
-        quiet: Whether to print nothing for people.
-    """
-
-    def __init__(
-        self, *, json: str | None, csv: str | None, plot: Path | None, several: bool, quiet: bool
-    ) -> None:
-        self._json, self._csv, self._plot = json, csv, plot
-        self._several = several
-        self._for_people = not quiet and "-" not in (json, csv)
-        self._drawn: set[str] = set()
-
-    def check(self) -> None:
-        """Find out before the work whether the results can be written.
-
-        Raises:
-            OutputError: One cannot.
-            UsageError: Both JSON and CSV are to go to the standard output.
-        """
-        from synctool.files import check_writable, make_folder
-
-        if self._json == "-" and self._csv == "-":
-            raise UsageError("JSON and CSV cannot both go to stdout", remedy="Give one a file.")
-        for target in (self._json, self._csv):
-            if target not in (None, "-"):
-                check_writable(target)
-        if self._plot is not None:
-            if self._several:
-                make_folder(self._plot)
-            else:
-                check_writable(self._plot)
-
-    def film_done(self, outcome: Outcome) -> None:
-        """Draw the plot of a film, and say at once what failed."""
-        from synctool.report.outcome import Failure
-        from synctool.report.plot import write_plot
-
-        if isinstance(outcome, Failure):
-            return
-        if self._plot is not None:
-            write_plot(outcome, self._plot_path(outcome.input))
-
-    def all_done(self, outcomes: list[Outcome]) -> None:
-        """Print and write everything."""
-        from synctool.report import csv_out, json_out, terminal
-        from synctool.report.outcome import Failure
-
-        if self._for_people and self._several:
-            terminal.print_summary(outcomes)
-        elif self._for_people and not isinstance(outcomes[0], Failure):
-            terminal.print_result(outcomes[0])
-        if self._json is not None:
-            json_out.write_json(outcomes, self._json, lines=self._several)
-        if self._csv is not None:
-            csv_out.write_csv(outcomes, self._csv)
-
-    def _plot_path(self, film: str) -> Path:
-        if not self._several:
-            return self._plot
-        stem, number = Path(film).name, 1
-        name = f"{stem}.png"
-        while name in self._drawn:  # films of one name from several folders
-            number += 1
-            name = f"{stem}-{number}.png"
-        self._drawn.add(name)
-        return self._plot / name
 
 
 def _detector(settings: Any, weights: Path | None) -> Detector:
@@ -211,7 +146,7 @@ def _measured(names: list[str], measuring: Detector, bar: Progress) -> Iterator[
 
     for number, name in enumerate(names, 1):
         count = f"{number}/{len(names)} " if len(names) > 1 else ""
-        task = bar.add_task(f"{count}{os.path.basename(name)}", total=None, speed="")
+        task = bar.add_task(f"{count}{_short(name)}", total=None, speed="")
         started = time.monotonic()
 
         def show(progress: Any, task: Any = task, started: float = started) -> None:
@@ -220,45 +155,90 @@ def _measured(names: list[str], measuring: Detector, bar: Progress) -> Iterator[
                 task,
                 completed=progress.ticks_done,
                 total=progress.ticks_total,
-                speed=f"{pace:.0f}",
+                speed=f"{pace:.1f}x" if progress.ticks_done else "",
             )
 
         try:
-            yield measuring.detect(name, on_progress=show)
-        except SyncToolError as error:
-            show_error(error, debug=False)
-            yield Failure.of(name, error)
-        except Exception as error:  # a bug with one film must not cost the others
-            if len(names) == 1:
+            outcome: Outcome = measuring.detect(name, on_progress=show)
+        except Exception as error:  # also a bug with one film must not cost the others
+            if len(names) == 1 and not isinstance(error, SyncToolError):
                 raise
-            code = show_error(error, debug=False)
-            yield Failure(name, f"{type(error).__name__}: {error}", None, code)
+            told = _named(error, name)
+            _say(error, told, bar)
+            outcome = Failure.of(name, told)
         finally:
             bar.remove_task(task)
+        yield outcome
+
+
+def _drawn(outputs: Outputs, outcome: Outcome, bar: Progress) -> int:
+    """Draw the plot of a film; one that cannot be written must not cost the other films."""
+    try:
+        outputs.draw(outcome)
+    except OutputError as error:
+        return _say(error, error, bar)
+    return EXIT_OK
+
+
+def _named(error: Exception, film: str) -> SyncToolError:
+    """The error with the name of its film as the user gave it, which tells it from its namesakes."""
+    from synctool.report.text import printable
+
+    name, base = printable(film), printable(os.path.basename(film))
+    if not isinstance(error, SyncToolError):
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        return SyncToolError(f"{name}: {cause}", remedy=_BUG)
+    cause = printable(error.cause)
+    if name not in cause:
+        cause = cause.replace(base, name, 1) if base and base in cause else f"{name}: {cause}"
+    told = SyncToolError(cause, remedy=error.remedy)
+    told.exit_code = error.exit_code
+    return told
+
+
+def _say(error: Exception, told: SyncToolError, bar: Progress) -> int:
+    """Show an error above the progress bar, and return the exit code."""
+    bar.stop()  # or the panel would tear the line of the bar
+    if logging.getLogger("synctool").isEnabledFor(logging.DEBUG):
+        traceback.print_exception(error)
+    code = show_error(told, debug=False)
+    bar.start()
+    return code
+
+
+def _short(name: str) -> str:
+    from synctool.report.text import printable, shortened
+
+    return shortened(printable(os.path.basename(name) or name), _LONGEST_SHOWN)
 
 
 def _limit(text: str | None) -> str | float | None:
     if text is None or text in ("detectable", "unacceptable"):
         return text
     try:
-        return abs(float(text))
+        limit = abs(float(text))
     except ValueError:
+        limit = math.nan
+    if math.isnan(limit):
         raise UsageError(
-            f"--fail-over {text!r} is no limit", remedy="Give detectable, unacceptable, or ms."
-        ) from None
+            f"--fail-over {text!r} is no limit",
+            remedy="Give detectable, unacceptable, or a number of milliseconds.",
+        )
+    return limit
 
 
 def _code(outcome: Outcome, limit: str | float | None) -> int:
-    from synctool.report.outcome import Failure
+    from synctool.report.outcome import Failure, worst_ms
 
     if isinstance(outcome, Failure):
         return outcome.exit_code
     if outcome.verdict == "inconclusive":
         return EXIT_INCONCLUSIVE
     if isinstance(limit, float):
-        worst = max(
-            [abs(outcome.offset_ms), *(abs(s.offset_frames) * 40 for s in outcome.segments)]
-        )
-        return EXIT_OUT_OF_TOLERANCE if worst > limit else EXIT_OK
+        return EXIT_OUT_OF_TOLERANCE if worst_ms(outcome) > limit else EXIT_OK
     failing = {"detectable": ("detectable", "unacceptable"), "unacceptable": ("unacceptable",)}
     return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing.get(limit or "", ()) else EXIT_OK
+
+
+def _severity(code: int) -> int:
+    return _WORST_LAST.index(code) if code in _WORST_LAST else len(_WORST_LAST)

@@ -23,6 +23,7 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -32,7 +33,7 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
+        TaskProgressColumn(),  # empty while the length is not known
         TextColumn(f"{{task.fields[speed]}}{unit}"),
         TimeElapsedColumn(),
         TextColumn("left:"),

@@ -74,7 +74,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         settings: How.
         constants: Constant offset of each sample in frames (audio ahead positive), by which its
             labels are corrected; None for zeros.
-        people: Person of each sample; people are drawn more evenly than clips.
+        people: Person of each sample; a person is drawn by the square root of his clips.
         seed: Seed.
     """
 
@@ -93,7 +93,10 @@ class WindowStream(torch.utils.data.IterableDataset):
         counts: dict[str, int] = {}
         for person in people:
             counts[person] = counts.get(person, 0) + 1
-        weights = np.array([counts[person] ** -0.5 for person in people])
+        # Every frame of film alike, but a person with many clips less than many persons.
+        weights = np.array(
+            [s.info.num_frames * counts[p] ** -0.5 for s, p in zip(samples, people)]
+        )
         self._odds = np.cumsum(weights / weights.sum())
         self._mates: dict[str, list[int]] = {}
         for index, person in enumerate(people):

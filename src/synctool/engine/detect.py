@@ -16,6 +16,7 @@ from synctool.engine.footage import build_detector, followed
 from synctool.engine.models import LoadedModel, load_model
 from synctool.engine.streams import FaceStream, SoundStream, Stopwatch
 from synctool.engine.volumes import FaceScores, combine, score_face
+from synctool.errors import UsageError
 from synctool.media.film import Film
 from synctool.scoring.offset import estimate_offset
 from synctool.scoring.path import follow_offset
@@ -46,6 +47,9 @@ class Detector:
         detector: Name of the face detector.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
+
+    Raises:
+        UsageError: No such detector, or nothing to search.
     """
 
     def __init__(
@@ -57,6 +61,10 @@ class Detector:
         audio_track: int = 0,
         max_faces: int = 4,
     ) -> None:
+        if max_offset < 1:
+            raise UsageError(
+                f"max_offset is {max_offset}", remedy="Search at least one frame either way."
+            )
         self._model = model
         self._max_offset = max_offset
         self._faces = build_detector(detector)
@@ -109,8 +117,11 @@ class Detector:
                 for number, face in sorted(faces.items())
                 if face.frames >= SHORTEST_FACE_FRAMES
             ]
+            silent = film.sound.peak < _SILENT_PEAK
+            if silent:  # whatever fits silence best is no answer
+                scored = [replace(face, estimate=None, confidence=0.0) for face in scored]
             result = self._conclude(
-                os.fspath(path), film.source, scored, ticks, silent=film.sound.peak < _SILENT_PEAK
+                os.fspath(path), film.source, scored, ticks, any_face=bool(faces), silent=silent
             )
         watch.now("")
         timing = (
@@ -157,7 +168,14 @@ class Detector:
         return faces
 
     def _conclude(
-        self, name: str, source: Source, faces: list[FaceScores], ticks: int, *, silent: bool
+        self,
+        name: str,
+        source: Source,
+        faces: list[FaceScores],
+        ticks: int,
+        *,
+        any_face: bool,
+        silent: bool,
     ) -> DetectResult:
         calibration = self._model.calibration
         rows = 2 * self._max_offset + 1
@@ -177,7 +195,7 @@ class Detector:
             max_offset=self._max_offset,
             frames=estimate.frames if estimate else 0,
             at_edge=at_edge,
-            has_face=bool(faces),
+            has_face=any_face,
             has_sound=not silent,
             segments=segments,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import sys
@@ -41,6 +42,17 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
     return list(found)
 
 
+def means_one_film(names: Iterable[str], *, from_file: str | None = None) -> bool:
+    """Whether the user named one film, and not a list, folder or glob that happens to hold one.
+
+    The form of what is written for machines hangs on this alone, so that it can be foreseen.
+    """
+    wanted = list(names)
+    if from_file is not None or len(wanted) != 1 or os.path.isdir(wanted[0]):
+        return False
+    return os.path.lexists(wanted[0]) or not glob.has_magic(wanted[0])
+
+
 def _meant(name: str) -> list[str]:
     if os.path.isdir(name):
         films = [os.fspath(p) for p in films_in(Path(name))]
@@ -54,7 +66,7 @@ def _meant(name: str) -> list[str]:
 
 def _listed(name: str) -> list[str]:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8", "surrogateescape")
+        raw = _standard_input() if name == "-" else Path(name).read_bytes()
     except FileNotFoundError as error:
         raise MissingError(
             f"no such list: {name}", remedy="Check the path of --from-file."
@@ -63,5 +75,17 @@ def _listed(name: str) -> list[str]:
         raise MissingError(
             f"cannot read {name}: {error.strerror}", remedy="Check its permissions."
         ) from error
+    if b"\0" in raw:
+        raise UsageError(
+            f"{name} is no list of films", remedy="Give a text file with one name a line."
+        )
+    # Names that are not UTF-8 stay what they are; some editors begin a file with a mark.
+    text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     lines = (line.rstrip("\r") for line in text.split("\n"))
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _standard_input() -> bytes:
+    if hasattr(sys.stdin, "buffer"):
+        return sys.stdin.buffer.read()
+    return sys.stdin.read().encode("utf-8", "surrogateescape")

@@ -120,6 +120,7 @@ class SoundStream:
         zero_frames: float = 0.0,
     ) -> None:
         self._network = network
+        self._size = spec.embedding_size
         self._device = device
         self._sound = sound
         self._front = FRONT_ENDS[spec.audio.kind]
@@ -149,7 +150,9 @@ class SoundStream:
 
     def embeddings(self) -> np.ndarray:
         """float16 ``[D, T_audio]``; row t belongs to tick t."""
-        return np.concatenate(self._pieces, 1) if self._pieces else np.zeros((1, 0), np.float16)
+        if not self._pieces:
+            return np.zeros((self._size, 0), np.float16)
+        return np.concatenate(self._pieces, 1)
 
     def _samples(self, frames: int) -> int:
         return self._front.before + frames * SAMPLES_PER_FRAME + self._front.after

@@ -105,6 +105,7 @@ def known_stretches(
     size_px: int,
     true_offset: Callable[[Sample], float],
     person: Callable[[Sample], str],
+    tolerance: Callable[[Sample], float] = lambda _: 1.0,
     seed: int = 0,
 ) -> list[Example]:
     """Estimates on stretches of clips, with their truth.
@@ -115,6 +116,7 @@ def known_stretches(
         size_px: Side of its crops.
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
+        tolerance: How many frames from a clip's offset an answer still counts as right.
         seed: Seed.
     """
     rng = np.random.default_rng(seed)
@@ -141,7 +143,7 @@ def known_stretches(
             if estimate is None:
                 continue
             error = estimate.offset_frames - moved - true_offset(sample)
-            correct = not foreign and abs(error) <= 1.0
+            correct = not foreign and abs(error) <= tolerance(sample)
             examples.append(Example(person(sample), estimate, correct, foreign, error))
             heard = encoded[i][1]
     return examples

@@ -35,7 +35,11 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in a grey picture. One instance serves one film and may keep state."""
+    """Finds faces in a grey picture. One instance serves one film and may keep state.
+
+    A detector may also have ``refind(gray, boxes) -> list[Face]``: look only where faces were a moment
+    ago, for speed.
+    """
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
         """Find faces.

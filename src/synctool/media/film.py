@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -26,7 +25,7 @@ from av.error import FFmpegError
 from synctool.errors import MediaError, MissingError, SyncToolError, UsageError
 from synctool.media.pictures import Picture, PictureReader
 from synctool.media.sound import SoundReader, SoundTrack
-from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
+from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
 from synctool.types import AUDIO_HZ, VIDEO_FPS, Source
 
 QUEUED_PICTURES = 16
@@ -76,11 +75,13 @@ class Film:
         max_side_px: int = MAX_SIDE_PX,
     ) -> None:
         self.path = Path(path)
+        self._name = _printable(self.path.name)
         self.sound = SoundTrack()
         self.warnings: list[str] = []
         self._container = _open(self.path)
         try:
             self._video, self._audio = self._choose_streams(audio_track, need_video, need_audio)
+            self._starts = _starts_s(self._video, self._audio)
             self._source = self._describe()
         except BaseException:
             self._container.close()
@@ -88,13 +89,12 @@ class Film:
         self._reader = PictureReader(
             colour=colour, max_side_px=max_side_px, pixel_aspect=_pixel_aspect(self._video)
         )
-        timeline = Timeline(_origin_s(self._video, self._audio), self._warn)
+        timeline = Timeline(_origin_s(self._starts), self._warn)
+        names = {"video": "picture", "audio": "sound"}
         self._clocks: dict[str, StreamClock] = {
-            stream.type: timeline.clock(_start_s(stream), name)
-            for stream, name in ((self._video, "picture"), (self._audio, "sound"))
-            if stream is not None
+            kind: timeline.clock(start, names[kind]) for kind, start in self._starts.items()
         }
-        self._times = PresentationTimes()
+        self._times = PresentationTimes(doubtful=self._container.format.name == "avi")
         self._sound_reader = SoundReader(self.sound, self._warn)
         self._queue: queue.Queue[Picture | BaseException | None] = queue.Queue(QUEUED_PICTURES)
         self._stop = threading.Event()
@@ -154,18 +154,26 @@ class Film:
             pass
 
     def __iter__(self) -> Iterator[Picture]:
-        if self._thread is not None:
-            raise RuntimeError("a Film can be iterated over once")
+        if self._thread is not None or self._stop.is_set():
+            raise RuntimeError("a Film can be iterated over once, while it is open")
         self._thread = threading.Thread(target=self._decode, name="synctool-decode", daemon=True)
         self._thread.start()
         try:
-            while (item := self._queue.get()) is not None:
+            while (item := self._next()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 yield item
                 del item  # a slow reader must not keep what it has given back
         finally:
             self._stop.set()
+
+    def _next(self) -> Picture | BaseException | None:
+        while True:
+            try:
+                return self._queue.get(timeout=0.5)
+            except queue.Empty:
+                if self._stop.is_set():  # closed meanwhile by another thread
+                    return None
 
     # ------------------------------------------------------------------ opening
 
@@ -176,17 +184,17 @@ class Film:
         audios = list(self._container.streams.audio)
         if need_video and not videos:
             raise MediaError(
-                f"{_shown_name(self.path)} has no picture",
+                f"{self._name} has no picture",
                 remedy="Give a film with a video stream.",
             )
         if need_audio and not audios:
             raise MediaError(
-                f"{_shown_name(self.path)} has no sound track",
+                f"{self._name} has no sound track",
                 remedy="Lip sync needs sound: give a film with an audio stream.",
             )
         if need_audio and not 0 <= audio_track < len(audios):
             raise UsageError(
-                f"{_shown_name(self.path)} has no sound track {audio_track}",
+                f"{self._name} has no sound track {audio_track}",
                 remedy="It has one only: --audio-track 0."
                 if len(audios) == 1
                 else f"It has {len(audios)}: --audio-track 0 to {len(audios) - 1}.",
@@ -196,7 +204,7 @@ class Film:
         for stream in (video, audio):
             if stream is not None and stream.codec_context is None:
                 raise MediaError(
-                    f"{_shown_name(self.path)}: no decoder for its {stream.type} stream",
+                    f"{self._name}: no decoder for its {stream.type} stream",
                     remedy="Convert the film to a common codec (H.264 with AAC, say) and try again.",
                 )
         if video is not None:
@@ -207,9 +215,8 @@ class Film:
 
     def _describe(self) -> Source:
         video, audio = self._video, self._audio
-        starts = {s.type: _start_s(s) for s in (video, audio) if s is not None}
-        known = [start for start in starts.values() if start is not None]
-        late = {kind: start - min(known) for kind, start in starts.items() if start is not None}
+        known = {kind: start for kind, start in self._starts.items() if start is not None}
+        late = {kind: start - min(known.values()) for kind, start in known.items()}
         apart = late.get("audio", 0.0) - late.get("video", 0.0)
         if len(known) == 2 and abs(apart) > _NOTABLE_S:
             which = "sound" if apart > 0 else "picture"
@@ -244,7 +251,7 @@ class Film:
 
     def _undecodable(self, error: FFmpegError) -> SyncToolError:
         wrapped = MediaError(
-            f"{_shown_name(self.path)} cannot be decoded: {_words(error)}",
+            f"{self._name} cannot be decoded: {_words(error)}",
             remedy="Convert the film to a common format (MP4 with H.264 and AAC, say) and try again.",
         )
         wrapped.__cause__ = error
@@ -258,8 +265,10 @@ class Film:
                 packet = next(packets)
             except StopIteration:
                 break
-            except FFmpegError as error:
-                self._warn(f"the film breaks off: {_words(error)}")
+            except (FFmpegError, IndexError) as error:
+                # IndexError: PyAV stumbles at the end over streams that appeared on the way.
+                if isinstance(error, FFmpegError):
+                    self._warn(f"the film breaks off: {_words(error)}")
                 for stream in streams:  # what the decoders still hold
                     self._decode_packet(stream, None)
                 break
@@ -279,7 +288,9 @@ class Film:
                 self._show(frame, time_s)
         if self._shown is not None:
             time_s, frame = self._shown
-            self._show_until(time_s + self._lasts_s(frame))
+            ends_s = time_s + self._lasts_s(frame)
+            while self._tick * _TICK_S < ends_s - _TICK_S / 2 - _EPSILON_S:
+                self._emit()
 
     def _decode_packet(
         self, stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
@@ -305,20 +316,21 @@ class Film:
             self._source = replace(self._source, width_px=width, height_px=height)
         self._frames += 1
         stamp = self._times.best(frame.pts, frame.dts)
-        own_s = None if stamp is None else float(stamp * frame.time_base)
+        own_s = _seconds(stamp, frame, self._video)
         for ready, time_s in self._clocks["video"].take(frame, own_s, self._lasts_s(frame)):
             self._show(ready, time_s)
 
     def _on_audio(self, frame: av.AudioFrame) -> None:
-        own_s = None if frame.pts is None else float(frame.pts * frame.time_base)
+        own_s = _seconds(frame.pts, frame, self._audio)
         lasts_s = frame.samples / frame.sample_rate
         for ready, time_s in self._clocks["audio"].take(frame, own_s, lasts_s):
             self._sound_reader.add(ready, time_s)
 
     def _lasts_s(self, frame: av.VideoFrame) -> float:
         lasts_s = 1.0 / (self._source.video_fps or VIDEO_FPS)
-        if frame.duration and frame.time_base:
-            lasts_s = max(lasts_s, float(frame.duration * frame.time_base))
+        duration = getattr(frame, "duration", None)  # not in PyAV 14
+        if duration and frame.time_base:
+            lasts_s = max(lasts_s, float(duration * frame.time_base))
         return min(lasts_s, 1.0)
 
     def _show(self, frame: av.VideoFrame, time_s: float) -> None:
@@ -353,12 +365,12 @@ class Film:
     def _judge(self) -> None:
         if self._video is not None and not self._frames:
             raise MediaError(
-                f"{_shown_name(self.path)}: no picture could be decoded",
+                f"{self._name}: no picture could be decoded",
                 remedy="The file is damaged or cut off before its first frame; get a whole copy.",
             )
         if self._audio is not None and not self.sound.end:
             raise MediaError(
-                f"{_shown_name(self.path)}: no sound could be decoded",
+                f"{self._name}: no sound could be decoded",
                 remedy="Its sound track is empty or damaged; get a whole copy.",
             )
         if self.sound.gaps:
@@ -389,27 +401,30 @@ class _Stopped(Exception):
 
 
 def _open(path: Path) -> av.container.InputContainer:
-    shown = _shown_name(path)
-    _check_readable(path, shown)
-    # "file:" keeps names with colons from being taken for a protocol; the list keeps playlists from
-    # reaching for the network. Names that are not text can only be handed over as an open file.
-    source = f"file:{path}" if _is_text(path) else path.open("rb")
+    _check_readable(path)
     try:
-        container = av.open(
-            source, metadata_errors="replace", options={"protocol_whitelist": "file,crypto,data"}
-        )
+        if _is_text(path):
+            # "file:" keeps names with colons from being taken for a protocol, and playlists from
+            # reaching for the network.
+            container = av.open(f"file:{path}", metadata_errors="replace")
+        else:  # can only be handed over as an open file
+            local = {"protocol_whitelist": "file,crypto,data"}
+            container = av.open(path.open("rb"), metadata_errors="replace", options=local)
     except FFmpegError as error:
         raise MediaError(
-            f"{shown} cannot be read as a film: {_words(error)}",
+            f"{_printable(path.name)} cannot be read as a film: {_words(error)}",
             remedy="It is damaged, cut off, or not a film; play it in a media player to see.",
         ) from error
     if not any(s.type in ("video", "audio") for s in container.streams):
         container.close()
-        raise MediaError(f"{shown} holds neither picture nor sound", remedy="Give a film.")
+        raise MediaError(
+            f"{_printable(path.name)} holds neither picture nor sound", remedy="Give a film."
+        )
     return container
 
 
-def _check_readable(path: Path, shown: str) -> None:
+def _check_readable(path: Path) -> None:
+    shown = _printable(os.fspath(path))
     try:
         facts = path.stat()
         if stat.S_ISREG(facts.st_mode):
@@ -431,9 +446,9 @@ def _check_readable(path: Path, shown: str) -> None:
         raise MediaError(f"{shown} is empty (0 bytes)", remedy="Copy or download it again.")
 
 
-def _shown_name(path: Path) -> str:
-    """The path for a message; bytes that are not text are replaced."""
-    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _printable(name: str) -> str:
+    """A name for a message; bytes that are not text are replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _is_text(path: Path) -> bool:
@@ -448,15 +463,29 @@ def _words(error: FFmpegError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _start_s(stream: av.VideoStream | av.AudioStream | None) -> float | None:
-    if stream is None or stream.start_time is None or stream.time_base is None:
-        return None
-    return float(Fraction(stream.start_time) * stream.time_base)
+def _starts_s(
+    video: av.VideoStream | None, audio: av.AudioStream | None
+) -> dict[str, float | None]:
+    """Where each stream starts in its own time; None if the container does not tell or cannot be right."""
+    starts: dict[str, float | None] = {}
+    for stream in (video, audio):
+        if stream is not None:
+            known = stream.start_time is not None and stream.time_base is not None
+            starts[stream.type] = float(stream.start_time * stream.time_base) if known else None
+    known_s = [start for start in starts.values() if start is not None]
+    if known_s and max(known_s) - min(known_s) > LONGEST_GAP_S:
+        return dict.fromkeys(starts)
+    return starts
 
 
-def _origin_s(video: av.VideoStream | None, audio: av.AudioStream | None) -> float | None:
+def _seconds(stamp: int | None, frame: av.frame.Frame, stream: av.stream.Stream) -> float | None:
+    unit = frame.time_base or stream.time_base  # the last frames of a broken film have none
+    return None if stamp is None or not unit else float(stamp * unit)
+
+
+def _origin_s(starts: dict[str, float | None]) -> float | None:
     """The streams' own time that becomes timeline 0; None if the container does not tell."""
-    video_s, audio_s = _start_s(video), _start_s(audio)
+    video_s, audio_s = starts.get("video"), starts.get("audio")
     if video_s is None or audio_s is None:
         return video_s if video_s is not None else audio_s
     lead_ticks = math.ceil((video_s - min(video_s, audio_s)) * VIDEO_FPS - _EPSILON_S)

@@ -114,7 +114,7 @@ class PictureReader:
         return self._orientation
 
     def _luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-        """Luma at a size, in an array of its own: planes belong to the decoder, which reuses them."""
+        """Luma at a size, in an array of its own: a view would keep the decoder's whole frame."""
         full_range = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
         shift = _luma_shift(frame.format.name)
         if shift is None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,50 +14,177 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, OutputError
 from synctool.files import atomic_path
+from synctool.media.film import Film
 
-_CONTAINERS = {".avi": "matroska"}
-"""AVI has no timestamps of its own: a late stream cannot be written."""
+_CANNOT_START_LATE = (".avi",)
+"""Containers without timestamps of their own: a late stream cannot be written."""
+_OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_FINEST_S = Fraction(1, 90_000)
+_OTHER_CONTAINER = "Try another container, .mkv say."
 
 
 def move_sound(
     source: str | os.PathLike[str], target: str | os.PathLike[str], *, by_ms: float
 ) -> None:
-    """Copy a film with its sound moved against the picture, both streams copied bit for bit.
+    """Copy a film with its sound moved against the picture, all streams copied bit for bit.
+
+    All sound tracks are moved; subtitles stay with the picture, as far as the container can hold
+    them. Cover pictures, attachments and chapters are left out.
 
     Args:
         source: The film.
-        target: The new film; its suffix chooses the container.
+        target: The new film; its suffix chooses the container. It may be the film itself.
         by_ms: How far the sound is moved ahead; negative delays it.
 
     Raises:
-        MediaError: The film cannot be read, or lacks picture or sound.
+        MissingError: There is no such film.
+        MediaError: The film cannot be read, lacks picture or sound, or has no timestamps to copy.
         OutputError: The new film cannot be written, or its container cannot hold the streams.
     """
     suffix = Path(target).suffix.lower()
-    if suffix in _CONTAINERS:
+    if suffix in _CANNOT_START_LATE:
         raise OutputError(
             f"{suffix} cannot hold a moved sound", remedy="Write to .mkv, .mp4 or .mov instead."
         )
-    late = {"audio": max(-by_ms, 0.0) / 1000, "video": max(by_ms, 0.0) / 1000}
+    Film(source).close()  # says what is wrong with it, if anything is
+    late_s = {"audio": Fraction(max(-by_ms, 0.0)) / 1000, "video": Fraction(max(by_ms, 0.0)) / 1000}
     try:
-        with av.open(f"file:{source}") as film, atomic_path(target) as part:
-            streams = [s for kind in (film.streams.video, film.streams.audio) for s in kind[:1]]
-            if len(streams) < 2:
-                raise MediaError(
-                    f"{source} lacks picture or sound", remedy="Give a film with both."
-                )
-            with av.open(f"file:{part}", "w") as copy:
-                copies = {s.index: copy.add_stream_from_template(s) for s in streams}
-                for packet in film.demux(streams):
-                    if packet.dts is None:
-                        continue
-                    delay = round(late[packet.stream.type] / packet.time_base)
-                    packet.dts += delay
-                    packet.pts = None if packet.pts is None else packet.pts + delay
-                    packet.stream = copies[packet.stream.index]
-                    copy.mux(packet)
-    except FFmpegError as error:
+        with (
+            av.open(_named(source), metadata_errors="replace") as film,
+            atomic_path(target) as part,
+        ):
+            _check_timestamps(film, source)
+            with _created(part, target) as copy:
+                _copy(film, copy, late_s)
+    except (FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
-            f"cannot copy {source} to {target}: {error.strerror}",
-            remedy="Try another container, .mkv say.",
+            f"cannot copy {os.fspath(source)} to {os.fspath(target)}: {reason}",
+            remedy=_OTHER_CONTAINER,
         ) from error
+
+
+def _named(path: str | os.PathLike[str]) -> str:
+    return f"file:{os.fspath(path)}"
+
+
+def _check_timestamps(film: av.container.InputContainer, source: str | os.PathLike[str]) -> None:
+    """AVI stores the decoding order only; where that is not the order of show, a copy would stutter."""
+    reordered = any(s.codec_context.has_b_frames for s in film.streams.video if s.codec_context)
+    if film.format.name == "avi" and reordered:
+        raise MediaError(
+            f"{os.fspath(source)} is an AVI film with B-frames, whose timestamps cannot be copied",
+            remedy="Convert it to MP4 or Matroska first, and give that.",
+        )
+
+
+@contextmanager
+def _created(part: Path, target: str | os.PathLike[str]) -> Iterator[av.container.OutputContainer]:
+    try:
+        copy = av.open(_named(part), "w")
+    except ValueError as error:
+        raise OutputError(
+            f"{os.fspath(target)}: its ending tells no container that is known",
+            remedy="Give a name that ends in .mkv, .mp4 or .mov.",
+        ) from error
+    with copy:
+        yield copy
+
+
+def _copy(
+    film: av.container.InputContainer,
+    copy: av.container.OutputContainer,
+    late_s: dict[str, Fraction],
+) -> None:
+    copies = _streams(film, copy)
+    known = {k: v for k, v in film.metadata.items() if k not in _OF_THE_OLD_FILE}
+    copy.metadata.update(known)
+    orders = {index: _DecodingOrder() for index in copies}
+    streams = [s for s in film.streams if s.index in copies]
+    for packet in film.demux(streams):
+        if not packet.size:  # the end of a stream
+            continue
+        for ready in orders[packet.stream.index].push(packet):
+            _mux(copy, copies, ready, late_s)
+    for order in orders.values():
+        for ready in order.flush():
+            _mux(copy, copies, ready, late_s)
+
+
+def _streams(
+    film: av.container.InputContainer, copy: av.container.OutputContainer
+) -> dict[int, av.stream.Stream]:
+    """The streams of the new film, by index in the old one."""
+    covers = av.stream.Disposition.attached_pic
+    wanted = [s for s in film.streams.video if not s.disposition & covers]
+    wanted += film.streams.audio
+    copies = {}
+    for stream in [*wanted, *film.streams.subtitles]:
+        try:
+            made = copy.add_stream_from_template(stream)
+        except ValueError:
+            if stream.type != "subtitle":
+                raise
+            continue
+        if made.time_base is None or made.time_base > _FINEST_S:
+            made.time_base = _FINEST_S  # a wish; the container has the last word
+        made.metadata.update(
+            {k: stream.metadata[k] for k in ("language", "title") if k in stream.metadata}
+        )
+        copies[stream.index] = made
+    return copies
+
+
+def _mux(
+    copy: av.container.OutputContainer,
+    copies: dict[int, av.stream.Stream],
+    packet: av.Packet,
+    late_s: dict[str, Fraction],
+) -> None:
+    """Write one packet at its new time, on a time base that can say it."""
+    stream = packet.stream
+    finer = max(1, math.ceil(packet.time_base / _FINEST_S))
+    base = packet.time_base / finer
+    later = round(late_s["audio" if stream.type == "audio" else "video"] / base)
+    packet.dts = packet.dts * finer + later
+    packet.pts = packet.dts if packet.pts is None else packet.pts * finer + later
+    packet.duration = (packet.duration or 0) * finer
+    packet.time_base = base
+    packet.stream = copies[stream.index]
+    copy.mux(packet)
+
+
+class _DecodingOrder:
+    """Gives every packet of one stream a decoding timestamp.
+
+    Matroska stores presentation timestamps only, and what is derived from them is missing for the
+    first packets where pictures are reordered. They are counted back from the first that has one.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[av.Packet] = []
+        self._last: int | None = None
+
+    def push(self, packet: av.Packet) -> Iterator[av.Packet]:
+        """Take a packet; give those whose timestamp is settled."""
+        if packet.dts is None and self._last is None:
+            self._waiting.append(packet)
+            return
+        yield from self._settle(packet.dts)
+        if packet.dts is None:
+            packet.dts = self._last + 1
+        self._last = packet.dts
+        yield packet
+
+    def flush(self) -> Iterator[av.Packet]:
+        """Give what still waits, at the end of the film."""
+        shown = [p.pts for p in self._waiting if p.pts is not None]
+        yield from self._settle(min(shown, default=0))
+
+    def _settle(self, until: int | None) -> Iterator[av.Packet]:
+        """Count the waiting packets back from the timestamp of the one after them."""
+        waiting, self._waiting = self._waiting, []
+        for number, packet in enumerate(waiting):
+            step = max(1, packet.duration or 1)
+            packet.dts = until - step * (len(waiting) - number)
+            yield packet

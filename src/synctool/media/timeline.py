@@ -17,6 +17,7 @@ DOUBTED_S = 10.0
 LONGEST_GAP_S = 600.0
 """A longer gap is kept only where the other stream fills it."""
 _BACK_S = 1.0
+_FORGETTING = 0.95
 
 
 class PresentationTimes:
@@ -24,12 +25,16 @@ class PresentationTimes:
 
     Where the container carries only the decoding order (AVI with B-frames), the decoder's ``pts`` run
     backwards or are missing, and the decoding timestamp of the packet that released the picture is the
-    better one. The kind that has been wrong less often is taken.
+    better one. The kind that has been wrong less often of late is taken.
+
+    Args:
+        doubtful: The container is one of those; the first wrong timestamp decides, not the third.
     """
 
-    def __init__(self) -> None:
-        self._last = {"pts": None, "dts": None}
-        self._wrong = {"pts": 0, "dts": 0}
+    def __init__(self, *, doubtful: bool = False) -> None:
+        self._last: dict[str, int | None] = {"pts": None, "dts": None}
+        self._wrong = {"pts": 0.0, "dts": 0.0}
+        self._patience = 0.0 if doubtful else 2.0
 
     def best(self, pts: int | None, dts: int | None) -> int | None:
         """The timestamp to use.
@@ -43,10 +48,13 @@ class PresentationTimes:
         """
         for kind, value, other in (("pts", pts, dts), ("dts", dts, pts)):
             last = self._last[kind]
+            self._wrong[kind] *= _FORGETTING
             if value is not None and last is not None and value <= last:
                 self._wrong[kind] += 1
             self._last[kind] = value if value is not None else other
-        if pts is not None and (dts is None or self._wrong["pts"] <= self._wrong["dts"]):
+        if pts is not None and (
+            dts is None or self._wrong["pts"] <= self._wrong["dts"] + self._patience
+        ):
             return pts
         return dts
 

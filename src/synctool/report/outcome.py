@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from synctool.errors import SyncToolError
-from synctool.types import DetectResult
+from synctool.scoring.verdict import LEAST_CONFIDENCE
+from synctool.types import FRAME_MS, DetectResult
 
 FAILURE_SCHEMA = "synctool.failure/1"
 
@@ -44,3 +45,13 @@ class Failure:
 
 
 Outcome = DetectResult | Failure
+
+
+def worst_ms(result: DetectResult) -> int:
+    """Largest offset, either way, of a film and of those of its segments that count for its verdict.
+
+    Args:
+        result: Not an inconclusive one.
+    """
+    sure = [s.offset_frames for s in result.segments if s.confidence >= LEAST_CONFIDENCE]
+    return max(round(abs(frames) * FRAME_MS) for frames in (result.offset_frames, *sure))

@@ -72,15 +72,25 @@ def write_plot(result: DetectResult, path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: The suffix is not known, or the file cannot be written.
     """
+    kind = check_format(path)
+    figure = plot_result(result)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format=kind)
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """The format that the suffix of a plot asks for.
+
+    Raises:
+        OutputError: It is not known.
+    """
     kind = Path(path).suffix.lower().lstrip(".").replace("jpeg", "jpg") or "png"
     if kind not in FORMATS:
         raise OutputError(
             f"cannot draw a plot as .{kind}",
             remedy=f"Give a name that ends in {', '.join('.' + name for name in FORMATS)}.",
         )
-    figure = plot_result(result)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, format=kind)
+    return kind
 
 
 def _points(result: DetectResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,7 +120,10 @@ def _draw_offset(
     shown = known if result.verdict == "inconclusive" else known & strong
     low, high = _limits(result, offset_ms[shown])
     axes.set_ylim(low, high)
-    _draw_bands(axes, low, high)
+    last_s = 0.85 * result.source.duration_s  # the names of the bands stand at the right
+    there = [*offset_ms[known & (t_s > last_s)]]
+    there += [s.offset_frames * FRAME_MS for s in result.segments if s.end_s > last_s]
+    _draw_bands(axes, low, high, taken=there)
     axes.axhline(0, color="#667", linewidth=0.8)
     for chosen, colour, size, label in (
         (known & ~strong, _WEAK, 2.0, f"per frame, confidence below {LEAST_CONFIDENCE:g}"),
@@ -156,8 +169,8 @@ def _limits(result: DetectResult, offsets_ms: np.ndarray) -> tuple[float, float]
     return low - room, high + room
 
 
-def _draw_bands(axes: Axes, low: float, high: float) -> None:
-    """Shade the ranges of ITU-R BT.1359-1 and name them at the right."""
+def _draw_bands(axes: Axes, low: float, high: float, *, taken: list[float]) -> None:
+    """Shade the ranges of ITU-R BT.1359-1 and name them at the right, clear of what is ``taken``."""
     for bottom, top, verdict in (
         (low, UNACCEPTABLE_MS[0], "unacceptable"),
         (UNACCEPTABLE_MS[0], DETECTABLE_MS[0], "detectable"),
@@ -168,8 +181,12 @@ def _draw_bands(axes: Axes, low: float, high: float) -> None:
         axes.axhspan(bottom, top, color=_BANDS[verdict], linewidth=0, zorder=0)
         if top - bottom < _LEAST_LABEL * (high - low):
             continue
+        edge = min(_LEAST_LABEL / 2 * (high - low), (top - bottom) / 2)
+        places = (bottom + top) / 2, top - edge, bottom + edge
+        clear = 2 * edge  # enough; the middle is the best of those that have it
+        y = max(places, key=lambda y: min((clear, *(abs(y - other) for other in taken))))
         axes.text(
-            0.992, (bottom + top) / 2, verdict, transform=axes.get_yaxis_transform(),
+            0.992, y, verdict, transform=axes.get_yaxis_transform(),
             ha="right", va="center", fontsize=8, color="#556", zorder=1,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ def send(target: str | os.PathLike[str], data: bytes) -> None:
 
     Raises:
         OutputError: It cannot be written.
+        BrokenPipeError: Nobody reads the standard output any more.
     """
     if os.fspath(target) != STANDARD_OUTPUT:
         write_bytes(target, data)
@@ -26,5 +27,7 @@ def send(target: str | os.PathLike[str], data: bytes) -> None:
         else:  # replaced by something that takes text only
             sys.stdout.write(data.decode("utf-8", "backslashreplace"))
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # the reader has gone, which is its own affair
     except OSError as error:
         raise output_error("the standard output", error) from error

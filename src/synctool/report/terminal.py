@@ -6,6 +6,7 @@ is escaped.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -73,8 +74,7 @@ def summary_view(outcomes: Iterable[Outcome], encoding: str = "utf-8") -> Render
     for outcome in outcomes:
         name = Text(printable(outcome.input, encoding))
         if isinstance(outcome, Failure):
-            cause = f"{outcome.cause}. {outcome.remedy}" if outcome.remedy else outcome.cause
-            remark = Text(printable(cause, encoding))
+            remark = Text(printable(_without_name(outcome), encoding))
             table.add_row(name, Text("failed", STYLES["failed"]), "-", "-", remark)
             continue
         table.add_row(
@@ -103,9 +103,9 @@ def _figures(result: DetectResult) -> Iterable[tuple[str, str]]:
     yield "coverage", f"{100 * result.coverage:.0f} % of the film"
     yield "drift", _drift(result.drift_ms_per_min)
     if result.syncnet_confidence is not None:
-        yield "LSE-C", f"{result.syncnet_confidence:.3f} (SyncNet's confidence, higher is better)"
+        yield "LSE-C", f"{result.syncnet_confidence:.3f} ({_whose(result)}, higher is better)"
     if result.min_distance is not None:
-        yield "LSE-D", f"{result.min_distance:.3f} (SyncNet's distance, lower is better)"
+        yield "LSE-D", f"{result.min_distance:.3f} ({_whose(result)}, lower is better)"
     yield (
         "film",
         f"{clock(source.duration_s)}, {source.width_px}x{source.height_px}, "
@@ -120,6 +120,12 @@ def _figures(result: DetectResult) -> Iterable[tuple[str, str]]:
     total = result.timing_s.get("total", 0.0)
     if total > 0:
         yield "speed", f"{source.duration_s / total:.3g} x real time ({total:.2f} s)"
+
+
+def _whose(result: DetectResult) -> str:
+    """Whose embeddings a distance is measured between: only SyncNet's own are the published scale."""
+    name = result.backbone.partition(".")[0]
+    return "as published" if name == "syncnet" else f"of {name}, not SyncNet's scale"
 
 
 def _offset(offset_frames: float | None) -> str:
@@ -159,6 +165,14 @@ def _stretches(title: str, stretches: Sequence[Segment | Track]) -> RenderableTy
             row.append("yes" if stretch.speaking else "no")
         table.add_row(*row)
     return Group(Text(), table)
+
+
+def _without_name(failure: Failure) -> str:
+    """The cause of a failure without the film's name at its ends, which stands beside it."""
+    cause = failure.cause
+    for name in filter(None, (failure.input, os.path.basename(failure.input))):
+        cause = cause.removeprefix(name).removesuffix(name).strip(" :")
+    return cause or failure.cause
 
 
 def _remark(result: DetectResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,7 +25,7 @@ class LoadedWeights:
 
     Attributes:
         state: Tensors by name.
-        label: Name and first half of the checksum, as results show it.
+        label: Name and beginning of the checksum, as results show it.
         metadata: Strings of the file's header.
     """
 
@@ -66,7 +67,6 @@ def find_weights(spec: WeightsSpec | None, *, backbone: str) -> Path:
 
 def cache_folder() -> Path:
     """Folder of fetched weights: ``SYNCTOOL_CACHE``, or the platform's own place for caches."""
-
     own = os.environ.get("SYNCTOOL_CACHE")
     return Path(own) if own else Path(platformdirs.user_cache_dir("synctool")) / "weights"
 
@@ -83,17 +83,27 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
         WeightsError: It is damaged, no weights, or would have to run code.
     """
     if not path.is_file():
-        raise MissingError(f"no such weights: {path}", remedy="Check the path.")
+        raise MissingError(
+            f"no such weights: {path}", remedy="Give the file itself; check its path."
+        )
     metadata: dict[str, str] = {}
     try:
-        if path.suffix == ".safetensors":
+        label = f"{name or path.stem} sha256:{_sha256(path)[:16]}"
+    except OSError as error:
+        raise MissingError(
+            f"cannot read {path}: {error.strerror}", remedy="Check its permissions."
+        ) from error
+    try:
+        if path.suffix.lower() == ".safetensors":
             from safetensors import safe_open
 
             with safe_open(str(path), "pt") as file:
                 metadata = dict(file.metadata() or {})
                 state = {key: file.get_tensor(key) for key in file.keys()}
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what matters is raised
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(
             f"{path.name} cannot be read as weights ({type(error).__name__})",
@@ -105,7 +115,7 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
             f"{path.name} holds no plain set of tensors",
             remedy="Give a state dict: tensors by name.",
         )
-    return LoadedWeights(state, f"{name or path.stem} sha256:{_sha256(path)[:16]}", metadata)
+    return LoadedWeights(state, label, metadata)
 
 
 def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> None:
@@ -123,7 +133,11 @@ def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> Non
     if missing or foreign or shapes:
         what = "; ".join(
             f"{label}: {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''} ({len(keys)})"
-            for label, keys in (("missing", missing), ("not its own", foreign), ("other shape", shapes))
+            for label, keys in (
+                ("missing", missing),
+                ("not its own", foreign),
+                ("other shape", shapes),
+            )
             if keys
         )
         raise WeightsError(

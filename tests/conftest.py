@@ -1,0 +1,29 @@
+"""Fixtures for the films that lie beside the project, where there are any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _folder(name: str, variable: str) -> Path:
+    folder = Path(os.environ.get(variable) or _SHARED / name)
+    if not folder.is_dir():
+        pytest.skip(f"no {name} here: {variable} names no folder and ../shared/{name} is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Real talking faces: ``SYNCTOOL_CORPUS`` or ``../shared/corpus``; skips where there are none."""
+    return _folder("corpus", "SYNCTOOL_CORPUS")
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """Films with a known answer: ``SYNCTOOL_CLIPS`` or ``../shared/clips``; skips where there are none."""
+    return _folder("clips", "SYNCTOOL_CLIPS")

@@ -1,0 +1,567 @@
+"""The main job, end to end: on films right by construction, and on real ones with a known answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import flicker
+import synctool
+from films import PlacedFace, Sound, Video, clicks, face_film, face_picture, make_film
+from flicker import flicker_film
+from synctool.engine import streams
+from synctool.engine.detect import Detector
+from synctool.engine.models import load_model
+from synctool.errors import MediaError, MissingError, UsageError
+from synctool.media.film import Film
+from synctool.media.remux import move_sound
+from synctool.report.json_out import to_json
+from synctool.scoring.verdict import sentence
+from synctool.types import SAMPLES_PER_FRAME, DetectResult
+
+Answer = Callable[..., DetectResult]
+FINE = 0.15
+"""Frames: how exactly the flicker network reads films that are made for it."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fake_network() -> Iterator[None]:
+    with flicker.installed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory):
+    path = flicker.save_weights(tmp_path_factory.mktemp("weights") / "flicker.safetensors")
+    return load_model("flicker", weights=path, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def measure(model) -> Detector:
+    """Takes the whole picture for the face."""
+    return Detector(model=model, detector="whole")
+
+
+@pytest.fixture(scope="module")
+def look(model) -> Detector:
+    """Looks for faces."""
+    return Detector(model=model)
+
+
+# -------------------------------------------------------------------------------------- the answer
+
+
+@pytest.mark.parametrize("frames", [0, 3, -7, 1.5, -2.25])
+def test_the_offset_and_its_sign(measure: Detector, tmp_path: Path, frames: float) -> None:
+    """Sound that comes earlier than the picture is ahead: the offset is positive."""
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=frames))
+    assert result.offset_frames == pytest.approx(frames, abs=FINE)
+    assert result.offset_ms == round(40 * result.offset_frames)
+    assert result.audio_is == ("level" if frames == 0 else "ahead" if frames > 0 else "behind")
+    assert result.confidence > 0.8
+    assert result.coverage == 1.0
+    assert result.reason is None
+    (track,) = result.tracks
+    assert track.speaking
+    assert track.offset_frames == pytest.approx(frames, abs=FINE)
+    (segment,) = result.segments
+    assert (segment.start_s, segment.end_s) == (0.0, 4.0)
+
+
+def test_every_frame_has_its_place(measure: Detector, tmp_path: Path) -> None:
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=2))
+    series = result.frames
+    assert len(series.t_s) == len(series.offset_frames) == len(series.confidence) == 100
+    np.testing.assert_allclose(series.t_s, np.arange(100) / 25)
+    middle = [x for x in series.offset_frames[25:75] if x is not None]
+    assert np.median(middle) == pytest.approx(2, abs=FINE)
+
+
+def test_what_the_result_says_of_its_making(measure: Detector, tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mp4", seconds=2)
+    result = measure.detect(path)
+    assert result.input == str(path)
+    assert result.backbone == "flicker"
+    assert result.weights.startswith("flicker sha256:")
+    assert result.synctool == synctool.__version__
+    assert result.max_offset == 15
+    assert (result.source.width_px, result.source.height_px) == (64, 64)
+    assert result.source.audio_hz == 16_000
+    assert result.source.duration_s == pytest.approx(2.0, abs=0.1)
+    parts = {"decode", "faces", "video", "audio", "scoring"}
+    assert result.timing_s.keys() == parts | {"total"}
+    total = sum(result.timing_s[part] for part in parts)
+    assert result.timing_s["total"] == pytest.approx(total)
+    assert result.syncnet_confidence > 0.1 and result.min_distance > 0
+
+
+@pytest.mark.parametrize("fps", [Fraction(60000, 1001), Fraction(30000, 1001), 50, 24, 12], ids=str)
+@pytest.mark.parametrize("frames", [0, 3])
+def test_any_frame_rate(measure: Detector, tmp_path: Path, fps, frames: int) -> None:
+    # At 12 pictures a second half of the steps of light is never seen.
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", fps=fps, ahead_frames=frames))
+    assert result.offset_frames == pytest.approx(frames, abs=0.5 if fps == 12 else FINE)
+    assert result.source.video_fps == pytest.approx(float(fps), abs=0.01)
+
+
+def test_variable_frame_rate(measure: Detector, tmp_path: Path) -> None:
+    gaps = np.random.default_rng(3).uniform(0.02, 0.06, 200)
+    times = [round(float(t), 4) for t in np.cumsum(gaps) - gaps[0] if t < 4]
+    path = flicker_film(tmp_path / "a.mkv", times_s=times, ahead_frames=-4)
+    assert measure.detect(path).offset_frames == pytest.approx(-4, abs=0.3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_streams_that_start_half_a_second_apart(
+    measure: Detector, tmp_path: Path, suffix: str
+) -> None:
+    path = flicker_film(tmp_path / f"a{suffix}", sound_start_s=0.5, ahead_frames=2)
+    result = measure.detect(path)
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+    assert result.source.audio_start_s == pytest.approx(0.5, abs=0.07)  # AAC begins earlier
+    assert result.source.video_start_s == 0.0
+    assert any("later" in warning for warning in result.source.warnings)
+    late = tmp_path / f"late{suffix}"
+    move_sound(path, late, by_ms=1000)  # now the picture is the late one
+    result = measure.detect(late)
+    assert result.source.video_start_s == pytest.approx(0.5, abs=0.07)
+    assert measure.detect(late).offset_frames is None, "27 frames are beyond the searched range"
+
+
+def test_a_wider_search(model, tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mp4", seconds=6, ahead_frames=-40)
+    wide = Detector(model=model, detector="whole", max_offset=60).detect(path)
+    assert wide.offset_frames == pytest.approx(-40, abs=FINE)
+    assert wide.max_offset == 60
+
+
+@pytest.mark.parametrize("frames", [15, -15])
+def test_the_edge_of_the_range_is_no_answer(measure: Detector, tmp_path: Path, frames: int) -> None:
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=frames))
+    assert result.verdict == "inconclusive"
+    assert result.offset_frames is result.offset_ms is result.audio_is is None
+    assert "--max-offset" in result.reason
+
+
+def test_beyond_the_range_there_is_no_answer(measure: Detector, tmp_path: Path) -> None:
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=30))
+    assert result.verdict == "inconclusive"
+
+
+def test_a_film_cut_from_two_parts_gives_two_segments(measure: Detector, tmp_path: Path) -> None:
+    path = flicker_film(
+        tmp_path / "a.mp4", seconds=10, ahead_frames=lambda t: 3.0 if t < 5 else -4.0
+    )
+    result = measure.detect(path)
+    first, second = result.segments
+    assert first.offset_frames == pytest.approx(3, abs=FINE)
+    assert second.offset_frames == pytest.approx(-4, abs=FINE)
+    assert first.end_s == pytest.approx(5, abs=0.5)
+    assert second.start_s == pytest.approx(5, abs=0.5)
+    assert result.verdict == "unacceptable", "the worst part decides"
+    assert "2 segments differ" in sentence(result)
+
+
+def test_drift_is_measured(measure: Detector, tmp_path: Path) -> None:
+    """The sound runs away by 4 frames in 40 s: 240 ms a minute."""
+    path = flicker_film(tmp_path / "a.mkv", seconds=40, ahead_frames=lambda t: t / 10)
+    result = measure.detect(path)
+    assert result.drift_ms_per_min == pytest.approx(240, rel=0.2)
+    assert "drifts ahead" in sentence(result)
+
+
+def test_the_constant_of_a_network_moves_the_answer_by_exactly_that(model, tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mp4", ahead_frames=4)
+    plain = Detector(model=model, detector="whole").detect(path)
+    for zero in (2.0, -1.0):
+        moved = Detector(model=replace(model, zero_frames=zero), detector="whole").detect(path)
+        assert moved.offset_frames == pytest.approx(plain.offset_frames - zero, abs=0.02)
+    half = Detector(model=replace(model, zero_frames=0.5), detector="whole").detect(path)
+    assert half.offset_frames == pytest.approx(plain.offset_frames - 0.5, abs=FINE)
+
+
+def test_a_second_sound_track(model, tmp_path: Path) -> None:
+    at, early = flicker.pattern(), 5 / 25
+    sounds = [
+        Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(how, 4.0))
+        for how in (at, lambda t: at(t + early))
+    ]
+    pictures = [np.full((64, 64), 140 if at(i / 25 + 0.02) else 110, np.uint8) for i in range(100)]
+    video = Video(size=(64, 64), pictures=pictures, options={"preset": "ultrafast"})
+    path = make_film(tmp_path / "a.mkv", seconds=4, video=video, sounds=sounds)
+    for track, frames in ((0, 0), (1, 5)):
+        result = Detector(model=model, detector="whole", audio_track=track).detect(path)
+        assert result.offset_frames == pytest.approx(frames, abs=FINE)
+    with pytest.raises(UsageError, match="sound track 2"):
+        Detector(model=model, detector="whole", audio_track=2).detect(path)
+
+
+# ----------------------------------------------------------------------------------------- faces
+
+
+def beside(*x: float, height_px: float = 90.0) -> Callable[[float], list[PlacedFace]]:
+    return lambda _: [PlacedFace(middle, 90, height_px) for middle in x]
+
+
+def test_a_real_face_is_found_and_measured(look: Detector, tmp_path: Path) -> None:
+    face = PlacedFace(160, 90, 90)
+    path = flicker_film(
+        tmp_path / "a.mp4", seconds=3, faces=lambda _: [face], size=(320, 180), ahead_frames=-3
+    )
+    result = look.detect(path)
+    assert result.offset_frames == pytest.approx(-3, abs=FINE)
+    (track,) = result.tracks
+    left, top, width, height = track.box_px
+    np.testing.assert_allclose([left, top, left + width, top + height], face.box, atol=12)
+
+
+def test_a_face_for_part_of_the_film(look: Detector, tmp_path: Path) -> None:
+    path = flicker_film(
+        tmp_path / "a.mp4",
+        seconds=5,
+        faces=lambda t: [PlacedFace(160, 90, 90)] if t < 3 else [],
+        size=(320, 180),
+        ahead_frames=2,
+    )
+    result = look.detect(path)
+    assert result.coverage == pytest.approx(0.6, abs=0.03)
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+    (track,) = result.tracks
+    assert track.end_s == pytest.approx(3, abs=0.21)
+    assert all(x is None for x in result.frames.offset_frames[90:])
+
+
+def test_a_small_face_is_found(look: Detector, tmp_path: Path) -> None:
+    path = flicker_film(
+        tmp_path / "a.mp4",
+        seconds=1.2,
+        faces=lambda _: [PlacedFace(200, 120, 40)],
+        size=(640, 360),
+        ahead_frames=1,
+    )
+    result = look.detect(path)
+    (track,) = result.tracks
+    assert track.box_px[3] == pytest.approx(40, abs=10)
+    assert result.coverage > 0.9
+    assert result.offset_frames == pytest.approx(1, abs=FINE)
+
+
+def test_two_faces_have_a_track_each(look: Detector, model, tmp_path: Path) -> None:
+    path = flicker_film(
+        tmp_path / "a.mp4", seconds=2, faces=beside(90, 230), size=(320, 180), ahead_frames=2
+    )
+    result = look.detect(path)
+    assert sorted(round(t.box_px[0] + t.box_px[2] / 2, -1) for t in result.tracks) == [90, 230]
+    assert [t.id for t in result.tracks] == [0, 1]
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+    assert result.coverage == 1.0
+    one = Detector(model=model, max_faces=1).detect(path)
+    assert len(one.tracks) == 1
+
+
+def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(
+    look: Detector, tmp_path: Path
+) -> None:
+    at = flicker.pattern()
+    pictures = []
+    for i in range(75):
+        picture = face_picture((320, 180), *beside(90, 230)(0), background=90)
+        picture[:, 160:] = picture[:, 160:] * (1.0 if at(i / 25 + 0.02) else 0.78)
+        pictures.append(picture)
+    video = Video(size=(320, 180), pictures=pictures, options={"preset": "ultrafast", "crf": "12"})
+    sound = Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(at, 3.0))
+    path = make_film(tmp_path / "a.mkv", seconds=3, video=video, sounds=[sound])
+    result = look.detect(path)
+    left, right = sorted(result.tracks, key=lambda t: t.box_px[0])
+    assert right.confidence > left.confidence
+    assert right.offset_frames == pytest.approx(0, abs=FINE)
+    assert not left.speaking
+    assert left.offset_frames is None
+    assert result.offset_frames == pytest.approx(0, abs=FINE)
+
+
+def test_no_face(look: Detector, tmp_path: Path) -> None:
+    result = look.detect(flicker_film(tmp_path / "a.mp4", seconds=2))
+    assert result.verdict == "inconclusive"
+    assert result.reason == "no face was found in the picture"
+    assert (result.coverage, result.tracks, result.segments) == (0.0, (), ())
+    assert result.syncnet_confidence is result.min_distance is None
+    assert result.confidence == 0.0
+
+
+def test_a_cut_ends_a_track(look: Detector, tmp_path: Path) -> None:
+    still = lambda _: [PlacedFace(160, 90, 90)]  # noqa: E731
+    film = face_film(tmp_path / "a.mp4", [(30, still), (30, still)], size=(320, 180))
+    result = look.detect(film)
+    assert [(t.start_s, t.end_s) for t in result.tracks] == [(0.0, 1.2), (1.2, 2.4)]
+    assert result.coverage == 1.0
+
+
+# ------------------------------------------------------------------------------- too little to go on
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.4, "too short: 0.40 s"), (0.12, "no picture")])
+def test_a_film_that_is_too_short(
+    measure: Detector, tmp_path: Path, seconds: float, told: str
+) -> None:
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=seconds))
+    assert result.verdict == "inconclusive"
+    assert "no face" not in result.reason, "there is one, only not for long"
+    assert told in result.reason
+
+
+def grey(seconds: float) -> Video:
+    return Video(size=(64, 64), pictures=[np.full((64, 64), 120, np.uint8)] * round(25 * seconds))
+
+
+def test_silence(measure: Detector, tmp_path: Path) -> None:
+    sound = Sound(samples=np.zeros(96_000))
+    path = make_film(tmp_path / "a.mp4", seconds=2, video=grey(2), sounds=[sound])
+    result = measure.detect(path)
+    assert (result.verdict, result.reason) == ("inconclusive", "the sound is silent")
+    assert result.coverage == 1.0
+    assert result.confidence == 0.0
+    assert result.segments == ()
+    (track,) = result.tracks
+    assert not track.speaking, "nobody speaks in silence"
+    assert track.offset_frames is None
+    assert track.confidence == 0.0
+
+
+def test_a_single_click_in_silence_is_no_evidence(measure: Detector, tmp_path: Path) -> None:
+    sound = Sound(samples=clicks(3, 48_000, [1.0]))
+    result = measure.detect(make_film(tmp_path / "a.mp4", video=grey(3), sounds=[sound]))
+    assert result.verdict == "inconclusive"
+
+
+def test_sound_that_ends_early(measure: Detector, tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mp4", seconds=6, sound_s=3, ahead_frames=2)
+    result = measure.detect(path)
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+    assert all(x is None for x in result.frames.offset_frames[130:])
+
+
+def test_half_a_film(measure: Detector, tmp_path: Path) -> None:
+    """Matroska can be read as far as it goes; what is missing is said."""
+    whole = flicker_film(tmp_path / "a.mkv", seconds=12, ahead_frames=3).read_bytes()
+    (tmp_path / "b.mkv").write_bytes(whole[: len(whole) // 2])
+    result = measure.detect(tmp_path / "b.mkv")
+    assert result.offset_frames == pytest.approx(3, abs=FINE)
+    assert 2 < result.source.duration_s < 9
+    assert result.source.warnings
+
+
+def test_films_that_cannot_be_measured(measure: Detector, tmp_path: Path) -> None:
+    whole = flicker_film(tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.mp4").touch()
+    for name, kind in (
+        ("none.mp4", MissingError),
+        ("half.mp4", MediaError),
+        ("empty.mp4", MediaError),
+    ):
+        with pytest.raises(kind) as caught:
+            measure.detect(tmp_path / name)
+        assert name in caught.value.cause
+        assert caught.value.remedy
+    assert measure.detect(tmp_path / "a.mp4").verdict == "in sync", "it can go on with the next"
+
+
+# ------------------------------------------------------------------------------------ the engine
+
+
+def test_progress_is_told_every_second(measure: Detector, tmp_path: Path) -> None:
+    told = []
+    measure.detect(flicker_film(tmp_path / "a.mp4"), on_progress=told.append)
+    assert [p.ticks_done for p in told] == [0, 25, 50, 75]
+    assert {p.ticks_total for p in told} <= {100, 101, 102}  # the sound may end a little later
+
+
+def test_an_error_in_the_caller_ends_the_work(measure: Detector, tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(progress: object) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        measure.detect(flicker_film(tmp_path / "a.mp4"), on_progress=stop)
+
+
+def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch) -> None:
+    """Crops and samples are given back while the film runs."""
+    most = {"crops": 0, "samples": 0}
+    encode, listen = streams.FaceStream.encode, streams.SoundStream.encode
+
+    def count_crops(self, **more: bool) -> None:
+        most["crops"] = max(most["crops"], len(self._crops))
+        encode(self, **more)
+
+    def count_samples(self, **more: bool) -> None:
+        listen(self, **more)
+        most["samples"] = max(most["samples"], self._held.size)
+
+    monkeypatch.setattr(streams.FaceStream, "encode", count_crops)
+    monkeypatch.setattr(streams.SoundStream, "encode", count_samples)
+    monkeypatch.setattr(streams, "_VIDEO_CHUNK_PIXELS", 64 * 16 * 16)
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=30))
+    assert result.offset_frames == pytest.approx(0, abs=FINE)
+    assert most["crops"] < 120
+    assert most["samples"] < 300 * SAMPLES_PER_FRAME
+
+
+def test_two_runs_give_the_same(measure: Detector, tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mp4", ahead_frames=1)
+    first, second = (replace(measure.detect(path), timing_s={}) for _ in range(2))
+    assert to_json(first) == to_json(second)
+
+
+def test_the_public_function(tmp_path: Path) -> None:
+    weights = flicker.save_weights(tmp_path / "w.safetensors")
+    path = flicker_film(tmp_path / "a.mp4", seconds=2, ahead_frames=3)
+    result = synctool.detect(path, backbone="flicker", weights=weights, detector="whole")
+    assert result.audio_is == "ahead"
+    with pytest.raises(UsageError, match="no backbone 'flickr'"):
+        synctool.detect(path, backbone="flickr")
+    with pytest.raises(UsageError, match="no face detector"):
+        synctool.detect(path, backbone="flicker", weights=weights, detector="none")
+    with pytest.raises(UsageError, match="max_offset"):
+        synctool.detect(path, backbone="flicker", weights=weights, max_offset=0)
+
+
+# ------------------------------------------------------------------------------------ real films
+
+
+@pytest.fixture(scope="module")
+def real(clips: Path) -> Answer:
+    """Answers on real films with the network of the package, each film measured once."""
+    model = load_model("fcn-cls", device="cpu")
+
+    @cache
+    def answer(path: Path, detector: str = "centerface") -> DetectResult:
+        return Detector(model=model, detector=detector).detect(path)
+
+    return answer
+
+
+def read_film(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """All grey pictures of a 25 fps film, and its sound."""
+    with Film(path) as film:
+        pictures = [picture.luma for picture in film if picture.luma is not None]
+        return pictures, film.sound.pop(film.sound.end)
+
+
+def write_film(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> Path:
+    """Grey pictures at 25 fps with sound at 16 kHz, hardly compressed."""
+    height, width = (n // 2 * 2 for n in pictures[0].shape)
+    video = Video(
+        size=(width, height),
+        pictures=(picture[:height, :width] for picture in pictures),
+        options={"crf": "12", "preset": "ultrafast"},
+    )
+    heard = Sound(codec="pcm_s16le", rate=16_000, layout="mono", samples=sound / 32767)
+    return make_film(path, seconds=len(pictures) / 25, video=video, sounds=[heard])
+
+
+@pytest.fixture(scope="module")
+def presenter(clips: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    return read_film(clips / "example.avi")
+
+
+def test_the_published_example_is_three_frames_ahead(real: Answer, clips: Path) -> None:
+    result = real(clips / "example.avi")
+    assert result.offset_frames == pytest.approx(3, abs=1)
+    assert result.audio_is == "ahead"
+    assert result.confidence > 0.8
+    assert result.coverage > 0.95
+    assert result.verdict in ("detectable", "unacceptable")
+    assert "delay the sound" in sentence(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"), [("test_offset_5.avi", -5), ("test_offset_12.avi", -12)]
+)
+def test_delayed_copies_differ_by_their_delay(
+    real: Answer, clips: Path, name: str, frames: int
+) -> None:
+    moved = [real(clips / film, "whole").offset_frames for film in (name, "example.avi")]
+    assert moved[0] - moved[1] == pytest.approx(frames, abs=0.5)
+
+
+def cut(source: Path, target: Path, *, seconds: float) -> Path:
+    """The beginning of a film, its streams copied."""
+    with av.open(str(source)) as film, av.open(str(target), "w") as part:
+        copies = {s.index: part.add_stream_from_template(s) for s in film.streams}
+        for packet in film.demux():
+            if packet.dts is not None and packet.dts * packet.time_base <= seconds:
+                packet.stream = copies[packet.stream.index]
+                part.mux(packet)
+    return target
+
+
+@pytest.fixture(scope="module")
+def stranger(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Part of a film that nobody has published an offset of."""
+    folder = tmp_path_factory.mktemp("stranger")
+    return cut(clips / "demo1_video.mp4", folder / "short.mkv", seconds=4)
+
+
+@pytest.mark.parametrize("frames", [4, -3])
+def test_a_strangers_film_with_its_sound_moved(
+    real: Answer, stranger: Path, tmp_path: Path, frames: int
+) -> None:
+    move_sound(stranger, tmp_path / "moved.mkv", by_ms=40 * frames)
+    moved = real(tmp_path / "moved.mkv").offset_frames - real(stranger).offset_frames
+    assert moved == pytest.approx(frames, abs=0.5)
+
+
+def test_a_real_film_with_a_sound_that_jumps(real: Answer, presenter, tmp_path: Path) -> None:
+    """First half as it is, second half with the sound six frames later."""
+    pictures, sound = presenter
+    half, late = len(pictures) // 2, 6
+    end = (len(pictures) - late) * SAMPLES_PER_FRAME
+    jumping = np.concatenate(
+        [sound[: half * SAMPLES_PER_FRAME], sound[(half - late) * SAMPLES_PER_FRAME : end]]
+    )
+    result = real(write_film(tmp_path / "a.mkv", pictures, jumping))
+    first, second = result.segments
+    assert first.offset_frames - second.offset_frames == pytest.approx(late, abs=0.5)
+    assert first.end_s == pytest.approx(half / 25, abs=0.6)
+    assert result.verdict == "unacceptable"
+
+
+@pytest.mark.xfail(
+    strict=False,
+    reason="the calibration of the weights knows foreign sound of a second only, not of ten",
+)
+@pytest.mark.parametrize("name", ["demo1_video.mp4", "demo2_video.mp4"])
+def test_foreign_sound_carries_no_answer(
+    real: Answer, clips: Path, presenter, tmp_path: Path, name: str
+) -> None:
+    pictures, _ = presenter
+    foreign = sound_of(clips / name)[: len(pictures) * SAMPLES_PER_FRAME]
+    result = real(write_film(tmp_path / "a.mkv", pictures, foreign))
+    assert result.verdict == "inconclusive" or result.confidence < 0.6, result.confidence
+
+
+def sound_of(path: Path) -> np.ndarray:
+    with Film(path, need_video=False) as film:
+        for _ in film:
+            pass
+        return film.sound.pop(film.sound.end)
+
+
+def test_a_real_film_measured_twice_gives_the_same(clips: Path, real: Answer) -> None:
+    path = clips / "example.avi"
+    again = Detector(model=load_model("fcn-cls", device="cpu")).detect(path)
+    first, second = (json.loads(to_json(result)) for result in (real(path), again))
+    assert first.pop("timing_s").keys() == second.pop("timing_s").keys()
+    assert first == second

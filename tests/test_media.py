@@ -1,0 +1,852 @@
+"""Films are read as a player shows them: every picture and every click at its presentation time."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from films import (
+    CLICKS_S,
+    Sound,
+    Video,
+    clicks,
+    find_clicks,
+    frame_times_s,
+    make_film,
+    murmur,
+    read_time_ms,
+    time_picture,
+)
+from synctool.errors import (
+    EXIT_MISSING,
+    EXIT_UNEXPECTED,
+    EXIT_USAGE,
+    MediaError,
+    MissingError,
+    SyncToolError,
+    UsageError,
+)
+from synctool.media import film as film_module
+from synctool.media.film import AHEAD_S, QUEUED_PICTURES, Film
+from synctool.media.sound import SoundTrack
+from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
+from synctool.types import AUDIO_HZ
+
+NTSC_FILM, NTSC, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
+FAST = {"preset": "ultrafast"}
+CLICK_MS = 1.0
+
+
+@dataclass
+class Seen:
+    """What a film gave: per tick the time that its picture spells (ms), and the sound."""
+
+    times_ms: list[int | None]
+    sound: np.ndarray
+    film: Film
+
+    @property
+    def clicks_s(self) -> list[float]:
+        return find_clicks(self.sound)
+
+    @property
+    def lead_ms(self) -> float:
+        """Timeline minus the film's own time, by the sound."""
+        assert len(self.clicks_s) == len(CLICKS_S), self.clicks_s
+        late = 1000 * (np.array(self.clicks_s) - CLICKS_S)
+        assert np.ptp(late) < CLICK_MS, late
+        return float(late.mean())
+
+
+def see(path: Path, **options: object) -> Seen:
+    with Film(path, **options) as film:
+        times = [read_time_ms(picture.luma) for picture in film]
+        return Seen(times, film.sound.pop(film.sound.end), film)
+
+
+def nearest(times_s: list[float], at_s: float) -> list[float | None]:
+    """The frames that a tick may show by the rule of ``media/film.py``; two only within a tie."""
+    allowed: list[float | None] = []
+    for slip in (-0.0011, 0.0, 0.0011):  # timestamps of some containers are whole milliseconds
+        at = at_s + slip
+        before = max((t for t in times_s if t <= at), default=None)
+        after = min((t for t in times_s if t > at), default=None)
+        best = before
+        if after is not None:
+            ahead = after - at
+            if before is None:
+                best = after if ahead <= 0.02 else None
+            elif ahead <= AHEAD_S and ahead < at - before:
+                best = after
+        allowed.append(best)
+    return allowed
+
+
+def assert_pictures_fit(seen: Seen, times_s: list[float], lead_ms: float) -> None:
+    """Every tick shows the frame that the rule says, at a known lead of the timeline."""
+    for tick, shown in enumerate(seen.times_ms):
+        allowed = nearest(times_s, tick / 25 - lead_ms / 1000)
+        spelled = [None if t is None else round(1000 * t) for t in allowed]
+        assert shown in spelled, (tick, shown, spelled)
+
+
+# --------------------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize("fps", [10, 15, NTSC_FILM, 24, 25, NTSC, 30, 50, NTSC_60])
+def test_every_tick_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
+    seen = see(make_film(tmp_path / "a.mp4", video=Video(fps=fps)))
+    times = frame_times_s(fps, 3.0)
+    assert_pictures_fit(seen, times, 0.0)
+    assert len(seen.times_ms) == 75
+    assert seen.film.source.video_fps == pytest.approx(float(fps), abs=0.001)
+    early = [shown - 40 * tick for tick, shown in enumerate(seen.times_ms[:-3])]
+    assert abs(np.mean(early)) < 4.0, "pictures must be neither early nor late on average"
+
+
+def test_constant_25_fps_is_read_frame_for_frame(tmp_path):
+    for name, start in (("a.mp4", 0.0), ("b.mkv", 0.0), ("c.ts", 0.0), ("d.mp4", 0.513)):
+        seen = see(make_film(tmp_path / name, video=Video(start_s=start)))
+        shown = [t for t in seen.times_ms if t is not None]
+        assert np.diff(shown).tolist() == [40] * 74
+        assert set(seen.times_ms[: len(seen.times_ms) - 75]) <= {None}
+
+
+def test_variable_rate_goes_by_timestamps(tmp_path):
+    steps = [0.02, 0.033, 0.04, 0.1, 0.017, 0.5, 0.05, 0.008, 0.04, 0.3, 0.061] * 3
+    times = [0.0, *np.cumsum(steps).round(3).tolist()]
+    video = Video(times_s=times, options={"preset": "ultrafast", "tune": "zerolatency"})
+    for name in ("a.mp4", "a.mkv"):
+        seen = see(make_film(tmp_path / name, seconds=3.6, video=video))
+        assert_pictures_fit(seen, times, 0.0)
+        assert len(seen.times_ms) == pytest.approx(times[-1] * 25, abs=3)
+
+
+def test_a_picture_held_for_long_is_kept_as_long_as_the_sound_goes_on(tmp_path):
+    video = Video(codec="ffv1", times_s=[0.0, 0.04, 20.0, 20.04, 20.08])
+    quiet = Sound("pcm_s16le", 16_000, "mono", samples=clicks(20.2, 16_000, [20.04]))
+    seen = see(make_film(tmp_path / "a.mkv", video=video, sounds=[quiet]))
+    assert seen.times_ms[2:499] == [40] * 497
+    assert seen.times_ms[500:503] == [20_000, 20_040, 20_080]
+    assert seen.clicks_s == pytest.approx([20.04], abs=0.001)
+    assert not seen.film.warnings
+
+
+# --------------------------------------------------------------------------- sound
+
+AVI = Video("mpeg4")
+AAC_MS, MP3_MS = 1000 * 1024 / 48_000, 1000 * 1105 / 48_000
+"""Priming of the encoders, which AVI cannot signal: every player plays it."""
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "sound", "unsignalled_ms"),
+    [
+        ("a.mp4", Video(options=FAST), Sound("aac"), 0),
+        ("a.mov", Video(options=FAST), Sound("aac"), 0),
+        ("a.mkv", Video(options=FAST), Sound("aac"), 0),
+        ("a.ts", Video(options=FAST), Sound("aac"), 0),
+        ("a.flv", Video(options=FAST), Sound("aac", 44_100), 0),
+        ("mp3.mp4", Video(options=FAST), Sound("libmp3lame"), 0),
+        ("mp3.mkv", Video(options=FAST), Sound("libmp3lame"), 0),
+        ("opus.mp4", Video(options=FAST), Sound("libopus"), 0),
+        ("opus.webm", Video("libvpx"), Sound("libopus"), 0),
+        ("flac.mkv", Video(options=FAST), Sound("flac", 44_100), 0),
+        ("ac3.ts", Video(options=FAST), Sound("ac3", 48_000, "5.1"), 0),
+        ("mp2.mpg", Video("mpeg2video"), Sound("mp2"), 0),
+        ("pcm.mov", Video("mjpeg", pixels="yuvj420p"), Sound("pcm_s16le", 11_025, "mono"), 0),
+        ("pcm.mkv", Video("ffv1"), Sound("pcm_s16le", 48_000, "5.1"), 0),
+        ("pcm.avi", AVI, Sound("pcm_s16le"), 0),
+        ("law.avi", AVI, Sound("pcm_mulaw", 8_000, "mono"), 0),
+        ("mp3.avi", AVI, Sound("libmp3lame", start_s=MP3_MS / 1000), MP3_MS),
+        ("aac.avi", AVI, Sound("aac", start_s=AAC_MS / 1000), AAC_MS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_picture_and_sound_keep_their_relation(tmp_path, name, video, sound, unsignalled_ms):
+    seen = see(make_film(tmp_path / name, video=video, sounds=[sound]))
+    lead = seen.lead_ms - unsignalled_ms
+    assert -1.0 < lead < 81.0  # at most the start of the other stream, up to the grid of 40 ms
+    assert_pictures_fit(seen, frame_times_s(25, 3.0), lead)
+    assert not seen.film.warnings
+
+
+@pytest.mark.parametrize(
+    ("rate", "layout"),
+    [
+        (8_000, "mono"),
+        (16_000, "mono"),
+        (22_050, "stereo"),
+        (44_100, "stereo"),
+        (48_000, "5.1"),
+        (96_000, "mono"),
+    ],
+)
+def test_clicks_land_where_they_belong_at_any_rate(tmp_path, rate, layout):
+    path = make_film(
+        tmp_path / "a.mp4", video=Video(options=FAST), sounds=[Sound("aac", rate, layout)]
+    )
+    seen = see(path)
+    assert seen.clicks_s == pytest.approx(CLICKS_S, abs=CLICK_MS / 1000)
+    assert seen.film.source.audio_hz == rate
+    assert seen.film.sound.peak == pytest.approx(0.7 * 32768, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "video_late_s", "audio_late_s"),
+    [
+        *((f"a.{kind}", *late) for kind in ("mp4", "mkv", "ts") for late in ((0.5, 0), (0, 0.5))),
+        ("a.mov", 0.317, 0.0),
+        ("a.webm", 0.317, 0.0),
+    ],
+)
+def test_streams_that_start_apart(tmp_path, name, video_late_s, audio_late_s):
+    webm = name.endswith("webm")
+    video = Video(
+        "libvpx" if webm else "libx264", start_s=video_late_s, options={} if webm else FAST
+    )
+    sound = Sound("libopus" if webm else "aac", start_s=audio_late_s)
+    seen = see(make_film(tmp_path / name, video=video, sounds=[sound]))
+    lead = seen.lead_ms - 1000 * audio_late_s
+    assert -1.0 < lead < 81.0
+    assert_pictures_fit(seen, [t + video_late_s for t in frame_times_s(25, 3.0)], lead)
+    first = next(tick for tick, shown in enumerate(seen.times_ms) if shown is not None)
+    assert 40 * first == pytest.approx(lead + 1000 * video_late_s, abs=1.1)  # on the grid
+    facts = seen.film.source
+    apart = facts.video_start_s - facts.audio_start_s
+    assert apart == pytest.approx(video_late_s - audio_late_s, abs=0.025)
+    assert any("later than the other stream" in text for text in seen.film.warnings)
+    end = (3.0 + video_late_s + lead / 1000, 3.0 + audio_late_s + lead / 1000)
+    assert facts.duration_s == pytest.approx(max(end), abs=0.1)
+
+
+def test_lost_sound_becomes_silence_and_what_follows_stays_in_place(tmp_path):
+    for name, sound in (
+        ("a.mkv", Sound("pcm_s16le", 16_000, "mono", lost_s=[(0.6, 1.2)])),
+        ("a.mp4", Sound("aac", lost_s=[(0.6, 1.2)])),
+    ):
+        seen = see(make_film(tmp_path / name, video=Video(options=FAST), sounds=[sound]))
+        heard = [t for t in CLICKS_S if not 0.6 < t < 1.2]
+        assert seen.clicks_s == pytest.approx(heard, abs=CLICK_MS / 1000)
+        assert not np.any(seen.sound[11_000:18_500])
+        assert any("1 gap" in text for text in seen.film.warnings)
+
+
+def test_jitter_of_timestamps_is_not_a_gap(tmp_path):
+    random = np.random.default_rng(3)
+    sound = Sound("pcm_s16le", 16_000, "mono", retime=lambda t: t + random.uniform(0, 0.015))
+    seen = see(make_film(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
+    assert np.array(seen.clicks_s) - CLICKS_S == pytest.approx(
+        np.full(len(CLICKS_S), 0.0075), abs=0.009
+    )
+    assert seen.film.sound.gaps == 0
+    assert len(seen.sound) / AUDIO_HZ == pytest.approx(3.0, abs=0.03)
+
+
+@pytest.mark.parametrize("rate", [0.995, 1.004])
+def test_a_sound_clock_that_runs_differently_follows_its_timestamps(tmp_path, rate):
+    seconds = 12.0
+    times = [0.5 + 0.97 * i for i in range(12)]
+    sound = Sound(
+        "pcm_s16le", 16_000, "mono", clicks(seconds, 16_000, times), retime=lambda t: t * rate
+    )
+    path = make_film(
+        tmp_path / "a.mkv", seconds=seconds, video=Video(fps=5, options=FAST), sounds=[sound]
+    )
+    seen = see(path)
+    assert seen.clicks_s == pytest.approx([t * rate for t in times], abs=0.012)
+    assert seen.film.sound.gaps == 0
+    assert any("drift apart" in text for text in seen.film.warnings)
+
+
+def test_the_second_sound_track_can_be_chosen(tmp_path):
+    first = Sound("aac", samples=clicks(3.0, 48_000, [0.5]))
+    path = make_film(
+        tmp_path / "a.mkv", video=Video(options=FAST), sounds=[first, Sound("libmp3lame")]
+    )
+    assert see(path).clicks_s == pytest.approx([0.5], abs=0.001)
+    assert see(path, audio_track=1).clicks_s == pytest.approx(CLICKS_S, abs=0.001)
+    for number in (2, -1):
+        with pytest.raises(UsageError, match="no sound track") as caught:
+            Film(path, audio_track=number)
+        assert "--audio-track 0 to 1" in caught.value.remedy
+
+
+def test_sound_that_comes_after_all_pictures_in_the_file(tmp_path):
+    path = make_film(tmp_path / "a.mkv", video=Video(options=FAST), order="sound last")
+    with av.open(str(path)) as container:
+        kinds = [packet.stream.type for packet in container.demux() if packet.size]
+    assert kinds.index("audio") > 60, "the film is not what the test needs"
+    seen = see(path)
+    assert_pictures_fit(seen, frame_times_s(25, 3.0), 0.0)
+    assert seen.clicks_s == pytest.approx(CLICKS_S, abs=0.001)
+
+
+# --------------------------------------------------------------------------- timestamps that lie
+
+
+def test_pictures_without_timestamps_follow_one_another(tmp_path):
+    path = make_film(tmp_path / "a.h264", video=Video(options=FAST), sounds=[], container="h264")
+    seen = see(path, need_audio=False)
+    assert seen.times_ms == [40 * i for i in range(75)]
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_avi_with_b_frames_is_steady(tmp_path, codec):
+    # AVI carries the decoding order only: players show such films late by the codec's delay.
+    video = Video(codec, options={"bf": "2"})
+    seen = see(make_film(tmp_path / "a.avi", video=video, sounds=[Sound("pcm_s16le")]))
+    shown = seen.times_ms[5:-3]
+    assert np.diff(shown).tolist() == [40] * (len(shown) - 1)
+    assert 0 < 40 * 5 - shown[0] <= 80
+    assert seen.clicks_s == pytest.approx(CLICKS_S, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "stray_s", "options"),
+    [("a.mkv", 30.0, FAST), ("a.mkv", 4 * 3600.0, FAST), ("a.mp4", 30.0, {"bf": "3"})],
+)
+def test_a_stray_timestamp_is_ignored(tmp_path, name, stray_s, options):
+    video = Video(options=options, retime=lambda t: t + (stray_s if abs(t - 1.0) < 0.01 else 0.0))
+    seen = see(make_film(tmp_path / name, video=video))
+    times = [t for t in frame_times_s(25, 3.0) if t != 1.0]
+    assert_pictures_fit(seen, times, 0.0)
+    assert any("stray" in text for text in seen.film.warnings)
+
+
+def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_film(tmp_path):
+    def leap(t: float) -> float:
+        return t + (5 * 3600.0 if t > 1.5 else 0.0)
+
+    sound = Sound("pcm_s16le", 16_000, "mono", retime=leap)
+    seen = see(
+        make_film(tmp_path / "a.mkv", video=Video(options=FAST, retime=leap), sounds=[sound])
+    )
+    assert len(seen.times_ms) == pytest.approx(75, abs=4)
+    assert_relation_after(seen, 1.6)
+    assert any("break off" in text for text in seen.film.warnings)
+
+
+def test_streams_that_claim_to_start_hours_apart_do_not_make_hours_of_film(tmp_path):
+    sound = Sound("pcm_s16le", 16_000, "mono", start_s=3 * 3600.0)
+    seen = see(make_film(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
+    assert len(seen.times_ms) == 75 and len(seen.clicks_s) == len(CLICKS_S)
+    assert len(seen.sound) < 10 * AUDIO_HZ
+    assert any("break off" in text for text in seen.film.warnings)
+
+
+def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
+    first = make_film(
+        tmp_path / "1.ts",
+        video=Video(options=FAST),
+        sounds=[Sound("aac", samples=clicks(3, 48_000, []))],
+    )
+    second = make_film(tmp_path / "2.ts", video=Video(options=FAST))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    seen = see(joined)
+    assert len(seen.times_ms) == pytest.approx(150, abs=6)
+    late = np.array(seen.clicks_s) - CLICKS_S
+    assert late.mean() == pytest.approx(3.0, abs=0.1) and np.ptp(late) < 0.001
+    part = [(tick, shown) for tick, shown in enumerate(seen.times_ms) if tick > 85]
+    for tick, shown in part[:-2]:
+        assert shown / 1000 == pytest.approx(tick / 25 - late.mean(), abs=0.021)
+
+
+def assert_relation_after(seen: Seen, from_s: float) -> None:
+    """From a moment of the film's own time on, picture and sound are equally late."""
+    expected = [t for t in CLICKS_S if t > from_s]
+    late = np.array(seen.clicks_s[-len(expected) :]) - expected
+    for tick, shown in enumerate(seen.times_ms):
+        if shown is not None and from_s < shown / 1000 < 2.9:
+            assert tick / 25 - shown / 1000 == pytest.approx(late.mean(), abs=0.021)
+
+
+def clock_of(start_s: float | None = 0.0) -> tuple[StreamClock, list[str]]:
+    warnings: list[str] = []
+    timeline = Timeline(start_s, warnings.append)
+    return timeline.clock(start_s, "picture"), warnings
+
+
+def run_clock(clock: StreamClock, stamps: list[float | None]) -> list[float]:
+    out = [t for stamp in stamps for _, t in clock.take(None, stamp, 0.04)]
+    return out + [t for _, t in clock.finish()]
+
+
+def test_a_slide_show_keeps_its_times():
+    clock, warnings = clock_of()
+    assert run_clock(clock, [0.0, 30.0, 60.0, 90.0]) == [0.0, 30.0, 60.0, 90.0]
+    assert not warnings
+
+
+def test_a_timeline_without_announced_start_begins_with_the_first_frame():
+    clock, _ = clock_of(None)
+    assert run_clock(clock, [80_000.0, 80_000.04]) == [0.0, pytest.approx(0.04)]
+
+
+def test_missing_timestamps_continue():
+    clock, _ = clock_of(1.0)
+    assert run_clock(clock, [None, None, 1.08]) == pytest.approx([0.0, 0.04, 0.08])
+
+
+def test_a_last_frame_hours_away_is_dropped():
+    clock, warnings = clock_of()
+    assert run_clock(clock, [0.0, 0.04, 9_000.0]) == [0.0, 0.04]
+    assert warnings
+
+
+def test_a_header_that_lies_about_the_start_by_hours():
+    clock, _ = clock_of(0.0)
+    times = run_clock(clock, [7_200.0, 7_200.04, 7_200.08])
+    assert times == pytest.approx([0.0, 0.04, 0.08])
+
+
+@pytest.mark.parametrize("sound_goes_on", [True, False])
+def test_hours_without_pictures_count_only_if_the_sound_goes_on(sound_goes_on):
+    timeline = Timeline(0.0, lambda _: None)
+    picture, sound = timeline.clock(0.0, "picture"), timeline.clock(0.0, "sound")
+    for stamp in np.arange(0.0, 4_000.0 if sound_goes_on else 1.0, 5.0):
+        list(sound.take(None, float(stamp), 5.0))
+    times = run_clock(picture, [0.0, 3_990.0, 3_990.04])
+    assert times[1:] == pytest.approx([3_990.0, 3_990.04] if sound_goes_on else [5.0, 5.04])
+
+
+def test_decoding_timestamps_serve_where_presentation_timestamps_run_backwards():
+    times = PresentationTimes(doubtful=True)
+    pairs = [(24, 48), (48, 72), (96, 96), (72, 120), (168, 144), (144, 168), (192, 192)]
+    assert [times.best(pts, dts) for pts, dts in pairs][3:] == [120, 144, 168, 192]
+    assert PresentationTimes().best(None, 7) == 7
+    assert PresentationTimes().best(None, None) is None
+
+
+# --------------------------------------------------------------------------- pixels
+
+
+@pytest.mark.parametrize(
+    ("rotation", "flips", "turn"),
+    [
+        (90, (False, False), lambda p: np.rot90(p, -1)),
+        (-90, (False, False), lambda p: np.rot90(p, 1)),
+        (180, (False, False), lambda p: np.rot90(p, 2)),
+        (0, (True, False), lambda p: p[:, ::-1]),
+        (0, (False, True), lambda p: p[::-1]),
+        (90, (True, False), lambda p: np.rot90(p[:, ::-1], -1)),
+    ],
+    ids=["left", "right", "over", "mirrored", "upside down", "left and mirrored"],
+)
+def test_pictures_are_upright(tmp_path, rotation, flips, turn):
+    shown = (96, 160)
+    pictures = [turn(time_picture(40 * i, shown)) for i in range(5)]
+    size = pictures[0].shape[::-1]
+    video = Video(size=size, pictures=pictures, rotation=rotation, flips=flips, options=FAST)
+    path = make_film(tmp_path / "a.mp4", seconds=0.2, video=video)
+    seen = see(path, colour="rgb")
+    assert seen.times_ms == [0, 40, 80, 120, 160]
+    assert (seen.film.source.width_px, seen.film.source.height_px) == shown
+    with Film(path, colour="rgb") as film:
+        picture = next(iter(film))
+    assert picture.colour.shape == (*picture.luma.shape, 3) == (160, 96, 3)
+    assert read_time_ms(np.ascontiguousarray(picture.colour[..., 1])) == 0
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "size"),
+    [
+        ("libx264", "yuv420p10le", (192, 128)),
+        ("libx264", "yuv444p", (161, 97)),
+        ("ffv1", "yuv422p10le", (161, 97)),
+        ("ffv1", "gray", (161, 97)),
+        ("ffv1", "gray10le", (192, 128)),
+        ("ffv1", "bgr0", (161, 97)),
+        ("libx264rgb", "rgb24", (192, 128)),
+        ("mjpeg", "yuvj420p", (192, 128)),
+        ("rawvideo", "yuyv422", (192, 128)),
+        ("libx264", "nv12", (192, 128)),
+    ],
+)
+def test_any_pixel_format_gives_the_same_luma(tmp_path, codec, pixels, size):
+    video = Video(codec, pixels=pixels, size=size, options={"qp": "1"} if "264" in codec else {})
+    path = make_film(tmp_path / "a.mkv", seconds=0.2, video=video, sounds=[])
+    with Film(path, need_audio=False, colour="bgr") as film:
+        pictures = list(film)
+    assert [read_time_ms(p.luma) for p in pictures] == [0, 40, 80, 120, 160]
+    luma = pictures[0].luma
+    assert luma.flags.owndata, "a view would keep the decoder's whole frame"
+    assert luma.shape == size[::-1] and luma.dtype == np.uint8 and luma.flags.c_contiguous
+    if not pixels.startswith("gray"):  # written from RGB by another formula
+        assert int(luma.min()) == pytest.approx(50, abs=3)  # 16 + 40 * 219 / 255
+        assert int(luma.max()) == pytest.approx(196, abs=3)
+        assert int(pictures[0].colour.max()) == pytest.approx(210, abs=4)
+
+
+def test_pixels_that_are_not_square_are_stretched(tmp_path):
+    video = Video(size=(144, 128), aspect=Fraction(4, 3), options=FAST)
+    path = make_film(tmp_path / "a.mp4", seconds=0.2, video=video)
+    with Film(path) as film:
+        assert next(iter(film)).luma.shape == (128, 192)
+        assert (film.source.width_px, film.source.height_px) == (192, 128)
+
+
+def test_large_pictures_are_reduced_and_say_so(tmp_path):
+    video = Video("mjpeg", size=(4000, 1000), pixels="yuvj420p")
+    path = make_film(tmp_path / "a.mkv", seconds=0.08, video=video, sounds=[])
+    with Film(path, need_audio=False, colour="rgb") as film:
+        picture = next(iter(film))
+        assert picture.luma.shape == (480, 1920) and picture.colour.shape == (480, 1920, 3)
+        assert picture.scale == pytest.approx(0.48)
+        assert film.source.width_px == 4000
+        assert read_time_ms(picture.luma) == 0
+
+
+# --------------------------------------------------------------------------- what is not a film
+
+
+def short(path: Path) -> Path:
+    return make_film(path, seconds=0.2, video=Video(options=FAST))
+
+
+def half_of(path: Path) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
+def with_bytes(path: Path, old: bytes, new: bytes) -> Path:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    return path
+
+
+def headers_only(path: Path) -> Path:
+    with av.open(str(path), "w") as film:
+        video = film.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        film.add_stream("aac", rate=48_000)
+        film.start_encoding()
+    return path
+
+
+def text(path: Path, words: str) -> Path:
+    path.write_text(words)
+    return path
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+BAD = {
+    "missing": (lambda d: d / "no.mp4", MissingError, EXIT_MISSING, "no such file"),
+    "below a file": (lambda d: text(d / "f", "x") / "a.mp4", MissingError, EXIT_MISSING, "no such file"),
+    "nul": (lambda d: d / "a\0b.mp4", MissingError, EXIT_MISSING, "no such file"),
+    "name too long": (lambda d: d / ("a" * 300), MissingError, EXIT_MISSING, "cannot read"),
+    "empty": (lambda d: text(d / "a.mp4", ""), MediaError, EXIT_UNEXPECTED, "is empty"),
+    "text": (lambda d: text(d / "a.mp4", "not a film\n" * 99), MediaError, EXIT_UNEXPECTED, "cannot be read"),
+    "folder": (lambda d: folder(d / "a.mp4"), UsageError, EXIT_USAGE, "is a folder"),
+    "subtitles": (
+        lambda d: text(d / "a.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n\n"),
+        MediaError, EXIT_UNEXPECTED, "neither picture nor sound",
+    ),
+    "cut before its index": (
+        lambda d: half_of(make_film(d / "a.mp4", seconds=1, video=Video(options=FAST))),
+        MediaError, EXIT_UNEXPECTED, "cannot be read",
+    ),
+    "no sound": (
+        lambda d: make_film(d / "a.mp4", seconds=0.2, video=Video(options=FAST), sounds=[]),
+        MediaError, EXIT_UNEXPECTED, "no sound track",
+    ),
+    "no picture": (
+        lambda d: make_film(d / "a.m4a", seconds=0.2, video=None),
+        MediaError, EXIT_UNEXPECTED, "no picture",
+    ),
+    "cover for a picture": (
+        lambda d: make_film(d / "a.mp4", seconds=0.2, video=None, cover=True),
+        MediaError, EXIT_UNEXPECTED, "no picture",
+    ),
+    "headers only": (lambda d: headers_only(d / "a.mkv"), MediaError, EXIT_UNEXPECTED, "cannot be read"),
+    "no frame": (
+        lambda d: make_film(d / "a.mp4", seconds=0.2, video=Video(times_s=[])),
+        MediaError, EXIT_UNEXPECTED, "a.mp4 has no picture",
+    ),
+    "silent track": (
+        lambda d: make_film(d / "a.mkv", seconds=0.2, video=Video(options=FAST),
+                            sounds=[Sound("pcm_s16le", lost_s=[(-1, 99)])]),
+        MediaError, EXIT_UNEXPECTED, "no sound could be decoded",
+    ),
+    "unknown picture codec": (
+        lambda d: with_bytes(short(d / "a.mp4"), b"avc1", b"zzzz"),
+        MediaError, EXIT_UNEXPECTED, "no decoder for its video",
+    ),
+    "unknown sound codec": (
+        lambda d: with_bytes(short(d / "a.mkv"), b"A_AAC", b"A_ZZZ"),
+        MediaError, EXIT_UNEXPECTED, "no decoder for its audio",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_each_bad_input_is_one_clear_error(tmp_path, kind):
+    make, error, code, words = BAD[kind]
+    with pytest.raises(SyncToolError, match=words) as caught:
+        see(make(tmp_path))
+    assert type(caught.value) is error
+    assert caught.value.exit_code == code
+    assert caught.value.remedy
+    assert no_decoder_runs()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
+def test_a_file_that_may_not_be_read(tmp_path):
+    path = make_film(tmp_path / "a.mp4", seconds=0.2)
+    path.chmod(0)
+    with pytest.raises(MissingError, match="cannot read"):
+        Film(path)
+
+
+@pytest.mark.parametrize("name", [b"a.m3u8", b"\xff.m3u8"])
+def test_a_playlist_does_not_reach_for_the_network(tmp_path, name):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
+        try:
+            text(path, f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{address}\n#EXT-X-ENDLIST\n")
+        except OSError:
+            pytest.skip("this file system takes text names only")
+        with pytest.raises(MediaError):
+            Film(path)
+        server.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
+def test_a_film_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
+    seen = see(half_of(make_film(tmp_path / name, video=Video(options=FAST))))
+    assert 20 < len(seen.times_ms) < 65
+    shown = [t for t in seen.times_ms if t is not None]
+    assert shown == [40 * i for i in range(len(shown))]
+    if name == "a.mkv":  # a transport stream does not say how long it should be
+        assert seen.film.warnings
+
+
+def test_damage_in_the_middle_is_survived_and_told(tmp_path):
+    path = make_film(tmp_path / "a.ts", video=Video(options={"preset": "ultrafast", "g": "12"}))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2 // 188 * 188
+    data[middle : middle + 20 * 188] = os.urandom(20 * 188)
+    path.write_bytes(data)
+    with Film(path) as film:
+        ticks = sum(1 for _ in film)
+        heard = find_clicks(film.sound.pop(film.sound.end))
+    assert ticks == pytest.approx(76, abs=2)
+    assert sum(any(abs(t - c) < 0.045 for c in CLICKS_S) for t in heard) >= 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space.mp4",
+        'it\'s "quoted".mp4',
+        "emoji 😀.mp4",
+        "100%d %s.mp4",
+        "-dash.mp4",
+        "http:colon.mp4",
+        "pipe|semi;amp&.mp4",
+        "no ending",
+        "ünïcödé.mp4",
+    ],
+)
+def test_names_are_only_names(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_film(Path(name), seconds=0.2, video=Video(options=FAST), container="mp4")
+    assert see(Path(name)).times_ms == [0, 40, 80, 120, 160]
+
+
+def test_a_name_that_is_not_text(tmp_path):
+    plain = make_film(tmp_path / "a.mp4", seconds=0.2, video=Video(options=FAST))
+    odd = os.path.join(os.fsencode(tmp_path), b"\xff\xfe.mp4")
+    try:
+        os.rename(plain, odd)
+    except OSError:
+        pytest.skip("this file system takes text names only")
+    assert see(Path(os.fsdecode(odd))).times_ms == [0, 40, 80, 120, 160]
+
+
+def test_a_cover_is_not_the_picture(tmp_path):
+    for name in ("a.mp4", "a.mkv"):
+        seen = see(make_film(tmp_path / name, seconds=0.4, video=Video(options=FAST), cover=True))
+        assert seen.times_ms == [40 * i for i in range(10)]
+
+
+# --------------------------------------------------------------------------- one pass, bounded
+
+
+def no_decoder_runs(patience_s: float = 3.0) -> bool:
+    until = time.monotonic() + patience_s
+    while any(t.name == "synctool-decode" for t in threading.enumerate()):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "a.mp4"
+    sound = Sound("aac", 16_000, "mono", murmur(12.0))
+    return make_film(path, seconds=12.0, video=Video(options=FAST), sounds=[sound])
+
+
+def test_leaving_early_stops_the_decoder(long_film):
+    with Film(long_film) as film:
+        for picture in film:
+            if picture.index == 40:
+                break
+        assert no_decoder_runs()  # even before the film is closed
+    film.close()
+    with Film(long_film) as film:
+        iterator = iter(film)
+        next(iterator)
+    assert no_decoder_runs()
+    with pytest.raises(ZeroDivisionError), Film(long_film) as film:
+        for _ in film:
+            1 / 0  # noqa: B018
+    assert no_decoder_runs()
+
+
+def test_a_film_can_be_opened_and_left_unread(long_film):
+    with Film(long_film) as film:
+        assert film.expected_ticks == pytest.approx(300, abs=2)
+        assert film.source.duration_s == pytest.approx(12.0, abs=0.1)
+        assert film.tick == 0
+
+
+def test_a_film_is_iterated_over_once(long_film):
+    with Film(long_film) as film:
+        next(iter(film))
+        with pytest.raises(RuntimeError, match="once"):
+            next(iter(film))
+    with pytest.raises(RuntimeError, match="open"):
+        next(iter(film))
+
+
+def test_closing_from_another_thread_ends_the_iteration(long_film):
+    film = Film(long_film)
+    pictures = iter(film)
+    next(pictures)
+    closer = threading.Thread(target=film.close)
+    closer.start()
+    assert sum(1 for _ in pictures) < 300
+    closer.join()
+    assert no_decoder_runs()
+
+
+def test_a_slow_reader_does_not_fill_the_memory(long_film, monkeypatch):
+    alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
+    known: list[weakref.ref[np.ndarray]] = []
+    most = 0
+    read = film_module.PictureReader.read
+
+    def counted(self, frame):
+        arrays = read(self, frame)
+        known.append(weakref.ref(arrays[0]))
+        return arrays
+
+    monkeypatch.setattr(film_module.PictureReader, "read", counted)
+    with Film(long_film) as film:
+        for picture in film:
+            if picture.index % 10 == 0:
+                time.sleep(0.01)
+                most = max(most, sum(ref() is not None for ref in known))
+        assert film.tick == len(known) == 300
+    del alive, picture
+    assert most <= QUEUED_PICTURES + 4
+    gc.collect()
+    film._shown_arrays = None
+    assert sum(ref() is not None for ref in known) == 0
+
+
+def test_sound_and_pictures_come_piecemeal(long_film):
+    with Film(long_film) as film:
+        popped, most = 0, 0
+        for _ in film:
+            most = max(most, film.sound.available)
+            popped += film.sound.pop(film.sound.available // 2).size
+        popped += film.sound.pop(film.sound.available).size
+        assert popped == film.sound.end == pytest.approx(12 * AUDIO_HZ, abs=2000)
+        assert most < 4 * AUDIO_HZ
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_can_be_read_and_one_that_stalls_can_be_closed(tmp_path, long_film, monkeypatch):
+    monkeypatch.setattr(film_module, "_CLOSE_S", 0.2)
+    data = make_film(tmp_path / "a.ts", video=Video(options=FAST)).read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    may_end = threading.Event()
+
+    def write() -> None:
+        with pipe.open("wb") as file:
+            file.write(data)
+            file.flush()
+            may_end.wait(10)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with Film(pipe) as film:
+            pictures = iter(film)
+            assert read_time_ms([next(pictures) for _ in range(10)][-1].luma) in (320, 360)
+            started = time.monotonic()
+        assert time.monotonic() - started < 2.0
+    finally:
+        may_end.set()
+        writer.join()
+    assert no_decoder_runs()
+
+
+# --------------------------------------------------------------------------- the sound's own container
+
+
+def test_sound_track_places_fills_and_drops():
+    track = SoundTrack()
+    track.place(np.full(100, 5, np.int16), 50)
+    track.place(np.full(100, 6, np.int16))
+    track.place(np.full(100, 7, np.int16), 200)  # overlaps by 50
+    track.place(np.full(100, 8, np.int16), 1000)
+    track.place(np.full(10, 9, np.int16), 20)  # all before: dropped
+    assert (track.end, track.available, track.gaps, track.peak) == (1100, 1100, 1, 8)
+    first = track.pop(170)
+    assert first.tolist() == [0] * 50 + [5] * 100 + [6] * 20
+    rest = track.pop(9999)
+    assert rest.tolist() == [6] * 80 + [7] * 50 + [0] * 700 + [8] * 100
+    assert track.available == 0 and track.end == 1100
+
+
+def test_sound_before_the_timeline_is_cut_off():
+    track = SoundTrack()
+    for start in range(-300, 300, 100):
+        track.place(np.full(100, start // 100, np.int16), start)
+    assert track.pop(999).tolist() == [0] * 100 + [1] * 100 + [2] * 100
+
+
+def test_a_bogus_gap_does_not_exhaust_the_memory():
+    track = SoundTrack()
+    track.place(np.ones(10, np.int16), 0)
+    track.place(np.ones(10, np.int16), 10**12)
+    assert track.end == 20

@@ -1,0 +1,351 @@
+"""Embeddings and score volumes made piecemeal are those made in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import flicker
+from synctool.engine import streams, volumes
+from synctool.engine.models import LoadedModel, build
+from synctool.engine.streams import FaceStream, SoundStream, Stopwatch, as_input, crop_for
+from synctool.faces.tracking import Pose
+from synctool.features.frontends import FRONT_ENDS
+from synctool.media.pictures import Picture
+from synctool.media.sound import SoundTrack
+from synctool.scoring.confidence import UNCALIBRATED
+from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
+
+CPU = torch.device("cpu")
+HALF = 2e-3
+"""Embeddings are kept as float16."""
+SMALL = {"fcn-cls": {"width": 8, "embedding": 32}, "syncnet": {}, "flicker": {}}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fake_network() -> Iterator[None]:
+    with flicker.installed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model() -> Callable[[str], LoadedModel]:
+    """Networks with random weights by name, whose answers vary with their input; built once."""
+    made: dict[str, LoadedModel] = {}
+
+    def get(name: str) -> LoadedModel:
+        if name not in made:
+            with torch.random.fork_rng():
+                torch.manual_seed(3)
+                spec, network = build(name, **SMALL[name])
+                model = LoadedModel(spec, network, CPU, "random", UNCALIBRATED, 0.0)
+                enliven(model)
+            made[name] = model
+        return made[name]
+
+    return get
+
+
+@torch.no_grad()
+def enliven(model: LoadedModel) -> None:
+    """Leave no layer idle, and let normalisations see data; untrained ones flatten everything."""
+    for module in model.network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0
+    for parameter in model.network.parameters():
+        if not parameter.any():
+            parameter.normal_(std=0.1)
+    model.network.train()
+    seen_at_once(model, 4)
+    heard_at_once(model, some_sound(4))
+    model.network.eval().requires_grad_(False)
+
+
+def face_pictures(frames: int, size: int = 80) -> list[Picture]:
+    noise = np.random.default_rng(0).integers(0, 256, (frames, size, size, 3), np.uint8)
+    return [Picture(i, noise[i, ..., 0], noise[i], 1.0) for i in range(frames)]
+
+
+POSE = Pose(
+    np.array([10.0, 5.0, 70.0, 75.0]),
+    np.array([[28.0, 33], [52, 33], [40, 47], [31, 59], [49, 59]]),
+)
+
+
+def seen_piecemeal(model: LoadedModel, frames: int) -> FaceStream:
+    """A face whose crops come one by one, encoded as soon as a chunk is there."""
+    face = FaceStream(network=model.network, spec=model.spec, device=CPU, first_tick=0)
+    most = 0
+    for picture in face_pictures(frames):
+        face.add(picture, POSE)
+        if face.ready:
+            face.encode()
+        most = max(most, len(face._crops))
+    face.encode(last=True)
+    assert most <= face._chunk + 2 * face._reach + 1, "crops must not pile up"
+    assert not face.waiting
+    return face
+
+
+def seen_at_once(model: LoadedModel, frames: int) -> np.ndarray:
+    wanted = model.spec.video
+    crops = np.stack([crop_for(wanted, picture, POSE) for picture in face_pictures(frames)])
+    return model.network.encode_video(as_input(crops, wanted))[0].numpy()
+
+
+def alike(got: np.ndarray, wanted: np.ndarray) -> None:
+    assert got.shape == wanted.shape
+    scale = max(1.0, float(np.abs(wanted).max()))
+    np.testing.assert_allclose(got.astype(np.float32), wanted, rtol=0, atol=HALF * scale)
+
+
+def varies(embeddings: np.ndarray) -> None:
+    assert embeddings.std(axis=1).max() > 10 * HALF, "a comparison of constants proves nothing"
+
+
+@pytest.mark.parametrize("frames", [1, 5, 64, 70, 71, 135, 150])
+def test_a_face_in_chunks_is_the_face_in_one_go(model, frames: int) -> None:
+    network = model("fcn-cls")
+    face = seen_piecemeal(network, frames)
+    wanted = seen_at_once(network, frames)
+    if frames > 5:
+        varies(wanted)
+    alike(face.embeddings(), wanted)
+    assert face.embeddings().dtype == np.float16
+    assert face.frames == frames
+
+
+def test_syncnet_in_chunks(model) -> None:
+    network = model("syncnet")
+    wanted = seen_at_once(network, 11)
+    varies(wanted)
+    alike(seen_piecemeal(network, 11).embeddings(), wanted)
+
+
+def test_the_last_crops_may_be_encoded_early(model) -> None:
+    """A face that leaves the picture is finished at once, and finishing twice changes nothing."""
+    face = seen_piecemeal(model("flicker"), 30)
+    before = face.embeddings().copy()
+    face.encode(last=True)
+    np.testing.assert_array_equal(face.embeddings(), before)
+
+
+def test_boxes_are_kept_once_a_second_in_pixels_of_the_source(model) -> None:
+    face = FaceStream(network=model("flicker").network, spec=flicker.SPEC, device=CPU, first_tick=7)
+    for picture in face_pictures(51):
+        face.add(Picture(picture.index, picture.luma, None, 0.5), POSE)
+    assert len(face.boxes) == 3
+    np.testing.assert_allclose(face.boxes[0], 2 * POSE.box)
+
+
+# ----------------------------------------------------------------------------------------- sound
+
+
+def some_sound(frames: float, seed: int = 0) -> np.ndarray:
+    count = round(frames * SAMPLES_PER_FRAME)
+    random = np.random.default_rng(seed)
+    loudness = np.repeat(random.uniform(100, 6000, count // 1000 + 1), 1000)[:count]
+    return (random.standard_normal(count) * loudness).clip(-32768, 32767).astype(np.int16)
+
+
+def heard_piecemeal(
+    model: LoadedModel, samples: np.ndarray, *, zero_frames: float = 0.0, piece: int = 3777
+) -> np.ndarray:
+    """Sound that arrives in odd pieces."""
+    track = SoundTrack()
+    stream = SoundStream(
+        network=model.network, spec=model.spec, device=CPU, sound=track, zero_frames=zero_frames
+    )
+    for start in range(0, samples.size, piece):
+        track.place(samples[start : start + piece])
+        stream.encode()
+    stream.encode(last=True)
+    return stream.embeddings()
+
+
+def heard_at_once(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
+    front = FRONT_ENDS[model.spec.audio.kind]
+    frames = -(-samples.size // SAMPLES_PER_FRAME)
+    padded = np.pad(
+        samples, (front.before, frames * SAMPLES_PER_FRAME - samples.size + front.after)
+    )
+    features = torch.from_numpy(front.compute(padded))[None]
+    return model.network.encode_audio(features)[0].numpy()
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_SOUND_CHUNK_FRAMES", 16)
+
+
+@pytest.mark.parametrize("frames", [0.3, 1, 16, 24, 40.5, 77, 80.01])
+def test_sound_in_chunks_is_the_sound_in_one_go(model, small_chunks, frames: float) -> None:
+    network = model("fcn-cls")
+    wanted = heard_at_once(network, some_sound(frames))
+    if frames > 5:
+        varies(wanted)
+    alike(heard_piecemeal(network, some_sound(frames)), wanted)
+
+
+def test_sound_of_syncnet_in_chunks(model, small_chunks) -> None:
+    network = model("syncnet")
+    wanted = heard_at_once(network, some_sound(45.3))
+    varies(wanted)
+    alike(heard_piecemeal(network, some_sound(45.3)), wanted)
+
+
+def test_a_long_sound_with_the_chunks_of_everyday(model) -> None:
+    network = model("flicker")
+    alike(heard_piecemeal(network, some_sound(700)), heard_at_once(network, some_sound(700)))
+
+
+def test_no_sound_at_all_is_no_embedding(model) -> None:
+    network = model("fcn-cls")
+    size = network.spec.embedding_size
+    assert heard_piecemeal(network, np.zeros(0, np.int16)).shape == (size, 0)
+    moved_out = heard_piecemeal(network, some_sound(0.5), zero_frames=-3.0)
+    assert moved_out.shape == (size, 0)
+
+
+@pytest.mark.parametrize("zero_frames", [2.0, 0.4, 0.0, -0.35, -3.0])
+def test_the_zero_moves_the_sound_by_exactly_that(model, small_chunks, zero_frames: float) -> None:
+    network = model("fcn-cls")
+    samples = some_sound(50)
+    moved = round(abs(zero_frames) * SAMPLES_PER_FRAME)
+    if zero_frames >= 0:  # the network reads too much, so the sound is delayed
+        wanted = heard_at_once(network, np.pad(samples, (moved, 0)))
+    else:
+        wanted = heard_at_once(network, samples[moved:])
+    alike(heard_piecemeal(network, samples, zero_frames=zero_frames), wanted)
+
+
+# --------------------------------------------------------------------------------------- volumes
+
+
+def embeddings(dimensions: int, frames: int, seed: int) -> np.ndarray:
+    values = np.random.default_rng(seed).standard_normal((dimensions, frames))
+    return (values / np.linalg.norm(values, axis=0)).astype(np.float16)
+
+
+@pytest.mark.parametrize("name", ["fcn-cls", "syncnet"])
+@pytest.mark.parametrize("max_offset", [15, 40])
+@pytest.mark.parametrize(("first_tick", "sound_frames"), [(0, 200), (37, 130), (150, 160)])
+def test_a_volume_in_blocks_is_the_volume_in_one(
+    model, monkeypatch, name: str, max_offset: int, first_tick: int, sound_frames: int
+) -> None:
+    network = model(name)
+    size = 32 if name == "fcn-cls" else 1024
+    seen, heard = embeddings(size, 200, 1), embeddings(size, sound_frames, 2)
+    monkeypatch.setattr(volumes, "_BLOCK_CELLS", 10**9)
+    whole = volumes._volume(network, seen, heard, first_tick, max_offset)
+    monkeypatch.setattr(volumes, "_BLOCK_CELLS", 1)
+    parts = volumes._volume(network, seen, heard, first_tick, max_offset)
+    assert whole.shape == (2 * max_offset + 1, 200)
+    assert np.nanstd(whole) > 0.01
+    np.testing.assert_array_equal(np.isnan(parts), np.isnan(whole))
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
+
+
+def test_only_sound_within_the_film_is_compared(model) -> None:
+    """Row K + n of picture t is the sound at t - n: outside the sound there is no score."""
+    heard, k, first = embeddings(32, 20, 2), 15, 5
+    volume = volumes._volume(model("fcn-cls"), embeddings(32, 30, 1), heard, first, k)
+    for row in range(2 * k + 1):
+        for t in range(30):
+            inside = 0 <= first + t - (row - k) < 20
+            assert np.isfinite(volume[row, t]) == inside, (row - k, t)
+
+
+def test_no_sound_gives_no_scores(model) -> None:
+    network = model("fcn-cls")
+    face = seen_piecemeal(network, 20)
+    nothing = np.zeros((face.embeddings().shape[0], 0), np.float16)
+    scores = volumes.score_face(network, 0, face, nothing, max_offset=15)
+    assert np.isnan(scores.volume).all()
+    assert scores.estimate is None
+    assert scores.confidence == 0.0
+
+
+# ----------------------------------------------------------------------------------- combination
+
+
+def scores(number: int, first_tick: int, frames: int, row: int, height: float):
+    """A face whose best row is given, in noise."""
+    volume = np.random.default_rng(number).normal(0, 1, (31, frames)).astype(np.float32)
+    volume[row] += height
+    return volumes.FaceScores(
+        number, first_tick, np.zeros(4), volume, -volume, None, confidence=0.0
+    )
+
+
+def test_faces_one_after_the_other_are_put_together() -> None:
+    one, two = scores(0, 5, 50, 15, 5.0), scores(1, 70, 30, 15, 5.0)
+    film = volumes.combine([one, two], 120, 31, UNCALIBRATED)
+    np.testing.assert_array_equal(film.volume[:, 5:55], one.volume)
+    np.testing.assert_array_equal(film.distances[:, 70:100], two.distances)
+    assert np.isnan(film.volume[:, [0, 4, 55, 69, 100, 119]]).all()
+    assert film.coverage == pytest.approx(80 / 120)
+
+
+def test_of_two_faces_the_one_that_fits_is_heard() -> None:
+    silent, speaking = scores(0, 0, 150, 3, 0.0), scores(1, 10, 130, 18, 6.0)
+    film = volumes.combine([silent, speaking], 150, 31, UNCALIBRATED)
+    chosen = (film.volume[:, 10:140] == speaking.volume).all(0)
+    assert chosen.mean() > 0.95
+    assert film.coverage == 1.0, "where it is not there, the other one is"
+
+
+def test_no_face_no_coverage() -> None:
+    film = volumes.combine([], 40, 31, UNCALIBRATED)
+    assert film.coverage == 0.0
+    assert np.isnan(film.volume).all()
+
+
+def test_a_face_that_outlasts_the_film_is_cut() -> None:
+    film = volumes.combine([scores(0, 10, 50, 15, 5.0)], 40, 31, UNCALIBRATED)
+    assert film.volume.shape == (31, 40)
+    assert film.coverage == pytest.approx(30 / 40)
+
+
+# ------------------------------------------------------------------------------------------ input
+
+
+def test_pixels_are_mapped_as_the_contract_says() -> None:
+    crops = np.array([0, 51, 255], np.uint8).repeat(4).reshape(3, 2, 2)
+    gray = VideoInput(crop="face", size_px=2, colour="gray", value_range=(-1.0, 1.0))
+    assert as_input(crops, gray).shape == (1, 1, 3, 2, 2)
+    np.testing.assert_allclose(as_input(crops, gray)[0, 0, :, 0, 0], [-1.0, -0.6, 1.0], atol=1e-6)
+    colour = VideoInput(
+        crop="face", size_px=2, colour="bgr", mean=(0.0, 0.2, 0.4), std=(1.0, 0.5, 2.0)
+    )
+    mapped = as_input(np.repeat(crops[..., None], 3, -1), colour)
+    assert mapped.shape == (1, 3, 3, 2, 2)
+    np.testing.assert_allclose(mapped[0, :, 1, 0, 0], [0.2, 0.0, -0.1], atol=1e-6)
+
+
+@pytest.mark.parametrize("colour", ["gray", "rgb"])
+@pytest.mark.parametrize("crop", ["mouth", "face"])
+def test_crops_have_the_size_and_colours_asked_for(crop: str, colour: str) -> None:
+    wanted = VideoInput(crop=crop, size_px=24, colour=colour)
+    made = crop_for(wanted, face_pictures(1)[0], POSE)
+    assert made.shape == ((24, 24) if colour == "gray" else (24, 24, 3))
+    assert made.dtype == np.uint8
+
+
+def test_the_stopwatch_gives_all_time_to_somebody() -> None:
+    watch = Stopwatch()
+    for name in ("a", "b", "a", ""):
+        watch.now(name)
+    watch.now("")
+    assert set(watch.seconds) == {"a", "b"}
+    assert all(seconds >= 0 for seconds in watch.seconds.values())
+
+
+def test_specs_tell_how_far_a_network_looks(model) -> None:
+    spec: BackboneSpec = model("fcn-cls").spec
+    assert spec.receptive_field_frames % 2 == 1
+    assert spec.audio_receptive_field_frames % 2 == 1
