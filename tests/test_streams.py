@@ -291,9 +291,11 @@ def test_faces_one_after_the_other_are_put_together() -> None:
     assert film.coverage == pytest.approx(80 / 120)
 
 
-def test_of_two_faces_the_one_that_fits_is_heard() -> None:
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_faces_the_one_that_fits_is_heard(turned: bool) -> None:
     silent, speaking = scores(0, 0, 150, 3, 0.0), scores(1, 10, 130, 18, 6.0)
-    film = volumes.combine([silent, speaking], 150, 31, UNCALIBRATED)
+    faces = [speaking, silent] if turned else [silent, speaking]
+    film = volumes.combine(faces, 150, 31, UNCALIBRATED)
     chosen = (film.volume[:, 10:140] == speaking.volume).all(0)
     assert chosen.mean() > 0.95
     assert film.coverage == 1.0, "where it is not there, the other one is"

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+_MARGIN = 3
+
+
 @contextmanager
 def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
     """A bar that disappears when the work ends.
@@ -19,7 +22,7 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
         quiet: Show nothing.
         unit: Filled into the field ``speed`` by the caller, for example ``x real time``.
     """
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
     from rich.progress import (
         BarColumn,
         Progress,
@@ -29,7 +32,15 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    class WithMargin(Console):
+        """Room for the ``^C`` of a terminal, which would wrap and keep the line from being cleared."""
+
+        @property
+        def size(self) -> ConsoleDimensions:
+            width, height = super().size
+            return ConsoleDimensions(max(width - _MARGIN, 1), height)
+
+    console = WithMargin(stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -14,7 +14,7 @@ from pathlib import Path
 from synctool._version import __version__
 from synctool.engine.footage import build_detector, followed
 from synctool.engine.models import LoadedModel, load_model
-from synctool.engine.streams import FaceStream, SoundStream, Stopwatch
+from synctool.engine.streams import FaceStream, SoundStream, Stopwatch, half_the_cores
 from synctool.engine.volumes import FaceScores, combine, score_face
 from synctool.errors import UsageError
 from synctool.media.film import Film
@@ -95,7 +95,10 @@ class Detector:
         watch.now("decode")
         spec = self._model.spec
         colour = None if spec.video.colour == "gray" else spec.video.colour
-        with Film(path, audio_track=self._audio_track, colour=colour) as film:
+        with (
+            half_the_cores(),
+            Film(path, audio_track=self._audio_track, colour=colour) as film,
+        ):
             sound = SoundStream(
                 network=self._model.network,
                 spec=spec,

@@ -1,8 +1,9 @@
 """Calibrating the confidence of a network on people it has not seen.
 
 Stretches of many lengths are taken from clips whose offset is known and moved by a random number of
-frames; the sound ends where the clip ends, as in films. Some stretches get another clip's sound, where
-no answer is right: a network must not be sure of dubbed speech.
+frames; the sound ends where the clip ends, as in films. Clips of one person are joined, so that films of
+many seconds are known as well. Some stretches get other clips' sound, where no answer is right: a
+network must not be sure of dubbed speech, however long it is.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15
 SHORTEST_FRAMES = 10
+LONGEST_FRAMES = 400
 _STRETCHES = 6
-_FOREIGN_SHARE = 0.2
+_FOREIGN_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -125,27 +127,43 @@ def known_stretches(
         crops = centre_crop(sample.mouth, size_px).astype(np.float32) / 255
         seen = network.encode_video(torch.from_numpy(crops)[None, None])
         encoded.append((seen, _heard(network, sample)))
+    lengths = [heard.shape[-1] for _, heard in encoded]
     examples = []
     for i, sample in enumerate(samples):
-        seen, heard = encoded[i]
-        lead = sample.info.sound_lead // SAMPLES_PER_FRAME
+        mates = [
+            j
+            for j, other in enumerate(samples)
+            if j != i
+            and person(other) == person(sample)
+            and abs(true_offset(other) - true_offset(sample)) < 0.5
+        ]
         for _ in range(_STRETCHES):
             foreign = rng.random() < _FOREIGN_SHARE and len(samples) > 1
-            if foreign:
-                heard = encoded[(i + int(rng.integers(1, len(samples)))) % len(samples)][1]
             moved = int(rng.integers(-MAX_OFFSET + 2, MAX_OFFSET - 1))
-            frames = seen.shape[-1]
-            length = min(int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(100)))), frames)
-            start = int(rng.integers(0, frames - length + 1))
-            scores = network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead + moved)[0]
-            values = scores[:, start : start + length].float().cpu().numpy()
+            wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
+            pieces: list[np.ndarray] = []
+            for j in (i, *rng.permutation(mates).astype(int)):
+                if wanted <= 0:
+                    break
+                sound = j
+                if foreign:  # as long a sound, or long stretches would all be right ones
+                    others = [n for n in range(len(samples)) if n != j and lengths[n] >= lengths[j]]
+                    sound = int(rng.choice(others or [n for n in range(len(samples)) if n != j]))
+                lead = samples[j].info.sound_lead // SAMPLES_PER_FRAME + moved
+                scores = network.score(
+                    encoded[sound][1], encoded[j][0], max_offset=MAX_OFFSET, audio_lead=lead
+                )[0]
+                length = min(wanted, scores.shape[-1])
+                start = int(rng.integers(0, scores.shape[-1] - length + 1))
+                pieces.append(scores[:, start : start + length].float().cpu().numpy())
+                wanted -= length
+            values = np.concatenate(pieces, 1)
             estimate = estimate_offset(np.where(np.isfinite(values), values, np.nan))
             if estimate is None:
                 continue
             error = estimate.offset_frames - moved - true_offset(sample)
             correct = not foreign and abs(error) <= tolerance(sample)
             examples.append(Example(person(sample), estimate, correct, foreign, error))
-            heard = encoded[i][1]
     return examples
 
 
