@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synctool._version import __version__
 from synctool.engine.footage import build_detector, followed
 from synctool.engine.models import LoadedModel, load_model
-from synctool.engine.streams import FaceStream, SoundStream, Stopwatch, half_the_cores
+from synctool.engine.streams import FaceStream, SoundStream, Stopwatch, encoding_beside
 from synctool.engine.volumes import FaceScores, combine, score_face
 from synctool.errors import UsageError
 from synctool.media.film import Film
@@ -96,7 +97,7 @@ class Detector:
         spec = self._model.spec
         colour = None if spec.video.colour == "gray" else spec.video.colour
         with (
-            half_the_cores(),
+            encoding_beside() as beside,
             Film(path, audio_track=self._audio_track, colour=colour) as film,
         ):
             sound = SoundStream(
@@ -106,12 +107,13 @@ class Detector:
                 sound=film.sound,
                 zero_frames=self._model.zero_frames,
             )
-            faces = self._watch_film(film, sound, watch, on_progress)
+            faces = self._watch_film(film, sound, beside, watch, on_progress)
             watch.now("audio")
             sound.encode(last=True)
             watch.now("video")
             for face in faces.values():
                 face.encode(last=True)
+                face.embeddings()  # waits for the network, so that its time is not another's
             watch.now("scoring")
             heard = sound.embeddings()
             ticks = max(film.tick, 1)
@@ -137,6 +139,7 @@ class Detector:
         self,
         film: Film,
         sound: SoundStream,
+        beside: ThreadPoolExecutor,
         watch: Stopwatch,
         on_progress: Callable[[DetectProgress], None] | None,
     ) -> dict[int, FaceStream]:
@@ -151,6 +154,7 @@ class Detector:
                         spec=self._model.spec,
                         device=self._model.device,
                         first_tick=tick,
+                        beside=beside,
                     )
                 face.add(tracked.picture, pose)
                 if face.ready:

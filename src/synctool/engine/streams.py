@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,6 +22,7 @@ from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
 
 _VIDEO_CHUNK_PIXELS = 64 * 72 * 72
 _SOUND_CHUNK_FRAMES = 256
+_WAITING_CHUNKS = 2
 
 
 class Stopwatch:
@@ -40,14 +42,17 @@ class Stopwatch:
 
 
 @contextmanager
-def half_the_cores() -> Iterator[None]:
-    """Leave cores to the decoder: threads of a network that wait for a taken core cost more than they
-    give, several times the time on two cores."""
+def encoding_beside() -> Iterator[ThreadPoolExecutor]:
+    """A pool of one thread for the network, which leaves half of the cores to the rest of the work:
+    threads of a network that wait for a taken core cost several times what they give."""
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 2) // 2)))
+    threads = max(1, min(before, (os.cpu_count() or 2) // 2))
+    pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,))
+    torch.set_num_threads(threads)
     try:
-        yield
+        yield pool
     finally:
+        pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(before)
 
 
@@ -59,10 +64,17 @@ class FaceStream:
         spec: Its spec.
         device: Where it is.
         first_tick: Tick of the first crop.
+        beside: A pool of one thread that runs the network while this one goes on; None runs it here.
     """
 
     def __init__(
-        self, *, network: nn.Module, spec: BackboneSpec, device: torch.device, first_tick: int
+        self,
+        *,
+        network: nn.Module,
+        spec: BackboneSpec,
+        device: torch.device,
+        first_tick: int,
+        beside: ThreadPoolExecutor | None = None,
     ) -> None:
         self._network = network
         self._input = spec.video
@@ -71,7 +83,8 @@ class FaceStream:
         self._chunk = max(8, _VIDEO_CHUNK_PIXELS // (spec.video.size_px**2 * spec.video.channels))
         self._crops: list[np.ndarray] = []
         self._known_before = 0
-        self._pieces: list[np.ndarray] = []
+        self._beside = beside
+        self._pieces: list[Future[np.ndarray] | np.ndarray] = []
         self.first_tick = first_tick
         self.frames = 0
         self.boxes: list[np.ndarray] = []
@@ -100,18 +113,33 @@ class FaceStream:
             count = fresh if last and fresh <= self._chunk + self._reach else self._chunk
             context = self._known_before + min(fresh, count + self._reach)
             video = as_input(np.stack(self._crops[:context]), self._input)
-            with torch.inference_mode():
-                rows = self._network.encode_video(video.to(self._device))[0]
-            self._pieces.append(
-                rows[:, self._known_before : self._known_before + count].half().cpu().numpy()
-            )
+            wanted = slice(self._known_before, self._known_before + count)
+            if self._beside is None:
+                self._pieces.append(self._rows(video, wanted))
+            else:
+                self._collect(keep=_WAITING_CHUNKS)
+                self._pieces.append(self._beside.submit(self._rows, video, wanted))
             keep = max(0, self._known_before + count - self._reach)
             self._known_before += count - keep
             del self._crops[:keep]
 
     def embeddings(self) -> np.ndarray:
         """float16 ``[D, T]``."""
+        self._collect()
         return np.concatenate(self._pieces, 1)
+
+    def _rows(self, video: torch.Tensor, wanted: slice) -> np.ndarray:
+        with torch.inference_mode():
+            rows = self._network.encode_video(video.to(self._device))[0]
+        return rows[:, wanted].half().cpu().numpy()
+
+    def _collect(self, *, keep: int = 0) -> None:
+        """Wait for all chunks but the last ``keep``, so that only a few are ever held."""
+        for i in range(len(self._pieces) - keep - 1, -1, -1):
+            piece = self._pieces[i]
+            if not isinstance(piece, Future):
+                return  # everything before is there as well
+            self._pieces[i] = piece.result()
 
 
 class SoundStream:
