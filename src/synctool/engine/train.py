@@ -24,7 +24,7 @@ from synctool.evaluation.calibration import calibrate, known_stretches
 from synctool.evaluation.multiway import multiway
 from synctool.files import make_folder, write_text
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.training.checkpoint import STATE, WEIGHTS, metadata, save_weights
+from synctool.training.checkpoint import BEST, STATE, WEIGHTS, metadata, save_weights
 from synctool.training.loop import Schedule, Trainer, TrainProgress
 from synctool.training.objective import offset_objective
 from synctool.types import BackboneSpec
@@ -38,6 +38,7 @@ _UNNAMED_TOLERANCE = 2.0
 true offsets are known to about a frame."""
 CONFIG = "config.json"
 CALIBRATION = "calibration.json"
+"""Reliability of the best weights."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def train(
         on_progress: Called after each step and epoch.
 
     Returns:
-        Path of the final weights.
+        Path of the weights of the best epoch; the last ones lie beside them.
 
     Raises:
         MissingError: No processed films, no split.
@@ -136,20 +137,21 @@ def train(
     if trainer.resume():
         stream.start_at(trainer.step)
     trainer.fit(stream)
-    _calibrate(output, model, spec, parts["val"], assignments, moved)
-    return output / WEIGHTS
+    for name in (WEIGHTS, BEST):
+        _calibrate(output / name, model, spec, parts["val"], assignments, moved)
+    return output / BEST
 
 
 def _calibrate(
-    output: Path,
+    path: Path,
     network: nn.Module,
     spec: BackboneSpec,
     samples: list[Sample],
     assignments: dict[str, Assignment],
     moved: dict[str, float],
 ) -> None:
-    """Calibrate the confidence on the validation people and store it with the final weights."""
-    loaded = load_weights(output / WEIGHTS)
+    """Calibrate the confidence on the validation people and store it with the weights."""
+    loaded = load_weights(path)
     if not samples or "calibration" in loaded.metadata:
         return
     fit(network, loaded, backbone=spec.full_name)
@@ -164,9 +166,9 @@ def _calibrate(
     )
     report = calibrate(examples)
     facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
-    save_weights(output / WEIGHTS, loaded.state, metadata({**loaded.metadata, **facts}))
+    save_weights(path, loaded.state, metadata({**loaded.metadata, **facts}))
     table = [vars(row) for row in report.table]
-    write_text(output / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n")
+    write_text(path.parent / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n")
 
 
 def _check(spec: BackboneSpec, model: nn.Module) -> None:
