@@ -25,7 +25,8 @@ def gray(*faces: PlacedFace, size: tuple[int, int] = (640, 360)) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "face", [PlacedFace(320, 180, 120), PlacedFace(90, 80, 60), PlacedFace(560, 300, 150, mirrored=True)]
+    "face",
+    [PlacedFace(320, 180, 120), PlacedFace(90, 80, 60), PlacedFace(560, 300, 150, mirrored=True)],
 )
 def test_the_same_face_is_found_again(detector: CenterFaceDetector, face: PlacedFace) -> None:
     picture = gray(face)

@@ -18,7 +18,10 @@ from synctool.errors import MissingError, SyncToolError, UsageError
 
 def test_a_sample_survives_its_shard(tmp_path: Path) -> None:
     path = tmp_path / "shard-00000.tar"
-    made = [talking_sample("a-00-000000", seed=1, speaker="ä"), talking_sample("b", seed=2, frames=13)]
+    made = [
+        talking_sample("a-00-000000", seed=1, speaker="ä"),
+        talking_sample("b", seed=2, frames=13),
+    ]
     with tarfile.open(path, "w") as tar:
         for sample in made:
             add_sample(tar, sample)
@@ -27,7 +30,9 @@ def test_a_sample_survives_its_shard(tmp_path: Path) -> None:
         assert np.array_equal(after.sound, before.sound)
         assert after.mouth.shape == before.mouth.shape
         assert np.abs(after.mouth.astype(int) - before.mouth).mean() < 2  # JPEG
-    with tarfile.open(path) as tar:  # the WebDataset convention: one key, several suffixes, in a row
+    with tarfile.open(
+        path
+    ) as tar:  # the WebDataset convention: one key, several suffixes, in a row
         names = tar.getnames()
     assert [n.split(".", 1)[0] for n in names] == ["a-00-000000"] * 4 + ["b"] * 4
     assert {n.split(".", 1)[1] for n in names} == {"json", "mouth.jpg", "face.jpg", "wav"}
@@ -79,7 +84,9 @@ def test_the_split_of_a_collection_is_kept() -> None:
 
 def test_fractions_must_leave_something() -> None:
     with pytest.raises(UsageError, match="nothing to train"):
-        assign(infos(["a"]), np.zeros((1, 8, 8), np.uint8), val_fraction=0.5, test_fraction=0.5, seed=0)
+        assign(
+            infos(["a"]), np.zeros((1, 8, 8), np.uint8), val_fraction=0.5, test_fraction=0.5, seed=0
+        )
 
 
 def people_faces(people: int, each: int) -> np.ndarray:

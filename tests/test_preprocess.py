@@ -24,9 +24,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for speaker in ("ann", "bo"):
         (folder / speaker).mkdir()
     face = PlacedFace(160, 100, 90)
-    first = face_film(
-        folder / "ann" / "1 'talk'.mp4", [(30, lambda i: [face])], size=(320, 200)
-    )
+    first = face_film(folder / "ann" / "1 'talk'.mp4", [(30, lambda i: [face])], size=(320, 200))
     shutil.copy(first, folder / "ann" / "2.mp4")
     shutil.copy(first, folder / "bo" / "3.mp4")
     (folder / "bo" / "4.mp4").write_text("no film")
@@ -39,7 +37,9 @@ def test_films_become_samples_and_failures_have_reasons(films: Path, tmp_path: P
     done = preprocess(films, tmp_path / "out", on_progress=told.append, **SETTINGS)
     assert (done.films_done, done.samples, done.failures) == (5, 3, 2)
     assert told[0].films_done == 0 and told[-1] == done
-    failures = {f["film"]: f["reason"] for f in json.loads((tmp_path / "out/failures.json").read_text())}
+    failures = {
+        f["film"]: f["reason"] for f in json.loads((tmp_path / "out/failures.json").read_text())
+    }
     assert "cannot be read" in failures["bo/4.mp4"]
     assert "no face" in failures["bo/5.mp4"]
     samples = [s for shard in shards_in(tmp_path / "out") for s in read_samples(shard)]
@@ -67,7 +67,9 @@ def test_a_killed_run_goes_on(films: Path, tmp_path: Path, monkeypatch: pytest.M
     assert len(shards_in(tmp_path / "out")) == 1
     assert not list((tmp_path / "out").glob(".synctool-*"))  # nothing half done is left
     made.clear()
-    monkeypatch.setattr(module, "film_samples", lambda e, *a, **k: made.append(e.name) or real(e, *a, **k))
+    monkeypatch.setattr(
+        module, "film_samples", lambda e, *a, **k: made.append(e.name) or real(e, *a, **k)
+    )
     assert preprocess(films, tmp_path / "out", **SETTINGS) == whole
     assert len(made) == 3  # the finished shard was not made again
     for a, b in zip(shards_in(tmp_path / "out"), shards_in(tmp_path / "whole"), strict=True):

@@ -39,7 +39,6 @@ SOUND = {"confidence": 0.9, "max_offset": 15, "frames": 100}
     [
         ({"has_face": False}, "no face was found in the picture"),
         ({"has_sound": False}, "the sound is silent"),
-        ({"has_speech": False}, "no face was found that speaks"),
         ({"frames": 10}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
         ({"frames": 0}, "no picture frame could be compared with the sound"),
         (

@@ -134,9 +134,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(processed: Path, tmp_pa
     with pytest.raises(Killed):
         train(processed, tmp_path / "killed", TINY, on_progress=kill)
     steps: list[int] = []
-    again = train(
-        processed, tmp_path / "killed", TINY, on_progress=lambda p: steps.append(p.step)
-    )
+    again = train(processed, tmp_path / "killed", TINY, on_progress=lambda p: steps.append(p.step))
     assert steps[0] == 4
     first, second = load_model(weights=whole), load_model(weights=again)
     for (name, a), b in zip(

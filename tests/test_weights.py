@@ -226,8 +226,7 @@ def test_a_bundled_file_that_is_gone() -> None:
 
 def test_the_bundled_weights_are_found_and_fit() -> None:
     spec = registry.backbone("fcn-cls")
-    if not find_weights(spec.weights, backbone="fcn-cls").is_file():
-        pytest.skip("this checkout carries no weights")
+    assert find_weights(spec.weights, backbone="fcn-cls").is_file()
     model = load_model("fcn-cls", device="cpu")
     assert re.fullmatch(r"fcn-cls\.v1 sha256:[0-9a-f]{16}", model.weights)
     assert not model.network.training
@@ -247,3 +246,23 @@ def test_weights_given_by_hand_keep_their_own_name(tmp_path: Path) -> None:
         torch.save(model.network.state_dict(), buffer)
         (tmp_path / "other.pt").write_bytes(buffer.getvalue())
         assert load_model("flicker", weights=tmp_path / "other.pt").zero_frames == 0.0
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"zero_frames": "much"},
+        {"zero_frames": "nan"},
+        {"zero_frames": "1e9"},
+        {"calibration": "{"},
+        {"calibration": "[1]"},
+        {"calibration": '{"intercept": 1}'},
+    ],
+)
+def test_a_damaged_header_is_said(tmp_path: Path, header: dict[str, str]) -> None:
+    from synctool.engine.models import build, load_model
+    from synctool.training.checkpoint import save_weights
+
+    save_weights(tmp_path / "a.safetensors", build("fcn-cls")[1].state_dict(), header)
+    with pytest.raises(WeightsError):
+        load_model(weights=tmp_path / "a.safetensors", device="cpu")

@@ -126,7 +126,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _DEVICE,
             _DETECTOR,
             Setting("audio_track", int, 0, "Audio track to listen to, from 0", minimum=0),
-            Setting("max_faces", int, 4, "Most faces measured in one film", minimum=1),
+            Setting("max_faces", int, 4, "Most faces followed at a time", minimum=1),
         ),
         "preprocess": (
             _DETECTOR,

@@ -146,7 +146,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     given = Path(path)
     if given.is_dir():
-        raise OutputError(f"cannot write {given}: it is a folder", remedy="Give the name of a file.")
+        raise OutputError(
+            f"cannot write {given}: it is a folder", remedy="Give the name of a file."
+        )
     try:
         if given.exists() and not given.is_file():
             return  # a pipe or a device: opening it could block

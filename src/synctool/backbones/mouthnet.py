@@ -58,14 +58,16 @@ class MouthEncoder(nn.Module):
     """
 
     def __init__(
-        self, *, embedding: int = 256, widths: tuple[int, ...] = (32, 64, 128, 256), size_px: int = 72
+        self,
+        *,
+        embedding: int = 256,
+        widths: tuple[int, ...] = (32, 64, 128, 256),
+        size_px: int = 72,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(STACK, widths[0], 5, 2, 2, bias=False)
         self.norm = nn.BatchNorm2d(widths[0])
-        self.stages = nn.Sequential(
-            *(ResidualBlock(a, b, stride=2) for a, b in pairwise(widths))
-        )
+        self.stages = nn.Sequential(*(ResidualBlock(a, b, stride=2) for a, b in pairwise(widths)))
         side = size_px
         for _ in range(4):
             side = (side + 1) // 2
@@ -83,7 +85,11 @@ class MouthEncoder(nn.Module):
         reach = STACK // 2
         first, last = x[:, :1].expand(-1, reach, -1, -1), x[:, -1:].expand(-1, reach, -1, -1)
         x = torch.cat([first, x, last], 1)
-        x = x.unfold(1, STACK, 1).permute(0, 1, 4, 2, 3).reshape(batch * frames, STACK, height, width)
+        x = (
+            x.unfold(1, STACK, 1)
+            .permute(0, 1, 4, 2, 3)
+            .reshape(batch * frames, STACK, height, width)
+        )
         x = self.stages(F.relu(self.norm(self.stem(x))))
         x = self.project(F.relu(self.reduce(x)).flatten(1))
         x = x.view(batch, frames, -1).transpose(1, 2)

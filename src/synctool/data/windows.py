@@ -94,9 +94,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         for person in people:
             counts[person] = counts.get(person, 0) + 1
         # Every frame of film alike, but a person with many clips less than many persons.
-        weights = np.array(
-            [s.info.num_frames * counts[p] ** -0.5 for s, p in zip(samples, people)]
-        )
+        weights = np.array([s.info.num_frames * counts[p] ** -0.5 for s, p in zip(samples, people)])
         self._odds = np.cumsum(weights / weights.sum())
         self._mates: dict[str, list[int]] = {}
         for index, person in enumerate(people):

@@ -133,7 +133,7 @@ class Detector:
             dict.fromkeys(("decode", "faces", "video", "audio", "scoring"), 0.0) | watch.seconds
         )
         timing["total"] = sum(timing.values())
-        return _with_timing(result, timing)
+        return replace(result, timing_s=timing)
 
     def _watch_film(
         self,
@@ -288,7 +288,3 @@ def _track(face: FaceScores) -> Track:
         offset_frames=round(face.estimate.offset_frames, 3) if speaking and face.estimate else None,
         confidence=round(face.confidence, 4),
     )
-
-
-def _with_timing(result: DetectResult, timing: dict[str, float]) -> DetectResult:
-    return replace(result, timing_s=timing)

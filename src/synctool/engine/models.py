@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from synctool import registry
-from synctool.errors import MissingError, UsageError
+from synctool.errors import MissingError, UsageError, WeightsError
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.types import BackboneSpec
 from synctool.weights.files import find_weights, fit, load_weights
+
+_LARGEST_ZERO_FRAMES = 25.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def load_model(
     )
     loaded = load_weights(path, name=own)
     fit(network, loaded, backbone=spec.full_name)
+    calibration, zero_frames = _header(loaded.metadata, path)
     chosen = choose_device(device)
     network.to(chosen).eval().requires_grad_(False)
     return LoadedModel(
@@ -97,14 +100,25 @@ def load_model(
         network=network,
         device=chosen,
         weights=loaded.label,
-        calibration=_calibration(loaded.metadata),
-        zero_frames=float(loaded.metadata.get("zero_frames", 0.0)),
+        calibration=calibration,
+        zero_frames=zero_frames,
     )
 
 
-def _calibration(metadata: dict[str, str]) -> Calibration:
-    text = metadata.get("calibration")
-    return Calibration.from_dict(json.loads(text)) if text else UNCALIBRATED
+def _header(metadata: dict[str, str], path: Path) -> tuple[Calibration, float]:
+    """Calibration and zero from the header of a weight file."""
+    try:
+        text = metadata.get("calibration")
+        calibration = Calibration.from_dict(json.loads(text)) if text else UNCALIBRATED
+        zero_frames = float(metadata.get("zero_frames", 0.0))
+        if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
+            raise ValueError(f"zero_frames is {zero_frames}")
+    except (ValueError, TypeError) as error:
+        raise WeightsError(
+            f"the header of {path.name} is damaged: {error}",
+            remedy="Get the file again, or train anew.",
+        ) from error
+    return calibration, zero_frames
 
 
 def choose_device(name: str) -> torch.device:

@@ -29,6 +29,7 @@ from synctool.data.packed import (
     ShardReport,
     add_sample,
 )
+from synctool.engine.footage import build_detector, followed
 from synctool.errors import SyncToolError, UsageError
 from synctool.faces.crops import face_crop, mouth_crop
 from synctool.files import atomic_write, make_folder, write_bytes
@@ -157,8 +158,6 @@ def _work(
 
 def make_shard(entries: list[FilmEntry], path: Path, detector: str, min_frames: int) -> ShardReport:
     """Pack a few films into one shard; a film that fails is noted and the rest goes on."""
-    from synctool.engine.footage import build_detector
-
     finder = build_detector(detector)
     report = ShardReport(films=len(entries))
     with atomic_write(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
@@ -190,8 +189,6 @@ def film_samples(entry: FilmEntry, detector: object, *, min_frames: int) -> Iter
     Raises:
         SyncToolError: The film cannot be read.
     """
-    from synctool.engine.footage import followed
-
     tracks: dict[int, list[np.ndarray]] = {}
     first: dict[int, int] = {}
     faces: dict[int, np.ndarray] = {}

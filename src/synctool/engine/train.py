@@ -168,7 +168,9 @@ def _calibrate(
     facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
     save_weights(path, loaded.state, metadata({**loaded.metadata, **facts}))
     table = [vars(row) for row in report.table]
-    write_text(path.parent / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n")
+    write_text(
+        path.parent / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n"
+    )
 
 
 def _check(spec: BackboneSpec, model: nn.Module) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import theilslopes
 
 from synctool.types import FRAME_MS, VIDEO_FPS, Segment
 
@@ -66,6 +65,8 @@ def find_drift(
     parts = [part for part in _parts(at, offset_frames[at]) if len(part[0]) >= _LEAST_WINDOWS]
     if sum(len(part[0]) for part in parts) * step < LEAST_CONFIDENT_S * VIDEO_FPS:
         return None
+    from scipy.stats import theilslopes  # slow to import, and few films are long enough
+
     slopes, precision = [], []
     for frames, offsets in parts:
         minutes, ms = _thinned(frames / (60.0 * VIDEO_FPS)), _thinned(offsets * FRAME_MS)

@@ -51,7 +51,6 @@ def decide(
     at_edge: bool = False,
     has_face: bool = True,
     has_sound: bool = True,
-    has_speech: bool = True,
     segments: Sequence[Segment] = (),
     least_confidence: float = LEAST_CONFIDENCE,
 ) -> Decision:
@@ -65,7 +64,6 @@ def decide(
         at_edge: Whether the best match is the first or last of those searched.
         has_face: Whether a face was found anywhere.
         has_sound: Whether the sound is anything but silence.
-        has_speech: Whether anybody was found speaking.
         segments: Segments of the film; the worst confident one decides, as a film is in sync only
             if all of it is.
         least_confidence: With less there is no verdict.
@@ -74,8 +72,6 @@ def decide(
         return Decision("inconclusive", "no face was found in the picture")
     if not has_sound:
         return Decision("inconclusive", "the sound is silent")
-    if not has_speech:
-        return Decision("inconclusive", "no face was found that speaks")
     if offset_frames is None or frames < LEAST_FRAMES:
         return Decision("inconclusive", _too_short(frames))
     if at_edge:
