@@ -22,11 +22,13 @@ import numpy as np
 
 from films import arguments, shared
 from synctool.data.films import FilmEntry
+from synctool.data.samples import MOUTH_PX
+from synctool.engine.clips import CropSettings, FilmClips
 from synctool.engine.detect import Detector
 from synctool.engine.footage import build_detector
 from synctool.engine.models import LoadedModel, load_model
-from synctool.engine.preprocess import film_samples
 from synctool.evaluation.multiway import multiway
+from synctool.media.film import Film
 from synctool.media.remux import move_sound
 
 LARGEST = 15
@@ -68,13 +70,12 @@ def whole_clips(films: list[Path], model: LoadedModel) -> dict:
 def windows(films: list[Path], model: LoadedModel, constant: float) -> dict[str, list[float]]:
     """Multi-way accuracy by context with its interval: ``[accuracy, low, high]``."""
     finder = build_detector("centerface")
-    samples = [
-        sample
-        for film in films
-        for sample in film_samples(
-            FilmEntry(film, film.name, film.parent.name, "GRID"), finder, min_frames=20
-        )
-    ]
+    settings = CropSettings("mouth", MOUTH_PX, "gray", min_frames=20)
+    samples = []
+    for path in films:
+        entry = FilmEntry(path.name, path.parent.name, "GRID", key=path.stem)
+        with Film(path) as film:
+            samples += FilmClips(film, entry, finder, settings)
     size = model.spec.video.size_px
     truth = constant + model.zero_frames
     per_clip: dict[str, list[float]] = {}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 
-from synctool.data.packed import FACE_PX, MOUTH_PX, Sample, SampleInfo
+from synctool.data.processed import ShardReport, report_name
+from synctool.data.samples import MOUTH_PX, PORTRAIT_PX, Sample, SampleInfo
+from synctool.data.storage import storage
+from synctool.engine.shards import WRITERS
 from synctool.types import SAMPLES_PER_FRAME
 
 
@@ -40,7 +47,7 @@ def talking_sample(
     heard = np.roll(open_, late_frames)
     loudness = np.repeat(heard**2, SAMPLES_PER_FRAME)
     sound = (rng.normal(0, 1, loudness.size) * loudness * 6000).astype(np.int16)
-    face = rng.integers(0, 255, (FACE_PX, FACE_PX), dtype=np.uint8)
+    face = rng.integers(0, 255, (PORTRAIT_PX, PORTRAIT_PX), dtype=np.uint8)
     info = SampleInfo(
         key=key,
         video_path=f"{key}.mp4",
@@ -53,3 +60,14 @@ def talking_sample(
         sound_lead=0,
     )
     return Sample(info, mouth, face, sound)
+
+
+def write_processed(
+    folder: Path, samples: Sequence[Sample], *, layout: str = "packed", number: int = 0
+) -> None:
+    """Add a finished group of samples to a processed folder."""
+    out, name = storage(folder), report_name(number)
+    with WRITERS[layout](out, name) as writer:
+        infos = [asdict(writer.add(sample)) for sample in samples]
+    report = ShardReport(name=name, layout=layout, films=len(samples), samples=infos)
+    out.write(f"{name}.json", report.to_json())

@@ -313,9 +313,9 @@ def test_two_results_in_one_place(answers) -> None:
 # ---------------------------------------------------------------------------------------- weights
 
 
-def test_weights_to_be_fetched_say_how(run, tmp_path: Path) -> None:
+def test_weights_to_be_fetched_say_how(run) -> None:
     ran = run("a.mp4", "--backbone", "syncnet")
-    ran.failed(5, "syncnet_v2.model", str(tmp_path / "cache"), "--weights FILE")
+    ran.failed(5, "syncnet_v2.model", "synctool download syncnet", "--weights FILE")
 
 
 def test_a_network_without_weights_gives_the_command_that_trains_it(run) -> None:

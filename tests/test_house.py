@@ -39,12 +39,13 @@ ALLOWED: dict[str, set[str]] = {
 }
 """For each part of the package the other parts that it may import. A new part needs a line here."""
 
-BUILT_IN_PLUGINS = {"faces/builtin.py"}
+BUILT_IN_PLUGINS = {"data/builtin.py", "faces/builtin.py", "weights/builtin.py"}
 """Modules of rooms that implement hooks, and so take the marker from ``hookspecs``."""
 
 HEAVY = {
     *{"torch", "cv2", "transformers", "numpy", "scipy", "matplotlib", "av"},
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
+    *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
 }
 
 

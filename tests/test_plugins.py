@@ -47,7 +47,7 @@ def stop() -> list[object]:
     raise SystemExit(3)
 
 
-def test_the_eight_hooks() -> None:
+def test_the_nine_hooks() -> None:
     assert set(HOOKS) == {
         "synctool_backbones",
         "synctool_face_detectors",
@@ -56,13 +56,15 @@ def test_the_eight_hooks() -> None:
         "synctool_datasets",
         "synctool_exporters",
         "synctool_reporters",
+        "synctool_catalogue",
         "synctool_commands",
     }
 
 
 def test_the_built_in_plugins_use_the_same_door() -> None:
     found = {r.name: r for r in plugins.get_plugins().probe() if r.builtin}
-    assert set(found) == {"builtin-backbones", "builtin-detectors"}
+    names = ("backbones", "catalogue", "datasets", "detectors")
+    assert set(found) == {f"builtin-{name}" for name in names}
     for record in found.values():
         assert (record.status, record.reason) == ("ok", None)
         assert record.distribution == "synctool"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fake_catalogue import entry_of, file_of
 from fake_plugins import FakePlugin, backbone_spec, detector_spec, with_backbones
 from synctool import plugins, registry
 from synctool.errors import EXIT_UNEXPECTED, EXIT_USAGE, PluginError, UsageError
@@ -194,6 +195,22 @@ def test_face_detectors(fakes: Plugins) -> None:
     assert registry.face_detector("haar").name == "haar"
     assert "whole" in refusal("hole", ask=registry.face_detector).remedy
     assert "haar, whole" in refusal("zzz", ask=registry.face_detector).remedy
+
+
+def test_the_catalogue(fakes: Plugins) -> None:
+    thing, other = (
+        entry_of(file_of("a", b"", "https://x.org/a"), name=n) for n in ("thing", "one")
+    )
+    fakes.register(FakePlugin(synctool_catalogue=[thing, other]), name="c", distribution="c-dist")
+    assert [entry.name for entry in registry.catalogue()] == ["one", "thing"]
+    assert registry.catalogue_entry(" thing ") == thing
+    assert "Did you mean thing?" in refusal("thin", ask=registry.catalogue_entry).remedy
+    assert "synctool download list" in refusal("zzzz", ask=registry.catalogue_entry).remedy
+    fakes.register(FakePlugin(synctool_catalogue=[thing]), name="d2", distribution="other-dist")
+    for ask in (registry.catalogue, lambda: registry.catalogue_entry("thing")):
+        with pytest.raises(PluginError, match="other-dist"):
+            ask()
+    assert registry.catalogue_entry("one") == other, "other names stay usable"
 
 
 # ------------------------------------------------------------------------------------ duplicates

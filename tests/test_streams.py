@@ -12,7 +12,8 @@ from torch import nn
 import flicker
 from synctool.engine import streams, volumes
 from synctool.engine.models import LoadedModel, build
-from synctool.engine.streams import FaceStream, SoundStream, Stopwatch, as_input, crop_for
+from synctool.engine.stopwatch import Stopwatch
+from synctool.engine.streams import FaceStream, SoundStream, as_input, crop_for
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
 from synctool.media.pictures import Picture

@@ -6,17 +6,15 @@ import csv
 import json
 import math
 import pickle
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from fake_samples import talking_sample
-from synctool.data.packed import add_sample
+from fake_samples import talking_sample, write_processed
 from synctool.engine.models import build, load_model
-from synctool.engine.pairs import pairs
+from synctool.engine.pairs import PairsSettings, pairs
 from synctool.engine.train import TrainSettings, train
 from synctool.errors import MissingError, TrainingError, UsageError, WeightsError
 from synctool.training.checkpoint import load_state, save_weights
@@ -39,20 +37,9 @@ TINY = TrainSettings(
 @pytest.fixture
 def processed(tmp_path: Path) -> Path:
     folder = tmp_path / "processed"
-    folder.mkdir()
-    with tarfile.open(folder / "shard-00000.tar", "w") as tar:
-        for i in range(10):
-            add_sample(tar, talking_sample(f"k{i}", seed=i, frames=48, speaker=f"s{i % 5}"))
-    (folder / "shard-00000.json").write_text("{}")
-    pairs(
-        folder,
-        folder,
-        max_offset=15,
-        val_fraction=0.2,
-        test_fraction=0.0,
-        negatives_per_clip=2,
-        seed=0,
-    )
+    made = [talking_sample(f"k{i}", seed=i, frames=48, speaker=f"s{i % 5}") for i in range(10)]
+    write_processed(folder, made)
+    pairs(folder, settings=PairsSettings(val_fraction=0.2, test_fraction=0.0, other_speaker=1))
     return folder
 
 
@@ -101,17 +88,6 @@ def test_the_rate_rises_and_falls() -> None:
     assert rates[0] < 0.1 and rates[-1] < 0.01
 
 
-def test_pairs_are_written_by_person(processed: Path) -> None:
-    split = {row["key"]: row for row in json.loads((processed / "split.json").read_text())}
-    made = {s: json.loads((processed / f"pairs_{s}.json").read_text()) for s in ("train", "val")}
-    assert len(made["train"]) == 8 * 3 and len(made["val"]) == 2 * 3
-    for name, rows in made.items():
-        for row in rows:
-            assert split[row["video_dir"].split("#")[1]]["split"] == name
-            assert (row["label"] == 1) == (row["offset"] == 0)
-            assert abs(row["offset"]) <= 15
-
-
 def test_training_learns_what_belongs_together(processed: Path, tmp_path: Path) -> None:
     seen: list[TrainProgress] = []
     settings = replace(TINY, epochs=1, steps_per_epoch=24, batch_size=8, learning_rate=3e-3)
@@ -152,6 +128,46 @@ def test_another_run_in_the_same_folder_is_refused(processed: Path, tmp_path: Pa
     train(processed, tmp_path / "run", short)
     with pytest.raises(UsageError, match="learning_rate"):
         train(processed, tmp_path / "run", replace(short, learning_rate=1e-4))
+
+
+def test_training_on_listed_pairs(
+    processed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[TrainProgress] = []
+    settings = replace(TINY, epochs=1, steps_per_epoch=24, batch_size=8, learning_rate=3e-3)
+    listed = processed / "pairs_train.json"
+    train(processed, tmp_path / "run", settings, pairs=listed, on_progress=seen.append)
+    clip = [p.parts["clip"] for p in seen if p.metrics is None]
+    assert sum(clip[-4:]) / 4 < 2.9 < sum(clip[:3]) / 3
+    assert "8 of 32 pairs take no part" in caplog.text
+
+
+def test_another_pairs_file_is_another_run(processed: Path, tmp_path: Path) -> None:
+    short, listed = replace(TINY, epochs=1, steps_per_epoch=1), processed / "pairs_train.json"
+    train(processed, tmp_path / "run", short, pairs=listed)
+    train(processed, tmp_path / "run", short, pairs=listed)
+    rows = json.loads(listed.read_text())
+    listed.write_text(json.dumps(rows[1:]))
+    for given in (listed, None):
+        with pytest.raises(UsageError, match="another pairs"):
+            train(processed, tmp_path / "run", short, pairs=given)
+
+
+def test_the_split_beside_the_pairs_is_theirs(processed: Path, tmp_path: Path) -> None:
+    (processed / "split.json").unlink()
+    fixed = PairsSettings(offsets="-18,3", max_offset=18, test_fraction=0.0)
+    pairs(processed, tmp_path / "lists" / "p.csv", fixed)
+    short = replace(TINY, epochs=1, steps_per_epoch=1)
+    listed = tmp_path / "lists" / "p_train.csv"
+    with pytest.raises(UsageError, match="offset of -18 frames, beyond --max-offset 15"):
+        train(processed, tmp_path / "run", short, pairs=listed)
+    train(processed, tmp_path / "run", replace(short, max_offset=18), pairs=listed)
+
+
+def test_pairs_of_held_out_people_are_not_trained_on(processed: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lists 2 clips that the split keeps out of training"):
+        train(processed, tmp_path / "run", TINY, pairs=processed / "pairs_val.json")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_no_number_stops_the_run(processed: Path, tmp_path: Path) -> None:

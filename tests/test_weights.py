@@ -19,6 +19,7 @@ from synctool.engine.models import load_model
 from synctool.errors import MissingError, WeightsError
 from synctool.types import WeightsSpec
 from synctool.weights.files import cache_folder, find_weights, fit, load_weights
+from synctool.weights.places import remember
 
 ran = False
 
@@ -210,6 +211,25 @@ def test_weights_to_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert str(tmp_path / "net.model") in caught.value.remedy
     (tmp_path / "net.model").write_bytes(b"")
     assert find_weights(spec, backbone="net") == tmp_path / "net.model"
+
+
+def test_weights_of_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNCTOOL_CACHE", str(tmp_path / "cache"))
+    spec = registry.backbone("syncnet").weights
+    with pytest.raises(MissingError) as caught:
+        find_weights(spec, backbone="syncnet")
+    assert "synctool download syncnet" in caught.value.remedy
+    assert "--weights FILE" in caught.value.remedy
+    assert spec.file_name in {f.path for f in registry.catalogue_entry(spec.catalogue).files}
+    chosen = tmp_path / "chosen" / spec.file_name
+    chosen.parent.mkdir()
+    chosen.write_bytes(b"")
+    remember(spec.catalogue, chosen.parent)
+    assert find_weights(spec, backbone="syncnet") == chosen
+    usual = tmp_path / "cache" / "syncnet" / spec.file_name
+    usual.parent.mkdir()
+    usual.write_bytes(b"")
+    assert find_weights(spec, backbone="syncnet") == usual
 
 
 def test_the_cache_is_where_the_platform_keeps_such_things(monkeypatch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fake_samples import talking_sample
 from synctool.data.augment import Strength, augment_mouth, augment_sound
 from synctool.data.windows import WindowSettings, WindowStream, stretch
+from synctool.errors import UsageError
 from synctool.types import SAMPLES_PER_FRAME
 
 SETTINGS = WindowSettings(frames=24, batch=8, max_offset=15, margin=5, size_px=72, strength=0.0)
@@ -56,6 +59,30 @@ def test_a_constant_is_added_to_the_label() -> None:
     assert plain.batch(0).video.shape == corrected.batch(0).video.shape
 
 
+def test_listed_offsets_are_kept_to() -> None:
+    listed = [[0, -7], [3], [15], [0], [-15, 1], [2]]
+    made = stream(offsets=listed)
+    errors, seen = [], set()
+    for step in range(6):
+        batch = made.batch(step)
+        seen |= set(batch.offset_frames.tolist())
+        if batch.video.shape[2] >= 15:
+            errors += [
+                abs(measured_offset(batch, i) - float(batch.offset_frames[i])) for i in range(8)
+            ]
+    assert {n for row in listed for n in row} == seen
+    assert np.median(errors) == 0
+    again = stream(offsets=listed).batch(5)
+    assert (again.audio == made.batch(5).audio).all()
+    late = stream(late=2, constants=[-2.0] * 6, offsets=[[4]] * 6).batch(0)
+    assert set(late.offset_frames.tolist()) == {2.0}
+
+
+def test_windows_longer_than_every_clip_are_refused() -> None:
+    with pytest.raises(UsageError, match="has the 121 frames"):
+        stream(replace(SETTINGS, frames=121))
+
+
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
     first, again, other = stream().batch(5), stream().batch(5), stream(seed=2).batch(5)
     assert (first.video == again.video).all() and (first.audio == again.audio).all()
@@ -78,7 +105,7 @@ def test_sound_beyond_a_clip_comes_from_another() -> None:
 def test_degraded_windows_keep_shape_and_place_in_time(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sample = talking_sample("a", seed=seed, frames=60)
-    seen = augment_mouth(sample.mouth, 72, rng, Strength(1.0))
+    seen = augment_mouth(sample.crops, 72, rng, Strength(1.0))
     assert seen.shape == (60, 72, 72) and seen.dtype == np.uint8
     sound = sample.sound.astype(np.float32) / 32768
     heard = augment_sound(sound, [sound[::-1].copy()], rng, Strength(0.7))

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synctool.data.packed import Sample, read_samples, shards_in
+from synctool.data.processed import Processed
+from synctool.data.samples import Sample
 from synctool.engine.models import load_model
 from synctool.engine.pairs import SPLIT_FILE, read_split
 from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
@@ -58,9 +59,8 @@ def main() -> None:
     model = load_model(given.backbone, weights=given.weights, device="cpu")
     split = read_split(given.processed / SPLIT_FILE)
     people: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-    for shard in shards_in(given.processed):
-        for sample in read_samples(shard):
-            people[sample.info.source][split[sample.info.key].person].append(sample)
+    for sample in Processed(given.processed).samples():
+        people[sample.info.source][split[sample.info.key].person].append(sample)
     rng = np.random.default_rng(0)
     constants: dict[str, float] = {}
     for source, persons in sorted(people.items()):

@@ -132,14 +132,68 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _DETECTOR,
             Setting("workers", int, 0, "Parallel workers, 0 for one per processor core", minimum=0),
             Setting("min_frames", int, 12, "Shortest clip kept, in frames of 40 ms", minimum=1),
-            Setting("shard_films", int, 64, "Films in one file of the processed folder", minimum=1),
+            Setting("crop", str, "mouth", "What is cut out", choices=("mouth", "face")),
+            Setting(
+                "size", int, 0, "Side of the crops in pixels, 0 for 96 (mouth) or 224 (face)",
+                minimum=0, maximum=1024,
+            ),
+            Setting(
+                "colour", str, "auto", "Colour of the crops, auto for grey mouths and rgb faces",
+                choices=("auto", "gray", "rgb"),
+            ),
+            Setting(
+                "layout", str, "packed", "tar shards, or a folder of files per clip",
+                choices=("packed", "folders"),
+            ),
+            Setting("tree", str, "auto", "Folder layout of the films, which tells who speaks"),
+            Setting("max_faces", int, 1, "Most faces followed at a time, the largest", minimum=1),
+            Setting("min_face", int, 48, "Lowest face taken, in pixels of the film", minimum=0),
+            Setting("shard_films", int, 64, "Most films in one shard", minimum=1),
+            Setting(
+                "engine", str, "local", "Where the workers are: this machine, or a Ray cluster",
+                choices=("local", "ray"),
+            ),
+            Setting(
+                "sync_confidence", float, 0.5,
+                "Least confidence with which a clip is brought into sync and not dropped",
+                minimum=0, maximum=1,
+            ),
         ),
         "pairs": (
             replace(_MAX_OFFSET, help="Largest offset made, in frames of 40 ms"),
-            _SEED,
+            Setting(
+                "offsets",
+                str,
+                "random",
+                "Offsets of the moved pairs in frames: random, or fixed ones such as -5,5,10",
+            ),
+            Setting("negatives_per_clip", int, 2, "Shifted pairs made of one clip", minimum=0),
+            Setting(
+                "hard_negatives",
+                int,
+                0,
+                "Further pairs of a clip, shifted by 1 or 2 frames",
+                minimum=0,
+                maximum=4,
+            ),
+            Setting(
+                "other_speaker",
+                int,
+                0,
+                "Further pairs of a clip, with another speaker's sound",
+                minimum=0,
+                maximum=1000,
+            ),
             Setting("val_fraction", float, 0.1, "Part kept for validation", minimum=0, maximum=0.9),
             Setting("test_fraction", float, 0.1, "Part kept for testing", minimum=0, maximum=0.9),
-            Setting("negatives_per_clip", int, 2, "Shifted pairs made of one clip", minimum=0),
+            Setting(
+                "unnamed",
+                str,
+                "auto",
+                "How people without a name are told apart, auto for by face while they are few",
+                choices=("auto", "face", "film"),
+            ),
+            _SEED,
         ),
         "train": (
             replace(_BACKBONE, help="Network to train, as listed by synctool backbones"),
@@ -152,6 +206,18 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             Setting("window_frames", int, 24, "Length of a clip, in frames of 40 ms", minimum=5),
             _SEED,
             replace(_DEVICE, help="Where the training runs"),
+        ),
+        "download": (
+            Setting("parallel", int, 4, "Parts of a file fetched at once", minimum=1, maximum=16),
+            Setting("retries", int, 5, "Tries again after a failure of the line", minimum=0),
+            Setting("timeout_s", float, 30.0, "Longest silence of a server, in seconds", minimum=1),
+            Setting(
+                "wait_s",
+                float,
+                1.0,
+                "First wait before trying again, in seconds; each further one is twice as long",
+                minimum=0,
+            ),
         ),
     }
 )
@@ -199,7 +265,7 @@ def resolve(section: str, flags: Mapping[str, object] | None = None) -> Settings
     that a mistake is told before a long job and not after it.
 
     Args:
-        section: ``detect``, ``preprocess``, ``pairs`` or ``train``.
+        section: ``detect``, ``preprocess``, ``pairs``, ``train`` or ``download``.
         flags: Values by setting name; None means that the flag was not given.
 
     Returns:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from synctool.types import BackboneSpec, FaceDetectorSpec
+from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec
 
 if TYPE_CHECKING:
     import typer
@@ -50,8 +50,8 @@ def synctool_losses() -> list[Any]:
 
 
 @hookspec
-def synctool_datasets() -> list[Any]:
-    """Specs of corpora that ``preprocess`` can read; each has a ``name``."""
+def synctool_datasets() -> list[DatasetSpec]:
+    """Folder layouts of corpora that can be chosen with ``preprocess --tree``."""
     raise NotImplementedError
 
 
@@ -64,6 +64,12 @@ def synctool_exporters() -> list[Any]:
 @hookspec
 def synctool_reporters() -> list[Any]:
     """Specs of formats that results can be written in; each has a ``name``."""
+    raise NotImplementedError
+
+
+@hookspec
+def synctool_catalogue() -> list[CatalogueEntry]:
+    """Weights and data sets that ``synctool download`` can fetch."""
     raise NotImplementedError
 
 

@@ -6,16 +6,19 @@ asked for or all are listed; other names stay usable.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
 from synctool.errors import PluginError, UsageError
 from synctool.plugins import Provided, get_plugins
-from synctool.types import BackboneSpec, FaceDetectorSpec
+from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec
 
 _BACKBONES = "synctool_backbones"
 _DETECTORS = "synctool_face_detectors"
+_DATASETS = "synctool_datasets"
+_CATALOGUE = "synctool_catalogue"
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,60 @@ def face_detector(name: str) -> FaceDetectorSpec:
     if text not in named:
         raise _unknown("face detector", text, sorted(named), None)
     return _owned("face detector", text, named[text])[0]
+
+
+def datasets() -> list[DatasetSpec]:
+    """All folder layouts of all plugins, by name.
+
+    Raises:
+        PluginError: If two plugins claim one name.
+    """
+    named = _by_name(_DATASETS)
+    return [spec for name in sorted(named) for spec in _owned("folder layout", name, named[name])]
+
+
+def dataset(name: str) -> DatasetSpec:
+    """The folder layout of a name.
+
+    Raises:
+        UsageError: If there is no such name.
+        PluginError: If two plugins claim the name.
+    """
+    named = _by_name(_DATASETS)
+    text = name.strip()
+    if text not in named:
+        raise _unknown("folder layout", text, sorted(named), None)
+    return _owned("folder layout", text, named[text])[0]
+
+
+def catalogue() -> list[CatalogueEntry]:
+    """All that ``synctool download`` can fetch, by name.
+
+    Raises:
+        PluginError: If two plugins claim one name.
+    """
+    named = _by_name(_CATALOGUE)
+    return [entry for name in sorted(named) for entry in _owned("download", name, named[name])]
+
+
+def catalogue_entry(name: str) -> CatalogueEntry:
+    """The weights or the data set of a name.
+
+    Raises:
+        UsageError: If there is no such name.
+        PluginError: If two plugins claim the name.
+    """
+    named = _by_name(_CATALOGUE)
+    text = name.strip()
+    if text not in named:
+        raise _unknown("download", text, sorted(named), "synctool download list")
+    return _owned("download", text, named[text])[0]
+
+
+def imported(factory: str) -> Any:
+    """What the ``package.module:callable`` of a spec names; its module is imported only now."""
+    module, _, attribute = factory.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _pair(name: str) -> PairSpec:

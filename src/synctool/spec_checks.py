@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
-from synctool.types import BackboneSpec, FaceDetectorSpec
+from synctool.types import (
+    BackboneSpec,
+    CatalogueEntry,
+    CatalogueFile,
+    DatasetSpec,
+    FaceDetectorSpec,
+    HubSource,
+)
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TAG = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_TYPES = {"synctool_backbones": BackboneSpec, "synctool_face_detectors": FaceDetectorSpec}
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+_DIGITS = {
+    "sha256": re.compile(r"[0-9a-f]{64}"),
+    "sha256_prefix": re.compile(r"[0-9a-f]{8,63}"),
+    "md5": re.compile(r"[0-9a-f]{32}"),
+}
+_PATH = re.compile(r"[^\x00-\x1f\\:*?\"<>|]+")
+_TYPES = {
+    "synctool_backbones": BackboneSpec,
+    "synctool_face_detectors": FaceDetectorSpec,
+    "synctool_datasets": DatasetSpec,
+    "synctool_catalogue": CatalogueEntry,
+}
 
 
 def specs(hook: str, got: object) -> list[Any]:
@@ -39,8 +59,10 @@ def specs(hook: str, got: object) -> list[Any]:
         if isinstance(spec, BackboneSpec):
             _check_backbone(spec)
             name = f"{name}.{spec.tag}"
-        if isinstance(spec, (BackboneSpec, FaceDetectorSpec)):
+        if isinstance(spec, (BackboneSpec, FaceDetectorSpec, DatasetSpec)):
             _check_factory(name, spec.factory)
+        if isinstance(spec, CatalogueEntry):
+            _check_entry(spec)
         if name in seen:
             raise ValueError(f"{name!r} twice")
         seen.add(name)
@@ -60,3 +82,69 @@ def _check_backbone(spec: BackboneSpec) -> None:
 def _check_factory(name: str, factory: object) -> None:
     if not isinstance(factory, str) or not _FACTORY.fullmatch(factory):
         raise ValueError(f"{name}: the factory {factory!r}; it is written package.module:callable")
+
+
+def _check_entry(entry: CatalogueEntry) -> None:
+    """Check one entry of the catalogue: what is fetched, and above all where it would be written."""
+    for field, allowed in (("kind", ("weights", "dataset")), ("access", ("open", "credentials"))):
+        if getattr(entry, field) not in allowed:
+            found = getattr(entry, field)
+            raise ValueError(f"{entry.name}: {field} {found!r}; it is {' or '.join(allowed)}")
+    for field in ("summary", "licence"):
+        text = getattr(entry, field)
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{entry.name}: no {field}")
+    if entry.access == "credentials" and not entry.access_note:
+        raise ValueError(f"{entry.name}: no access_note, which says how access is granted")
+    for url in (entry.homepage, *filter(None, [entry.licence_url])):
+        _check_url(entry.name, url)
+    if bool(entry.files) == (entry.hub is not None):
+        raise ValueError(f"{entry.name}: it has either files or a hub")
+    if entry.hub is not None:
+        _check_hub(entry.name, entry.hub)
+    taken: set[str] = set()
+    for file in entry.files:
+        _check_file(entry.name, file)
+        if file.path.casefold() in taken:
+            raise ValueError(f"{entry.name}: the file {file.path!r} twice")
+        taken.add(file.path.casefold())
+    if entry.unpack and not entry.archives:
+        raise ValueError(f"{entry.name}: nothing to unpack among its files")
+
+
+def _check_hub(name: str, hub: HubSource) -> None:
+    if not isinstance(hub.repo, str) or not _REPO.fullmatch(hub.repo):
+        raise ValueError(f"{name}: the repository {hub.repo!r}; it is written owner/name")
+    if not hub.patterns or not all(isinstance(p, str) and p for p in hub.patterns):
+        raise ValueError(f"{name}: no patterns, which say which files of {hub.repo} are wanted")
+
+
+def _check_file(name: str, file: CatalogueFile) -> None:
+    for path in (file.path, *filter(None, [file.parts_of])):
+        _check_path(name, path)
+    if not file.urls:
+        raise ValueError(f"{name}: {file.path} has no urls")
+    for url in file.urls:
+        _check_url(name, url)
+    if file.size is not None and (isinstance(file.size, bool) or not file.size >= 0):
+        raise ValueError(f"{name}: {file.path} has the size {file.size!r}")
+    for field, pattern in _DIGITS.items():
+        digits = getattr(file, field)
+        if digits is not None and not pattern.fullmatch(digits):
+            raise ValueError(f"{name}: {file.path} has the {field} {digits!r}")
+
+
+def _check_path(name: str, path: str) -> None:
+    """A path must stay below the entry's folder, on any system, and out of synctool's own files."""
+    parts = path.split("/")
+    if not _PATH.fullmatch(path) or any(not p or p.startswith(".") for p in parts):
+        words = "it is relative, with forward slashes, and no part begins with a dot"
+        raise ValueError(f"{name}: the path {path!r}; {words}")
+
+
+def _check_url(name: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{name}: the address {url!r}; it begins with http:// or https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{name}: an address with a user name in it; that belongs to the user")

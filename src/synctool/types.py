@@ -21,6 +21,8 @@ FRAME_MS = 1000.0 / VIDEO_FPS
 """Milliseconds per video frame: 40."""
 
 DETECT_SCHEMA = "synctool.detect/1"
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Names that end so are archives, which can be unpacked."""
 
 Verdict = Literal["in sync", "detectable", "unacceptable", "inconclusive"]
 AudioIs = Literal["ahead", "behind", "level"]
@@ -76,7 +78,7 @@ class WeightsSpec:
         licence: Licence or terms of the weights.
         bundled: File name inside ``synctool/weights/bundled`` when the package carries them.
         catalogue: Catalogue entry for ``synctool download`` when they are fetched.
-        file_name: Name of the file in the cache folder for fetched weights.
+        file_name: Path of the file below the entry's folder; without an entry, below the cache folder.
     """
 
     name: str
@@ -142,6 +144,116 @@ class FaceDetectorSpec:
     factory: str
     summary: str
     landmarks: bool = True
+
+
+@dataclass(frozen=True)
+class CatalogueFile:
+    """One file of a catalogue entry, and where it can be had.
+
+    Attributes:
+        path: Relative path below the entry's folder, with forward slashes.
+        urls: The publisher's address and the mirrors, tried in this order.
+        size: Bytes, None where it is not known.
+        sha256: Checksum, 64 lower-case hexadecimal digits.
+        sha256_prefix: Its first digits, where only these are published.
+        md5: MD5 checksum, where only that is published.
+        parts_of: Name of the split archive that this file is one part of; the parts stand in order.
+    """
+
+    path: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    sha256: str | None = None
+    sha256_prefix: str | None = None
+    md5: str | None = None
+    parts_of: str | None = None
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether the content can be checked, and not only its size."""
+        return bool(self.sha256 or self.sha256_prefix or self.md5)
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """Files of a repository on the Hugging Face Hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: Branch, tag or commit.
+        patterns: Which of its files, with wildcards as in a shell.
+    """
+
+    repo: str
+    revision: str = "main"
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """Weights or a data set that ``synctool download`` can fetch.
+
+    Attributes:
+        name: Lower case, digits and dashes.
+        kind: ``weights`` or ``dataset``.
+        summary: One line for people.
+        homepage: The publisher's page.
+        licence: Name of the licence, or the terms in a few words.
+        licence_url: Where it can be read.
+        access: ``open``, or ``credentials`` where the publisher hands out a user name and a password.
+        access_note: How access is granted, with the address of the form.
+        unpack: Whether archives among the files are unpacked into the entry's folder and removed.
+        unpacked_bytes: Estimate of what they hold, 0 where it is not known.
+        hub: Where the files are, if on the Hugging Face Hub; else None.
+        files: The files, if not on the Hub.
+    """
+
+    name: str
+    kind: Literal["weights", "dataset"]
+    summary: str
+    homepage: str
+    licence: str
+    licence_url: str | None = None
+    access: Literal["open", "credentials"] = "open"
+    access_note: str = ""
+    unpack: bool = False
+    unpacked_bytes: int = 0
+    hub: HubSource | None = None
+    files: tuple[CatalogueFile, ...] = ()
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Bytes of all files, None unless every size is known."""
+        sizes = [file.size for file in self.files]
+        if not sizes or None in sizes:
+            return None
+        return sum(size for size in sizes if size is not None)
+
+    @property
+    def archives(self) -> dict[str, tuple[CatalogueFile, ...]]:
+        """What there is to unpack: archives by name, each with the files that it is made of."""
+        found: dict[str, tuple[CatalogueFile, ...]] = {}
+        for file in self.files if self.unpack else ():
+            name = file.parts_of or file.path
+            if name.lower().endswith(ARCHIVE_SUFFIXES):
+                found[name] = (*found.get(name, ()), file)
+        return found
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A folder layout of films that ``preprocess`` can read, chosen by name.
+
+    Attributes:
+        name: Name for ``--tree``.
+        factory: ``package.module:callable``; given the parts of a film's path below the collection's
+            folder it returns a ``synctool.data.trees.Identity``.
+        summary: One line for people.
+    """
+
+    name: str
+    factory: str
+    summary: str
 
 
 # --------------------------------------------------------------------------- results of detect

@@ -12,8 +12,8 @@ _FCN_WEIGHTS = WeightsSpec(
 )
 _SYNCNET_WEIGHTS = WeightsSpec(
     name="syncnet_v2",
-    licence="Creative Commons Attribution, for research; see the publisher (VGG, Oxford)",
-    catalogue="syncnet-v2",
+    licence="none stated for the weights (VGG, Oxford); the authors' code is MIT",
+    catalogue="syncnet",
     file_name="syncnet_v2.model",
 )
 

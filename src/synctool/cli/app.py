@@ -11,6 +11,7 @@ import typer
 from typer.main import get_command
 
 from synctool._version import __version__
+from synctool.cli import download as download_group
 from synctool.cli import plugins as plugins_group
 from synctool.cli.backbones import backbones
 from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
@@ -28,7 +29,7 @@ COMMANDS: list[Callable[..., None]] = [detect, preprocess, pairs, train, backbon
 """The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
 functions only."""
 
-GROUPS: dict[str, typer.Typer] = {"plugins": plugins_group.app}
+GROUPS: dict[str, typer.Typer] = {"download": download_group.app, "plugins": plugins_group.app}
 """The groups of commands."""
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 
 _MARGIN = 3
@@ -22,15 +22,58 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
         quiet: Show nothing.
         unit: Filled into the field ``speed`` by the caller, for example ``x real time``.
     """
-    from rich.console import Console, ConsoleDimensions
     from rich.progress import (
         BarColumn,
-        Progress,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),  # empty while the length is not known
+        TextColumn(f"{{task.fields[speed]}}{unit}"),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with _bar(columns, quiet=quiet) as bar:
+        yield bar
+
+
+@contextmanager
+def bytes_bar(*, quiet: bool) -> Iterator[Progress]:
+    """The same for bytes that come: how many, how fast, and how long yet.
+
+    Args:
+        quiet: Show nothing.
+    """
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with _bar(columns, quiet=quiet) as bar:
+        yield bar
+
+
+def _bar(columns: tuple[ProgressColumn, ...], *, quiet: bool) -> Progress:
+    from rich.console import Console, ConsoleDimensions
+    from rich.progress import Progress
 
     class WithMargin(Console):
         """Room for the ``^C`` of a terminal, which would wrap and keep the line from being cleared."""
@@ -41,15 +84,5 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
             return ConsoleDimensions(max(width - _MARGIN, 1), height)
 
     console = WithMargin(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),  # empty while the length is not known
-        TextColumn(f"{{task.fields[speed]}}{unit}"),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
     shown = not quiet and sys.stderr.isatty()
-    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
-        yield bar
+    return Progress(*columns, console=console, transient=True, disable=not shown)

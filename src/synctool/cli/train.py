@@ -33,6 +33,13 @@ def train(
         Path | None,
         typer.Option(help="JSON object: constant offset in frames by person or source."),
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train on the pairs in this file of synctool pairs; offsets are drawn on the fly "
+            "unless given."
+        ),
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     source: Annotated[
         str | None, typer.Option(help="Train on the films of this source only.")
@@ -76,7 +83,7 @@ def train(
 
         weights = run(
             data, out, TrainSettings(**settings.as_dict()),
-            split=split, constants=constants, init=init, source=source,
+            split=split, constants=constants, init=init, source=source, pairs=pairs,
             on_progress=show,
         )  # fmt: skip
     if not quiet:

@@ -1,19 +1,30 @@
-"""Finding films in folders, and who speaks in them."""
+"""Finding films in folders, who speaks in them, and which of them are the same film twice."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctool.data.storage import Storage
+from synctool.data.trees import Identity, known
 from synctool.errors import MissingError, UsageError
 
 FILM_SUFFIXES = frozenset(
     ".3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob "
     ".webm .wmv".split()
 )
+MANIFEST = "manifest.csv"
+_HEAD_BYTES = 1 << 16
+_READERS = 16
+_LONGEST_PART = 80
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -21,18 +32,30 @@ class FilmEntry:
     """A film of a collection.
 
     Attributes:
-        path: The file.
         name: Its path below the collection's folder, with forward slashes.
         speaker: Who speaks, or "" where nobody said.
         source: The collection it comes from, for constants that differ by source.
         split: ``train``, ``dev`` or ``test`` where the collection says so, else "".
+        film: The recording that it is a part of.
+        size_bytes: Its size.
+        key: Stem of the keys of its samples, unique in the collection.
     """
 
-    path: Path
     name: str
     speaker: str = ""
     source: str = ""
     split: str = ""
+    film: str = ""
+    size_bytes: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The films of a folder, in order, and what could not be read: ``film`` and ``reason`` each."""
+
+    films: tuple[FilmEntry, ...]
+    unreadable: tuple[dict[str, str], ...] = ()
 
 
 def films_in(folder: Path) -> list[Path]:
@@ -49,7 +72,7 @@ def films_in(folder: Path) -> list[Path]:
         Path(root) / name
         for root, _, names in os.walk(folder, onerror=failures.append)
         for name in names
-        if os.path.splitext(name)[1].lower() in FILM_SUFFIXES and not name.startswith(".")
+        if is_film(name)
     ]
     if not found and failures:
         raise MissingError(
@@ -58,57 +81,164 @@ def films_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def collection(folder: Path) -> list[FilmEntry]:
-    """The films of a training collection with their speakers.
+def is_film(name: str) -> bool:
+    """Whether a file looks like a film by its name."""
+    base = name.rsplit("/", 1)[-1]
+    return os.path.splitext(base)[1].lower() in FILM_SUFFIXES and not base.startswith(".")
 
-    A ``manifest.csv`` in the folder (columns path, speaker, and optionally source, split) is
-    believed; otherwise the first folder below the collection is the speaker (VoxCeleb's
-    ``id/video/clip``, GRID's ``s1/clip``), and films lying flat have none.
+
+def collection(
+    folder: Storage, *, identify: Callable[[tuple[str, ...]], Identity] | None = None
+) -> Collection:
+    """The films of a training collection with their speakers.
 
     Args:
         folder: Top of the tree.
+        identify: Tells who speaks by the parts of a film's path. None believes a ``manifest.csv`` in
+            the folder (columns path, speaker, and optionally film, source, split), and without one
+            tells the layout by the names of the folders.
 
     Raises:
         MissingError: There is no such folder, or no film in it.
         UsageError: The manifest lacks a column.
     """
-    if not folder.is_dir():
+    if not folder.exists():
         raise MissingError(
-            f"no such folder: {folder}", remedy="Give the folder that holds the films."
+            f"no such folder: {folder.place}", remedy="Give the folder that holds the films."
         )
-    manifest = folder / "manifest.csv"
-    entries = _from_manifest(folder, manifest) if manifest.is_file() else _from_tree(folder)
+    unreadable: list[dict[str, str]] = []
+
+    def note(name: str, reason: str) -> None:
+        unreadable.append({"film": f"{name}/", "reason": f"the folder cannot be read: {reason}"})
+
+    sizes = {name: size for name, size in folder.walk(note) if is_film(name)}
+    if identify is None and folder.exists(MANIFEST):
+        entries = _from_manifest(folder, sizes)
+    else:
+        tell, source = identify or known, re.split(r"[/\\]", folder.address.rstrip("/"))[-1]
+        entries = [
+            FilmEntry(name, who.speaker, source, who.split, who.film, sizes[name])
+            for name in sorted(sizes)
+            for who in (tell(tuple(name.split("/"))),)
+        ]
     if not entries:
         raise MissingError(
-            f"no films below {folder}", remedy="Give the folder that holds the films."
+            f"no films below {folder.place}"
+            + (f" ({unreadable[0]['reason']})" if unreadable else ""),
+            remedy="Give the folder that holds the films.",
         )
-    return entries
+    keys = keys_of([e.name for e in entries])
+    return Collection(
+        tuple(
+            FilmEntry(e.name, e.speaker, e.source, e.split, e.film, e.size_bytes, key)
+            for e, key in zip(entries, keys)
+        ),
+        tuple(unreadable),
+    )
 
 
-def _from_manifest(folder: Path, manifest: Path) -> list[FilmEntry]:
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows: Iterable[dict[str, str]] = list(csv.DictReader(file))
+def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[FilmEntry]:
+    text = folder.read(MANIFEST).decode("utf-8-sig")
+    rows: Iterable[dict[str, str]] = list(csv.DictReader(io.StringIO(text, newline="")))
     if rows and not {"path", "speaker"} <= set(next(iter(rows))):
         raise UsageError(
-            f"{manifest} lacks a column", remedy="It needs the columns path and speaker."
+            f"{folder.place}/{MANIFEST} lacks a column",
+            remedy="It needs the columns path and speaker.",
         )
     # A speaker that only repeats the name of its source is no speaker.
     return [
         FilmEntry(
-            path=folder / row["path"],
             name=row["path"],
             speaker=row["speaker"] if row["speaker"] != row.get("source") else "",
             source=row.get("source") or "",
             split=row["split"] if row.get("split") in ("train", "dev", "test") else "",
+            film=row.get("film") or row["path"].rsplit(".", 1)[0],
+            size_bytes=sizes.get(row["path"], 0),
         )
         for row in rows
     ]
 
 
-def _from_tree(folder: Path) -> list[FilmEntry]:
-    entries = []
-    for path in films_in(folder):
-        parts = path.relative_to(folder).parts
-        speaker = parts[0] if len(parts) > 1 else ""
-        entries.append(FilmEntry(path, "/".join(parts), speaker, source=folder.name))
-    return entries
+def keys_of(names: Sequence[str]) -> list[str]:
+    """Names that every file system and tar reader takes, one for each film.
+
+    Letters, digits, dashes and underscores stay, folders too. Names that would become the same, on a
+    file system that does not tell capitals apart either, get a part of their own checksum.
+    """
+    plain = [
+        "/".join(
+            _safe(part) for part in (*name.split("/")[:-1], name.split("/")[-1].rsplit(".", 1)[0])
+        )
+        for name in names
+    ]
+    counts: dict[str, int] = {}
+    for key in plain:
+        counts[key.lower()] = counts.get(key.lower(), 0) + 1
+    return [
+        key if counts[key.lower()] == 1 else f"{key}-{_digest(name)}"
+        for key, name in zip(plain, names)
+    ]
+
+
+def _safe(part: str) -> str:
+    safe = _UNSAFE.sub("_", part) or "_"
+    return safe if len(safe) <= _LONGEST_PART else f"{safe[:_LONGEST_PART]}-{_digest(part)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.blake2s(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+
+
+def duplicates(folder: Storage, films: Sequence[FilmEntry]) -> dict[str, str]:
+    """Films whose content another film before them has already.
+
+    Only films of one size are read: their first 64 KB, and all of it where those are the same.
+
+    Args:
+        folder: Where they lie.
+        films: The films.
+
+    Returns:
+        The first film of the same content, by name of the later one. A film that cannot be read is
+        no duplicate; it fails by itself.
+    """
+    groups = _grouped(
+        [[f.name for f in g] for g in _by_size(films)], lambda n: _hash(folder, n, _HEAD_BYTES)
+    )
+    groups = _grouped(groups, lambda n: _hash(folder, n, None))
+    return {later: group[0] for group in groups for later in group[1:]}
+
+
+def _by_size(films: Sequence[FilmEntry]) -> list[list[FilmEntry]]:
+    sizes: dict[int, list[FilmEntry]] = {}
+    for film in films:
+        sizes.setdefault(film.size_bytes, []).append(film)
+    return [group for size, group in sizes.items() if size and len(group) > 1]
+
+
+def _grouped(groups: list[list[str]], hashed: Callable[[str], str]) -> list[list[str]]:
+    """Split groups of films by a checksum; those alone with theirs fall out."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        names = [name for group in groups for name in group]
+        sums = dict(zip(names, pool.map(hashed, names)))
+    split: list[list[str]] = []
+    for group in groups:
+        parts: dict[str, list[str]] = {}
+        for name in group:
+            parts.setdefault(sums[name], []).append(name)
+        split += [part for key, part in parts.items() if key and len(part) > 1]
+    return split
+
+
+def _hash(folder: Storage, name: str, size: int | None) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with folder.open(name) as file:
+            if size is not None:
+                digest.update(file.read(size))
+            else:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+    except (MissingError, OSError):
+        return ""
+    return digest.hexdigest()

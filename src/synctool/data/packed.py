@@ -1,148 +1,130 @@
-"""Packed training samples: tar shards in the WebDataset convention, small enough to train at scale.
+"""Packed samples: tar shards in the WebDataset convention, small enough to train at scale.
 
-A sample is four files with one key: ``KEY.json`` (facts), ``KEY.mouth.jpg`` (the crops one below the
-other, grey), ``KEY.face.jpg`` (one face, to tell people apart) and ``KEY.wav`` (16 kHz mono). Each
-shard has a JSON file beside it that lists its samples and failures; a shard without one is unfinished.
+A sample is four files with one key: ``KEY.json`` (facts), ``KEY.crops.jpg`` (the crops one below the
+other), ``KEY.portrait.jpg`` (one face, to tell people apart) and ``KEY.wav`` (16 kHz mono).
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
-import wave
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
-import cv2
 import numpy as np
 
-from synctool.errors import MissingError, SyncToolError
-from synctool.types import AUDIO_HZ
-
-MOUTH_PX = 96
-"""Side of stored mouth crops: the network's 72 px and room to move, turn and scale them."""
-FACE_PX = 64
-LONGEST_FRAMES = 500
-"""Longer tracks become several samples: JPEG allows 65,535 rows."""
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+from synctool.data.samples import Sample, SampleInfo, from_jpeg, from_wav, jpeg, wav
+from synctool.data.storage import Storage
+from synctool.errors import SyncToolError
 
 
-@dataclass(frozen=True)
-class SampleInfo:
-    """Facts about a sample; ``sound_lead`` samples of the sound lie before its first frame."""
+class PackedWriter:
+    """Collects the samples of a group of films in one tar file.
 
-    key: str
-    video_path: str
-    speaker: str
-    source: str
-    split: str
-    track: int
-    first_tick: int
-    num_frames: int
-    sound_lead: int
-    fps: int = 25
-    sample_rate: int = AUDIO_HZ
-    face_px: float = 0.0
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A stretch of one face with its sound.
-
-    Attributes:
-        info: Facts.
-        mouth: uint8 ``[T, 96, 96]``.
-        face: uint8 ``[64, 64]``.
-        sound: int16 ``[N]``; frame t begins at ``info.sound_lead + 640 t``.
+    Args:
+        file: Where the tar file goes.
     """
 
-    info: SampleInfo
-    mouth: np.ndarray
-    face: np.ndarray
-    sound: np.ndarray
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = _Counted(file)
+        self._tar = tarfile.open(fileobj=self._file, mode="w|")
+
+    def add(self, sample: Sample) -> SampleInfo:
+        """Append a sample."""
+        key = sample.info.key
+        strip = sample.crops.reshape(-1, *sample.crops.shape[2:])
+        for suffix, data in (
+            ("json", sample.info.to_json()),
+            ("crops.jpg", jpeg(strip)),
+            ("portrait.jpg", jpeg(sample.portrait)),
+            ("wav", wav(sample.sound)),
+        ):
+            member = tarfile.TarInfo(f"{key}.{suffix}")
+            member.size = len(data)
+            self._tar.addfile(member, io.BytesIO(data))
+        return sample.info
+
+    def close(self) -> None:
+        """Write the end of the tar file."""
+        self._tar.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+        return self._file.size
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of what was written."""
+        return self._file.digest.hexdigest()
 
 
-@dataclass
-class ShardReport:
-    """What became of the films of one shard."""
+class _Counted:
+    """Passes bytes on, counting and hashing them, so that a shard need not be read again."""
 
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[dict[str, str]] = field(default_factory=list)
-    films: int = 0
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.digest = hashlib.sha256()
 
-
-def add_sample(tar: tarfile.TarFile, sample: Sample) -> None:
-    """Append a sample to an open shard."""
-    key = sample.info.key
-    strip = sample.mouth.reshape(-1, sample.mouth.shape[-1])
-    _add(tar, f"{key}.json", json.dumps(asdict(sample.info), ensure_ascii=False).encode())
-    _add(tar, f"{key}.mouth.jpg", cv2.imencode(".jpg", strip, _QUALITY)[1].tobytes())
-    _add(tar, f"{key}.face.jpg", cv2.imencode(".jpg", sample.face, _QUALITY)[1].tobytes())
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(AUDIO_HZ)
-        file.writeframes(sample.sound.astype("<i2").tobytes())
-    _add(tar, f"{key}.wav", buffer.getvalue())
+    def write(self, data: bytes) -> int:
+        self.size += len(data)
+        self.digest.update(data)
+        return self._file.write(data)
 
 
-def shards_in(folder: Path) -> list[Path]:
-    """The finished shards of a processed folder.
+@contextmanager
+def packed_writer(output: Storage, name: str) -> Iterator[PackedWriter]:
+    """A writer whose shard appears when the block ends well.
 
     Raises:
-        MissingError: There are none.
+        OutputError: It cannot be written.
     """
-    shards = sorted(p for p in folder.glob("shard-*.tar") if p.with_suffix(".json").is_file())
-    if not shards:
-        raise MissingError(
-            f"{folder} holds no processed films",
-            remedy="Make them with: synctool preprocess FILMS FOLDER",
-        )
-    return shards
+    with output.writing(f"{name}.tar") as file:
+        writer = PackedWriter(file)
+        yield writer
+        writer.close()
 
 
-def read_samples(shard: Path) -> Iterator[Sample]:
+def read_packed(
+    folder: Storage, name: str, wanted: Container[str] | None = None
+) -> Iterator[Sample]:
     """The samples of a shard, in order.
 
+    Args:
+        folder: The processed folder.
+        name: Name of the shard without ``.tar``.
+        wanted: Keys to read, None for all.
+
     Raises:
-        SyncToolError: The shard is damaged.
+        MissingError: The shard is not there.
+        SyncToolError: It is damaged.
     """
-    known = {f.name for f in fields(SampleInfo)}
     parts: dict[str, bytes] = {}
     try:
-        with tarfile.open(shard) as tar:
+        with folder.open(f"{name}.tar") as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for member in tar:
-                kind = member.name.split(".", 1)[1]
-                parts[kind] = tar.extractfile(member).read()
-                if kind != "wav":
+                key, _, kind = member.name.partition(".")
+                if wanted is not None and key not in wanted:
                     continue
-                facts = json.loads(parts["json"])
-                info = SampleInfo(**{k: v for k, v in facts.items() if k in known})
-                with wave.open(io.BytesIO(parts["wav"])) as file:
-                    sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-                yield Sample(
-                    info,
-                    _image(parts["mouth.jpg"]).reshape(-1, MOUTH_PX, MOUTH_PX),
-                    _image(parts["face.jpg"]),
-                    sound,
-                )
-                parts = {}
-    except (tarfile.TarError, KeyError, ValueError, AttributeError, EOFError, wave.Error) as error:
+                parts[kind] = tar.extractfile(member).read()
+                if kind == "wav":
+                    yield _unpacked(parts)
+                    parts = {}
+    except (tarfile.TarError, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
         raise SyncToolError(
-            f"{shard} is damaged: {error}",
+            f"{name}.tar in {folder.place} is damaged: {error}",
             remedy="Delete it with its .json file and run preprocess again.",
         ) from error
 
 
-def _image(data: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-
-
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    tar.addfile(member, io.BytesIO(data))
+def _unpacked(parts: dict[str, bytes]) -> Sample:
+    info = SampleInfo.from_dict(json.loads(parts["json"]))
+    strip = from_jpeg(parts["crops.jpg"], colour=info.colour)
+    crops = strip.reshape(-1, info.size_px, *strip.shape[1:])
+    if len(crops) != info.num_frames:
+        raise ValueError(f"{info.key} has {len(crops)} crops in place of {info.num_frames}")
+    return Sample(info, crops, from_jpeg(parts["portrait.jpg"]), np.array(from_wav(parts["wav"])))

@@ -16,7 +16,8 @@ from synctool.data.augment import (
     centre_crop,
     mask_bands,
 )
-from synctool.data.packed import Sample
+from synctool.data.samples import Sample
+from synctool.errors import UsageError
 from synctool.features.logmel import MARGIN, logmel
 from synctool.types import SAMPLES_PER_FRAME
 
@@ -76,6 +77,10 @@ class WindowStream(torch.utils.data.IterableDataset):
             labels are corrected; None for zeros.
         people: Person of each sample; a person is drawn by the square root of his clips.
         seed: Seed.
+        offsets: Offsets of each sample in whole frames to choose from; None draws any.
+
+    Raises:
+        UsageError: No sample is as long as a window.
     """
 
     def __init__(
@@ -86,7 +91,13 @@ class WindowStream(torch.utils.data.IterableDataset):
         constants: Sequence[float] | None,
         people: Sequence[str],
         seed: int,
+        offsets: Sequence[Sequence[int]] | None = None,
     ) -> None:
+        if all(s.info.num_frames < settings.frames for s in samples):
+            raise UsageError(
+                f"no clip to train on has the {settings.frames} frames of a window",
+                remedy="Give a smaller --window-frames, or longer clips.",
+            )
         self._samples = samples
         self._settings = settings
         self._constants = [0.0] * len(samples) if constants is None else list(constants)
@@ -101,6 +112,7 @@ class WindowStream(torch.utils.data.IterableDataset):
             self._mates.setdefault(person, []).append(index)
         self._people = people
         self._seed = seed
+        self._offsets = offsets
         self._start = 0
 
     def start_at(self, step: int) -> None:
@@ -146,8 +158,12 @@ class WindowStream(torch.utils.data.IterableDataset):
     ) -> tuple[np.ndarray, np.ndarray, float]:
         s, sample, constant = self._settings, self._samples[index], self._constants[index]
         first = int(rng.integers(0, sample.info.num_frames - frames + 1))
-        reach = int((s.max_offset - abs(constant)) * SAMPLES_PER_FRAME)
-        moved = int(rng.integers(-reach, reach + 1))
+        if self._offsets is None:
+            reach = int((s.max_offset - abs(constant)) * SAMPLES_PER_FRAME)
+            moved = int(rng.integers(-reach, reach + 1))
+        else:
+            listed = self._offsets[index]
+            moved = listed[int(rng.integers(len(listed)))] * SAMPLES_PER_FRAME
         begin = sample.info.sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved - MARGIN
         length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MARGIN
         # The same person's sound, or the voice would tell which candidates belong to the clip.
@@ -161,7 +177,7 @@ class WindowStream(torch.utils.data.IterableDataset):
             ]
             sound = augment_sound(sound, others, rng, strength)
         mel = mask_bands(logmel(sound), rng, strength)
-        crops = sample.mouth[first : first + frames]
+        crops = sample.crops[first : first + frames]
         if strength.amount > 0:
             crops = augment_mouth(crops, s.size_px, rng, strength)
         else:

@@ -15,7 +15,8 @@ from pathlib import Path
 from synctool._version import __version__
 from synctool.engine.footage import build_detector, followed
 from synctool.engine.models import LoadedModel, load_model
-from synctool.engine.streams import FaceStream, SoundStream, Stopwatch, encoding_beside
+from synctool.engine.stopwatch import Stopwatch
+from synctool.engine.streams import FaceStream, SoundStream, encoding_beside
 from synctool.engine.volumes import FaceScores, combine, score_face
 from synctool.errors import UsageError
 from synctool.media.film import Film

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,8 +62,7 @@ def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
         raise UsageError(
             f"{spec.full_name} has no option {unknown[0]!r}", remedy=f"Its options: {known}."
         )
-    module, _, attribute = spec.factory.partition(":")
-    network = getattr(importlib.import_module(module), attribute)(**options)
+    network = registry.imported(spec.factory)(**options)
     return replace(spec, options={**spec.options, **options}), network
 
 

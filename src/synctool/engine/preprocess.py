@@ -1,248 +1,378 @@
-"""``preprocess``: a tree of films becomes packed shards of mouth crops and sound.
+"""``preprocess``: a tree of films becomes samples of crops and sound to train on.
 
-The films are dealt into shards of a fixed number by a plan that is written first; a worker makes one
-shard at a time and finishes it atomically, so a killed run goes on where it stopped and never leaves
-half a clip.
+The films are dealt into groups by a plan that is written first. A worker makes one group at a time and
+finishes it atomically, so a killed run goes on where it stopped, never leaves half a clip, and ends with
+the same bytes as one that was never interrupted.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import multiprocessing
 import os
-import re
-import tarfile
+import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-import numpy as np
-
-from synctool.data.films import FilmEntry, collection
-from synctool.data.packed import (
-    FACE_PX,
-    LONGEST_FRAMES,
-    MOUTH_PX,
-    Sample,
-    SampleInfo,
-    ShardReport,
-    add_sample,
-)
-from synctool.engine.footage import build_detector, followed
+from synctool import registry
+from synctool.data.films import Collection, FilmEntry, collection, duplicates
+from synctool.data.processed import ShardReport, read_report, report_name
+from synctool.data.samples import FACE_CROP_PX, MOUTH_PX
+from synctool.data.storage import LocalStorage, Storage, storage
+from synctool.engine.clips import CropSettings
+from synctool.engine.shards import ShardJob, SyncSettings, finished
+from synctool.engine.workers import on_this_machine
 from synctool.errors import SyncToolError, UsageError
-from synctool.faces.crops import face_crop, mouth_crop
-from synctool.files import atomic_write, make_folder, write_bytes
-from synctool.media.film import Film
-from synctool.types import SAMPLES_PER_FRAME
 
-CONTEXT_FRAMES = 25
-"""Sound kept on either side of a track, where the film has it."""
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 FAILURES = "failures.json"
+SCHEMA = "synctool.processed/1"
+GROUP_BYTES = 256 << 20
+"""A group ends at so many bytes of film, however few films that are: a kill loses no more."""
+_LOCK = ".synctool-lock"
+
+
+@dataclass(frozen=True)
+class PreprocessSettings:
+    """See the settings of the section ``preprocess``; 0 and ``auto`` choose by themselves."""
+
+    detector: str = "centerface"
+    workers: int = 0
+    min_frames: int = 12
+    shard_films: int = 64
+    crop: str = "mouth"
+    size: int = 0
+    colour: str = "auto"
+    layout: str = "packed"
+    tree: str = "auto"
+    max_faces: int = 1
+    min_face: int = 48
+    engine: str = "local"
+    sync_confidence: float = 0.5
+
+    @property
+    def crops(self) -> CropSettings:
+        """What is cut out of films."""
+        face = self.crop == "face"
+        auto = {"mouth": "gray", "face": "rgb"}[self.crop]
+        return CropSettings(
+            crop=self.crop,
+            size_px=self.size or (FACE_CROP_PX if face else MOUTH_PX),
+            colour=auto if self.colour == "auto" else self.colour,
+            min_frames=self.min_frames,
+            max_faces=self.max_faces,
+            min_face_px=self.min_face,
+        )
 
 
 @dataclass(frozen=True)
 class PreprocessProgress:
-    """How far a run is, after each shard."""
+    """How far a run is.
+
+    Attributes:
+        films_done: Films read, with or without a face in them.
+        films_total: All films.
+        samples: Samples in finished groups.
+        failures: Films without a sample in finished groups.
+        hours: Hours of samples in finished groups.
+        film_s: Seconds of film read by this run.
+        resumed_films: Films that an earlier run had done.
+    """
 
     films_done: int
     films_total: int
     samples: int
     failures: int
     hours: float
+    film_s: float
+    resumed_films: int
 
 
 def preprocess(
-    source: Path,
-    output: Path,
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    settings: PreprocessSettings,
     *,
-    detector: str,
-    workers: int,
-    min_frames: int,
-    shard_films: int,
+    sync: SyncSettings | None = None,
+    address: str | None = None,
     on_progress: Callable[[PreprocessProgress], None] | None = None,
 ) -> PreprocessProgress:
-    """Pack all films below a folder.
+    """Cut all films below a folder into samples.
 
     Args:
-        source: Folder with films, with or without a ``manifest.csv``.
-        output: Folder for the shards; an unfinished run in it is continued.
-        detector: Name of the face detector.
-        workers: Processes; 0 takes one per core.
-        min_frames: Shorter tracks are dropped.
-        shard_films: Films per shard.
-        on_progress: Called after each shard.
+        source: Folder with films, with or without a ``manifest.csv``: a path, or an address that
+            fsspec knows.
+        output: Folder for the samples, likewise; an unfinished run in it is continued.
+        settings: What to cut, and how to work.
+        sync: Measure each clip's constant delay and take it out; None leaves clips as they are.
+        address: Ray cluster, for the engine ``ray``.
+        on_progress: Called after each film (after each group on a cluster).
 
     Returns:
         The final counts.
 
     Raises:
-        MissingError: No such folder, or no films in it.
+        MissingError: No such folder, no films in it, or something the work needs is not here.
         UsageError: The output holds a run over other films or with other settings.
-        OutputError: The output cannot be written.
+        OutputError: The output cannot be written; what is finished stays, and the run can go on.
     """
-    entries = collection(source)
-    settings = {"detector": detector, "min_frames": min_frames, "shard_films": shard_films}
-    make_folder(output)
-    _settle_plan(output, entries, settings)
-    groups = [entries[i : i + shard_films] for i in range(0, len(entries), shard_films)]
-    reports: dict[int, ShardReport] = {}
-    waiting = []
-    for number in range(len(groups)):
-        facts = _shard_path(output, number).with_suffix(".json")
-        if facts.is_file():
-            reports[number] = ShardReport(**json.loads(facts.read_text("utf-8")))
-        else:
-            waiting.append(number)
+    films_at, out = storage(source), storage(output)
+    crops = settings.crops
+    registry.face_detector(settings.detector)
+    identify = None
+    if settings.tree != "auto":
+        identify = registry.imported(registry.dataset(settings.tree).factory)
+    if sync is not None:
+        from synctool.engine.resync import check
 
-    def tell() -> PreprocessProgress:
-        progress = PreprocessProgress(
-            films_done=sum(r.films for r in reports.values()),
-            films_total=len(entries),
-            samples=sum(len(r.samples) for r in reports.values()),
-            failures=sum(len(r.failures) for r in reports.values()),
-            hours=sum(s["num_frames"] for r in reports.values() for s in r.samples) / 25 / 3600,
+        check(sync, crop=crops.crop, size_px=crops.size_px, colour=crops.colour)
+    found = collection(films_at, identify=identify)
+    made_with = _lasting(settings, crops, sync)
+    out.make()
+    with _alone(out):
+        plan = _settled_plan(out, films_at, found, made_with, settings.shard_films)
+        jobs = [
+            ShardJob(
+                number=number,
+                source=films_at.address,
+                output=out.address,
+                films=films,
+                layout=settings.layout,
+                detector=settings.detector,
+                crops=crops,
+                sync=sync,
+            )
+            for number, films in enumerate(plan.groups)
+        ]
+        counts = _Counts(len(found.films), len(plan.skipped), on_progress)
+        waiting = []
+        for job in jobs:
+            report = finished(out, job)
+            if report is None:
+                waiting.append(job)
+            else:
+                counts.add(report, resumed=True)
+        counts.tell()
+        for report in _made(waiting, settings, address, counts):
+            counts.add(report)
+            counts.tell()
+        _conclude(out, len(jobs), plan, made_with)
+        return counts.tell()
+
+
+def _made(
+    waiting: list[ShardJob], settings: PreprocessSettings, address: str | None, counts: _Counts
+) -> Iterator[ShardReport]:
+    if settings.engine == "ray":
+        from synctool.engine.cluster import on_ray
+
+        yield from on_ray(waiting, address=address, workers=settings.workers)
+        return
+    workers = max(1, min(settings.workers or os.cpu_count() or 1, len(waiting)))
+    yield from on_this_machine(waiting, workers=workers, on_film=counts.film)
+
+
+class _Counts:
+    """Adds up reports, and films of groups under way."""
+
+    def __init__(
+        self, total: int, skipped: int, on_progress: Callable[[PreprocessProgress], None] | None
+    ) -> None:
+        self._on_progress = on_progress
+        self._now = PreprocessProgress(skipped, total, 0, skipped, 0.0, 0.0, skipped)
+        self._told_films, self._told_s = 0, 0.0
+
+    def film(self, seconds: float) -> None:
+        """One film of a group under way is done."""
+        self._told_films += 1
+        self._told_s += seconds
+        self.tell()
+
+    def add(self, report: ShardReport, *, resumed: bool = False) -> None:
+        """A group is finished; its films have been told one by one, or not at all."""
+        now = self._now
+        self._now = replace(
+            now,
+            films_done=now.films_done + report.films,
+            samples=now.samples + len(report.samples),
+            failures=now.failures + len(report.failures),
+            hours=now.hours + report.sample_s / 3600,
+            film_s=now.film_s + (0.0 if resumed else report.film_s),
+            resumed_films=now.resumed_films + (report.films if resumed else 0),
         )
-        if on_progress:
-            on_progress(progress)
-        return progress
+        if not resumed:
+            self._told_films = max(0, self._told_films - report.films)
+            self._told_s = max(0.0, self._told_s - report.film_s)
 
-    tell()
-    for number, report in _work(waiting, groups, output, detector, min_frames, workers):
-        reports[number] = report
-        tell()
-    ordered = [reports[n] for n in sorted(reports)]
-    _write_json(output / FAILURES, [f for r in ordered for f in r.failures])
-    _write_json(
-        output / MANIFEST,
-        {"settings": settings, "samples": [s for r in ordered for s in r.samples]},
+    def tell(self) -> PreprocessProgress:
+        now = replace(
+            self._now,
+            films_done=min(self._now.films_done + self._told_films, self._now.films_total),
+            film_s=self._now.film_s + self._told_s,
+        )
+        if self._on_progress:
+            self._on_progress(now)
+        return now
+
+
+@dataclass(frozen=True)
+class _Plan:
+    groups: list[tuple[FilmEntry, ...]]
+    skipped: list[dict[str, str]]
+
+
+def _lasting(
+    settings: PreprocessSettings, crops: CropSettings, sync: SyncSettings | None
+) -> dict[str, Any]:
+    """The settings that the samples depend on: a run can only be continued with the same ones."""
+    facts = {
+        **asdict(crops),
+        "detector": settings.detector,
+        "layout": settings.layout,
+        "tree": settings.tree,
+        "shard_films": settings.shard_films,
+    }
+    return {**facts, "sync": asdict(sync) if sync else None}
+
+
+def _settled_plan(
+    out: Storage,
+    films_at: Storage,
+    found: Collection,
+    settings: dict[str, Any],
+    shard_films: int,
+) -> _Plan:
+    """The plan of the run that is to be continued, or a new one, written before the work begins."""
+    listing = hashlib.sha256()
+    for film in found.films:
+        listing.update(repr((film.name, film.size_bytes, film.speaker, film.split)).encode())
+    facts = {"settings": settings, "films": len(found.films), "listing": listing.hexdigest()}
+    if out.exists(PLAN):
+        old = json.loads(out.read(PLAN))
+        _refuse_another(out, old, facts)
+        same = old["duplicates"]
+    else:
+        same = duplicates(films_at, found.films)
+        out.write(PLAN, _json({**facts, "duplicates": same}))
+    skipped = [*found.unreadable]
+    skipped += [{"film": n, "reason": f"the same content as {first}"} for n, first in same.items()]
+    kept = [film for film in found.films if film.name not in same]
+    return _Plan(list(_groups(kept, shard_films)), skipped)
+
+
+def _refuse_another(out: Storage, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if old.get("settings") != new["settings"]:
+        before = old.get("settings") or {}
+        changed = sorted(k for k, v in new["settings"].items() if before.get(k) != v)
+        raise UsageError(
+            f"{out.place} holds a run with other settings ({', '.join(changed)})",
+            remedy="Give the same settings to continue it, or choose an empty folder.",
+        )
+    if old.get("listing") != new["listing"]:
+        raise UsageError(
+            f"{out.place} holds a run over other films ({old.get('films')} then, "
+            f"{new['films']} now)",
+            remedy="Choose an empty folder, or delete this one to start over.",
+        )
+
+
+def _groups(films: list[FilmEntry], most: int) -> Iterator[tuple[FilmEntry, ...]]:
+    group: list[FilmEntry] = []
+    size = 0
+    for film in films:
+        if group and (len(group) == most or size + film.size_bytes > GROUP_BYTES):
+            yield tuple(group)
+            group, size = [], 0
+        group.append(film)
+        size += film.size_bytes
+    if group:
+        yield tuple(group)
+
+
+def _conclude(out: Storage, groups: int, plan: _Plan, settings: dict[str, Any]) -> None:
+    """Write the failures and the manifest, from the reports alone: the same whoever made them."""
+    failures, dropped = list(plan.skipped), []
+    totals = dict.fromkeys(("films", "samples", "failures", "size_bytes"), 0)
+    seconds = {"film_s": 0.0, "sample_s": 0.0}
+    sources: dict[str, dict[str, Any]] = {}
+    speakers: dict[str, set[str]] = {}
+    shards = []
+    for number in range(groups):
+        report = read_report(out, report_name(number))
+        failures += report.failures
+        dropped += report.dropped
+        totals["films"] += report.films
+        totals["samples"] += len(report.samples)
+        totals["size_bytes"] += report.size_bytes
+        seconds["film_s"] += report.film_s
+        seconds["sample_s"] += report.sample_s
+        for sample in report.samples:
+            row = sources.setdefault(sample["source"], {"samples": 0, "hours": 0.0, "speakers": 0})
+            row["samples"] += 1
+            row["hours"] += sample["num_frames"] / sample["fps"] / 3600
+            if sample["speaker"]:
+                speakers.setdefault(sample["source"], set()).add(sample["speaker"])
+        shards.append(
+            {
+                "name": report.name,
+                "films": report.films,
+                "samples": len(report.samples),
+                "size_bytes": report.size_bytes,
+                "sha256": report.sha256,
+            }
+        )
+    totals["films"] += len(plan.skipped)
+    totals["failures"] = len(failures)
+    for source, row in sources.items():
+        row["hours"] = round(row["hours"], 4)
+        row["speakers"] = len(speakers.get(source, ()))
+    out.write(FAILURES, _json([*failures, *dropped]))
+    out.write(
+        MANIFEST,
+        _json(
+            {
+                "schema": SCHEMA,
+                "settings": settings,
+                **totals,
+                "dropped_clips": len(dropped),
+                "film_hours": round(seconds["film_s"] / 3600, 4),
+                "hours": round(seconds["sample_s"] / 3600, 4),
+                "sources": dict(sorted(sources.items())),
+                "shards": shards,
+            }
+        ),
     )
-    return tell()
 
 
-def _work(
-    waiting: list[int],
-    groups: list[list[FilmEntry]],
-    output: Path,
-    detector: str,
-    min_frames: int,
-    workers: int,
-) -> Iterator[tuple[int, ShardReport]]:
-    workers = min(workers or os.cpu_count() or 1, max(len(waiting), 1))
-    if workers == 1:
-        for number in waiting:
-            yield (
-                number,
-                make_shard(groups[number], _shard_path(output, number), detector, min_frames),
-            )
+@contextmanager
+def _alone(out: Storage) -> Iterator[None]:
+    """Keep a second run out of a local folder, and sweep up what a killed one left behind."""
+    if not isinstance(out, LocalStorage):
+        yield
         return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    jobs: dict[Future[ShardReport], int] = {}
-    left = list(reversed(waiting))
+    import filelock
+
+    lock = filelock.FileLock(out.path / _LOCK)
     try:
-        while left or jobs:
-            while left and len(jobs) < workers + 1:
-                number = left.pop()
-                job = pool.submit(
-                    make_shard, groups[number], _shard_path(output, number), detector, min_frames
-                )
-                jobs[job] = number
-            done, _ = wait(jobs, return_when=FIRST_COMPLETED)
-            for job in done:
-                yield jobs.pop(job), job.result()
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise SyncToolError(
+            f"another run is working in {out.place}",
+            remedy="Wait for it, or choose another folder.",
+        ) from error
+    try:
+        for rest in out.path.glob(".synctool-*"):
+            if rest.is_dir():
+                shutil.rmtree(rest, ignore_errors=True)
+            elif rest.name != _LOCK:
+                rest.unlink(missing_ok=True)
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        lock.release()
 
 
-def make_shard(entries: list[FilmEntry], path: Path, detector: str, min_frames: int) -> ShardReport:
-    """Pack a few films into one shard; a film that fails is noted and the rest goes on."""
-    finder = build_detector(detector)
-    report = ShardReport(films=len(entries))
-    with atomic_write(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
-        for entry in entries:
-            try:
-                samples = list(film_samples(entry, finder, min_frames=min_frames))
-            except SyncToolError as error:
-                report.failures.append({"film": entry.name, "reason": error.cause})
-                continue
-            if not samples:
-                report.failures.append(
-                    {"film": entry.name, "reason": f"no face for {min_frames} frames"}
-                )
-            for sample in samples:
-                add_sample(tar, sample)
-                report.samples.append(asdict(sample.info))
-    _write_json(path.with_suffix(".json"), asdict(report))
-    return report
-
-
-def film_samples(entry: FilmEntry, detector: object, *, min_frames: int) -> Iterator[Sample]:
-    """The largest face of each moment of a film, as samples.
-
-    Args:
-        entry: The film.
-        detector: A face detector.
-        min_frames: Shorter tracks are dropped.
-
-    Raises:
-        SyncToolError: The film cannot be read.
-    """
-    tracks: dict[int, list[np.ndarray]] = {}
-    first: dict[int, int] = {}
-    faces: dict[int, np.ndarray] = {}
-    heights: dict[int, float] = {}
-    with Film(entry.path) as film:
-        for tracked in followed(film, detector, max_faces=1):
-            luma = tracked.picture.luma
-            for number, pose in tracked.poses.items():
-                first.setdefault(number, tracked.picture.index)
-                if number not in faces:
-                    faces[number] = face_crop(luma, pose.box, FACE_PX)
-                    heights[number] = float(pose.box[3] - pose.box[1]) / tracked.picture.scale
-                tracks.setdefault(number, []).append(mouth_crop(luma, pose.points, MOUTH_PX))
-        sound = film.sound.pop(film.sound.end)
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", os.path.splitext(entry.name)[0])
-    for number, crops in tracks.items():
-        for start in range(0, len(crops), LONGEST_FRAMES):
-            part = crops[start : start + LONGEST_FRAMES]
-            if len(part) < min_frames:
-                continue
-            tick = first[number] + start
-            begin = max(0, tick - CONTEXT_FRAMES) * SAMPLES_PER_FRAME
-            end = (tick + len(part) + CONTEXT_FRAMES) * SAMPLES_PER_FRAME
-            info = SampleInfo(
-                key=f"{stem}-{number:02d}-{tick:06d}",
-                video_path=entry.name,
-                speaker=entry.speaker,
-                source=entry.source,
-                split=entry.split,
-                track=number,
-                first_tick=tick,
-                num_frames=len(part),
-                sound_lead=tick * SAMPLES_PER_FRAME - begin,
-                face_px=round(heights[number], 1),
-            )
-            yield Sample(info, np.stack(part), faces[number], sound[begin:end])
-
-
-def _settle_plan(output: Path, entries: list[FilmEntry], settings: dict[str, object]) -> None:
-    plan = {"settings": settings, "films": [e.name for e in entries]}
-    path = output / PLAN
-    if path.is_file():
-        if json.loads(path.read_text("utf-8")) != plan:
-            raise UsageError(
-                f"{output} holds a run over other films or with other settings",
-                remedy="Choose an empty folder, or delete this one to start over.",
-            )
-        return
-    _write_json(path, plan)
-
-
-def _shard_path(output: Path, number: int) -> Path:
-    return output / f"shard-{number:05d}.tar"
-
-
-def _write_json(path: Path, value: object) -> None:
-    write_bytes(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode()

@@ -4,7 +4,6 @@ as if each face and the whole sound had been encoded in one go."""
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,22 +22,6 @@ from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
 _VIDEO_CHUNK_PIXELS = 64 * 72 * 72
 _SOUND_CHUNK_FRAMES = 256
 _WAITING_CHUNKS = 2
-
-
-class Stopwatch:
-    """Seconds spent by part of the work."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._name = ""
-        self._since = time.perf_counter()
-
-    def now(self, name: str) -> None:
-        """From here on the time belongs to ``name``; "" stops the watch."""
-        at = time.perf_counter()
-        if self._name:
-            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + at - self._since
-        self._name, self._since = name, at
 
 
 @contextmanager

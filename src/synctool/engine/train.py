@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import torch
 from torch import nn
 
 from synctool._version import __version__
-from synctool.data.packed import Sample, read_samples, shards_in
+from synctool.data.pairs import read_pairs
+from synctool.data.processed import Processed
+from synctool.data.samples import Sample
 from synctool.data.split import Assignment
 from synctool.data.windows import WindowSettings, WindowStream
 from synctool.engine.models import build, choose_device
@@ -36,9 +39,11 @@ _RAMP_SHARE = 0.5
 _UNNAMED_TOLERANCE = 2.0
 """People told apart by their faces only share a group with others, whose constants differ: their
 true offsets are known to about a frame."""
+_SHOWN = 3
 CONFIG = "config.json"
 CALIBRATION = "calibration.json"
 """Reliability of the best weights."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def train(
     constants: Path | None = None,
     init: Path | None = None,
     source: str | None = None,
+    pairs: Path | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> Path:
     """Train a backbone; a killed run in the same folder is continued.
@@ -74,18 +80,20 @@ def train(
         processed: What ``preprocess`` made.
         output: Folder of the run.
         settings: Length, rates, sizes.
-        split: ``split.json`` of ``pairs``; None looks in ``processed``.
+        split: ``split.json`` of ``pairs``; None looks beside ``pairs``, and in ``processed``.
         constants: JSON object of constant offsets in frames by person or source.
         init: Weights to start from.
         source: Train on the films of this source only.
+        pairs: Train on the samples and offsets that this file of ``pairs`` lists; None draws offsets.
         on_progress: Called after each step and epoch.
 
     Returns:
         Path of the weights of the best epoch; the last ones lie beside them.
 
     Raises:
-        MissingError: No processed films, no split.
-        UsageError: The backbone cannot be trained so, or the folder holds another run.
+        MissingError: No processed films, no split, or pairs of films that are not there.
+        UsageError: The backbone cannot be trained so, the folder holds another run, or the pairs do
+            not fit the split or the settings.
         TrainingError: The loss is not a number.
     """
     cv2.setNumThreads(1)  # the windows are made in a process of their own beside the training
@@ -93,17 +101,21 @@ def train(
     spec, model = build(settings.backbone, max_offset=settings.max_offset)
     _check(spec, model)
     device = choose_device(settings.device)
-    assignments = read_split(split or processed / SPLIT_FILE)
-    samples = [s for shard in shards_in(processed) for s in read_samples(shard)]
+    folder = Processed(processed)
+    assignments = read_split(split or _split_of(processed, pairs))
+    listed = _listed_offsets(pairs, folder, assignments, settings.max_offset)
+    samples = list(folder.samples())
     moved = _constants(constants)
     parts = {name: _of_split(samples, assignments, name) for name in ("train", "val")}
     parts["train"] = [s for s in parts["train"] if source in (None, s.info.source)]
+    if listed is not None:
+        parts["train"] = [s for s in parts["train"] if s.info.key in listed]
     if not parts["train"]:
         raise MissingError(
             "the split leaves nothing to train on", remedy="Make it anew: synctool pairs."
         )
     make_folder(output)
-    _settle_config(output, settings, constants=moved, init=init, source=source)
+    _settle_config(output, settings, constants=moved, init=init, source=source, pairs=pairs)
     if init is not None:
         fit(model, load_weights(init), backbone=spec.full_name)
     model = model.to(memory_format=torch.channels_last)
@@ -121,6 +133,7 @@ def train(
         constants=[_constant(s, assignments, moved) for s in parts["train"]],
         people=[assignments[s.info.key].person for s in parts["train"]],
         seed=settings.seed,
+        offsets=None if listed is None else [listed[s.info.key] for s in parts["train"]],
     )
     trainer = Trainer(
         model=model,
@@ -220,6 +233,43 @@ def _of_split(
     ]
 
 
+def _split_of(processed: Path, pairs: Path | None) -> Path:
+    beside = pairs and pairs.with_name(SPLIT_FILE)
+    return beside if beside and beside.is_file() else processed / SPLIT_FILE
+
+
+def _listed_offsets(
+    path: Path | None, folder: Processed, assignments: dict[str, Assignment], max_offset: int
+) -> dict[str, list[int]] | None:
+    """Offsets that a pairs file lists for each sample; None without a file."""
+    if path is None:
+        return None
+    listed: dict[str, list[int]] = {}
+    rows = read_pairs(path, folder)
+    for pair in rows:
+        if pair.kind == "other":
+            continue
+        if abs(pair.offset) > max_offset:
+            raise UsageError(
+                f"{path} lists an offset of {pair.offset} frames, beyond --max-offset {max_offset}",
+                remedy="Give a larger --max-offset, or make the pairs with a smaller one.",
+            )
+        listed.setdefault(pair.video_dir.rpartition("#")[2], []).append(pair.offset)
+    strangers = [k for k in listed if k not in assignments or assignments[k].split != "train"]
+    if strangers:
+        raise UsageError(
+            f"{path} lists {len(strangers)} clips that the split keeps out of training: "
+            f"{', '.join(strangers[:_SHOWN])}",
+            remedy="Give the pairs of train, and --split with the split.json made with them.",
+        )
+    others = sum(pair.kind == "other" for pair in rows)
+    if others:
+        _log.warning(
+            "%d of %d pairs take no part: another speaker's sound has no offset", others, len(rows)
+        )
+    return listed
+
+
 def _constants(path: Path | None) -> dict[str, float]:
     if path is None:
         return {}
@@ -245,11 +295,12 @@ def _settle_config(
     constants: dict[str, float],
     init: Path | None,
     source: str | None,
+    pairs: Path | None,
 ) -> None:
     facts: dict[str, Any] = {**vars(settings), "constants": constants, "source": source}
-    facts["init"] = (
-        hashlib.sha256(init.read_bytes()).hexdigest() if init and init.is_file() else None
-    )
+    for name, file in (("init", init), ("pairs", pairs)):
+        known = file is not None and file.is_file()
+        facts[name] = hashlib.sha256(file.read_bytes()).hexdigest() if known else None
     path = output / CONFIG
     if (output / STATE).is_file() and path.is_file():
         old = json.loads(path.read_text("utf-8"))

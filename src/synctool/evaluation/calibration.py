@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from synctool.data.augment import centre_crop
-from synctool.data.packed import Sample
+from synctool.data.samples import Sample
 from synctool.features.logmel import MARGIN, logmel
 from synctool.scoring.confidence import (
     Calibration,
@@ -124,7 +124,7 @@ def known_stretches(
     rng = np.random.default_rng(seed)
     encoded = []
     for sample in samples:
-        crops = centre_crop(sample.mouth, size_px).astype(np.float32) / 255
+        crops = centre_crop(sample.crops, size_px).astype(np.float32) / 255
         seen = network.encode_video(torch.from_numpy(crops)[None, None])
         encoded.append((seen, _heard(network, sample)))
     lengths = [heard.shape[-1] for _, heard in encoded]

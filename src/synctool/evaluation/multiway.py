@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from synctool.data.augment import centre_crop
-from synctool.data.packed import Sample
+from synctool.data.samples import Sample
 from synctool.data.windows import stretch
 from synctool.features.logmel import MARGIN, logmel
 from synctool.models.correlation import correlate
@@ -47,7 +47,7 @@ def clip_volume(
     begin = sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples - MARGIN
     length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MARGIN
     sound = stretch(sample.sound, begin, length, filler, np.random.default_rng(0))
-    crops = centre_crop(sample.mouth, size_px).astype(np.float32) / 255
+    crops = centre_crop(sample.crops, size_px).astype(np.float32) / 255
     seen = model.encode_video(torch.from_numpy(crops)[None, None])
     heard = model.encode_audio(torch.from_numpy(logmel(sound))[None, None])
     raw, inside = correlate(heard, seen, max_offset=pad, audio_lead=pad)
@@ -75,7 +75,7 @@ def isolated_volume(
     begin = sample.info.sound_lead - MAX_OFFSET * SAMPLES_PER_FRAME - MARGIN
     length = (sample.info.num_frames + 2 * MAX_OFFSET) * SAMPLES_PER_FRAME + 2 * MARGIN
     sound = stretch(sample.sound, begin, length, filler, np.random.default_rng(0))
-    crops = torch.from_numpy(centre_crop(sample.mouth, size_px).astype(np.float32) / 255)
+    crops = torch.from_numpy(centre_crop(sample.crops, size_px).astype(np.float32) / 255)
     pictures = crops.unfold(0, ISOLATED, 1).permute(0, 3, 1, 2)[:, None]
     sounds = torch.from_numpy(logmel(sound)).unfold(1, 4 * ISOLATED, 4).permute(1, 0, 2)[:, None]
     seen = model.encode_video(pictures.contiguous()).flatten(1).T[None]

@@ -81,14 +81,21 @@ class FaceTracker:
         detector: Finds the faces.
         max_faces: At most so many are followed at a time, the largest first.
         detect_every: Ticks from one detection to the next.
+        smallest_face_px: Lower faces are passed over; None follows faces of any size.
     """
 
     def __init__(
-        self, *, detector: FaceDetector, max_faces: int = 4, detect_every: int = DETECT_EVERY_TICKS
+        self,
+        *,
+        detector: FaceDetector,
+        max_faces: int = 4,
+        detect_every: int = DETECT_EVERY_TICKS,
+        smallest_face_px: float | None = None,
     ) -> None:
         self._detector = detector
         self._max_faces = max_faces
         self._every = detect_every
+        self._smallest_px = smallest_face_px
         self._cuts = ShotCuts()
         self._pending: deque[Picture] = deque()
         self._tracks: list[_Track] = []
@@ -132,6 +139,7 @@ class FaceTracker:
         faces = self._look(picture, active, smallest, thorough=thorough)
         self._detected_at = tick
         faces = sorted(faces, key=lambda f: -f.height_px)
+        faces = [f for f in faces if f.height_px >= (self._smallest_px or 0)]
         taken: set[int] = set()
         if active and faces:
             match = overlap(
@@ -175,7 +183,7 @@ class FaceTracker:
             if len(faces) == len(active):
                 return faces
         self._whole_at = picture.index + WHOLE_EVERY_TICKS
-        wanted = None if thorough else smallest
+        wanted = self._smallest_px if thorough else smallest
         return self._detector.detect(picture.luma, smallest_face_px=wanted)
 
     def _settle(self, *, everything: bool = False) -> Iterator[TrackedPicture]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import platformdirs
 import torch
 from torch import Tensor
 
 from synctool.errors import MissingError, WeightsError
 from synctool.types import WeightsSpec
+from synctool.weights.places import cache_folder, other_folders
 
 _CHUNK = 1 << 20
 
@@ -54,21 +53,22 @@ def find_weights(spec: WeightsSpec | None, *, backbone: str) -> Path:
         path = Path(str(resources.files("synctool.weights").joinpath("bundled", spec.bundled)))
         if path.is_file():
             return path
-    if spec.file_name:
-        path = cache_folder() / spec.file_name
-        if path.is_file():
-            return path
+    if not spec.file_name:
         raise MissingError(
-            f"the weights of {backbone} ({spec.file_name}) are not here",
-            remedy=f"Put the published file at {path}, or give it with --weights FILE.",
+            f"the weights of {backbone} are not here", remedy="Install synctool again."
         )
-    raise MissingError(f"the weights of {backbone} are not here", remedy="Install synctool again.")
-
-
-def cache_folder() -> Path:
-    """Folder of fetched weights: ``SYNCTOOL_CACHE``, or the platform's own place for caches."""
-    own = os.environ.get("SYNCTOOL_CACHE")
-    return Path(own) if own else Path(platformdirs.user_cache_dir("synctool")) / "weights"
+    folders = [cache_folder()]
+    remedy = f"Put the published file at {folders[0] / spec.file_name}"
+    if spec.catalogue:
+        folders = [cache_folder() / spec.catalogue, *other_folders(spec.catalogue)]
+        remedy = f"Fetch them with: synctool download {spec.catalogue}"
+    for folder in folders:
+        if (folder / spec.file_name).is_file():
+            return folder / spec.file_name
+    raise MissingError(
+        f"the weights of {backbone} ({spec.file_name}) are not here",
+        remedy=f"{remedy}, or give a copy with --weights FILE.",
+    )
 
 
 def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:

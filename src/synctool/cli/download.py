@@ -1,0 +1,274 @@
+"""``synctool download``: weights and data sets, from the catalogue to the disk."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from synctool import config, registry
+from synctool.cli import download_text
+from synctool.cli.common import JsonFlag, print_json, print_table, setting_option, show_error
+from synctool.cli.progress import bytes_bar
+from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED, SyncToolError, UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from synctool.engine.download import Credentials, Downloaded, Step
+    from synctool.types import CatalogueEntry
+
+_LONGEST_NOTE = 60
+
+
+class Kind(str, Enum):
+    """What an entry is, for ``--kind``."""
+
+    weights = "weights"
+    dataset = "dataset"
+
+
+class _GetByDefault(TyperGroup):
+    """A group in which words that are no command are names to get."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``get`` in front, unless there is a command or a question for help."""
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["get", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_GetByDefault,
+    no_args_is_help=True,
+    subcommand_metavar="NAME... | COMMAND [ARGS]...",
+    help="""Fetch weights and data sets; NAME... is short for get NAME...
+
+    Examples:
+
+      synctool download list
+
+      synctool download syncnet
+
+      synctool download syncnet --from /media/usb/syncnet_v2.model
+    """,
+)
+
+
+def _known_names(incomplete: str) -> list[str]:
+    return [entry.name for entry in registry.catalogue() if entry.name.startswith(incomplete)]
+
+
+Names = Annotated[
+    list[str],
+    typer.Argument(help="Names, as listed by synctool download list.", autocompletion=_known_names),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+@app.command()
+def get(
+    names: Names,
+    dest: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the files (default: the cache folder for weights, ./NAME for a data set)."
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="File or folder to import from, checked."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be fetched, and touch nothing.")
+    ] = False,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Name to log in with (SYNCTOOL_USER); the password is asked for."),
+    ] = None,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep archives that were unpacked.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch also what is here.")] = False,
+    parallel: Annotated[int | None, setting_option("download", "parallel")] = None,
+    retries: Annotated[int | None, setting_option("download", "retries")] = None,
+    timeout_s: Annotated[float | None, setting_option("download", "timeout_s")] = None,
+    wait_s: Annotated[float | None, setting_option("download", "wait_s")] = None,
+    json: JsonFlag = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch what is missing of weights and data sets, and check it.
+
+    Run it again after an interruption: it goes on where it stopped. A password is asked for, or taken
+    from SYNCTOOL_PASSWORD or ~/.netrc.
+    """
+    flags = {"parallel": parallel, "retries": retries, "timeout_s": timeout_s, "wait_s": wait_s}
+    settings = config.resolve("download", flags)
+    _check_one(names, dest, source)
+    if dry_run:
+        _plan_each(names, dest, force, json=json)
+        return
+    options = {
+        "dest": dest, "offline": offline, "source": source, "user": user,
+        "keep_archives": keep_archives, "force": force, "settings": settings,
+    }  # fmt: skip
+    done, code = _get_each(names, options, quiet=quiet or json)
+    if json:
+        print_json([result.to_dict() for result in done])
+    raise typer.Exit(code)
+
+
+@app.command("list")
+def list_entries(
+    kind: Annotated[Kind | None, typer.Option(help="List only these.", show_default=False)] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List what can be fetched, and what of it is here."""
+    from synctool.engine.download import described, listing
+
+    states = listing(kind.value if kind else None)
+    if json:
+        print_json([described(state) for state in states])
+    else:
+        columns = ["name", "kind", "size", "access", "here", "summary", "licence"]
+        print_table(columns, [download_text.row(state) for state in states])
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name.", autocompletion=_known_names)],
+    json: JsonFlag = False,
+) -> None:
+    """Show one entry: files, mirrors, checksums, licence, access, and where it is."""
+    from synctool.engine import download
+
+    state = download.show(name)
+    if json:
+        print_json(download.described(state))
+    else:
+        typer.echo(download_text.entry(state))
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names; none for all that are here.",
+            show_default=False,
+            autocompletion=_known_names,
+        ),
+    ] = None,
+    json: JsonFlag = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read what is here and compare it with the published checksums.
+
+    Ends with 1 if something is damaged, with 5 if something is missing.
+    """
+    from synctool.engine.download import verify as run
+
+    with bytes_bar(quiet=quiet or json) as bar:
+        results = run(names or [], on_progress=_Display(bar).show)
+    if json:
+        print_json([result.to_dict() for result in results])
+    elif not quiet:
+        typer.echo(download_text.verified(results))
+    found = {result.status for result in results}
+    missing = EXIT_MISSING if found & {"not here", "incomplete"} else EXIT_OK
+    raise typer.Exit(EXIT_UNEXPECTED if "damaged" in found else missing)
+
+
+def _check_one(names: list[str], dest: Path | None, source: Path | None) -> None:
+    for flag, value in (("--dest", dest), ("--from", source)):
+        if value is not None and len(names) > 1:
+            raise UsageError(
+                f"{flag} is the place of one entry, and {len(names)} are named",
+                remedy="Get one at a time.",
+            )
+
+
+def _plan_each(names: list[str], dest: Path | None, force: bool, *, json: bool) -> None:
+    from synctool.engine.download import plan
+
+    plans = [plan(name, dest=dest, force=force) for name in names]
+    if json:
+        print_json([made.to_dict() for made in plans])
+    else:
+        for made in plans:
+            typer.echo(download_text.planned(made))
+
+
+def _get_each(
+    names: list[str], options: dict[str, Any], *, quiet: bool
+) -> tuple[list[Downloaded], int]:
+    """Get one after the other; one that fails does not cost the others."""
+    from synctool.engine import download
+
+    for name in names:
+        download.entry_of(name)  # a wrong name is told before the first byte
+    done, codes = [], [EXIT_OK]
+    for name in names:
+        try:
+            with bytes_bar(quiet=quiet) as bar:
+                display = _Display(bar)
+                result = download.get(name, on_progress=display.show, ask=display.ask, **options)
+        except KeyboardInterrupt:
+            kept = "files that came in full are" if download.entry_of(name).hub else "what came is"
+            typer.echo(f"Stopped; {kept} kept. Run the same command again to go on.", err=True)
+            raise
+        except SyncToolError as error:
+            if len(names) == 1:
+                raise
+            codes.append(show_error(error, debug=False))
+            continue
+        done.append(result)
+        if not quiet:
+            typer.echo(download_text.downloaded(result))
+    return done, EXIT_UNEXPECTED if EXIT_UNEXPECTED in codes else max(codes)
+
+
+class _Display:
+    """Shows steps as a bar, and asks for passwords beside it."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task: Any = None
+        self._about: tuple[str, str] | None = None
+
+    def show(self, name: str, step: Step) -> None:
+        """Move the bar; another file, or another kind of work, gets a new one."""
+        if (step.doing, step.path) != self._about:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            words = f"{step.doing} {step.path or name}"
+            # What was here already must not count as speed.
+            self._task = self._bar.add_task(words, completed=step.bytes_done, total=None, note="")
+            self._about = (step.doing, step.path)
+        from synctool.report.text import shortened
+
+        note = f"({shortened(step.note, _LONGEST_NOTE)})" if step.note else ""
+        self._bar.update(self._task, completed=step.bytes_done, total=step.bytes_total, note=note)
+
+    @property
+    def ask(self) -> Any:
+        """Asks for a user name and a password, None where nobody sits at a terminal."""
+        return self._ask if sys.stdin.isatty() else None
+
+    def _ask(self, entry: CatalogueEntry, user: str | None) -> Credentials:
+        from synctool.engine.download import Credentials
+
+        self._bar.stop()
+        try:
+            typer.echo(f"{entry.name}: {entry.access_note}", err=True)
+            user = user or typer.prompt("User name", err=True)
+            return Credentials(user, typer.prompt("Password", hide_input=True, err=True))
+        except typer.Abort:  # Typer's word for Ctrl-C at a question
+            raise KeyboardInterrupt from None
+        finally:
+            self._bar.start()

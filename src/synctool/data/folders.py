@@ -1,0 +1,110 @@
+"""Samples as folders, one for each clip: readable by any program, but many small files.
+
+``KEY/frames/000000.jpg`` and so on, ``KEY/audio.wav`` (16 kHz mono, from the first frame to the last),
+``KEY/mfcc.npy`` (float32 ``[13, 4 T]``), ``KEY/portrait.jpg`` and ``KEY/info.json``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from synctool.data.samples import Sample, SampleInfo, from_jpeg, from_wav, jpeg, wav
+from synctool.data.storage import Storage
+from synctool.errors import SyncToolError
+from synctool.features.mfcc import MARGIN, mfcc
+from synctool.types import SAMPLES_PER_FRAME
+
+INFO = "info.json"
+
+
+class FolderWriter:
+    """Writes one folder per sample.
+
+    Args:
+        output: The processed folder.
+    """
+
+    sha256 = None
+
+    def __init__(self, output: Storage) -> None:
+        self._output = output
+        self.size_bytes = 0
+
+    def add(self, sample: Sample) -> SampleInfo:
+        """Write a sample; the folder appears whole.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        frames = sample.info.num_frames
+        begin = sample.info.sound_lead
+        sound = sample.sound[begin : begin + frames * SAMPLES_PER_FRAME]
+        after = np.pad(sample.sound[begin:], (0, frames * SAMPLES_PER_FRAME))
+        features = mfcc(after[: frames * SAMPLES_PER_FRAME + 2 * MARGIN])
+        info = replace(sample.info, sound_lead=0, mfcc_shape=features.shape)
+        array = io.BytesIO()
+        np.save(array, features)
+        files = {
+            "audio.wav": wav(sound),
+            "mfcc.npy": array.getvalue(),
+            "portrait.jpg": jpeg(sample.portrait),
+            **{f"frames/{t:06d}.jpg": jpeg(crop) for t, crop in enumerate(sample.crops)},
+            INFO: info.to_json(),
+        }
+        with self._output.scratch() as scratch:
+            folder = Path(scratch) / "clip"
+            for name, data in files.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+                self.size_bytes += len(data)
+            self._output.put_folder(folder, info.key)
+        return info
+
+
+@contextmanager
+def folder_writer(output: Storage, name: str) -> Iterator[FolderWriter]:
+    """A writer of clips of a group of films; ``name`` is the group's."""
+    yield FolderWriter(output)
+
+
+def read_folders(
+    folder: Storage, keys: Iterable[str], wanted: Container[str] | None = None
+) -> Iterator[Sample]:
+    """The samples of these keys.
+
+    Args:
+        folder: The processed folder.
+        keys: Keys in order.
+        wanted: Keys to read, None for all.
+
+    Raises:
+        MissingError: A file of theirs is not there.
+        SyncToolError: One is damaged.
+    """
+    for key in keys:
+        if wanted is not None and key not in wanted:
+            continue
+        try:
+            info = SampleInfo.from_dict(json.loads(folder.read(f"{key}/{INFO}")))
+            crops = np.stack(
+                [
+                    from_jpeg(folder.read(f"{key}/frames/{t:06d}.jpg"), colour=info.colour)
+                    for t in range(info.num_frames)
+                ]
+            )
+            portrait = from_jpeg(folder.read(f"{key}/portrait.jpg"))
+            sound = from_wav(folder.read(f"{key}/audio.wav"))
+        except (ValueError, TypeError) as error:
+            raise SyncToolError(
+                f"{folder.place}/{key} is damaged: {error}",
+                remedy="Delete the .json file of its group and run preprocess again.",
+            ) from error
+        yield Sample(info, crops, portrait, np.array(sound))

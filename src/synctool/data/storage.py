@@ -1,0 +1,288 @@
+"""A folder that may lie on this machine or in an object store, read and written in the same words.
+
+Local folders go through ``synctool.files`` (atomic, with remedies). Addresses such as
+``s3://bucket/films`` go through fsspec, which needs the package for the store (``s3fs``, ``gcsfs``,
+``adlfs`` ...). What is written appears whole or not at all in both.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from synctool.errors import MissingError, OutputError
+from synctool.files import atomic_write, make_folder, output_error
+
+
+class Storage(ABC):
+    """A folder. Names are relative to it, with forward slashes.
+
+    Attributes:
+        place: The folder as the user knows it.
+        address: The same for a process that works elsewhere: an absolute path, or the address.
+    """
+
+    place: str
+    address: str
+
+    @abstractmethod
+    def exists(self, name: str = "") -> bool:
+        """Whether a file (or, without a name, the folder itself) is there."""
+
+    @abstractmethod
+    def names(self, pattern: str) -> list[str]:
+        """Files directly in the folder whose names fit a pattern, sorted."""
+
+    @abstractmethod
+    def walk(self, on_unreadable: Callable[[str, str], None]) -> Iterator[tuple[str, int]]:
+        """All files below: name and size in bytes.
+
+        Args:
+            on_unreadable: Told the name of a folder that cannot be read, and why.
+        """
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading.
+
+        Raises:
+            MissingError: It is not there, or cannot be read.
+        """
+
+    @abstractmethod
+    def local(self, name: str) -> Any:
+        """A context manager that gives a path of a file on this machine, for as long as it lasts."""
+
+    @abstractmethod
+    def writing(self, name: str) -> Any:
+        """A context manager that gives a binary handle; its content appears when the block ends well."""
+
+    @abstractmethod
+    def put_folder(self, folder: Path, name: str) -> None:
+        """Move a finished local folder here, in place of what has that name."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there."""
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            MissingError: It is not there, or cannot be read.
+        """
+        with self.open(name) as file:
+            return file.read()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file in one go.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        with self.writing(name) as file:
+            file.write(data)
+
+    def scratch(self) -> Any:
+        """A context manager that gives a temporary local folder, on the same disk where it can be."""
+        return tempfile.TemporaryDirectory(prefix=".synctool-", dir=self._scratch_place())
+
+    @abstractmethod
+    def make(self) -> None:
+        """Make the folder if it is not there.
+
+        Raises:
+            OutputError: It cannot be made.
+        """
+
+    def _scratch_place(self) -> str | None:
+        return None
+
+
+def storage(place: str | os.PathLike[str]) -> Storage:
+    """The folder of a path or address.
+
+    Raises:
+        MissingError: The package for this kind of address is not installed.
+    """
+    text = os.fspath(place)
+    if text.startswith("file://"):
+        return LocalStorage(Path(unquote(urlsplit(text).path)))
+    return RemoteStorage(text) if "://" in text else LocalStorage(Path(text))
+
+
+class LocalStorage(Storage):
+    """A folder on this machine, or on a disk that several machines share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = os.fspath(path)
+        self.address = os.path.abspath(path)
+
+    def exists(self, name: str = "") -> bool:
+        return (self.path / name).is_file() if name else self.path.is_dir()
+
+    def names(self, pattern: str) -> list[str]:
+        return sorted(p.name for p in self.path.glob(pattern) if p.is_file())
+
+    def walk(self, on_unreadable: Callable[[str, str], None]) -> Iterator[tuple[str, int]]:
+        def failed(error: OSError) -> None:
+            at = os.path.relpath(error.filename, self.path)
+            on_unreadable("" if at == "." else Path(at).as_posix(), error.strerror or str(error))
+
+        for root, folders, names in os.walk(self.path, onerror=failed):
+            folders.sort()
+            below = Path(root).relative_to(self.path)
+            for name in sorted(names):
+                try:
+                    size = os.stat(os.path.join(root, name)).st_size
+                except OSError:
+                    size = 0  # a dangling link; opening it says why
+                yield (below / name).as_posix(), size
+
+    def open(self, name: str) -> BinaryIO:
+        try:
+            return (self.path / name).open("rb")
+        except OSError as error:
+            raise _unreadable(self.place, name, error) from error
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        yield self.path / name
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        target = self.path / name
+        make_folder(target.parent)
+        with atomic_write(target) as file:
+            yield file
+
+    def put_folder(self, folder: Path, name: str) -> None:
+        target = self.path / name
+        make_folder(target.parent)
+        try:
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(folder, target)
+        except OSError as error:
+            raise output_error(target, error) from error
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def make(self) -> None:
+        make_folder(self.path)
+
+    def _scratch_place(self) -> str | None:
+        return self.place
+
+
+class RemoteStorage(Storage):
+    """A folder in an object store, or whatever else fsspec reaches."""
+
+    def __init__(self, address: str) -> None:
+        import fsspec
+
+        self.place = self.address = address.rstrip("/")
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(self.place)
+        except ImportError as error:
+            raise MissingError(
+                f"{self.place} needs a package that is not installed: {error}",
+                remedy="Install the fsspec package of this store, for example: pip install s3fs",
+            ) from error
+        except ValueError as error:
+            raise MissingError(
+                f"{self.place} cannot be reached: {error}", remedy="Check the address."
+            ) from error
+
+    def exists(self, name: str = "") -> bool:
+        return self._files.exists(self._at(name))
+
+    def names(self, pattern: str) -> list[str]:
+        self._files.invalidate_cache()
+        if not self._files.exists(self._root):
+            return []
+        found = (p.rsplit("/", 1)[-1] for p in self._files.ls(self._root, detail=False))
+        return sorted(name for name in found if fnmatch(name, pattern))
+
+    def walk(self, on_unreadable: Callable[[str, str], None]) -> Iterator[tuple[str, int]]:
+        root = self._root.rstrip("/") + "/"
+        try:
+            found = self._files.find(self._root, detail=True)
+        except OSError as error:
+            on_unreadable("", str(error))
+            return
+        for path, facts in sorted(found.items()):
+            yield path.removeprefix(root), int(facts.get("size") or 0)
+
+    def open(self, name: str) -> BinaryIO:
+        try:
+            return self._files.open(self._at(name), "rb")
+        except OSError as error:
+            raise _unreadable(self.place, name, error) from error
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="synctool-") as folder:
+            path = Path(folder) / name.rsplit("/", 1)[-1]
+            try:
+                self._files.get_file(self._at(name), os.fspath(path))
+            except OSError as error:
+                raise _unreadable(self.place, name, error) from error
+            yield path
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        with tempfile.TemporaryDirectory(prefix="synctool-") as folder:
+            path = Path(folder) / "part"
+            try:
+                with path.open("wb") as file:
+                    yield file
+            except OSError as error:
+                if error.filename not in (None, os.fspath(path)):
+                    raise
+                raise output_error(path, error) from error
+            self._put(path, name)
+
+    def put_folder(self, folder: Path, name: str) -> None:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            self._put(path, f"{name}/{path.relative_to(folder).as_posix()}")
+
+    def make(self) -> None:
+        """Object stores have no folders."""
+
+    def remove(self, name: str) -> None:
+        if self.exists(name):
+            self._files.rm_file(self._at(name))
+
+    def _put(self, path: Path, name: str) -> None:
+        at = self._at(name)
+        try:
+            self._files.makedirs(at.rsplit("/", 1)[0], exist_ok=True)
+            self._files.put_file(os.fspath(path), at)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self.place}/{name}: {error}",
+                remedy="Check the address, your rights and the space there.",
+            ) from error
+
+    def _at(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}" if name else self._root
+
+
+def _unreadable(place: str, name: str, error: OSError) -> MissingError:
+    shown = f"{place.rstrip('/')}/{name}"
+    if isinstance(error, FileNotFoundError):
+        return MissingError(f"no such file: {shown}", remedy="Check the path.")
+    return MissingError(
+        f"cannot read {shown}: {error.strerror or error}", remedy="Check its permissions."
+    )

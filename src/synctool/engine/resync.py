@@ -1,0 +1,127 @@
+"""Bringing clips into sync before training: measure the constant delay of each and take it out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from synctool.data.samples import Sample
+from synctool.engine.models import LoadedModel, load_model
+from synctool.engine.shards import SyncSettings
+from synctool.engine.streams import as_input
+from synctool.errors import UsageError
+from synctool.features.frontends import FRONT_ENDS
+from synctool.scoring.offset import estimate_offset
+from synctool.types import SAMPLES_PER_FRAME
+
+MAX_OFFSET = 15
+
+
+class Resync:
+    """Measures clips with a trained model.
+
+    Args:
+        settings: Which model, and how sure it must be.
+
+    Raises:
+        MissingError: The weights are not here.
+        UsageError: No such backbone.
+    """
+
+    def __init__(self, settings: SyncSettings) -> None:
+        torch.set_num_threads(1)  # the workers share the cores among them
+        weights = Path(settings.weights) if settings.weights else None
+        self._model = load_model(settings.backbone, weights=weights, device="cpu")
+        self._least = settings.min_confidence
+
+    def corrected(self, sample: Sample) -> tuple[Sample | None, str]:
+        """The clip in sync, or None and why it is dropped.
+
+        Args:
+            sample: A clip with crops that the model can take.
+        """
+        offset, confidence = self.measure(sample)
+        if offset is None or confidence < self._least:
+            return None, f"it does not sync: confidence {confidence:.2f} of {self._least:.2f}"
+        info = replace(sample.info, offset_frames=round(offset, 3), confidence=round(confidence, 4))
+        return moved(replace(sample, info=info), offset), ""
+
+    @torch.inference_mode()
+    def measure(self, sample: Sample) -> tuple[float | None, float]:
+        """Offset of a clip in frames (audio ahead positive), None without one, and its confidence."""
+        model = self._model
+        video = as_input(_fitted(sample, model), model.spec.video)
+        front = FRONT_ENDS[model.spec.audio.kind]
+        frames = sample.sound.size // SAMPLES_PER_FRAME
+        sound = np.pad(sample.sound[: frames * SAMPLES_PER_FRAME], (front.before, front.after))
+        heard = model.network.encode_audio(torch.from_numpy(front.compute(sound))[None])
+        seen = model.network.encode_video(video)
+        lead, rest = divmod(sample.info.sound_lead, SAMPLES_PER_FRAME)
+        scores = model.network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead)[0]
+        values = scores.float().numpy()
+        estimate = estimate_offset(np.where(np.isfinite(values), values, np.nan))
+        if estimate is None or estimate.at_edge:
+            return None, 0.0
+        offset = estimate.offset_frames + rest / SAMPLES_PER_FRAME - model.zero_frames
+        return offset, model.calibration.confidence(estimate)
+
+
+def check(settings: SyncSettings, *, crop: str, size_px: int, colour: str) -> None:
+    """Find out before the work whether the model is here and can take these crops.
+
+    Raises:
+        MissingError: The weights are not here.
+        UsageError: No such backbone, or it takes other crops.
+    """
+    wanted = Resync(settings)._model.spec
+    video = wanted.video
+    if video.crop != crop or (video.crop == "mouth" and video.size_px > size_px):
+        raise UsageError(
+            f"{wanted.full_name} takes {video.crop} crops of {video.size_px} px, not {crop} crops "
+            f"of {size_px} px",
+            remedy=f"Use --crop {video.crop} --size {max(video.size_px, size_px)}, or another --backbone.",
+        )
+    if video.colour != "gray" and colour == "gray":
+        raise UsageError(
+            f"{wanted.full_name} takes colour, not grey crops",
+            remedy="Use --colour rgb, or another --backbone.",
+        )
+
+
+def moved(sample: Sample, offset_frames: float) -> Sample:
+    """The clip with an offset taken out: sound that is ahead by so much is delayed, exactly.
+
+    Context before the clip is given up where that saves filling up with silence.
+    """
+    late = round(offset_frames * SAMPLES_PER_FRAME)
+    lead, sound = sample.info.sound_lead, sample.sound
+    if late < 0:
+        sound = sound[-late:]
+    else:
+        given_up = min(-(-late // SAMPLES_PER_FRAME) * SAMPLES_PER_FRAME, lead)
+        lead -= given_up
+        if late >= given_up:
+            sound = np.concatenate([np.zeros(late - given_up, np.int16), sound])
+        else:
+            sound = sound[given_up - late :]
+    return replace(sample, info=replace(sample.info, sound_lead=lead), sound=sound)
+
+
+def _fitted(sample: Sample, model: LoadedModel) -> np.ndarray:
+    """The crops at the size and in the colour of the network."""
+    video, crops = model.spec.video, sample.crops
+    if video.colour == "gray" and crops.ndim == 4:
+        crops = np.stack([cv2.cvtColor(c, cv2.COLOR_RGB2GRAY) for c in crops])
+    elif video.colour != "gray" and crops.ndim == 3:
+        crops = np.repeat(crops[..., None], 3, -1)
+    elif video.colour == "bgr":
+        crops = crops[..., ::-1]
+    if video.crop == "mouth":  # one scale: a larger crop shows more
+        at = (crops.shape[1] - video.size_px) // 2
+        return np.ascontiguousarray(crops[:, at : at + video.size_px, at : at + video.size_px])
+    size = (video.size_px, video.size_px)
+    return np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])

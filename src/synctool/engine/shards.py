@@ -1,0 +1,149 @@
+"""One group of films to one shard: what a worker does, on this machine or on another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+
+from synctool.data.films import FilmEntry
+from synctool.data.folders import folder_writer
+from synctool.data.packed import packed_writer
+from synctool.data.processed import ShardReport, read_report, report_name
+from synctool.data.storage import Storage, storage
+from synctool.engine.clips import CropSettings, FilmClips
+from synctool.engine.footage import build_detector
+from synctool.errors import OutputError, SyncToolError
+from synctool.media.film import Film
+from synctool.types import VIDEO_FPS
+
+WRITERS = {"packed": packed_writer, "folders": folder_writer}
+NOW = ".now"
+"""Suffix of the file in which a careful worker says which film it is about to read."""
+
+
+@dataclass(frozen=True)
+class SyncSettings:
+    """How clips are brought into sync: see ``synctool.engine.resync``."""
+
+    backbone: str
+    weights: str | None
+    min_confidence: float
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """A group of films, and everything needed to pack them.
+
+    Attributes:
+        number: Number of the group.
+        source: Folder of the films: a path or an address.
+        output: The processed folder, likewise.
+        films: The films.
+        layout: ``packed`` or ``folders``.
+        detector: Name of the face detector.
+        crops: What is cut out.
+        sync: How clips are brought into sync; None leaves them as they are.
+        skip: Films not to touch, by name, and why: they have killed a worker.
+        careful: Say before each film which one it is, so that a killer can be named.
+    """
+
+    number: int
+    source: str
+    output: str
+    films: tuple[FilmEntry, ...]
+    layout: str
+    detector: str
+    crops: CropSettings
+    sync: SyncSettings | None = None
+    skip: Mapping[str, str] = field(default_factory=dict)
+    careful: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the shard."""
+        return report_name(self.number)
+
+
+def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) -> ShardReport:
+    """Pack a group of films; one that fails is noted and the rest goes on.
+
+    The report is written last: it says that the group is finished.
+
+    Args:
+        job: What to do.
+        on_film: Told the seconds of each film that is done.
+
+    Raises:
+        OutputError: The output cannot be written.
+    """
+    source, output = storage(job.source), storage(job.output)
+    report = ShardReport(name=job.name, layout=job.layout, films=len(job.films))
+    with WRITERS[job.layout](output, job.name) as writer:
+        for entry in job.films:
+            if job.careful:
+                output.write(job.name + NOW, entry.name.encode("utf-8", "surrogateescape"))
+            before, reason = report.film_s, job.skip.get(entry.name)
+            if reason is None:
+                reason = _pack(job, entry, source, writer, report)
+            if reason is not None:
+                report.failures.append({"film": entry.name, "reason": reason})
+            if on_film:
+                on_film(report.film_s - before)
+    report.film_s = round(report.film_s, 2)
+    report.size_bytes, report.sha256 = writer.size_bytes, writer.sha256
+    output.write(f"{job.name}.json", report.to_json())
+    if job.careful:
+        output.remove(job.name + NOW)
+    return report
+
+
+def finished(output: Storage, job: ShardJob) -> ShardReport | None:
+    """The report of a group that is finished, None if it has still to be made."""
+    return read_report(output, job.name) if output.exists(f"{job.name}.json") else None
+
+
+def _pack(
+    job: ShardJob, entry: FilmEntry, source: Storage, writer: object, report: ShardReport
+) -> str | None:
+    """Pack one film; returns why there is nothing of it, or None."""
+    kept, dropped = 0, len(report.dropped)
+    try:
+        colour = None if job.crops.colour == "gray" else job.crops.colour
+        with source.local(entry.name) as path, Film(path, colour=colour) as film:
+            clips = FilmClips(film, entry, _detector(job.detector), job.crops)
+            for sample in clips:
+                if job.sync is not None:
+                    clip = sample.info.key
+                    sample, why = _resync(job.sync).corrected(sample)
+                    if sample is None:
+                        report.dropped.append({"film": entry.name, "clip": clip, "reason": why})
+                        continue
+                report.samples.append(asdict(writer.add(sample)))
+                kept += 1
+            report.film_s += film.tick / VIDEO_FPS
+    except OutputError:
+        raise
+    except SyncToolError as error:
+        return error.cause
+    if kept:
+        return None
+    if len(report.dropped) > dropped:
+        return report.dropped[-1]["reason"]
+    if clips.silent:
+        return "the sound is silent"
+    if clips.faces:
+        return f"no face for {job.crops.min_frames} frames"
+    return "no face was found"
+
+
+@lru_cache(maxsize=1)
+def _detector(name: str) -> object:
+    return build_detector(name)
+
+
+@lru_cache(maxsize=1)
+def _resync(settings: SyncSettings):
+    from synctool.engine.resync import Resync  # imports torch
+
+    return Resync(settings)

@@ -1,0 +1,92 @@
+"""Brings one file from one address, and starts anew where what is here cannot be continued."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from synctool.weights.crew import Crew, Job, Tick
+from synctool.weights.failures import Changed, NoRanges, RangeRefused, Refused
+from synctool.weights.http import Http
+from synctool.weights.partial import Partial
+
+_MOST_CHANGES = 2
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to fetch: the settings of the section ``download``.
+
+    Attributes:
+        parallel: Parts of a file fetched at once.
+        retries: Tries again after a failure that brought nothing new.
+        timeout_s: Longest silence of a server, in seconds.
+        wait_s: First wait before trying again, in seconds; it doubles each time.
+    """
+
+    parallel: int = 4
+    retries: int = 5
+    timeout_s: float = 30.0
+    wait_s: float = 1.0
+
+
+def transfer(
+    *,
+    http: Http,
+    url: str,
+    partial: Partial,
+    size: int | None,
+    checked: bool,
+    manner: Manner,
+    on_total: Callable[[int], None],
+    tick: Tick,
+) -> None:
+    """Fetch what is missing of a file.
+
+    Args:
+        http: The connections.
+        url: The address.
+        partial: Takes the bytes, and knows which are here.
+        size: Bytes of the file by the catalogue, None if it does not know.
+        checked: Whether a checksum will tell if the bytes are right.
+        manner: How to fetch.
+        on_total: Called with the size when the server has told it; may raise.
+        tick: Called ten times a second; may raise.
+
+    Raises:
+        Refused: The address does not give the file; what has come of it is kept.
+        OSError: The disk does not take it; what has come is kept.
+    """
+    job = Job(http=http, url=url, partial=partial, size=size, checked=checked, on_total=on_total)
+    ranges, changes, refusals = True, 0, 0
+    while True:
+        if size is not None and partial.total not in (None, size):
+            partial.discard()
+        partial.begin(url, checked=checked)
+        partial.total = partial.total if size is None else size
+        if partial.complete:
+            with partial.open():
+                return  # an empty file is there, too, when nothing is missing
+        try:
+            hands = manner.parallel if ranges else 1
+            Crew(
+                job, ranges=ranges, hands=hands, retries=manner.retries, wait_s=manner.wait_s
+            ).work(tick)
+            return
+        except Changed:
+            _log.info("%s has changed: starting anew", url)
+            # Servers that share a name may mark one file differently: then one stream is the way.
+            changes += 1
+            ranges = changes < _MOST_CHANGES
+        except NoRanges:
+            _log.info("%s gives no parts of the file: starting anew in one stream", url)
+            ranges = False
+        except RangeRefused as error:
+            refusals += 1
+            if refusals > 1:
+                raise Refused(f"does not give the rest of the file ({error})") from error
+            _log.info("%s does not have the rest of the file: starting anew", url)
+            ranges = partial.held > 0  # of an empty file not even the first byte can be had
+        partial.discard()

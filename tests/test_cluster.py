@@ -1,0 +1,107 @@
+"""``preprocess`` on a real Ray cluster of this machine, whose workers are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from films import PlacedFace, face_film
+from synctool.data.processed import Processed
+from synctool.engine import cluster, shards
+from synctool.engine.preprocess import PreprocessProgress, PreprocessSettings, preprocess
+from synctool.engine.shards import ShardJob, make_shard
+from synctool.errors import MissingError
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'synctool[ray]'")
+
+LOCAL = PreprocessSettings(workers=1, shard_films=2)
+ON_RAY = replace(LOCAL, engine="ray", workers=2)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    face = PlacedFace(160, 100, 90)
+    for i in range(12):
+        path = folder / f"s{i % 3}" / f"{i}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        face_film(path, [(26 + i, lambda _: [face])], size=(320, 200))
+    (folder / "s1" / "broken.mp4").write_text("no film")
+    return folder
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in out.iterdir() if not p.name.startswith(".")}
+
+
+def kill_one_worker() -> int | None:
+    """Kill a process of Ray that makes a shard right now."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if title.startswith(b"ray::make_shard"):
+            os.kill(int(entry.name), signal.SIGKILL)
+            return int(entry.name)
+    return None
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc to find workers in")
+def test_every_film_is_packed_once_though_a_worker_is_killed(films: Path, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill(progress: PreprocessProgress) -> None:
+        if progress.films_done and not killed:
+            pid = kill_one_worker()
+            if pid is not None:
+                killed.append(pid)
+
+    done = preprocess(films, tmp_path / "ray", ON_RAY, on_progress=kill)
+    assert len(killed) == 1
+    assert (done.films_done, done.samples, done.failures) == (13, 12, 1)
+    seen = [info.video_path for _, info in Processed(tmp_path / "ray").infos()]
+    assert sorted(seen) == sorted(
+        p.relative_to(films).as_posix() for p in films.rglob("*.mp4") if p.stem != "broken"
+    )
+    preprocess(films, tmp_path / "local", LOCAL)
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+
+
+def deadly(job: ShardJob) -> object:
+    """Packs films as ever, but one of them kills the process."""
+    real = shards._pack
+
+    def pack(given, entry, *rest):
+        if entry.name == "s2/5.mp4":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(given, entry, *rest)
+
+    shards._pack = pack
+    return make_shard(job)
+
+
+def test_a_film_that_kills_workers_is_left_out(films: Path, tmp_path: Path, monkeypatch) -> None:
+    tree = tmp_path / "in"
+    for name in ("s0/0.mp4", "s2/5.mp4", "s2/8.mp4"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(films / name, tree / name)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where the workers find it
+    monkeypatch.setattr(cluster, "make_shard", deadly)
+    monkeypatch.setattr(cluster, "RETRIES", 1)
+    done = preprocess(tree, tmp_path / "out", ON_RAY)
+    assert (done.samples, done.failures) == (2, 1)
+    (failure,) = json.loads((tmp_path / "out/failures.json").read_text())
+    assert failure["film"] == "s2/5.mp4" and "a worker died" in failure["reason"]
+
+
+def test_a_cluster_that_does_not_answer_is_said(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"no Ray cluster answers at 127\.0\.0\.1:1") as caught:
+        preprocess(films, tmp_path / "out", ON_RAY, address="127.0.0.1:1")
+    assert "ray start" in caught.value.remedy
