@@ -19,12 +19,12 @@ from types import SimpleNamespace
 import pytest
 
 from fake_catalogue import catalogue, entry_of, file_of, leftovers, settings, some_bytes
+from synctool.downloads.archives import listed_members, unpack
+from synctool.downloads.failures import DownloadError
+from synctool.downloads.joined import JoinedFiles
 from synctool.engine import download
 from synctool.errors import OutputError, SyncToolError
 from synctool.types import CatalogueEntry
-from synctool.weights.archives import listed_members, unpack
-from synctool.weights.failures import DownloadError
-from synctool.weights.joined import JoinedFiles
 
 FILES = {
     "speakers/s1/a.txt": b"hello",
@@ -304,7 +304,7 @@ def test_a_bomb_by_what_the_disk_holds(folder: Path, monkeypatch) -> None:
     error = harmless(folder, "a.zip", zipped(FILES))
     assert isinstance(error, OutputError)
     assert found(folder) == {}
-    monkeypatch.setattr("synctool.weights.archives._LOOK_AT_SPACE", 1000)
+    monkeypatch.setattr("synctool.downloads.archives._LOOK_AT_SPACE", 1000)
     error = harmless(folder, "a.tar.gz", MAKERS["a.tar.gz"](FILES))
     assert isinstance(error, OutputError)
     assert "speakers/s2/b.bin" not in found(folder)

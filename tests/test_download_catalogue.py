@@ -11,11 +11,11 @@ import synctool
 from fake_catalogue import entry_of, file_of
 from fake_plugins import FakePlugin
 from synctool import plugins, registry, spec_checks
+from synctool.downloads.catalogue import read_catalogue
+from synctool.downloads.space import amount
 from synctool.types import CatalogueEntry, CatalogueFile, HubSource
-from synctool.weights.catalogue import read_catalogue
-from synctool.weights.space import amount
 
-SHIPPED = Path(synctool.__file__).parent / "weights" / "catalogue.toml"
+SHIPPED = Path(synctool.__file__).parent / "downloads" / "catalogue.toml"
 URL = "https://example.org/a"
 TEXT = """
 [net]

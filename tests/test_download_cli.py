@@ -398,7 +398,7 @@ def plugin(
     code = (
         "from synctool import hookimpl\n"
         "from synctool.types import *\n"
-        "from synctool.weights import crew\n"
+        "from synctool.downloads import crew\n"
         f"crew.PIECE_BYTES = {piece}\n"
         "@hookimpl\n"
         "def synctool_catalogue():\n"

@@ -18,11 +18,11 @@ import pytest
 
 from fake_catalogue import NOTE, catalogue, entry_of, file_of, leftovers, settings, some_bytes
 from fault_server import Fault, FaultServer, serving
+from synctool.downloads import crew, partial
+from synctool.downloads.failures import DownloadError
 from synctool.engine import download
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.types import CatalogueEntry, CatalogueFile
-from synctool.weights import crew, partial
-from synctool.weights.failures import DownloadError
 
 SIZE = 300_000
 CONTENT = some_bytes(SIZE)

@@ -19,7 +19,7 @@ PACKAGE = Path(synctool.__file__).parent
 BASE = {"config", "errors", "types", "files", "_version"}
 ROOMS = {
     *{"media", "faces", "features", "models", "scoring"},
-    *{"data", "training", "evaluation", "weights"},
+    *{"data", "training", "evaluation", "weights", "downloads"},
 }
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """For each part of the package the other parts that it may import. A new part needs a line here."""
 
-BUILT_IN_PLUGINS = {"data/builtin.py", "faces/builtin.py", "weights/builtin.py"}
+BUILT_IN_PLUGINS = {"data/builtin.py", "faces/builtin.py", "downloads/builtin.py"}
 """Modules of rooms that implement hooks, and so take the marker from ``hookspecs``."""
 
 HEAVY = {

@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from synctool import registry
+from synctool.downloads.places import remember
 from synctool.engine.models import load_model
 from synctool.errors import MissingError, WeightsError
 from synctool.types import WeightsSpec
 from synctool.weights.files import cache_folder, find_weights, fit, load_weights
-from synctool.weights.places import remember
 
 ran = False
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from synctool import config, registry
+from synctool.downloads import acquire, hub
+from synctool.downloads.access import Access, Ask, Credentials
+from synctool.downloads.failures import DownloadError
+from synctool.downloads.places import remember
+from synctool.downloads.progress import Step
+from synctool.downloads.receipt import locked
+from synctool.downloads.space import amount, free_bytes
+from synctool.downloads.state import EntryState, confirm, find, inspect
+from synctool.downloads.verify import FileCheck, Found, check_files, summed_up
 from synctool.errors import MissingError, UsageError
 from synctool.types import CatalogueEntry
-from synctool.weights import acquire, hub
-from synctool.weights.access import Access, Ask, Credentials
-from synctool.weights.failures import DownloadError
-from synctool.weights.places import remember
-from synctool.weights.progress import Step
-from synctool.weights.receipt import locked
-from synctool.weights.space import amount, free_bytes
-from synctool.weights.state import EntryState, confirm, find, inspect
-from synctool.weights.verify import FileCheck, Found, check_files, summed_up
 
 __all__ = [
     "Ask", "Credentials", "Downloaded", "EntryState", "Plan", "Step", "Verified", "amount",
@@ -223,7 +223,7 @@ def get(
         DownloadError: It cannot be had, or is damaged.
         OutputError: There is no room, or the folder cannot be written.
     """
-    from synctool.weights.transfer import Manner  # with an HTTP client, which takes time to load
+    from synctool.downloads.transfer import Manner  # with an HTTP client, which takes time to load
 
     settings = settings or config.resolve("download")
     entry = registry.catalogue_entry(name)

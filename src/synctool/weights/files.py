@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from synctool.downloads.places import cache_folder, other_folders
 from synctool.errors import MissingError, WeightsError
 from synctool.types import WeightsSpec
-from synctool.weights.places import cache_folder, other_folders
 
 _CHUNK = 1 << 20
 

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from synctool.downloads.failures import DownloadError
+from synctool.downloads.joined import JoinedFiles
+from synctool.downloads.members import Names
+from synctool.downloads.receipt import OWN_FOLDER
+from synctool.downloads.space import amount, check_space
 from synctool.errors import OutputError, SyncToolError
 from synctool.files import atomic_write, make_folder, output_error
-from synctool.weights.failures import DownloadError
-from synctool.weights.joined import JoinedFiles
-from synctool.weights.members import Names
-from synctool.weights.receipt import OWN_FOLDER
-from synctool.weights.space import amount, check_space
 
 _CHUNK = 1 << 20
 _BUFFER = 1 << 20

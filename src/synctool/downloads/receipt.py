@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from synctool.downloads.checksums import Digests, difference
 from synctool.errors import OutputError
 from synctool.files import make_folder, output_error, write_text
 from synctool.types import CatalogueFile
-from synctool.weights.checksums import Digests, difference
 
 OWN_FOLDER = ".synctool"
 """Name of the folder for synctool's notes, within the folder of an entry."""

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from synctool.downloads.failures import DownloadError
+from synctool.downloads.receipt import OWN_FOLDER
 from synctool.files import make_folder
-from synctool.weights.failures import DownloadError
-from synctool.weights.receipt import OWN_FOLDER
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ODD_ON_WINDOWS = re.compile(

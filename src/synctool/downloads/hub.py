@@ -17,15 +17,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from synctool.downloads.checksums import CHUNK_BYTES
+from synctool.downloads.failures import DownloadError, Stopped
+from synctool.downloads.places import cache_folder, default_folder, other_folders
+from synctool.downloads.progress import Report, Step
+from synctool.downloads.state import EntryState
+from synctool.downloads.verify import FileCheck
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.files import make_folder, output_error, write_text
 from synctool.types import CatalogueEntry, HubSource
-from synctool.weights.checksums import CHUNK_BYTES
-from synctool.weights.failures import DownloadError, Stopped
-from synctool.weights.places import cache_folder, default_folder, other_folders
-from synctool.weights.progress import Report, Step
-from synctool.weights.state import EntryState
-from synctool.weights.verify import FileCheck
 
 _TICK_S = 0.1
 _LAST_WAIT_S = 5.0

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synctool.downloads.access import Access
+from synctool.downloads.archives import unpack
+from synctool.downloads.failures import NotGiven
+from synctool.downloads.local import copies_of, import_file
+from synctool.downloads.partial import Partial
+from synctool.downloads.progress import Report, Step
+from synctool.downloads.receipt import Receipt
+from synctool.downloads.space import check_space
+from synctool.downloads.state import EntryState
 from synctool.errors import MissingError
-from synctool.weights.access import Access
-from synctool.weights.archives import unpack
-from synctool.weights.failures import NotGiven
-from synctool.weights.local import copies_of, import_file
-from synctool.weights.partial import Partial
-from synctool.weights.progress import Report, Step
-from synctool.weights.receipt import Receipt
-from synctool.weights.space import check_space
-from synctool.weights.state import EntryState
 
 if TYPE_CHECKING:
-    from synctool.weights.transfer import Manner
+    from synctool.downloads.transfer import Manner
 
 
 @dataclass
@@ -64,8 +64,8 @@ def fetch_missing(state: EntryState, access: Access, manner: Manner, report: Rep
         MissingError: The same, and a user name and a password are wanted.
         OutputError: The disk does not take it.
     """
-    from synctool.weights.fetch import fetch_file
-    from synctool.weights.http import Http
+    from synctool.downloads.fetch import fetch_file
+    from synctool.downloads.http import Http
 
     acquired, receipt = Acquired(), Receipt.read(state.folder)
     absent: list[NotGiven] = []

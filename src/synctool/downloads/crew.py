@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import tenacity
 
+from synctool.downloads.failures import Changed, Interrupted, NoRanges, Refused, Stopped
+from synctool.downloads.http import Answer, Http
+from synctool.downloads.partial import Partial
 from synctool.errors import OutputError
-from synctool.weights.failures import Changed, Interrupted, NoRanges, Refused, Stopped
-from synctool.weights.http import Answer, Http
-from synctool.weights.partial import Partial
 
 PIECE_BYTES = 32 << 20
 """Size of the pieces: large beside the cost of a request, small beside a data set."""

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from synctool.weights.crew import Crew, Job, Tick
-from synctool.weights.failures import Changed, NoRanges, RangeRefused, Refused
-from synctool.weights.http import Http
-from synctool.weights.partial import Partial
+from synctool.downloads.crew import Crew, Job, Tick
+from synctool.downloads.failures import Changed, NoRanges, RangeRefused, Refused
+from synctool.downloads.http import Http
+from synctool.downloads.partial import Partial
 
 _MOST_CHANGES = 2
 _log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from synctool._version import __version__
-from synctool.weights.access import Credentials, is_safe
-from synctool.weights.failures import Interrupted, RangeRefused, Refused
+from synctool.downloads.access import Credentials, is_safe
+from synctool.downloads.failures import Interrupted, RangeRefused, Refused
 
 MOST_REDIRECTS = 10
 LONGEST_WAIT_S = 300.0

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from synctool.downloads.archives import listed_members
+from synctool.downloads.checksums import difference, digests
+from synctool.downloads.partial import Partial
+from synctool.downloads.places import default_folder, other_folders
+from synctool.downloads.progress import Report, Step
+from synctool.downloads.receipt import Receipt
 from synctool.types import CatalogueEntry, CatalogueFile
-from synctool.weights.archives import listed_members
-from synctool.weights.checksums import difference, digests
-from synctool.weights.partial import Partial
-from synctool.weights.places import default_folder, other_folders
-from synctool.weights.progress import Report, Step
-from synctool.weights.receipt import Receipt
 
 FileStatus = Literal["here", "unpacked", "partial", "missing"]
 EntryStatus = Literal["here", "incomplete", "not here"]

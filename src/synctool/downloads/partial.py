@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from synctool.files import write_text
 
 if TYPE_CHECKING:
-    from synctool.weights.http import Answer
+    from synctool.downloads.http import Answer
 
 _SCHEMA = "synctool.partial/1"
 

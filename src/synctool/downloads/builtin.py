@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synctool.downloads.catalogue import read_catalogue
 from synctool.hookspecs import hookimpl
 from synctool.types import CatalogueEntry
-from synctool.weights.catalogue import read_catalogue
 
 
 @hookimpl

@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from synctool.downloads.checksums import CHUNK_BYTES, Digests, Hasher, difference
+from synctool.downloads.failures import DownloadError
+from synctool.downloads.progress import Report, Step
 from synctool.errors import MissingError, UsageError
 from synctool.files import atomic_path, make_folder
 from synctool.types import CatalogueEntry, CatalogueFile
-from synctool.weights.checksums import CHUNK_BYTES, Digests, Hasher, difference
-from synctool.weights.failures import DownloadError
-from synctool.weights.progress import Report, Step
 
 
 def copies_of(
