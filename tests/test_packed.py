@@ -61,7 +61,7 @@ def test_shards_follow_the_webdataset_convention(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "shard-00000.tar") as tar:
         names = tar.getnames()
     assert [n.split(".", 1)[0] for n in names] == ["a-00-000000"] * 4 + ["deep/b"] * 4
-    assert {n.split(".", 1)[1] for n in names} == {"json", "crops.jpg", "portrait.jpg", "wav"}
+    assert {n.split(".", 1)[1] for n in names} == {"json", "crops.jpg", "portrait.jpg", "flac"}
 
 
 def test_the_webdataset_library_reads_our_shards(tmp_path: Path) -> None:

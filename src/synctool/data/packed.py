@@ -1,7 +1,7 @@
 """Packed samples: tar shards in the WebDataset convention, small enough to train at scale.
 
 A sample is four files with one key: ``KEY.json`` (facts), ``KEY.crops.jpg`` (the crops one below the
-other), ``KEY.portrait.jpg`` (one face, to tell people apart) and ``KEY.wav`` (16 kHz mono).
+other), ``KEY.portrait.jpg`` (one face, to tell people apart) and ``KEY.flac`` (16 kHz mono).
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-import numpy as np
-
-from synctool.data.samples import Sample, SampleInfo, from_jpeg, from_wav, jpeg, wav
+from synctool.data.samples import Sample, SampleInfo, flac, from_flac, from_jpeg, jpeg
 from synctool.data.storage import Storage
 from synctool.errors import SyncToolError
 
@@ -40,7 +38,7 @@ class PackedWriter:
             ("json", sample.info.to_json()),
             ("crops.jpg", jpeg(strip)),
             ("portrait.jpg", jpeg(sample.portrait)),
-            ("wav", wav(sample.sound)),
+            ("flac", flac(sample.sound)),
         ):
             member = tarfile.TarInfo(f"{key}.{suffix}")
             member.size = len(data)
@@ -111,7 +109,7 @@ def read_packed(
                 if wanted is not None and key not in wanted:
                     continue
                 parts[kind] = tar.extractfile(member).read()
-                if kind == "wav":
+                if kind == "flac":
                     yield _unpacked(parts)
                     parts = {}
     except (tarfile.TarError, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
@@ -127,4 +125,4 @@ def _unpacked(parts: dict[str, bytes]) -> Sample:
     crops = strip.reshape(-1, info.size_px, *strip.shape[1:])
     if len(crops) != info.num_frames:
         raise ValueError(f"{info.key} has {len(crops)} crops in place of {info.num_frames}")
-    return Sample(info, crops, from_jpeg(parts["portrait.jpg"]), np.array(from_wav(parts["wav"])))
+    return Sample(info, crops, from_jpeg(parts["portrait.jpg"]), from_flac(parts["flac"]))

@@ -22,7 +22,8 @@ PORTRAIT_PX = 64
 """Side of the one grey picture of the whole face, to tell people apart."""
 _TALLEST_JPEG = 65_500
 _LONGEST_FRAMES = 500
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
+"""Networks answer the same from 95 down to 75."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,32 @@ def wav(sound: np.ndarray) -> bytes:
         file.setframerate(AUDIO_HZ)
         file.writeframes(sound.astype("<i2").tobytes())
     return buffer.getvalue()
+
+
+def flac(sound: np.ndarray) -> bytes:
+    """16 kHz mono sound as a FLAC file: the same samples in about half the bytes."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound, AUDIO_HZ, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def from_flac(data: bytes) -> np.ndarray:
+    """Read what ``flac`` made: int16 ``[N]``.
+
+    Raises:
+        ValueError: It is damaged, or another kind of sound.
+    """
+    import soundfile
+
+    try:
+        sound, rate = soundfile.read(io.BytesIO(data), dtype="int16")
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"the sound cannot be read: {error}") from error
+    if rate != AUDIO_HZ or sound.ndim != 1:
+        raise ValueError("the sound is not 16 kHz mono")
+    return sound
 
 
 def from_wav(data: bytes) -> np.ndarray:
