@@ -21,6 +21,7 @@ from films import PlacedFace, face_film
 from synctool.data.processed import Processed
 from synctool.data.storage import storage
 from synctool.engine import shards, workers
+from synctool.engine.clips import SyncSettings
 from synctool.engine.preprocess import PreprocessProgress, PreprocessSettings, preprocess
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
@@ -438,13 +439,13 @@ def test_clips_are_brought_into_sync() -> None:
 
 
 def test_sync_correct_needs_crops_that_the_network_takes(films: Path, tmp_path: Path) -> None:
-    sync = shards.SyncSettings("fcn-cls", None, 0.5)
+    sync = SyncSettings("fcn-cls", None, 0.5)
     with pytest.raises(UsageError, match="takes mouth crops"):
         preprocess(films, tmp_path / "out", replace(SETTINGS, crop="face"), sync=sync)
 
 
 def test_noise_does_not_sync_and_is_dropped(films: Path, tmp_path: Path) -> None:
-    sync = shards.SyncSettings("fcn-cls", None, 0.9)
+    sync = SyncSettings("fcn-cls", None, 0.9)
     done = preprocess(films, tmp_path / "out", SETTINGS, sync=sync)
     assert done.samples == 0
     assert "does not sync" in failures(tmp_path / "out")["ann/2.mp4"]
@@ -456,7 +457,7 @@ def test_sync_correct_takes_real_delays_out(clips: Path, tmp_path: Path) -> None
     for name in ("example.avi", "test_offset_12.avi"):
         shutil.copy(clips / name, tree / name)
     settings = replace(SETTINGS, detector="whole", min_face=0)
-    sync = shards.SyncSettings("fcn-cls", None, 0.5)
+    sync = SyncSettings("fcn-cls", None, 0.5)
     preprocess(tree, tmp_path / "out", settings, sync=sync)
     first, second = Processed(tmp_path / "out").samples()
     assert first.info.offset_frames - second.info.offset_frames == pytest.approx(12, abs=1.0)

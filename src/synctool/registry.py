@@ -115,8 +115,7 @@ def face_detectors() -> list[FaceDetectorSpec]:
     Raises:
         PluginError: If two plugins claim one name.
     """
-    named = _by_name(_DETECTORS)
-    return [spec for name in sorted(named) for spec in _owned("face detector", name, named[name])]
+    return _all(_DETECTORS, "face detector")
 
 
 def face_detector(name: str) -> FaceDetectorSpec:
@@ -126,11 +125,7 @@ def face_detector(name: str) -> FaceDetectorSpec:
         UsageError: If there is no such name.
         PluginError: If two plugins claim the name.
     """
-    named = _by_name(_DETECTORS)
-    text = name.strip()
-    if text not in named:
-        raise _unknown("face detector", text, sorted(named), None)
-    return _owned("face detector", text, named[text])[0]
+    return _one(_DETECTORS, "face detector", name)
 
 
 def datasets() -> list[DatasetSpec]:
@@ -139,8 +134,7 @@ def datasets() -> list[DatasetSpec]:
     Raises:
         PluginError: If two plugins claim one name.
     """
-    named = _by_name(_DATASETS)
-    return [spec for name in sorted(named) for spec in _owned("folder layout", name, named[name])]
+    return _all(_DATASETS, "folder layout")
 
 
 def dataset(name: str) -> DatasetSpec:
@@ -150,11 +144,7 @@ def dataset(name: str) -> DatasetSpec:
         UsageError: If there is no such name.
         PluginError: If two plugins claim the name.
     """
-    named = _by_name(_DATASETS)
-    text = name.strip()
-    if text not in named:
-        raise _unknown("folder layout", text, sorted(named), None)
-    return _owned("folder layout", text, named[text])[0]
+    return _one(_DATASETS, "folder layout", name)
 
 
 def catalogue() -> list[CatalogueEntry]:
@@ -163,8 +153,7 @@ def catalogue() -> list[CatalogueEntry]:
     Raises:
         PluginError: If two plugins claim one name.
     """
-    named = _by_name(_CATALOGUE)
-    return [entry for name in sorted(named) for entry in _owned("download", name, named[name])]
+    return _all(_CATALOGUE, "download")
 
 
 def catalogue_entry(name: str) -> CatalogueEntry:
@@ -174,17 +163,28 @@ def catalogue_entry(name: str) -> CatalogueEntry:
         UsageError: If there is no such name.
         PluginError: If two plugins claim the name.
     """
-    named = _by_name(_CATALOGUE)
-    text = name.strip()
-    if text not in named:
-        raise _unknown("download", text, sorted(named), "synctool download list")
-    return _owned("download", text, named[text])[0]
+    return _one(_CATALOGUE, "download", name, listing="synctool download list")
 
 
 def imported(factory: str) -> Any:
     """What the ``package.module:callable`` of a spec names; its module is imported only now."""
     module, _, attribute = factory.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def _all(hook: str, kind: str) -> list[Any]:
+    """All specs of a hook whose names have no tags."""
+    named = _by_name(hook)
+    return [spec for name in sorted(named) for spec in _owned(kind, name, named[name])]
+
+
+def _one(hook: str, kind: str, name: str, *, listing: str | None = None) -> Any:
+    """The spec of a name; ``listing`` is the command that lists what there is."""
+    named = _by_name(hook)
+    text = name.strip()
+    if text not in named:
+        raise _unknown(kind, text, sorted(named), listing)
+    return _owned(kind, text, named[text])[0]
 
 
 def _pair(name: str) -> PairSpec:

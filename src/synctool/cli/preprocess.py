@@ -72,9 +72,9 @@ def preprocess(
     settings = config.resolve("preprocess", given).as_dict()
     if address and settings["engine"] != "ray":
         raise UsageError("--address names a Ray cluster", remedy="Add --engine ray.")
+    from synctool.engine.clips import SyncSettings
     from synctool.engine.preprocess import PreprocessSettings
     from synctool.engine.preprocess import preprocess as run
-    from synctool.engine.shards import SyncSettings
 
     sync = None
     if sync_correct:

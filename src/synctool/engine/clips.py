@@ -46,6 +46,15 @@ class CropSettings:
     min_face_px: int = 0
 
 
+@dataclass(frozen=True)
+class SyncSettings:
+    """How clips are brought into sync: see ``synctool.engine.resync``."""
+
+    backbone: str
+    weights: str | None
+    min_confidence: float
+
+
 @dataclass
 class _Stretch:
     """One face without a break, up to the longest sample."""

@@ -21,8 +21,8 @@ from synctool.data.films import Collection, FilmEntry, collection, duplicates
 from synctool.data.processed import ShardReport, read_report, report_name
 from synctool.data.samples import FACE_CROP_PX, MOUTH_PX
 from synctool.data.storage import LocalStorage, Storage, storage
-from synctool.engine.clips import CropSettings
-from synctool.engine.shards import ShardJob, SyncSettings, finished
+from synctool.engine.clips import CropSettings, SyncSettings
+from synctool.engine.shards import ShardJob, finished
 from synctool.engine.workers import on_this_machine
 from synctool.errors import SyncToolError, UsageError
 

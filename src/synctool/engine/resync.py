@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from synctool.data.samples import Sample
+from synctool.engine.clips import SyncSettings
 from synctool.engine.models import LoadedModel, load_model
-from synctool.engine.shards import SyncSettings
 from synctool.engine.streams import as_input
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS

@@ -11,7 +11,7 @@ from synctool.data.folders import folder_writer
 from synctool.data.packed import packed_writer
 from synctool.data.processed import ShardReport, read_report, report_name
 from synctool.data.storage import Storage, storage
-from synctool.engine.clips import CropSettings, FilmClips
+from synctool.engine.clips import CropSettings, FilmClips, SyncSettings
 from synctool.engine.footage import build_detector
 from synctool.errors import OutputError, SyncToolError
 from synctool.media.film import Film
@@ -20,15 +20,6 @@ from synctool.types import VIDEO_FPS
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
 NOW = ".now"
 """Suffix of the file in which a careful worker says which film it is about to read."""
-
-
-@dataclass(frozen=True)
-class SyncSettings:
-    """How clips are brought into sync: see ``synctool.engine.resync``."""
-
-    backbone: str
-    weights: str | None
-    min_confidence: float
 
 
 @dataclass(frozen=True)
