@@ -18,7 +18,7 @@ from fake_catalogue import NOTE, catalogue, entry_of, file_of, some_bytes
 from fake_plugins import run_synctool, write_distribution
 from fault_server import Fault, FaultServer, serving
 from synctool.cli import app
-from synctool.types import CatalogueEntry
+from synctool.types import CatalogueEntry, CatalogueFile
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and terminals")
 CONTENT = some_bytes(300_000)
@@ -454,3 +454,11 @@ def on_terminal(
     process.stdin.close()
     process.stdout.close()
     return shown, process.wait(timeout=20)
+
+
+def test_a_dry_run_says_when_the_disk_is_too_small(capsys) -> None:
+    huge = CatalogueFile("a.bin", ("https://example.org/a",), size=10**18)
+    with catalogue(entry_of(huge)):
+        code, out, _ = run(capsys, "thing", "--dry-run")
+    assert code == 0
+    assert "not enough" in out

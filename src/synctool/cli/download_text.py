@@ -63,7 +63,9 @@ def planned(plan: Plan) -> str:
         lines.append(f"  to fetch: {_amount(plan.bytes_to_fetch)}{more}")
     if plan.bytes_to_unpack:
         lines.append(f"  to unpack: about {_amount(plan.bytes_to_unpack)}")
-    return "\n".join([*lines, f"  free: {_amount(plan.bytes_free)}"])
+    fits = plan.bytes_to_fetch + plan.bytes_to_unpack <= plan.bytes_free
+    short = "" if fits else ", which is not enough: choose another disk with --dest"
+    return "\n".join([*lines, f"  free: {_amount(plan.bytes_free)}{short}"])
 
 
 def downloaded(result: Downloaded) -> str:
