@@ -25,6 +25,7 @@ from synctool.engine.clips import SyncSettings
 from synctool.engine.preprocess import PreprocessProgress, PreprocessSettings, preprocess
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
+from synctool.media.film import Film
 from synctool.types import SAMPLES_PER_FRAME
 
 SETTINGS = PreprocessSettings(workers=1, shard_films=2)
@@ -177,6 +178,21 @@ def test_unreadable_folders_are_said(films: Path, tmp_path: Path, monkeypatch) -
     done = preprocess(films, tmp_path / "out", SETTINGS)
     assert done.samples == 2
     assert failures(tmp_path / "out") == {"bo/": "the folder cannot be read: Permission denied"}
+
+
+def test_a_decoder_that_hangs_is_given_up(films: Path, tmp_path: Path, monkeypatch) -> None:
+    real = Film._demux
+
+    def hangs(film: Film) -> None:
+        if film.path.name == "3.mp4":
+            film._stop.wait()
+        real(film)
+
+    monkeypatch.setattr(Film, "_demux", hangs)
+    monkeypatch.setattr(shards, "STALL_S", 0.5)
+    done = preprocess(films, tmp_path / "out", SETTINGS)
+    assert done.samples == 2
+    assert failures(tmp_path / "out")["bo/3.mp4"] == "3.mp4: the decoder has hung"
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from synctool.media.film import Film
 from synctool.types import VIDEO_FPS
 
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
+STALL_S = 300.0
+"""A decoder that gives no picture for so long has hung: the other films must not wait for it."""
 NOW = ".now"
 """Suffix of the file in which a careful worker says which film it is about to read."""
 
@@ -101,7 +103,7 @@ def _pack(
     kept, dropped = 0, len(report.dropped)
     try:
         colour = None if job.crops.colour == "gray" else job.crops.colour
-        with source.local(entry.name) as path, Film(path, colour=colour) as film:
+        with source.local(entry.name) as path, Film(path, colour=colour, stall_s=STALL_S) as film:
             clips = FilmClips(film, entry, _detector(job.detector), job.crops)
             for sample in clips:
                 if job.sync is not None:

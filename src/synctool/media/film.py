@@ -57,6 +57,8 @@ class Film:
         need_video: Raise if there is no picture.
         need_audio: Raise if there is no sound.
         max_side_px: Larger pictures are reduced to this.
+        stall_s: Longest time that the decoder may take for one picture; None waits for ever, as for
+            a pipe.
 
     Raises:
         MissingError: The file does not exist or cannot be read.
@@ -73,7 +75,9 @@ class Film:
         need_video: bool = True,
         need_audio: bool = True,
         max_side_px: int = MAX_SIDE_PX,
+        stall_s: float | None = None,
     ) -> None:
+        self._stall_s = math.inf if stall_s is None else stall_s
         self.path = Path(path)
         self._name = _printable(self.path.name)
         self.sound = SoundTrack()
@@ -168,12 +172,18 @@ class Film:
             self._stop.set()
 
     def _next(self) -> Picture | BaseException | None:
+        asked = time.monotonic()
         while True:
             try:
                 return self._queue.get(timeout=0.5)
             except queue.Empty:
                 if self._stop.is_set():  # closed meanwhile by another thread
                     return None
+                if time.monotonic() - asked > self._stall_s:
+                    return MediaError(
+                        f"{self._name}: the decoder has hung",
+                        remedy="The file is damaged; convert it to a common format and try again.",
+                    )
 
     # ------------------------------------------------------------------ opening
 
