@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from synctool import registry
+from fake_plugins import FakePlugin
+from synctool import plugins, registry
 from synctool.data.films import duplicates, keys_of
 from synctool.data.storage import storage
 from synctool.data.trees import Identity, known
+from synctool.errors import UsageError
+from synctool.types import DatasetSpec
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,28 @@ def test_only_the_same_content_is_a_duplicate(tmp_path) -> None:
         (tmp_path / name).write_bytes(content)
     folder = storage(tmp_path)
     assert duplicates(folder, collection(folder).films) == {"c.mp4": "a.mp4"}
+
+
+def by_file_name(parts: tuple[str, ...]) -> Identity:
+    """The speaker is what stands before the first dash."""
+    return Identity(parts[-1].split("-")[0], parts[-1])
+
+
+def test_a_plugin_adds_a_layout() -> None:
+    spec = DatasetSpec("dashes", "test_trees:by_file_name", "speaker-film.mp4")
+    with plugins.use() as own:
+        own.register(FakePlugin(synctool_datasets=[spec]), name="fake")
+        identify = registry.imported(registry.dataset("dashes").factory)
+        assert identify(("x", "ann-1.mp4")).speaker == "ann"
+        with pytest.raises(UsageError, match="no folder layout 'dash'"):
+            registry.dataset("dash")
+
+
+@pytest.mark.parametrize("wrong", [["dashes"], [DatasetSpec("dashes", "no factory", "x")]])
+def test_rubbish_of_a_plugin_is_no_layout(wrong: list) -> None:
+    with plugins.use() as own:
+        own.register(FakePlugin(synctool_datasets=wrong), name="fake")
+        with pytest.raises(UsageError, match="no folder layout"):
+            registry.dataset("dashes")
+        (record,) = own.records()
+        assert record.status == "broken"
