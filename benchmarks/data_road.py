@@ -4,7 +4,9 @@ The films are packed by as many workers as there are cores; a part of them also 
 and as face crops. Pure decoding of the same part, in the same run, is the floor. Peak memory is that of
 the largest worker.
 
-    python benchmarks/data_road.py [FILMS] [--part 8] [--json FILE]
+``pairs`` is timed on reports of made-up clips, as many as asked for.
+
+    python benchmarks/data_road.py [FILMS] [--part 8] [--clips 100000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -46,6 +48,17 @@ print(time.process_time() - started)
 """
 
 
+_PAIRS = """
+import json, resource, sys, time
+from synctool.engine.pairs import PairsSettings, pairs
+started = time.perf_counter()
+stats = pairs(sys.argv[1], sys.argv[2], PairsSettings())
+rows = sum(part["pairs"] for part in stats["splits"].values())
+print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows,
+                  "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+
+
 def run(script: str, *words: str) -> dict | float:
     """What a fresh interpreter prints last, as JSON; from a file, as its workers import it again."""
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +93,33 @@ def measure(films: Path, work: Path, name: str, **settings: object) -> dict:
     return figures
 
 
+def measure_pairs(work: Path, clips: int) -> dict:
+    """Time and memory of ``pairs`` on a processed folder that has reports only."""
+    from synctool.data.processed import ShardReport, report_name
+    from synctool.data.samples import SampleInfo
+
+    folder = work / "made-up"
+    folder.mkdir()
+    for number, start in enumerate(range(0, clips, 640)):
+        samples = []
+        for i in range(start, min(start + 640, clips)):
+            person, film = f"id{i // 180:05d}", f"{i // 8:07d}"
+            name = f"{person}/{film}/{i % 8:05d}"
+            info = SampleInfo(
+                f"{name}-00-000000", f"{name}.mp4", person, "made up", "", 0, 0, 200, 0
+            )
+            samples.append(vars(info) | {"film": f"{person}/{film}"})
+        report = ShardReport(name=report_name(number), samples=samples)
+        (folder / f"{report.name}.json").write_bytes(report.to_json())
+    figures = run(_PAIRS, str(folder), str(work / "pairs.json"))
+    print(
+        f"pairs: {clips} made-up clips, {figures['rows']} rows in {figures['seconds']:.1f} s, "
+        f"peak {figures['peak_mb']:.0f} MB",
+        flush=True,
+    )
+    return figures
+
+
 def part_of(films: Path, target: Path, every: int) -> list[Path]:
     """Links to every so-manieth film, in a tree of the same form."""
     from synctool.data.films import films_in
@@ -97,6 +137,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("films", type=Path, nargs="?", default=shared("corpus"))
     parser.add_argument("--part", type=int, default=8, help="one film in so many, for the parts")
+    parser.add_argument(
+        "--clips", type=int, default=100_000, help="made-up clips for pairs; 0: none"
+    )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     cores = os.cpu_count() or 1
@@ -114,6 +157,7 @@ def main() -> None:
             rows.append(measure(work / "part", work, name, **settings))
         (work / "list").write_text("\n".join(map(str, chosen)))
         floor_s = run(_FLOOR, str(work / "list"))
+        pairs = measure_pairs(work, given.clips) if given.clips else None
     ratio = rows[1]["cpu_s"] / floor_s
     print(
         f"decoding alone takes {floor_s:.1f} s of one core for the part; one worker {ratio:.1f} x that"
@@ -133,6 +177,7 @@ def main() -> None:
         print(f"  as {name}: {gigabytes:.0f} GB")
     if given.json:
         facts = {"rows": rows, "decode_s": floor_s, "ratio": ratio, "plan_hours": plan, "gb": size}
+        facts["pairs"] = pairs
         given.json.write_text(json.dumps(facts, indent=1))
 
 
