@@ -157,7 +157,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             ),
             Setting("tree", str, "auto", "Folder layout of the films, which tells who speaks"),
             Setting("max_faces", int, 1, "Most faces followed at a time, the largest", minimum=1),
-            Setting("min_face", int, 48, "Lowest face taken, in pixels of the film", minimum=0),
+            Setting("min_face", int, 48, "Least height of a face, in pixels of the film", minimum=0),
             Setting("shard_films", int, 64, "Most films in one shard", minimum=1),
             Setting(
                 "engine",
