@@ -371,9 +371,13 @@ def deadly(job: ShardJob, on_film=None):
     return make_shard(job, on_film)
 
 
-def test_a_film_that_kills_workers_is_left_out(films: Path, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("shard_films", [2, 64])
+def test_a_film_that_kills_workers_is_left_out(
+    films: Path, tmp_path: Path, monkeypatch, shard_films: int
+) -> None:
     monkeypatch.setattr(workers, "_work", _deadly_work)
-    done = preprocess(films, tmp_path / "out", replace(SETTINGS, workers=2))
+    settings = replace(SETTINGS, workers=2, shard_films=shard_films)  # several groups, or one
+    done = preprocess(films, tmp_path / "out", settings)
     assert (done.films_done, done.samples, done.failures) == (5, 2, 3)
     assert "a worker died" in failures(tmp_path / "out")["ann/2.mp4"]
     assert not list((tmp_path / "out").glob("*.now"))

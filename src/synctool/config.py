@@ -130,7 +130,13 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
         ),
         "preprocess": (
             _DETECTOR,
-            Setting("workers", int, 0, "Parallel workers, 0 for one per processor core", minimum=0),
+            Setting(
+                "workers",
+                int,
+                0,
+                "Worker processes, 0 for one per core, 1 for none beside the program",
+                minimum=0,
+            ),
             Setting("min_frames", int, 12, "Shortest clip kept, in frames of 40 ms", minimum=1),
             Setting("crop", str, "mouth", "What is cut out", choices=("mouth", "face")),
             Setting(
@@ -157,7 +163,9 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             ),
             Setting("tree", str, "auto", "Folder layout of the films, which tells who speaks"),
             Setting("max_faces", int, 1, "Most faces followed at a time, the largest", minimum=1),
-            Setting("min_face", int, 48, "Least height of a face, in pixels of the film", minimum=0),
+            Setting(
+                "min_face", int, 48, "Least height of a face, in pixels of the film", minimum=0
+            ),
             Setting("shard_films", int, 64, "Most films in one shard", minimum=1),
             Setting(
                 "engine",

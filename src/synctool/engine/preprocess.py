@@ -22,7 +22,7 @@ from synctool.data.processed import ShardReport, read_report, report_name
 from synctool.data.samples import FACE_CROP_PX, MOUTH_PX
 from synctool.data.storage import LocalStorage, Storage, storage
 from synctool.engine.clips import CropSettings, SyncSettings
-from synctool.engine.shards import ShardJob, finished
+from synctool.engine.shards import ShardJob, finished, make_shard
 from synctool.engine.workers import on_this_machine
 from synctool.errors import SyncToolError, UsageError
 
@@ -170,6 +170,9 @@ def _made(
         from synctool.engine.cluster import on_ray
 
         yield from on_ray(waiting, address=address, workers=settings.workers)
+        return
+    if settings.workers == 1:  # wanted so: in this process, which a film may then kill
+        yield from (make_shard(job, counts.film) for job in waiting)
         return
     workers = max(1, min(settings.workers or os.cpu_count() or 1, len(waiting)))
     yield from on_this_machine(waiting, workers=workers, on_film=counts.film)

@@ -39,7 +39,7 @@ def on_this_machine(
 
     Args:
         jobs: The groups.
-        workers: Processes; 1 works in this process.
+        workers: Processes.
         on_film: Told the seconds of each film that is done, as soon as it is.
 
     Yields:
@@ -48,10 +48,6 @@ def on_this_machine(
     Raises:
         OutputError: The output cannot be written.
     """
-    if workers == 1:
-        for job in jobs:
-            yield make_shard(job, on_film)
-        return
     with tempfile.TemporaryDirectory(prefix="synctool-") as folder:
         heard = _Heard(Path(folder), on_film)
         waiting, suspects = deque(jobs), deque[ShardJob]()
