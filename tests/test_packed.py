@@ -103,6 +103,16 @@ def test_a_damaged_sample_says_what_to_do(tmp_path: Path, layout: str) -> None:
     assert "preprocess" in caught.value.remedy
 
 
+def test_a_shard_that_lost_its_end_is_damaged(tmp_path: Path) -> None:
+    write_processed(tmp_path, [talking_sample("a", seed=1), talking_sample("b", seed=2)])
+    path = tmp_path / "shard-00000.tar"
+    with tarfile.open(path) as tar:
+        second = tar.getmember("b.json").offset
+    path.write_bytes(path.read_bytes()[:second])
+    with pytest.raises(SyncToolError, match="ends early"):
+        list(Processed(tmp_path).samples())
+
+
 def test_unfinished_shards_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "shard-00000.tar").write_bytes(b"")
     with pytest.raises(MissingError, match="no processed films"):

@@ -24,7 +24,7 @@ from synctool.engine import shards, workers
 from synctool.engine.clips import SyncSettings
 from synctool.engine.preprocess import PreprocessProgress, PreprocessSettings, preprocess
 from synctool.engine.shards import ShardJob, make_shard
-from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
+from synctool.errors import MediaError, MissingError, OutputError, SyncToolError, UsageError
 from synctool.media.film import Film
 from synctool.types import SAMPLES_PER_FRAME
 
@@ -193,6 +193,49 @@ def test_a_decoder_that_hangs_is_given_up(films: Path, tmp_path: Path, monkeypat
     done = preprocess(films, tmp_path / "out", SETTINGS)
     assert done.samples == 2
     assert failures(tmp_path / "out")["bo/3.mp4"] == "3.mp4: the decoder has hung"
+
+
+def test_an_unexpected_error_costs_one_film(films: Path, tmp_path: Path, monkeypatch) -> None:
+    real = shards.FilmClips
+
+    def stumbles(film, entry, *rest):
+        if entry.name == "bo/3.mp4":
+            raise IndexError("list index\nout of range")
+        return real(film, entry, *rest)
+
+    monkeypatch.setattr(shards, "FilmClips", stumbles)
+    done = preprocess(films, tmp_path / "out", SETTINGS)
+    assert done.samples == 2
+    why = failures(tmp_path / "out")["bo/3.mp4"]
+    assert why == "unexpected IndexError: list index out of range"
+
+
+def test_a_film_that_breaks_off_keeps_what_was_whole(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("synctool.data.samples._LONGEST_FRAMES", 30)
+    (tmp_path / "in").mkdir()
+    face = PlacedFace(160, 100, 90)
+    face_film(tmp_path / "in/a.mp4", [(150, lambda i: [face])], size=(320, 200))
+    real = shards.FilmClips
+
+    def breaks(*given):
+        for n, sample in enumerate(real(*given)):
+            if n == 2:
+                raise MediaError("the film cannot be decoded")
+            yield sample
+
+    monkeypatch.setattr(shards, "FilmClips", breaks)
+    preprocess(tmp_path / "in", tmp_path / "out", SETTINGS)
+    assert len(list(Processed(tmp_path / "out").samples())) == 2
+    why = failures(tmp_path / "out")["a.mp4"]
+    assert why == "the film cannot be decoded (its first 2 samples are kept)"
+
+
+def test_a_damaged_plan_is_said(films: Path, tmp_path: Path) -> None:
+    preprocess(films, tmp_path / "out", SETTINGS)
+    for rubbish in ("{", "[]", "{}", "3"):
+        (tmp_path / "out/plan.json").write_text(rubbish)
+        with pytest.raises(SyncToolError, match="damaged"):
+            preprocess(films, tmp_path / "out", SETTINGS)
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:

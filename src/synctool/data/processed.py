@@ -126,7 +126,15 @@ class Processed:
             if wanted is not None and not any(key in wanted for key in keys):
                 continue
             if report.layout == "packed":
-                yield from read_packed(self.storage, report.name, wanted)
+                read = 0
+                for sample in read_packed(self.storage, report.name, wanted):
+                    read += 1
+                    yield sample
+                if read < sum(wanted is None or key in wanted for key in keys):
+                    raise SyncToolError(
+                        f"{report.name}.tar in {self.storage.place} is damaged: it ends early",
+                        remedy="Delete it with its .json file and run preprocess again.",
+                    )
             else:
                 yield from read_folders(self.storage, keys, wanted)
 

@@ -22,7 +22,7 @@ from synctool.data.processed import ShardReport, read_report, report_name
 from synctool.data.samples import FACE_CROP_PX, MOUTH_PX
 from synctool.data.storage import LocalStorage, Storage, storage
 from synctool.engine.clips import CropSettings, SyncSettings
-from synctool.engine.shards import ShardJob, finished, make_shard
+from synctool.engine.shards import ShardJob, make_shard
 from synctool.engine.workers import on_this_machine
 from synctool.errors import SyncToolError, UsageError
 
@@ -148,13 +148,11 @@ def preprocess(
             for number, films in enumerate(plan.groups)
         ]
         counts = _Counts(len(found.films), len(plan.skipped), on_progress)
-        waiting = []
+        finished = set(out.names("shard-*.json"))
+        waiting = [job for job in jobs if f"{job.name}.json" not in finished]
         for job in jobs:
-            report = finished(out, job)
-            if report is None:
-                waiting.append(job)
-            else:
-                counts.add(report, resumed=True)
+            if f"{job.name}.json" in finished:
+                counts.add(read_report(out, job.name), resumed=True)
         counts.tell()
         for report in _made(waiting, settings, address, counts):
             counts.add(report)
@@ -254,7 +252,7 @@ def _settled_plan(
         listing.update(repr((film.name, film.size_bytes, film.speaker, film.split)).encode())
     facts = {"settings": settings, "films": len(found.films), "listing": listing.hexdigest()}
     if out.exists(PLAN):
-        old = json.loads(out.read(PLAN))
+        old = _read_plan(out)
         _refuse_another(out, old, facts)
         same = old["duplicates"]
     else:
@@ -264,6 +262,18 @@ def _settled_plan(
     skipped += [{"film": n, "reason": f"the same content as {first}"} for n, first in same.items()]
     kept = [film for film in found.films if film.name not in same]
     return _Plan(list(_groups(kept, shard_films)), skipped)
+
+
+def _read_plan(out: Storage) -> dict[str, Any]:
+    try:
+        plan = json.loads(out.read(PLAN))
+        if {"settings", "listing", "duplicates"} <= set(plan):
+            return plan
+    except (ValueError, TypeError):
+        pass
+    raise SyncToolError(
+        f"{PLAN} in {out.place} is damaged", remedy="Choose an empty folder, or delete this one."
+    )
 
 
 def _refuse_another(out: Storage, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -9,7 +10,7 @@ from functools import lru_cache
 from synctool.data.films import FilmEntry
 from synctool.data.folders import folder_writer
 from synctool.data.packed import packed_writer
-from synctool.data.processed import ShardReport, read_report, report_name
+from synctool.data.processed import ShardReport, report_name
 from synctool.data.storage import Storage, storage
 from synctool.engine.clips import CropSettings, FilmClips, SyncSettings
 from synctool.engine.footage import build_detector
@@ -17,6 +18,7 @@ from synctool.errors import OutputError, SyncToolError
 from synctool.media.film import Film
 from synctool.types import VIDEO_FPS
 
+_log = logging.getLogger(__name__)
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
 STALL_S = 300.0
 """A decoder that gives no picture for so long has hung: the other films must not wait for it."""
@@ -91,11 +93,6 @@ def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) ->
     return report
 
 
-def finished(output: Storage, job: ShardJob) -> ShardReport | None:
-    """The report of a group that is finished, None if it has still to be made."""
-    return read_report(output, job.name) if output.exists(f"{job.name}.json") else None
-
-
 def _pack(
     job: ShardJob, entry: FilmEntry, source: Storage, writer: object, report: ShardReport
 ) -> str | None:
@@ -115,10 +112,15 @@ def _pack(
                 report.samples.append(asdict(writer.add(sample)))
                 kept += 1
             report.film_s += film.tick / VIDEO_FPS
-    except OutputError:
+    except (OutputError, OSError):  # films have errors of their own: this is the disk
         raise
     except SyncToolError as error:
-        return error.cause
+        return _broken_off(error.cause, kept)
+    except Exception as error:
+        # A mistake of ours or of a library must not end a run of days, nor each run after it.
+        _log.warning("%s: %s", entry.name, error, exc_info=_log.isEnabledFor(logging.DEBUG))
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        return _broken_off(f"unexpected {words}", kept)
     if kept:
         return None
     if len(report.dropped) > dropped:
@@ -128,6 +130,10 @@ def _pack(
     if clips.faces:
         return f"no face for {job.crops.min_frames} frames"
     return "no face was found"
+
+
+def _broken_off(reason: str, kept: int) -> str:
+    return f"{reason} (its first {kept} samples are kept)" if kept else reason
 
 
 @lru_cache(maxsize=1)
