@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,9 +35,7 @@ class Resync:
     """
 
     def __init__(self, settings: SyncSettings) -> None:
-        torch.set_num_threads(1)  # the workers share the cores among them
-        weights = Path(settings.weights) if settings.weights else None
-        self._model = load_model(settings.backbone, weights=weights, device="cpu")
+        self._model = _load(settings)
         self._least = settings.min_confidence
 
     def corrected(self, sample: Sample) -> tuple[Sample | None, str]:
@@ -53,6 +53,10 @@ class Resync:
     @torch.inference_mode()
     def measure(self, sample: Sample) -> tuple[float | None, float]:
         """Offset of a clip in frames (audio ahead positive), None without one, and its confidence."""
+        with _one_thread():
+            return self._measured(sample)
+
+    def _measured(self, sample: Sample) -> tuple[float | None, float]:
         model = self._model
         video = as_input(_fitted(sample, model), model.spec.video)
         front = FRONT_ENDS[model.spec.audio.kind]
@@ -77,7 +81,7 @@ def check(settings: SyncSettings, *, crop: str, size_px: int, colour: str) -> No
         MissingError: The weights are not here.
         UsageError: No such backbone, or it takes other crops.
     """
-    wanted = Resync(settings)._model.spec
+    wanted = _load(settings).spec
     video = wanted.video
     if video.crop != crop or (video.crop == "mouth" and video.size_px > size_px):
         raise UsageError(
@@ -109,6 +113,22 @@ def moved(sample: Sample, offset_frames: float) -> Sample:
         else:
             sound = sound[given_up - late :]
     return replace(sample, info=replace(sample.info, sound_lead=lead), sound=sound)
+
+
+def _load(settings: SyncSettings) -> LoadedModel:
+    weights = Path(settings.weights) if settings.weights else None
+    return load_model(settings.backbone, weights=weights, device="cpu")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The workers share the cores among them, and no figure may depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _fitted(sample: Sample, model: LoadedModel) -> np.ndarray:
