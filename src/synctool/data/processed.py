@@ -126,13 +126,14 @@ class Processed:
             if wanted is not None and not any(key in wanted for key in keys):
                 continue
             if report.layout == "packed":
-                read = 0
+                lacking = {key for key in keys if wanted is None or key in wanted}
                 for sample in read_packed(self.storage, report.name, wanted):
-                    read += 1
+                    lacking.discard(sample.info.key)
                     yield sample
-                if read < sum(wanted is None or key in wanted for key in keys):
+                if lacking:  # the file has lost its end
                     raise SyncToolError(
-                        f"{report.name}.tar in {self.storage.place} is damaged: it ends early",
+                        f"{report.name}.tar in {self.storage.place} is damaged: it lacks "
+                        f"{len(lacking)} samples that its report lists, such as {min(lacking)}",
                         remedy="Delete it with its .json file and run preprocess again.",
                     )
             else:

@@ -31,7 +31,6 @@ _DEFAULT_OUT = "pairs.json"
 _HARD = (-2, -1, 1, 2)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,6}\s*")
 _TOLD_EVERY = 1000
-_SHOWN = 3
 
 Tell = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -257,13 +256,6 @@ def _portraits(folder: Processed, clips: Sequence[Clip], tell: Tell) -> np.ndarr
     for sample in folder.samples(keys):
         faces[sample.info.key] = sample.portrait
         tell("reading faces", len(faces), len(wanted))
-    lacking = [key for key in wanted if key not in faces]
-    if lacking:
-        raise SyncToolError(
-            f"{folder.storage.place} lacks {len(lacking)} samples that its reports list: "
-            f"{', '.join(lacking[:_SHOWN])}",
-            remedy="Delete their shards with the .json files and run preprocess again.",
-        )
     return np.stack([faces[key] for key in wanted])
 
 
