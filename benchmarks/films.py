@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from synctool.media.film import Film
-from synctool.types import AUDIO_HZ, VIDEO_FPS
+from synctool.types import AUDIO_HZ, VIDEO_FPS, DetectResult
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,3 +66,22 @@ def read_film(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
     with Film(path) as film:
         pictures = [p.luma for p in film if p.luma is not None]
         return pictures, film.sound.pop(film.sound.end)
+
+
+def best_match(result: DetectResult) -> float | None:
+    """The offset that fits best, also where ``detect`` would not call it an answer.
+
+    Without an answer it is the median over the frames, weighted by their confidence.
+    """
+    if result.offset_frames is not None:
+        return result.offset_frames
+    known = [
+        (offset, confidence)
+        for offset, confidence in zip(result.frames.offset_frames, result.frames.confidence)
+        if offset is not None and confidence
+    ]
+    if not known:
+        return None
+    offsets, weights = np.array(sorted(known)).T
+    half = weights.cumsum() >= weights.sum() / 2
+    return float(offsets[half.argmax()])

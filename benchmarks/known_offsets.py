@@ -13,21 +13,21 @@ by its own random amount; all answers minus their moves must agree. A spurious m
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from films import arguments, read_film, shared, write_film
+from films import arguments, best_match, read_film, shared, write_film
 from synctool.engine.detect import Detector
 from synctool.engine.models import load_model
+from synctool.evaluation.pieces import Answer, Piece, agreement, cuts
 from synctool.media.remux import move_sound
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
 
 SHIFTS = (-10, -3, 4, 13)
-LARGEST_MOVE = 10
 PUBLISHED = ("example.avi", 3.0)
 DELAYED = {"test_offset_5.avi": -5, "test_offset_12.avi": -12}
 
@@ -62,34 +62,22 @@ def shift_test(films: list[Path], measuring: Detector, wide: Detector, work: Pat
     return rows
 
 
-def pieces_test(films: list[Path], measuring: Detector, seconds: float, work: Path) -> list[dict]:
-    """Every film in pieces, each with its own move."""
+def film_pieces(films: list[Path], measuring: Detector, seconds: float, work: Path) -> list[Piece]:
+    """Every film in pieces, each a film of its own whose sound comes from a place moved by its own
+    random amount, through the whole of ``detect``."""
     rng = np.random.default_rng(7)
-    rows = []
+    found = []
     frames = round(seconds * VIDEO_FPS)
     for film in films:
         pictures, sound = read_film(film)
-        answers = []
-        for start in range(0, len(pictures) - frames + 1, frames):
-            move = int(rng.integers(-LARGEST_MOVE, LARGEST_MOVE + 1))
-            begin = (start + move) * SAMPLES_PER_FRAME
-            end = begin + frames * SAMPLES_PER_FRAME
-            if begin < 0 or end > sound.size:
-                move, begin = -move, (start - move) * SAMPLES_PER_FRAME
-                end = begin + frames * SAMPLES_PER_FRAME
+        for start, begin, moved in cuts(len(pictures), frames, sound.size, rng):
             piece = work / "piece.mkv"
-            write_film(piece, pictures[start : start + frames], sound[max(begin, 0) : end])
-            answer = best(measuring.detect(piece))
-            answers.append(None if answer is None else answer - move)
-        answered = [a for a in answers if a is not None]
-        middle = statistics.median(answered) if answered else None
-        agreeing = sum(abs(a - middle) <= 1.0 for a in answered)
-        rows.append(
-            {"film": film.name, "pieces": len(answers), "answered": len(answered),
-             "consensus": middle, "agreeing": agreeing,
-             "answers": [None if a is None else round(a, 2) for a in answers]}
-        )  # fmt: skip
-    return rows
+            heard = sound[begin : begin + frames * SAMPLES_PER_FRAME]
+            write_film(piece, pictures[start : start + frames], heard)
+            result = measuring.detect(piece)
+            answer = Answer(best_match(result), result.confidence, result.offset_frames is not None)
+            found.append(Piece(film.name, film.name, moved / SAMPLES_PER_FRAME, answer))
+    return found
 
 
 def main() -> None:
@@ -104,7 +92,7 @@ def main() -> None:
     known = {name: best(measuring.detect(given.clips / name)) for name in (PUBLISHED[0], *DELAYED)}
     with tempfile.TemporaryDirectory() as work:
         shifts = shift_test(films, measuring, wide, Path(work))
-        pieces = pieces_test(
+        pieces = film_pieces(
             [given.clips / PUBLISHED[0], *films], measuring, given.piece, Path(work)
         )
     print(f"weights: {model.weights}\n\nknown offsets (frames)")
@@ -126,14 +114,21 @@ def main() -> None:
             f"-> {_n(row['answer'])}  error {_n(row['error'])}  {'ok' if fine else 'WRONG'}"
         )
     print(f"\npieces test ({given.piece:g} s)")
-    for row in pieces:
+    agreed = agreement(pieces)
+    for film in dict.fromkeys(piece.film for piece in pieces):
+        here = [piece for piece in pieces if piece.film == film]
+        middle = agreed.consensus.get(film) if agreed else None
+        own = [p.offset_frames if p.answer.answered else None for p in here]
+        answers = [None if offset is None else round(offset, 2) for offset in own]
+        agreeing = sum(None not in (a, middle) and abs(a - middle) <= 1 for a in answers)
         print(
-            f"  {row['film']:18} {row['answered']} of {row['pieces']} answered, "
-            f"{row['agreeing']} within a frame of {_n(row['consensus'])}: {row['answers']}"
+            f"  {film:18} {sum(a is not None for a in answers)} of {len(here)} answered, "
+            f"{agreeing} within a frame of {_n(middle)}: {answers}"
         )
     if given.json:
+        rows = [asdict(piece) for piece in pieces]
         given.json.write_text(
-            json.dumps({"known": known, "shifts": shifts, "pieces": pieces}, indent=1)
+            json.dumps({"known": known, "shifts": shifts, "pieces": rows}, indent=1)
         )
     sys.exit(1 if wrong else 0)
 

@@ -50,6 +50,7 @@ def loop(film: Path, target: Path, minutes: float) -> None:
     """A long film: the packets of a short one over and over, copied bit for bit."""
     with av.open(str(target), "w") as out:
         copies, passed = None, 0.0
+        latest: dict[str, int] = {}
         while passed < 60 * minutes:
             with av.open(str(film)) as source:
                 streams = [source.streams.video[0], source.streams.audio[0]]
@@ -61,6 +62,9 @@ def loop(film: Path, target: Path, minutes: float) -> None:
                         continue
                     delay = round(passed / packet.time_base)
                     packet.dts += delay
+                    if packet.dts <= latest.get(packet.stream.type, packet.dts - 1):
+                        continue  # an encoder's lead-in, which the film before has sounded over
+                    latest[packet.stream.type] = packet.dts
                     packet.pts = None if packet.pts is None else packet.pts + delay
                     packet.stream = copies[0 if packet.stream.type == "video" else 1]
                     out.mux(packet)

@@ -99,6 +99,26 @@ def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationRepo
     )
 
 
+def reliability(
+    calibration: Calibration, examples: Sequence[Example]
+) -> tuple[float, tuple[ReliabilityBin, ...]]:
+    """How well a calibration holds: its expected calibration error 0..1, and the table behind it.
+
+    Args:
+        calibration: Fitted on whatever.
+        examples: From ``known_stretches``.
+
+    Raises:
+        ValueError: No examples.
+    """
+    confidences = [calibration.confidence(e.estimate) for e in examples]
+    truths = [e.correct for e in examples]
+    return (
+        expected_calibration_error(confidences, truths),
+        reliability_table(confidences, truths),
+    )
+
+
 @torch.inference_mode()
 def known_stretches(
     network: nn.Module,

@@ -1,34 +1,85 @@
 """Multi-way accuracy: which of 31 sounds belongs to a picture, within a frame.
 
-Every window of a clip is scored against the sounds at -15 .. +15 frames; where the clip has no sound
-that far, another clip's stands in, so that there are always 31 candidates and chance is 3 in 31.
+Every window of a clip is scored against the sounds at -15 .. +15 frames. The clip's constant delay is
+taken out of its sound to the sample first, so that offset 0 is the truth and three of the 31 candidates
+count as right: chance is 3 in 31. Where the clip has no sound that far, another clip's stands in, so that
+there are always 31 candidates; or, as in the literature, these candidates are left out. A window takes
+part only if the clip has all of its own sound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from synctool.data.augment import centre_crop
 from synctool.data.samples import Sample
-from synctool.data.windows import stretch
-from synctool.features.logmel import MARGIN, logmel
-from synctool.models.correlation import correlate
+from synctool.evaluation.bootstrap import Interval, mean_interval
+from synctool.evaluation.constants import clip_constant, constants_of_others
+from synctool.evaluation.readings import MAX_OFFSET, READINGS, STACK, ClipReader
+from synctool.features.speech import speech_frames
 from synctool.training.losses import pooled
 from synctool.types import SAMPLES_PER_FRAME
 
-MAX_OFFSET = 15
 CONTEXTS = (1, 5, 15)
-ISOLATED = 5
+LITERATURE_CONTEXTS = (5, 7, 9, 11, 13, 15)
+CHANCE = 3 / (2 * MAX_OFFSET + 1)
+ACCEPTED_FRAMES = 1
+SPEECH_SHARE = 0.5
+"""A window counts as speech if at least so much of its frames does."""
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class WindowHits:
+    """What one clip's windows of one reading and length came to.
+
+    Attributes:
+        clip: Key of the clip.
+        person: Who is in it.
+        source: Its collection.
+        reading: One of ``READINGS``.
+        frames: N.
+        right: bool ``[W]``: whether the best candidate lies within a frame of the truth.
+        speech: bool ``[W]``: whether the window is one of speech.
+    """
+
+    clip: str
+    person: str
+    source: str
+    reading: str
+    frames: int
+    right: np.ndarray
+    speech: np.ndarray
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One cell of the table: a reading, a length, and which windows.
+
+    Attributes:
+        source: Collection.
+        reading: One of ``READINGS``.
+        frames: N.
+        windows: ``all``, or ``speech`` for windows of speech only.
+        interval: Accuracy per clip, then over clips.
+        count: Windows in all.
+    """
+
+    source: str
+    reading: str
+    frames: int
+    windows: Literal["all", "speech"]
+    interval: Interval
+    count: int
+
+
 def clip_volume(
     model: nn.Module, sample: Sample, filler: np.ndarray, *, size_px: int, shift_samples: int = 0
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Score volumes of a whole clip.
 
     Args:
@@ -41,49 +92,142 @@ def clip_volume(
     Returns:
         Plain similarities and the head's logits, both ``[1, 31, T]``.
     """
-    margin = model.head.margin
-    pad = MAX_OFFSET + margin
-    frames = sample.info.num_frames
-    begin = sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples - MARGIN
-    length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MARGIN
-    sound = stretch(sample.sound, begin, length, filler, np.random.default_rng(0))
-    crops = centre_crop(sample.crops, size_px).astype(np.float32) / 255
-    seen = model.encode_video(torch.from_numpy(crops)[None, None])
-    heard = model.encode_audio(torch.from_numpy(logmel(sound))[None, None])
-    raw, inside = correlate(heard, seen, max_offset=pad, audio_lead=pad)
-    return raw[:, margin:-margin], model.head.refine(raw, inside.expand_as(raw))
+    reader = ClipReader(model, sample, filler, size_px=size_px)
+    return reader.film(shift_samples=shift_samples)
 
 
-@torch.inference_mode()
-def isolated_volume(
-    model: nn.Module, sample: Sample, filler: np.ndarray, *, size_px: int
-) -> torch.Tensor:
-    """Similarities of windows of five frames that see nothing beyond themselves.
+def best_within(scores: Tensor, accepted: int = ACCEPTED_FRAMES) -> np.ndarray:
+    """Whether the best row of each window is the middle one, or next to it.
 
-    This is the literature's protocol (Chung, Chung & Kang 2019; Kadandale et al. 2022): both encoders
-    get exactly five frames (0.2 s), where ``clip_volume`` lets them see the whole clip.
+    Args:
+        scores: ``[2K+1, W]``, higher is better, ``-inf`` for candidates that take no part.
+        accepted: How many rows from the middle one still count.
+
+    Returns:
+        bool ``[W]``.
+    """
+    middle = scores.shape[0] // 2
+    return ((scores.argmax(0) - middle).abs() <= accepted).numpy()
+
+
+def clip_constants(
+    model: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    size_px: int,
+    person: Callable[[Sample], str],
+    own: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, float]:
+    """The constant delay of each clip, measured with this network on all clips but itself.
 
     Args:
         model: An ``OffsetClassifier`` in evaluation mode.
-        sample: The clip, of T frames.
-        filler: int16, sound for candidates beyond the clip.
+        samples: Clips of people that the network was not trained on.
         size_px: Side of the network's crops.
+        person: Who is in a clip.
+        own: Let a clip of a person without a name have a say in its own constant, as the clips of such
+            a person may come from many films.
+        on_progress: Told how many clips are done, and how many there are.
 
     Returns:
-        ``[1, 31, T - 4]``.
+        Frames by key, audio ahead positive, the network's own constant error included; see
+        ``constants_of_others``.
     """
-    begin = sample.info.sound_lead - MAX_OFFSET * SAMPLES_PER_FRAME - MARGIN
-    length = (sample.info.num_frames + 2 * MAX_OFFSET) * SAMPLES_PER_FRAME + 2 * MARGIN
-    sound = stretch(sample.sound, begin, length, filler, np.random.default_rng(0))
-    crops = torch.from_numpy(centre_crop(sample.crops, size_px).astype(np.float32) / 255)
-    pictures = crops.unfold(0, ISOLATED, 1).permute(0, 3, 1, 2)[:, None]
-    sounds = torch.from_numpy(logmel(sound)).unfold(1, 4 * ISOLATED, 4).permute(1, 0, 2)[:, None]
-    seen = model.encode_video(pictures.contiguous()).flatten(1).T[None]
-    heard = model.encode_audio(sounds.contiguous()).flatten(1).T[None]
-    volume, _ = correlate(heard, seen, max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET)
-    return volume / ISOLATED
+    people = [person(sample) for sample in samples]
+    curves = []
+    for i, sample in enumerate(samples):
+        reader = ClipReader(model, sample, _filler(samples, people, i), size_px=size_px)
+        curves.append(reader.film()[1][0].float().log_softmax(0).sum(1).numpy())
+        if on_progress:
+            on_progress(i + 1, len(samples))
+    sources = [sample.info.source for sample in samples]
+    moved = constants_of_others(np.array(curves), people, sources)
+    if own:
+        moved = [
+            m if sample.info.speaker else clip_constant(curve, m)
+            for sample, curve, m in zip(samples, curves, moved)
+        ]
+    return {sample.info.key: float(c) for sample, c in zip(samples, moved)}
 
 
+def window_hits(
+    model: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    size_px: int,
+    person: Callable[[Sample], str],
+    constants: Mapping[str, float],
+    contexts: Sequence[int] = LITERATURE_CONTEXTS,
+    leave_out: bool = False,
+    speech: Callable[..., np.ndarray] = speech_frames,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[WindowHits]:
+    """Score all windows of clips in all readings.
+
+    Args:
+        model: An ``OffsetClassifier`` in evaluation mode.
+        samples: Clips of people that the network was not trained on.
+        size_px: Side of the network's crops.
+        person: Who is in a clip.
+        constants: Constant offset of each clip in frames, by key: of ``clip_constants``.
+        contexts: Lengths of windows.
+        leave_out: Candidates beyond the clip's sound are left out; else other clips' sound stands in.
+        speech: Tells frames of speech: as ``speech_frames``.
+        on_progress: Told how many clips are done, and how many there are.
+    """
+    people = [person(sample) for sample in samples]
+    hits: list[WindowHits] = []
+    for i, sample in enumerate(samples):
+        info = sample.info
+        shift = -round(constants[info.key] * SAMPLES_PER_FRAME)
+        lead = info.sound_lead + shift
+        talks = speech(sample.sound, lead=lead, frames=info.num_frames)
+        inside = _sound_inside(sample.sound.size, lead, info.num_frames)
+        reader = ClipReader(model, sample, _filler(samples, people, i), size_px=size_px)
+        for (reading, n), scores in reader.readings(contexts, shift_samples=shift).items():
+            heard = np.lib.stride_tricks.sliding_window_view(inside, n, axis=1).all(-1)
+            kept = heard[MAX_OFFSET]
+            if leave_out:
+                scores = scores.masked_fill(~torch.from_numpy(heard), -torch.inf)
+            spoken = np.convolve(talks, np.ones(n), "valid") >= SPEECH_SHARE * n
+            right = best_within(scores)
+            if kept.any():
+                hits.append(
+                    WindowHits(
+                        info.key, people[i], info.source, reading, n, right[kept], spoken[kept]
+                    )
+                )
+        if on_progress:
+            on_progress(i + 1, len(samples))
+    return hits
+
+
+def accuracies(hits: Sequence[WindowHits]) -> list[Accuracy]:
+    """The table: accuracy per clip, then over clips, by collection, reading, length and windows."""
+    sources = sorted({hit.source for hit in hits})
+    lengths = sorted({hit.frames for hit in hits})
+    table = []
+    for source in sources:
+        for windows in ("all", "speech"):
+            for reading in READINGS:
+                for n in lengths:
+                    here = [
+                        h for h in hits if (h.source, h.reading, h.frames) == (source, reading, n)
+                    ]
+                    chosen = [(h, h.right if windows == "all" else h.right[h.speech]) for h in here]
+                    chosen = [(h, right) for h, right in chosen if right.size]
+                    if not chosen:
+                        continue
+                    interval = mean_interval(
+                        [float(right.mean()) for _, right in chosen], [h.person for h, _ in chosen]
+                    )
+                    count = sum(right.size for _, right in chosen)
+                    table.append(Accuracy(source, reading, n, windows, interval, count))
+    return table
+
+
+@torch.inference_mode()
 def multiway(
     model: nn.Module,
     samples: Sequence[Sample],
@@ -91,10 +235,8 @@ def multiway(
     size_px: int,
     true_offset: Callable[[Sample], float],
     contexts: Sequence[int] = CONTEXTS,
-    first: int | None = None,
-    isolated: bool = False,
 ) -> dict[str, float]:
-    """Share of windows whose best candidate lies within a frame of the truth, per clip, then over clips.
+    """Share of windows whose best candidate is right, cheap enough for every epoch of a training.
 
     Args:
         model: An ``OffsetClassifier`` in evaluation mode.
@@ -102,36 +244,40 @@ def multiway(
         size_px: Side of the network's crops.
         true_offset: The clip's own offset in frames.
         contexts: Lengths of windows in frames.
-        first: Only so many of the samples are measured; the rest lends sounds.
-        isolated: Also measure windows of five frames that see nothing beyond themselves; longer
-            contexts average the scores of neighbouring ones.
 
     Returns:
         ``plain_N`` and ``head_N`` for every context N, and ``plain_clip`` and ``head_clip`` for
-        whole clips, with embeddings that see the whole clip; ``isolated_N`` from 5 frames on. Each
-        0..1.
+        whole clips, with embeddings that see the whole clip; with local embeddings also
+        ``alone_N`` from 5 frames on. Per clip, then over clips; each 0..1.
     """
-    hits: dict[str, list[float]] = {}
-    for i, sample in enumerate(samples[:first]):
-        filler = samples[(i + 1) % len(samples)].sound
-        truth = true_offset(sample)
-        plain, head = clip_volume(model, sample, filler, size_px=size_px)
-        for context in (*contexts, 0):
-            length = context or plain.shape[-1]
-            name = context or "clip"
-            if length <= plain.shape[-1]:
-                hits.setdefault(f"plain_{name}", []).append(_right(plain, length, truth))
-                hits.setdefault(f"head_{name}", []).append(_right(head, length, truth))
-        if isolated and plain.shape[-1] >= ISOLATED:
-            alone = isolated_volume(model, sample, filler, size_px=size_px)
-            for context in contexts:
-                length = context - ISOLATED + 1
-                if 1 <= length <= alone.shape[-1]:
-                    hits.setdefault(f"isolated_{context}", []).append(_right(alone, length, truth))
-    return {name: float(np.mean(values)) for name, values in hits.items()}
+    shares: dict[str, list[float]] = {}
+    for i, sample in enumerate(samples):
+        reader = ClipReader(model, sample, samples[(i + 1) % len(samples)].sound, size_px=size_px)
+        shift = -round(true_offset(sample) * SAMPLES_PER_FRAME)
+        plain, head = reader.film(shift_samples=shift)
+        volumes = {"plain": (plain, 1), "head": (head, 1)}
+        alone = reader.local(shift_samples=shift)
+        if alone is not None:
+            volumes["alone"] = (alone, STACK)
+        for name, (volume, seen) in volumes.items():
+            lengths = {str(n): n - seen + 1 for n in contexts} | {"clip": volume.shape[-1]}
+            for label, length in lengths.items():
+                if 1 <= length <= volume.shape[-1]:
+                    right = best_within(pooled(volume, length)[0])
+                    shares.setdefault(f"{name}_{label}", []).append(float(right.mean()))
+    return {name: float(np.mean(values)) for name, values in shares.items()}
 
 
-def _right(volume: torch.Tensor, frames: int, truth: float) -> float:
-    """Share of windows whose best row lies within a frame of the truth."""
-    best = pooled(volume, frames)[0].argmax(0).float() - MAX_OFFSET
-    return float(((best - truth).abs() <= 1.0 + 1e-6).float().mean())
+def _filler(samples: Sequence[Sample], people: Sequence[str], index: int) -> np.ndarray:
+    """Sound of the same person's next clip, whose voice does not tell where a clip ends; or of anyone's."""
+    after = [*range(index + 1, len(people)), *range(index)]
+    same = [j for j in after if people[j] == people[index]]
+    return samples[(same or after or [index])[0]].sound
+
+
+def _sound_inside(samples: int, lead: int, frames: int) -> np.ndarray:
+    """bool ``[31, T]``: whether the clip has at least half of a candidate frame's sound."""
+    offsets = np.arange(-MAX_OFFSET, MAX_OFFSET + 1)
+    middles = lead + SAMPLES_PER_FRAME * (np.arange(frames)[None] - offsets[:, None])
+    middles = middles + SAMPLES_PER_FRAME // 2
+    return (middles >= 0) & (middles < samples)

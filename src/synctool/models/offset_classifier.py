@@ -14,6 +14,11 @@ from synctool.models.protocol import SyncOutput, expected_offset
 class OffsetClassifier(nn.Module):
     """Classifies the offset of every frame.
 
+    An encoder may have a local stage: methods ``local``, inputs to ``[B, D', T]`` where row t sees
+    exactly five frames (0.2 s) centred on t, and ``context``, from there to ``[B, D, T]``; its
+    ``forward`` is both in turn. The local embeddings of both encoders can then be compared too, which
+    is what the literature calls a context of five frames.
+
     Args:
         video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
         audio_encoder: Sound features ``-> [B, D, T]``.
@@ -34,6 +39,10 @@ class OffsetClassifier(nn.Module):
         self.audio_encoder = audio_encoder
         self.head = VolumeHead(channels=head_channels)
         self.max_offset = max_offset
+        if hasattr(video_encoder, "local") and hasattr(audio_encoder, "local"):
+            self.local_scale = nn.Parameter(torch.tensor(2.3))
+        else:
+            self.local_scale = None
 
     def encode_video(self, video: Tensor) -> Tensor:
         """``[B, C, T, H, W] -> [B, D, T]``, unit length."""
@@ -42,6 +51,21 @@ class OffsetClassifier(nn.Module):
     def encode_audio(self, audio: Tensor) -> Tensor:
         """``[B, 1, bands, 4T] -> [B, D, T]``, unit length."""
         return F.normalize(self.audio_encoder(audio).float(), dim=1)
+
+    def encode_video_both(self, video: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Local embeddings (None without a local stage) and those of ``encode_video``."""
+        return self._both(self.video_encoder, video)
+
+    def encode_audio_both(self, audio: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Local embeddings (None without a local stage) and those of ``encode_audio``."""
+        return self._both(self.audio_encoder, audio)
+
+    def _both(self, encoder: nn.Module, x: Tensor) -> tuple[Tensor | None, Tensor]:
+        if self.local_scale is None:
+            return None, F.normalize(encoder(x).float(), dim=1)
+        local = encoder.local(x)
+        context = encoder.context(local)
+        return F.normalize(local.float(), dim=1), F.normalize(context.float(), dim=1)
 
     def score(
         self,

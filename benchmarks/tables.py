@@ -1,0 +1,97 @@
+"""Tables of results: on the terminal by Rich, in the documentation as Markdown between two markers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from synctool.errors import MissingError
+from synctool.evaluation.bootstrap import Interval
+from synctool.files import write_text
+
+BEGIN = "<!-- written by benchmarks/strangers.py: begin -->"
+END = "<!-- written by benchmarks/strangers.py: end -->"
+
+
+@dataclass
+class Table:
+    """One table.
+
+    Attributes:
+        title: Its name.
+        columns: Headings.
+        rows: Cells as they are shown.
+        note: What the figures are, and what they are not; Markdown.
+        heading: Begins a new section of the page.
+        after: More Markdown, such as a picture.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    note: str = ""
+    heading: str = ""
+    after: str = ""
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        if self.heading:
+            console.print(f"\n[bold]{self.heading}[/bold]")
+        table = RichTable(title=self.title, title_justify="left", caption_justify="left")
+        for i, name in enumerate(self.columns):
+            table.add_column(name, justify="right" if i else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        console.print(table)
+        if self.note:
+            console.print(self.note.replace("`", ""), highlight=False, markup=False)
+
+    def markdown(self) -> str:
+        """The same for the documentation."""
+        lines = [f"### {self.heading}", ""] if self.heading else []
+        lines += [f"**{self.title}.** {self.note}".rstrip(), ""]
+        lines.append(_row(self.columns))
+        lines.append("|" + "---|" * len(self.columns))
+        lines += [_row(row) for row in self.rows]
+        if self.after:
+            lines += ["", self.after]
+        return "\n".join(lines) + "\n"
+
+
+def share(interval: Interval | None) -> str:
+    """``0.88 [0.84, 0.92]``."""
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def drawn(interval: Interval, values: str = "clips") -> str:
+    """What the interval was made of, in words; ``values`` says what is counted."""
+    if interval.drawn == "people":
+        return f"95% intervals by bootstrap over {interval.units} people"
+    few = "too few people to draw people"
+    return f"95% intervals by bootstrap over {interval.units} {values} ({few})"
+
+
+def write_section(page: Path, text: str) -> None:
+    """Put text between the markers of a page; what stands around them stays.
+
+    Raises:
+        MissingError: The page is not there, or has no markers.
+    """
+    old = page.read_text("utf-8") if page.is_file() else ""
+    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
+        raise MissingError(
+            f"{page} has no place for the results",
+            remedy=f"Put these two lines where they shall stand:\n{BEGIN}\n{END}",
+        )
+    before, after = old.split(BEGIN)[0], old.split(END)[1]
+    write_text(page, f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

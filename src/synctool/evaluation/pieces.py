@@ -1,0 +1,252 @@
+"""The pieces test: a film has one true offset, so all its pieces must agree.
+
+A film is cut into pieces of 2 or 3 seconds with different content, and each piece's sound comes from a
+place moved by its own random known amount. All answers minus their moves must agree; a spurious match
+cannot do that. It is the honest test on films whose offset nobody has published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from synctool.data.augment import centre_crop
+from synctool.data.samples import Sample
+from synctool.evaluation.bootstrap import Interval, mean_interval
+from synctool.features.logmel import MARGIN, logmel
+from synctool.scoring.confidence import Calibration
+from synctool.scoring.offset import estimate_offset
+from synctool.scoring.path import follow_offset
+from synctool.scoring.segments import overall_offset
+from synctool.scoring.verdict import decide
+from synctool.types import SAMPLES_PER_FRAME
+
+LARGEST_MOVE_FRAMES = 10
+"""Pieces' sounds are moved by up to this."""
+LEAST_PIECES = 3
+"""Films of fewer pieces have no consensus."""
+ACCEPTED_FRAMES = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said about a stretch of film.
+
+    Attributes:
+        offset_frames: The best match, whether or not it would be shown; None where there is none.
+        confidence: 0..1.
+        answered: Whether it is shown, or the stretch is inconclusive.
+    """
+
+    offset_frames: float | None
+    confidence: float
+    answered: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a film and the answer to it.
+
+    Attributes:
+        film: Which film.
+        person: Who speaks in it.
+        moved_frames: How far its sound was moved ahead.
+        answer: The answer.
+    """
+
+    film: str
+    person: Hashable
+    moved_frames: float
+    answer: Answer
+
+    @property
+    def offset_frames(self) -> float | None:
+        """The offset of the film that the answer stands for."""
+        found = self.answer.offset_frames
+        return None if found is None else found - self.moved_frames
+
+
+@dataclass(frozen=True)
+class PiecesResult:
+    """How many pieces agree with their film.
+
+    Attributes:
+        pieces: Pieces in films that have a consensus.
+        answered: Of these, so many were answered.
+        of_all: Share of all pieces whose best match is right; no match is wrong.
+        of_answered: Share of the answered ones that are right; None if there is none.
+        answered_right: Share of all pieces that were answered and right.
+        consensus: Offset of each film in frames.
+    """
+
+    pieces: int
+    answered: int
+    of_all: Interval
+    of_answered: Interval | None
+    answered_right: Interval
+    consensus: Mapping[str, float]
+
+
+def cuts(
+    frames: int, piece_frames: int, sound_samples: int, rng: np.random.Generator
+) -> Iterator[tuple[int, int, int]]:
+    """Where to cut a film, and how to move each piece's sound.
+
+    Args:
+        frames: T.
+        piece_frames: Length of a piece.
+        sound_samples: N; sample 0 belongs to frame 0.
+        rng: Source of chance.
+
+    Yields:
+        First frame of a piece, first sample of its sound, and how many samples that is moved ahead;
+        a move that would leave the sound is turned round.
+    """
+    length = piece_frames * SAMPLES_PER_FRAME
+    reach = LARGEST_MOVE_FRAMES * SAMPLES_PER_FRAME
+    for start in range(0, frames - piece_frames + 1, piece_frames):
+        moved = int(rng.integers(-reach, reach + 1))
+        begin = start * SAMPLES_PER_FRAME
+        if not 0 <= begin + moved <= sound_samples - length:
+            moved = -moved
+        if 0 <= begin + moved <= sound_samples - length:
+            yield start, begin + moved, moved
+
+
+def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """Clips as one film.
+
+    Returns:
+        Crops uint8 ``[T, S, S]``, and int16 sound of exactly as long; what a clip lacks is silent.
+    """
+    crops = np.concatenate([sample.crops for sample in samples])
+    sounds = []
+    for sample in samples:
+        length = sample.info.num_frames * SAMPLES_PER_FRAME
+        own = sample.sound[sample.info.sound_lead :][:length]
+        sounds.append(np.pad(own, (0, length - own.size)))
+    return crops, np.concatenate(sounds)
+
+
+@torch.inference_mode()
+def measure(
+    network: nn.Module,
+    crops: np.ndarray,
+    sound: np.ndarray,
+    *,
+    size_px: int,
+    calibration: Calibration,
+    max_offset: int = 15,
+) -> Answer:
+    """Measure a stretch that is in memory as ``detect`` measures a film with this one face.
+
+    Args:
+        network: A ``SyncModel`` in evaluation mode that takes mouth crops and log-mel sound.
+        crops: uint8 ``[T, S, S]``.
+        sound: int16 ``[N]``; sample 0 belongs to frame 0, and there is no other sound.
+        size_px: Side of the network's crops.
+        calibration: Of the network.
+        max_offset: Largest offset searched, in frames.
+    """
+    pictures = centre_crop(crops, size_px).astype(np.float32) / 255
+    seen = network.encode_video(torch.from_numpy(pictures)[None, None])
+    whole = sound[: sound.size // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME]
+    heard = network.encode_audio(torch.from_numpy(logmel(np.pad(whole, MARGIN)))[None, None])
+    values = network.score(heard, seen, max_offset=max_offset)[0].float().numpy()
+    volume = np.where(np.isfinite(values), values, np.nan)
+    estimate = estimate_offset(volume)
+    if estimate is None:
+        return Answer(None, 0.0, False)
+    segments = follow_offset(volume, calibration=calibration).segments
+    offset, confidence = overall_offset(estimate, calibration.confidence(estimate), segments)
+    decision = decide(
+        offset,
+        confidence=confidence,
+        max_offset=max_offset,
+        frames=estimate.frames,
+        at_edge=estimate.at_edge,
+        segments=segments,
+    )
+    return Answer(offset, confidence, decision.verdict != "inconclusive")
+
+
+def pieces_of(
+    film: str,
+    person: Hashable,
+    samples: Sequence[Sample],
+    network: nn.Module,
+    *,
+    piece_frames: int,
+    size_px: int,
+    calibration: Calibration,
+    rng: np.random.Generator,
+) -> list[Piece]:
+    """The pieces of one person's clips joined to a film.
+
+    Args:
+        film: Name for it.
+        person: Who speaks.
+        samples: The clips.
+        network: A ``SyncModel`` in evaluation mode.
+        piece_frames: Length of a piece.
+        size_px: Side of the network's crops.
+        calibration: Of the network.
+        rng: Source of chance.
+    """
+    crops, sound = joined(samples)
+    length = piece_frames * SAMPLES_PER_FRAME
+    found = []
+    for start, begin, moved in cuts(len(crops), piece_frames, sound.size, rng):
+        answer = measure(
+            network,
+            crops[start : start + piece_frames],
+            sound[begin : begin + length],
+            size_px=size_px,
+            calibration=calibration,
+        )
+        found.append(Piece(film, person, moved / SAMPLES_PER_FRAME, answer))
+    return found
+
+
+def agreement(pieces: Sequence[Piece]) -> PiecesResult | None:
+    """Compare pieces with their films' consensus.
+
+    The consensus of a film is the median of its answered pieces, where there are three or more, and
+    else of all that have a match. Films of fewer than three pieces take no part.
+
+    Returns:
+        None if no film has a consensus.
+    """
+    consensus: dict[str, float] = {}
+    for film in dict.fromkeys(piece.film for piece in pieces):
+        here = [p for p in pieces if p.film == film and p.offset_frames is not None]
+        sure = [p for p in here if p.answer.answered]
+        chosen = sure if len(sure) >= LEAST_PIECES else here
+        if len(chosen) >= LEAST_PIECES:
+            consensus[film] = float(np.median([p.offset_frames for p in chosen]))
+    counted = [piece for piece in pieces if piece.film in consensus]
+    if not counted:
+        return None
+    right = [
+        p.offset_frames is not None
+        and abs(p.offset_frames - consensus[p.film]) <= ACCEPTED_FRAMES + 1e-9
+        for p in counted
+    ]
+    people = [p.person for p in counted]
+    sure = [i for i, p in enumerate(counted) if p.answer.answered]
+    return PiecesResult(
+        pieces=len(counted),
+        answered=len(sure),
+        of_all=mean_interval(right, people),
+        of_answered=mean_interval([right[i] for i in sure], [people[i] for i in sure])
+        if sure
+        else None,
+        answered_right=mean_interval(
+            [r and p.answer.answered for r, p in zip(right, counted)], people
+        ),
+        consensus=consensus,
+    )
