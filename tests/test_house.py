@@ -39,7 +39,9 @@ ALLOWED: dict[str, set[str]] = {
 }
 """For each part of the package the other parts that it may import. A new part needs a line here."""
 
-BUILT_IN_PLUGINS = {"data/builtin.py", "faces/builtin.py", "downloads/builtin.py"}
+BUILT_IN_PLUGINS = {
+    *{"data/builtin.py", "faces/builtin.py", "downloads/builtin.py", "training/builtin.py"},
+}
 """Modules of rooms that implement hooks, and so take the marker from ``hookspecs``."""
 
 HEAVY = {

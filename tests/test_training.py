@@ -92,7 +92,7 @@ def test_training_learns_what_belongs_together(processed: Path, tmp_path: Path) 
     seen: list[TrainProgress] = []
     settings = replace(TINY, epochs=1, steps_per_epoch=24, batch_size=8, learning_rate=3e-3)
     train(processed, tmp_path / "run", settings, on_progress=seen.append)
-    clip = [p.parts["clip"] for p in seen if p.metrics is None]
+    clip = [p.parts["plain/clip"] for p in seen if p.metrics is None]
     # Chance is ln 31 = 3.43; the made-up mouths are easy.
     assert sum(clip[-4:]) / 4 < 2.9 < sum(clip[:3]) / 3
 
@@ -137,7 +137,7 @@ def test_training_on_listed_pairs(
     settings = replace(TINY, epochs=1, steps_per_epoch=24, batch_size=8, learning_rate=3e-3)
     listed = processed / "pairs_train.json"
     train(processed, tmp_path / "run", settings, pairs=listed, on_progress=seen.append)
-    clip = [p.parts["clip"] for p in seen if p.metrics is None]
+    clip = [p.parts["plain/clip"] for p in seen if p.metrics is None]
     assert sum(clip[-4:]) / 4 < 2.9 < sum(clip[:3]) / 3
     assert "8 of 32 pairs take no part" in caplog.text
 
@@ -179,7 +179,7 @@ def test_a_loss_that_is_no_number_stops_the_run(processed: Path, tmp_path: Path)
     with pytest.raises(TrainingError, match="not a number") as caught:
         train(processed, tmp_path / "run", TINY, init=tmp_path / "nan.safetensors")
     assert "learning-rate" in (caught.value.remedy or "")
-    assert (tmp_path / "run" / "nan-batch.pt").is_file()
+    assert (tmp_path / "run" / "nan-batch.safetensors").is_file()
 
 
 def load_model_state() -> dict[str, torch.Tensor]:

@@ -6,7 +6,12 @@ the others against it: the mean score curve over a person's clips peaks at that 
 Persons with few clips are drawn towards their source's mean. The result is what
 `synctool train --constants` takes.
 
+In some corpora every clip has an offset of its own, as their films were cut carelessly. With --clips
+SOURCE each clip of such a source gets one: its own curve against its person's constant, from which
+clips are taken to lie about a frame away.
+
     python tools/source_constants.py PROCESSED runs/grid/last.safetensors constants.json
+    python tools/source_constants.py PROCESSED runs/all/last.safetensors clips.json --clips LRW-AR
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from synctool.data.processed import Processed
 from synctool.data.samples import Sample
 from synctool.engine.models import load_model
 from synctool.engine.pairs import SPLIT_FILE, read_split
+from synctool.evaluation.constants import clip_constant
 from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
 from synctool.scoring.offset import parabola_vertex
 
@@ -32,10 +38,19 @@ PRIOR_CLIPS = 8
 FARTHEST_FRAMES = 2.0
 
 
-def mean_curve(network, clips: list[Sample], size_px: int) -> np.ndarray:
-    """Sum over the frames of all clips of the head's log-probabilities, ``[31]``."""
+def mean_curve(
+    network, clips: list[Sample], size_px: int, *, first: int | None = None
+) -> np.ndarray:
+    """Sum over the frames of clips of the head's log-probabilities, ``[31]``.
+
+    Args:
+        network: An ``OffsetClassifier`` in evaluation mode.
+        clips: Each lends the one before it sound for the candidates beyond its ends.
+        size_px: Side of the network's crops.
+        first: Only so many of them are looked at.
+    """
     curve = np.zeros(2 * MAX_OFFSET + 1)
-    for i, clip in enumerate(clips):
+    for i, clip in enumerate(clips[:first]):
         filler = clips[(i + 1) % len(clips)].sound
         _, logits = clip_volume(network, clip, filler, size_px=size_px)
         curve += logits[0].float().log_softmax(0).sum(1).numpy()
@@ -55,6 +70,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--backbone", default="fcn-cls")
+    parser.add_argument("--clips", action="append", default=[], metavar="SOURCE")
     given = parser.parse_args()
     model = load_model(given.backbone, weights=given.weights, device="cpu")
     split = read_split(given.processed / SPLIT_FILE)
@@ -76,6 +92,17 @@ def main() -> None:
             mixed = (count * own + PRIOR_CLIPS * middle) / (count + PRIOR_CLIPS)
             constants[person] = round(mixed, 2)
         print(f"{source}: {middle:+.2f} frames, {len(persons)} people")
+        if source in given.clips:
+            own = {
+                clip.info.key: clip_constant(
+                    mean_curve(model.network, [clip, *others], model.spec.video.size_px, first=1),
+                    constants[person],
+                )
+                for person, clips in sorted(persons.items())
+                for clip, others in ((c, [clips[i - 1]]) for i, c in enumerate(clips))
+            }
+            constants |= {key: round(value, 2) for key, value in own.items()}
+            print(f"  its clips: spread {np.std(list(own.values())):.2f} frames")
     given.out.write_text(json.dumps(constants, indent=1) + "\n")
 
 

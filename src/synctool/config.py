@@ -23,7 +23,19 @@ FILE_NAME = "synctool.toml"
 ENV_PREFIX = "SYNCTOOL_"
 ENV_FILE = "SYNCTOOL_CONFIG"
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text"}
+RECORD = "run"
+"""Table of a settings file that a run added to its settings: what it was made with. It is passed over."""
+
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    tuple: "a list of texts or tables",
+    dict: "a text or a table",
+}
+_TAKEN = {int: Integral, float: Real, str: str, Path: (str, Path), dict: str}
+_AUTO = ("auto", "yes", "no")
 
 
 @dataclass(frozen=True)
@@ -32,26 +44,36 @@ class Setting:
 
     Attributes:
         name: Name in Python and in the file; the flag has dashes in place of underscores.
-        type: ``int``, ``float`` or ``str``.
-        default: Value when nobody says anything else.
+        type: ``int``, ``float``, ``str``, ``Path``, ``tuple`` for a list of texts or tables, or
+            ``dict`` for a table that may be written as one text.
+        default: Value when nobody says anything else; None where there is none.
         help: One line without a closing full stop.
         minimum: Least value allowed, None for no bound.
         maximum: Greatest value allowed, None for no bound.
-        choices: The only values allowed, empty for any.
+        choices: The only values allowed, empty for any. ``auto``, ``yes`` and ``no`` may be given as
+            true and false too, and are a flag with its opposite on the command line.
+        option: Name of the flag, where it is not the setting's.
     """
 
     name: str
     type: type
-    default: int | float | str
+    default: Any
     help: str
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    option: str = ""
 
     @property
     def flag(self) -> str:
         """The name on the command line, for example ``--max-offset``."""
-        return "--" + self.name.replace("_", "-")
+        name = self.option or self.name.replace("_", "-")
+        return f"--{name}/--no-{name}" if self.switch else f"--{name}"
+
+    @property
+    def switch(self) -> bool:
+        """Whether it is switched on and off, or left to the program."""
+        return self.choices == _AUTO
 
     @property
     def range_text(self) -> str:
@@ -65,10 +87,11 @@ class Setting:
     @property
     def help_text(self) -> str:
         """Help, values allowed and default, for ``--help``."""
-        extra = "; ".join(filter(None, [self.range_text, f"default {self.default}"]))
-        return f"{self.help} ({extra})."
+        default = "" if self.default is None else f"default {self.default}"
+        extra = "; ".join(filter(None, ["" if self.switch else self.range_text, default]))
+        return f"{self.help} ({extra})." if extra else f"{self.help}."
 
-    def parse(self, value: object, *, text: bool = False) -> int | float | str:
+    def parse(self, value: object, *, text: bool = False) -> Any:
         """Check a value and bring it to the setting's type.
 
         Args:
@@ -79,6 +102,8 @@ class Setting:
             ValueError: If the value has the wrong type or lies outside what is allowed; the message
                 continues a sentence that begins with the name of the setting.
         """
+        if self.default is None and (value is None or (text and str(value).lower() == "none")):
+            return None
         parsed = self._typed(value, text=text)
         if self.choices and parsed not in self.choices:
             near = did_you_mean(str(parsed), self.choices)
@@ -90,18 +115,34 @@ class Setting:
         return parsed
 
     def _typed(self, value: object, *, text: bool) -> Any:
-        if text and self.type is not str:
+        if text and self.type is tuple:
+            value = [part.strip() for part in str(value).split(";") if part.strip()]
+        elif text and self.type not in (str, dict):
             try:
                 value = self.type(str(value).strip())
             except ValueError:
                 self._wrong_type(value)
-        wanted = {int: Integral, float: Real, str: str}[self.type]
+        if self.switch and isinstance(value, bool):
+            value = "yes" if value else "no"
+        if self.type is tuple:
+            return self._listed(value)
+        if self.type is dict and isinstance(value, Mapping):
+            return dict(value)
+        wanted = _TAKEN[self.type]
         if isinstance(value, bool) or not isinstance(value, wanted):
             self._wrong_type(value)
-        typed = value.strip() if isinstance(value, str) else self.type(value)
-        if typed == "" or (self.type is float and not isfinite(typed)):
+        kept = str if self.type is dict else self.type
+        typed = kept(value.strip() if isinstance(value, str) else value)
+        if not str(value).strip() or (self.type is float and not isfinite(typed)):
             self._wrong_type(value)
         return typed
+
+    def _listed(self, value: object) -> tuple[str | Mapping[str, Any], ...]:
+        if not isinstance(value, list | tuple) or not all(
+            isinstance(x, str | Mapping) for x in value
+        ):
+            self._wrong_type(value)
+        return tuple(x if isinstance(x, str) else dict(x) for x in value)
 
     def _wrong_type(self, value: object) -> NoReturn:
         raise ValueError(f"{value!r} is not {_KINDS[self.type]}")
@@ -220,16 +261,178 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _SEED,
         ),
         "train": (
+            Setting("data", Path, None, "Folder made by synctool preprocess"),
+            Setting("out", Path, None, "Folder of the run"),
             replace(_BACKBONE, help="Network to train, as listed by synctool backbones"),
+            Setting(
+                "task",
+                str,
+                "sync",
+                "What is learned: offsets, or a task without labels to begin with",
+                choices=("sync", "avc", "order", "masked", "retrieval"),
+            ),
+            Setting(
+                "use_attention",
+                str,
+                "auto",
+                "Attention, in networks that leave the choice",
+                choices=_AUTO,
+            ),
+            Setting("split", Path, None, "split.json of synctool pairs, unless in the data folder"),
+            Setting(
+                "pairs",
+                Path,
+                None,
+                "File of synctool pairs to train on; offsets are drawn on the fly unless given",
+            ),
+            Setting(
+                "constants",
+                Path,
+                None,
+                "JSON object with the constant offset in frames by sample, person or source",
+            ),
+            Setting("source", str, None, "Train on the films of this source only"),
+            Setting("init", Path, None, "Weights to start from"),
+            Setting("teacher", Path, None, "Weights of a trained network to learn from as well"),
+            Setting(
+                "targets",
+                Path,
+                None,
+                "Further values of every frame to learn from the pictures, as safetensors",
+            ),
+            Setting(
+                "losses",
+                tuple,
+                None,
+                "Loss NAME[=WEIGHT[,OPTION=VALUE...]], once for each of a mixture",
+                option="loss",
+            ),
             Setting("epochs", int, 10, "Rounds of training", minimum=1),
-            Setting("steps_per_epoch", int, 200, "Batches in one round", minimum=1),
-            Setting("batch_size", int, 32, "Clips in one batch", minimum=1),
+            Setting("steps_per_epoch", int, 200, "Steps in one round", minimum=1),
+            Setting("batch_size", int, 32, "Clips in one batch, of all processes", minimum=1),
+            Setting("accumulate", int, 1, "Batches whose gradients make one step", minimum=1),
             Setting("learning_rate", float, 0.002, "Greatest step size", minimum=1e-7, maximum=1),
+            Setting(
+                "schedule",
+                str,
+                "one-cycle",
+                "How the step size goes over the run",
+                choices=("one-cycle", "cosine", "plateau", "constant"),
+            ),
+            Setting(
+                "warmup",
+                float,
+                None,
+                "Part of the run in which the step size rises, one-cycle's being 0.1",
+                minimum=0,
+                maximum=0.9,
+            ),
+            Setting(
+                "plateau_epochs",
+                int,
+                3,
+                "Epochs without a better score before plateau halves the step size",
+                minimum=1,
+            ),
+            Setting("weight_decay", float, 0.02, "Weight decay of AdamW", minimum=0, maximum=10),
+            Setting("clip_norm", float, 1.0, "Longest gradient, 0 for any", minimum=0),
+            Setting(
+                "ema",
+                float,
+                0.998,
+                "Part of the averaged weights kept in a step, 0 for no average",
+                minimum=0,
+                maximum=0.99999,
+            ),
+            Setting(
+                "early_stopping",
+                int,
+                0,
+                "Epochs without a better score before the run ends, 0 for never",
+                minimum=0,
+            ),
             replace(_MAX_OFFSET, help="Largest offset learned, in frames of 40 ms"),
-            Setting("augment", float, 1.0, "Strength of the augmentation", minimum=0, maximum=1),
             Setting("window_frames", int, 24, "Length of a clip, in frames of 40 ms", minimum=5),
+            Setting("augment", float, 1.0, "Strength of the augmentation", minimum=0, maximum=1),
+            Setting(
+                "augmentations",
+                dict,
+                None,
+                "Changes to single augmentations, as in codec=0.2,noise=0.5:1.5,hand=off",
+            ),
+            Setting(
+                "curriculum",
+                int,
+                0,
+                "Epochs in which the offsets get harder to tell apart",
+                minimum=0,
+            ),
+            Setting(
+                "progressive_resolution",
+                int,
+                0,
+                "Epochs in which the pictures get sharper",
+                minimum=0,
+            ),
+            Setting(
+                "unfreeze_epoch",
+                int,
+                0,
+                "Epoch from which the encoders are trained, top layers first; 0 for the start",
+                minimum=0,
+            ),
+            Setting(
+                "unfreeze_every",
+                int,
+                1,
+                "Epochs from one group of layers to the next below",
+                minimum=1,
+            ),
+            Setting(
+                "layer_decay",
+                float,
+                1.0,
+                "Step size of a group of layers relative to the one above",
+                minimum=0.01,
+                maximum=1,
+            ),
             _SEED,
             replace(_DEVICE, help="Where the training runs"),
+            Setting(
+                "precision",
+                str,
+                "auto",
+                "Numbers that the network computes with",
+                choices=("auto", "float32", "bfloat16", "float16"),
+            ),
+            Setting("devices", int, 1, "Processes on this machine that train together", minimum=1),
+            Setting("nodes", int, 1, "Machines that train together", minimum=1),
+            Setting("workers", int, 1, "Processes that make batches, 0 for none", minimum=0),
+            Setting(
+                "cache_mb",
+                int,
+                4096,
+                "Memory for clips that were read, in MiB, of all workers together",
+                minimum=0,
+            ),
+            Setting(
+                "save_every", int, 0, "Steps between saves inside an epoch, 0 for none", minimum=0
+            ),
+            Setting(
+                "save_minutes",
+                float,
+                10.0,
+                "Minutes between saves inside an epoch, 0 for none",
+                minimum=0,
+            ),
+            Setting("log_every", int, 50, "Steps that a row of steps.csv stands for", minimum=1),
+            Setting(
+                "tensorboard",
+                str,
+                "auto",
+                "Write TensorBoard's files, auto where tensorboardX is installed",
+                choices=_AUTO,
+            ),
         ),
         "download": (
             Setting("parallel", int, 4, "Parts of a file fetched at once", minimum=1, maximum=16),
@@ -282,7 +485,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def resolve(section: str, flags: Mapping[str, object] | None = None) -> Settings:
+def resolve(
+    section: str, flags: Mapping[str, object] | None = None, *, file: Path | None = None
+) -> Settings:
     """Read one section from all places, the later ones winning.
 
     The whole file and all ``SYNCTOOL_*`` variables are checked, not only the section asked for, so
@@ -291,21 +496,22 @@ def resolve(section: str, flags: Mapping[str, object] | None = None) -> Settings
     Args:
         section: ``detect``, ``preprocess``, ``pairs``, ``train`` or ``download``.
         flags: Values by setting name; None means that the flag was not given.
+        file: The settings file; None for the usual one.
 
     Returns:
         The settings of the section as attributes.
 
     Raises:
         KeyError: If there is no such section.
-        MissingError: If ``SYNCTOOL_CONFIG`` names a file that does not exist.
+        MissingError: If ``file`` or ``SYNCTOOL_CONFIG`` names a file that does not exist.
         UsageError: Naming every unknown setting and wrong value at once.
     """
     problems: list[str] = []
     values = {name: {s.name: s.default for s in rows} for name, rows in SECTIONS.items()}
-    _read_file(values, problems)
+    _read_file(values, problems, file)
     _read_environment(values, problems)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    _take(section, given, values, problems, lambda name: "--" + name.replace("_", "-"))
+    _take(section, given, values, problems, _flag_of(section))
     pairs = values["pairs"]
     if pairs["val_fraction"] + pairs["test_fraction"] >= 1:
         problems.append("pairs: val_fraction and test_fraction together leave nothing to train on")
@@ -318,6 +524,11 @@ def resolve(section: str, flags: Mapping[str, object] | None = None) -> Settings
             cause, remedy=f"'synctool {section} --help' lists the settings and what they may be."
         )
     return Settings(**values[section])
+
+
+def _flag_of(section: str) -> Callable[[str], str]:
+    options = {s.name: s.option for s in SECTIONS[section] if s.option}
+    return lambda name: "--" + options.get(name, name.replace("_", "-"))
 
 
 def _take(
@@ -341,14 +552,15 @@ def _take(
             problems.append(f"{label(name)}: {error}")
 
 
-def _read_file(values: dict[str, dict[str, Any]], problems: list[str]) -> None:
-    named = os.environ.get(ENV_FILE)
+def _read_file(
+    values: dict[str, dict[str, Any]], problems: list[str], given_file: Path | None
+) -> None:
+    named = given_file or os.environ.get(ENV_FILE)
     path = Path(named).expanduser() if named else Path(FILE_NAME)
     if not path.is_file():
         if named:
-            raise MissingError(
-                f"the settings file {named} does not exist", remedy=f"Mend or unset {ENV_FILE}."
-            )
+            remedy = "Check its path." if given_file else f"Mend or unset {ENV_FILE}."
+            raise MissingError(f"the settings file {named} does not exist", remedy=remedy)
         return
     try:
         import tomllib
@@ -361,6 +573,8 @@ def _read_file(values: dict[str, dict[str, Any]], problems: list[str]) -> None:
             f"the settings file {path} cannot be read: {error}", remedy="Mend it, or move it away."
         ) from error
     for section, given in tables.items():
+        if section == RECORD and isinstance(given, dict):
+            continue
         if section not in SECTIONS:
             near = did_you_mean(section, list(SECTIONS))
             problems.append(f"{path}: unknown table [{section}]{near}")

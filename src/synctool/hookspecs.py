@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec
+from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec, LossSpec
 
 if TYPE_CHECKING:
     import typer
@@ -44,8 +44,8 @@ def synctool_heads() -> list[Any]:
 
 
 @hookspec
-def synctool_losses() -> list[Any]:
-    """Specs of training losses; each has a ``name``."""
+def synctool_losses() -> list[LossSpec]:
+    """Training losses that can be chosen and mixed by name."""
     raise NotImplementedError
 
 

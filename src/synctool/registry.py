@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Literal
 
 from synctool.errors import PluginError, UsageError
 from synctool.plugins import Provided, get_plugins
-from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec
+from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec, LossSpec
 
 _BACKBONES = "synctool_backbones"
 _DETECTORS = "synctool_face_detectors"
 _DATASETS = "synctool_datasets"
 _CATALOGUE = "synctool_catalogue"
+_LOSSES = "synctool_losses"
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,25 @@ def catalogue_entry(name: str) -> CatalogueEntry:
         PluginError: If two plugins claim the name.
     """
     return _one(_CATALOGUE, "download", name, listing="synctool download list")
+
+
+def losses() -> list[LossSpec]:
+    """All training losses of all plugins, by name.
+
+    Raises:
+        PluginError: If two plugins claim one name.
+    """
+    return _all(_LOSSES, "loss")
+
+
+def loss(name: str) -> LossSpec:
+    """The training loss of a name.
+
+    Raises:
+        UsageError: If there is no such name.
+        PluginError: If two plugins claim the name.
+    """
+    return _one(_LOSSES, "loss", name)
 
 
 def imported(factory: str) -> Any:

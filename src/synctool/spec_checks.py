@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from synctool.types import (
     DatasetSpec,
     FaceDetectorSpec,
     HubSource,
+    LossSpec,
 )
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -30,6 +32,7 @@ _TYPES = {
     "synctool_face_detectors": FaceDetectorSpec,
     "synctool_datasets": DatasetSpec,
     "synctool_catalogue": CatalogueEntry,
+    "synctool_losses": LossSpec,
 }
 
 
@@ -59,8 +62,10 @@ def specs(hook: str, got: object) -> list[Any]:
         if isinstance(spec, BackboneSpec):
             _check_backbone(spec)
             name = f"{name}.{spec.tag}"
-        if isinstance(spec, (BackboneSpec, FaceDetectorSpec, DatasetSpec)):
+        if isinstance(spec, (BackboneSpec, FaceDetectorSpec, DatasetSpec, LossSpec)):
             _check_factory(name, spec.factory)
+        if isinstance(spec, LossSpec):
+            _check_options(name, spec.options)
         if isinstance(spec, CatalogueEntry):
             _check_entry(spec)
         if name in seen:
@@ -82,6 +87,14 @@ def _check_backbone(spec: BackboneSpec) -> None:
 def _check_factory(name: str, factory: object) -> None:
     if not isinstance(factory, str) or not _FACTORY.fullmatch(factory):
         raise ValueError(f"{name}: the factory {factory!r}; it is written package.module:callable")
+
+
+def _check_options(name: str, options: object) -> None:
+    words = isinstance(options, Mapping) and all(
+        isinstance(key, str) and key.isidentifier() for key in options
+    )
+    if not words:
+        raise ValueError(f"{name}: the options {options!r}; they are default values by name")
 
 
 def _check_entry(entry: CatalogueEntry) -> None:

@@ -256,6 +256,27 @@ class DatasetSpec:
     summary: str
 
 
+@dataclass(frozen=True)
+class LossSpec:
+    """A training loss that can be chosen by name.
+
+    Attributes:
+        name: Name for mixtures of losses, lower case, digits and dashes.
+        factory: ``package.module:callable``; called with keyword options it returns a callable that
+            takes a ``synctool.training.evidence.Evidence`` and gives a scalar tensor. A returned
+            ``torch.nn.Module`` may have parameters of its own, which are trained along.
+        summary: One line for people.
+        options: Names and default values of the keyword options that the factory takes.
+        source: The paper that it comes from.
+    """
+
+    name: str
+    factory: str
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+
 # --------------------------------------------------------------------------- results of detect
 
 

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synctool.data.augment import (
-    Strength,
-    augment_mouth,
-    augment_sound,
-    centre_crop,
-    mask_bands,
-)
-from synctool.data.samples import Sample
+from synctool.data.augment import Dice, augment_bands, augment_picture, augment_sound
+from synctool.data.augmentation.camera import coarse
+from synctool.data.augmentation.mixing import PICTURES, SOUND, mix_pictures, mix_sounds
+from synctool.data.samples import SampleInfo
+from synctool.data.window_plan import BatchPlan, Planner, WindowSettings
 from synctool.errors import UsageError
 from synctool.features.logmel import MARGIN, logmel
 from synctool.types import SAMPLES_PER_FRAME
 
-_SHARES = ((1.0, 0.70), (0.67, 0.15), (0.34, 0.10), (0.21, 0.05))
-"""Lengths of batches relative to the longest, and how often: short films must work too."""
+__all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "stretch"]
+
+STAGES = ("pictures", "sound", "picture augmentation", "sound augmentation", "bands")
+"""What the seconds of a batch went to: reading crops, reading and cutting sound, augmenting both,
+and the log-mel bands."""
 _FADE = 80
+_PLACES = 4
+_FIRST_REACH = 1 / 3
 
 
-@dataclass(frozen=True)
-class WindowSettings:
-    """How windows are drawn.
+class SampleLike(Protocol):
+    """What a window is cut from: ``Sample``, or one that reads its parts when they are asked for."""
 
-    Attributes:
-        frames: Longest window.
-        batch: Windows per batch.
-        max_offset: K; the sound is moved by up to this.
-        margin: Further candidate frames that the head looks at.
-        size_px: Side of the network's crops.
-        strength: Strength of the augmentation, 0..1.
-        ramp_steps: Steps until the augmentation has its full strength; clean windows first, or
-            the networks do not find the link between mouth and sound for long.
-    """
+    info: SampleInfo
 
-    frames: int
-    batch: int
-    max_offset: int
-    margin: int
-    size_px: int
-    strength: float = 1.0
-    ramp_steps: int = 0
+    @property
+    def crops(self) -> np.ndarray:
+        """uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in colour."""
+
+    @property
+    def sound(self) -> np.ndarray:
+        """int16 ``[N]``; frame t begins at ``info.sound_lead + 640 t``."""
 
 
 @dataclass(frozen=True)
@@ -55,134 +50,248 @@ class WindowBatch:
     """One batch.
 
     Attributes:
-        video: uint8 ``[B, 1, T, S, S]``.
+        video: uint8 ``[B, 1, T, S, S]``; ``[B, 3, T, S, S]`` in colour.
         audio: float32 ``[B, 1, 64, 4 T_audio]``.
         offset_frames: float32 ``[B]``, the true offset.
         audio_lead: Sound frame that belongs to video frame 0.
+        seconds: How long making it took, by the names in ``STAGES``.
+        targets: float32 ``[B, N, T]``, further values to be told from the pictures, NaN where they are
+            not known; None without any.
     """
 
     video: Tensor
     audio: Tensor
     offset_frames: Tensor
     audio_lead: int
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    targets: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A window before it is mixed with another: its pictures, its sound in samples, its label."""
+
+    crops: np.ndarray
+    sound: np.ndarray
+    offset_frames: float
+    dice: Dice
+    first: int
 
 
 class WindowStream(torch.utils.data.IterableDataset):
     """An endless, reproducible stream of batches: batch i depends on the seed and i alone.
 
     Args:
-        samples: What to draw from.
+        samples: What to draw from; one is asked for its crops and its sound only when they are used.
+            If it has ``infos``, the facts are taken from there.
         settings: How.
         constants: Constant offset of each sample in frames (audio ahead positive), by which its
             labels are corrected; None for zeros.
         people: Person of each sample; a person is drawn by the square root of his clips.
         seed: Seed.
         offsets: Offsets of each sample in whole frames to choose from; None draws any.
+        shard: Number of this process and how many there are; each makes its own rows of the same
+            batch, and the rows of all in order are the batch of one process.
+        targets: Of each sample float ``[T, N]``, which do not change when the picture is mirrored,
+            or None where nothing is known of it.
 
     Raises:
-        UsageError: No sample is as long as a window.
+        UsageError: No sample is as long as a window, or there are more processes than rows.
     """
 
     def __init__(
         self,
-        samples: Sequence[Sample],
+        samples: Sequence[SampleLike],
         settings: WindowSettings,
         *,
         constants: Sequence[float] | None,
         people: Sequence[str],
         seed: int,
         offsets: Sequence[Sequence[int]] | None = None,
+        shard: tuple[int, int] = (0, 1),
+        targets: Sequence[np.ndarray | None] | None = None,
     ) -> None:
-        if all(s.info.num_frames < settings.frames for s in samples):
-            raise UsageError(
-                f"no clip to train on has the {settings.frames} frames of a window",
-                remedy="Give a smaller --window-frames, or longer clips.",
-            )
         self._samples = samples
+        self._infos = getattr(samples, "infos", None) or [s.info for s in samples]
         self._settings = settings
-        self._constants = [0.0] * len(samples) if constants is None else list(constants)
-        counts: dict[str, int] = {}
-        for person in people:
-            counts[person] = counts.get(person, 0) + 1
-        # Every frame of film alike, but a person with many clips less than many persons.
-        weights = np.array([s.info.num_frames * counts[p] ** -0.5 for s, p in zip(samples, people)])
-        self._odds = np.cumsum(weights / weights.sum())
+        self._planner = Planner(self._infos, settings, people=people, seed=seed)
+        self._constants = [0.0] * len(self._infos) if constants is None else list(constants)
         self._mates: dict[str, list[int]] = {}
         for index, person in enumerate(people):
             self._mates.setdefault(person, []).append(index)
         self._people = people
         self._seed = seed
         self._offsets = offsets
+        self._targets = targets
+        self._rows = _rows_of(shard, settings.batch)
         self._start = 0
+        self._clock = _Clock()
 
     def start_at(self, step: int) -> None:
         """Begin with a later batch, to continue a run."""
         self._start = step
 
     def __iter__(self) -> Iterator[WindowBatch]:
-        step = self._start
+        worker = torch.utils.data.get_worker_info()
+        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        step = self._start + number
         while True:
             yield self.batch(step)
-            step += 1
+            step += workers
 
     def batch(self, step: int) -> WindowBatch:
-        """The batch of a step."""
-        s = self._settings
-        rng = np.random.default_rng((self._seed, step))
-        share = rng.choice([x for x, _ in _SHARES], p=[p for _, p in _SHARES])
-        frames = max(5, round(s.frames * share))
-        pad = s.max_offset + s.margin
-        ramp = min(1.0, 0.1 + step / s.ramp_steps) if s.ramp_steps else 1.0
-        strength = Strength(s.strength * ramp)
-        drawn: list[tuple[np.ndarray, np.ndarray, float]] = []
-        while len(drawn) < s.batch:
-            index = self._draw(rng)
-            if self._samples[index].info.num_frames >= frames:
-                drawn.append(self._window(index, frames, pad, strength, rng))
-        video = torch.from_numpy(np.stack([v for v, _, _ in drawn]))[:, None]
-        audio = torch.from_numpy(np.stack([a for _, a, _ in drawn]))[:, None]
-        lead = pad
-        if rng.random() < 0.3:  # the sound begins or ends inside the searched range, as in films
-            # Few shapes only: kernels are prepared anew for every shape.
-            front, back = ((pad, 0), (0, pad), (pad // 2, pad // 2))[int(rng.integers(3))]
-            audio = audio[..., 4 * front : audio.shape[-1] - 4 * back]
-            lead -= front
-        offsets = torch.tensor([o for _, _, o in drawn], dtype=torch.float32)
-        return WindowBatch(video, audio.contiguous(), offsets, lead)
+        """The batch of a step, or this process's rows of it."""
+        self._clock = _Clock()
+        plan = self._planner.plan(step)
+        windows = {row: self._window(row, step, plan) for row in self._rows}
+        rows = [self._finished(row, step, plan, windows) for row in self._rows]
+        video = torch.from_numpy(np.stack([crops for crops, _ in rows]))
+        video = video[:, None] if video.ndim == 4 else video.movedim(-1, 1).contiguous()
+        audio = torch.from_numpy(np.stack([mel for _, mel in rows]))[:, None]
+        audio = audio[..., 4 * plan.front : audio.shape[-1] - 4 * plan.back]
+        return WindowBatch(
+            video=video,
+            audio=audio.contiguous(),
+            offset_frames=torch.tensor(
+                [windows[row].offset_frames for row in self._rows], dtype=torch.float32
+            ),
+            audio_lead=self._settings.max_offset + self._settings.margin - plan.front,
+            seconds=dict(self._clock.seconds),
+            targets=self._known_targets(plan, windows),
+        )
 
-    def _draw(self, rng: np.random.Generator) -> int:
-        return min(int(np.searchsorted(self._odds, rng.random())), len(self._samples) - 1)
+    def _known_targets(self, plan: BatchPlan, windows: dict[int, _Window]) -> Tensor | None:
+        if self._targets is None:
+            return None
+        width = next((t.shape[1] for t in self._targets if t is not None), 0)
+        out = np.full((len(self._rows), width, plan.frames), np.nan, np.float32)
+        for i, row in enumerate(self._rows):
+            known, first = self._targets[int(plan.clips[row])], windows[row].first
+            if known is not None:
+                part = known[first : first + plan.frames].T
+                out[i, :, : part.shape[1]] = part
+        return torch.from_numpy(out)
 
-    def _window(
-        self, index: int, frames: int, pad: int, strength: Strength, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        s, sample, constant = self._settings, self._samples[index], self._constants[index]
-        first = int(rng.integers(0, sample.info.num_frames - frames + 1))
-        if self._offsets is None:
-            reach = int((s.max_offset - abs(constant)) * SAMPLES_PER_FRAME)
-            moved = int(rng.integers(-reach, reach + 1))
-        else:
+    def _window(self, row: int, step: int, plan: BatchPlan) -> _Window:
+        s, index = self._settings, int(plan.clips[row])
+        # A row has chance of its own, so that a process can make it without the rows before it. The
+        # number of a row begins at 1: a seed that ends in 0 is the same as one without the 0.
+        rng = np.random.default_rng((self._seed, step, row + 1))
+        dice = Dice(s.augment, rng, amount=plan.amount)
+        sample = self._samples[index]
+        first = self._first(index, sample, plan, rng)
+        moved = self._moved(index, plan.ease, rng)
+        sound = self._heard(index, sample, first, moved, plan.frames, rng)
+        with self._clock("pictures"):
+            crops = sample.crops[first : first + plan.frames]
+        voices, stranger = rng.integers(2**63, size=2)
+        with self._clock("sound augmentation"):
+            sound = augment_sound(sound, dice, voices=lambda: self._voices(int(voices)))
+        with self._clock("picture augmentation"):
+            crops = augment_picture(
+                crops, s.size_px, dice, stranger=lambda: self._stranger(int(stranger))
+            )
+        label = moved / SAMPLES_PER_FRAME + self._constants[index]
+        return _Window(crops, sound, label, dice, first)
+
+    def _finished(
+        self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The row as the network is given it: crops, and bands of the sound."""
+        window = windows[row]
+        crops, sound, dice = window.crops, window.sound, window.dice
+        partner = int(plan.partners[row])
+        if partner != row and any(dice.hit(name) for name in (*PICTURES, SOUND)):
+            # A row of another process is made here too, which costs little as long as it is rare.
+            other = windows.get(partner) or self._window(partner, step, plan)
+            with self._clock("picture augmentation"):
+                crops = mix_pictures(crops, other.crops, dice)
+            with self._clock("sound augmentation"):
+                sound = mix_sounds(sound, other.sound, dice)
+        with self._clock("bands"):
+            mel = logmel(sound)
+        with self._clock("sound augmentation"):
+            mel = augment_bands(mel, dice)
+        with self._clock("picture augmentation"):
+            crops = coarse(crops, plan.sharp_px)
+        return crops, mel
+
+    def _first(
+        self, index: int, sample: SampleLike, plan: BatchPlan, rng: np.random.Generator
+    ) -> int:
+        """Where in its clip a window begins; easy ones at the loudest of a few places."""
+        places = rng.integers(0, self._infos[index].num_frames - plan.frames + 1, _PLACES)
+        if rng.random() >= plan.ease:
+            return int(places[0])
+        with self._clock("sound"):
+            loud = _loudness(sample.sound, self._infos[index])
+        return int(max(places, key=lambda p: loud[p : p + plan.frames].mean()))
+
+    def _moved(self, index: int, ease: float, rng: np.random.Generator) -> int:
+        """By how many samples the sound is moved ahead."""
+        if self._offsets is not None:
             listed = self._offsets[index]
-            moved = listed[int(rng.integers(len(listed)))] * SAMPLES_PER_FRAME
-        begin = sample.info.sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved - MARGIN
+            return listed[int(rng.integers(len(listed)))] * SAMPLES_PER_FRAME
+        constant = self._constants[index]
+        most = self._settings.max_offset - abs(constant)
+        reach = max(0, int(most * (1 - (1 - _FIRST_REACH) * ease) * SAMPLES_PER_FRAME))
+        moved = int(rng.integers(-reach, reach + 1))
+        if rng.random() < ease:  # between two candidates is harder than on one
+            label = round(moved / SAMPLES_PER_FRAME + constant)
+            moved = round((label - constant) * SAMPLES_PER_FRAME)
+        return moved
+
+    def _heard(
+        self,
+        index: int,
+        sample: SampleLike,
+        first: int,
+        moved: int,
+        frames: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The moved sound of a window with the searched range about it, float32 in -1..1."""
+        pad = self._settings.max_offset + self._settings.margin
+        begin = self._infos[index].sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved - MARGIN
         length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MARGIN
         # The same person's sound, or the voice would tell which candidates belong to the clip.
         mates = self._mates[self._people[index]]
-        filler = self._samples[mates[int(rng.integers(len(mates)))]].sound
-        sound = stretch(sample.sound, begin, length, filler, rng).astype(np.float32) / 32768
-        if strength.amount > 0 and rng.random() < 0.85:
-            others = [
-                self._samples[self._draw(rng)].sound.astype(np.float32)
-                for _ in range(int(rng.integers(1, 4)))
-            ]
-            sound = augment_sound(sound, others, rng, strength)
-        mel = mask_bands(logmel(sound), rng, strength)
-        crops = sample.crops[first : first + frames]
-        if strength.amount > 0:
-            crops = augment_mouth(crops, s.size_px, rng, strength)
-        else:
-            crops = centre_crop(crops, s.size_px)
-        return crops, mel, moved / SAMPLES_PER_FRAME + constant
+        mate = mates[int(rng.integers(len(mates)))]
+        with self._clock("sound"):
+            sound = sample.sound
+            inside = begin >= 0 and begin + length <= sound.size
+            filler = sound if inside else self._samples[mate].sound
+            heard = stretch(sound, begin, length, filler, rng)
+            return heard.astype(np.float32) / 32768
+
+    def _voices(self, seed: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        chosen = self._planner.draw(rng, int(rng.integers(1, 4)))
+        with self._clock("sound"):
+            return [self._samples[int(index)].sound for index in chosen]
+
+    def _stranger(self, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        with self._clock("pictures"):
+            crops = self._samples[int(self._planner.draw(rng, 1)[0])].crops
+            return crops[int(rng.integers(len(crops)))]
+
+
+class _Clock:
+    """Seconds by stage; what a stage inside another takes is not counted twice."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._inside = [0.0]
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        self._inside.append(0.0)
+        yield
+        passed = time.perf_counter() - started
+        self.seconds[stage] += passed - self._inside.pop()
+        self._inside[-1] += passed
 
 
 def stretch(
@@ -220,3 +329,27 @@ def stretch(
         out = out.copy()
         out[at : at + part.size] = (part * fade + under * (1 - fade)).astype(np.int16)
     return out
+
+
+def _rows_of(shard: tuple[int, int], batch: int) -> range:
+    """The rows of a process: as even as can be, in the order of the processes."""
+    rank, world = shard
+    if not 0 <= rank < world:
+        raise UsageError(f"there is no process {rank} among {world}")
+    if world > batch:
+        raise UsageError(
+            f"{world} processes cannot share batches of {batch}",
+            remedy="Give a larger --batch-size, or fewer processes.",
+        )
+    return range(batch * rank // world, batch * (rank + 1) // world)
+
+
+def _loudness(sound: np.ndarray, info: SampleInfo) -> np.ndarray:
+    """Level of each frame in dB, float ``[T]``; what lies outside the sound is silent."""
+    lead, size = info.sound_lead, info.num_frames * SAMPLES_PER_FRAME
+    part = np.zeros(size, np.float32)
+    low, high = max(lead, 0), min(lead + size, sound.size)
+    if high > low:
+        part[low - lead : high - lead] = sound[low:high]
+    level = (part.reshape(-1, SAMPLES_PER_FRAME) ** 2).mean(1)
+    return 10 * np.log10(level + 1)

@@ -2,64 +2,107 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 from torch import nn
 
+from synctool import registry
 from synctool._version import __version__
-from synctool.data.pairs import read_pairs
-from synctool.data.processed import Processed
-from synctool.data.samples import Sample
-from synctool.data.split import Assignment
+from synctool.data.targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.models import build, choose_device
-from synctool.engine.pairs import SPLIT_FILE, read_split
-from synctool.errors import MissingError, SyncToolError, UsageError
-from synctool.evaluation.calibration import calibrate, known_stretches
-from synctool.evaluation.multiway import multiway
-from synctool.files import make_folder, write_text
+from synctool.engine.models import build, choose_device, load_model
+from synctool.engine.train_config import (
+    CONFIG,
+    TrainSettings,
+    check_config,
+    settings_toml,
+    settle_config,
+)
+from synctool.engine.train_data import TrainData, train_data
+from synctool.engine.validation import CALIBRATION, Validation
+from synctool.errors import UsageError
+from synctool.files import make_folder
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.training.checkpoint import BEST, STATE, WEIGHTS, metadata, save_weights
-from synctool.training.loop import Schedule, Trainer, TrainProgress
-from synctool.training.objective import offset_objective
+from synctool.training import replicas
+from synctool.training.checkpoint import BEST, WEIGHTS
+from synctool.training.devices import choose_precision, make_fabric
+from synctool.training.loop import LoopSettings, Schedule, Trainer, TrainProgress
+from synctool.training.objective import build_objective
+from synctool.training.timing import bottleneck
+from synctool.training.unfreezing import Unfreezing
 from synctool.types import BackboneSpec
 from synctool.weights.files import fit, load_weights
 
-_VALIDATED_CLIPS = 96
-"""At most so many clips of a source are validated after each epoch."""
+__all__ = [
+    "CALIBRATION",
+    "CONFIG",
+    "TrainPlan",
+    "TrainProgress",
+    "TrainSettings",
+    "bottleneck",
+    "check_training",
+    "is_first_process",
+    "settings_toml",
+    "train",
+]
 _RAMP_SHARE = 0.5
-_UNNAMED_TOLERANCE = 2.0
-"""People told apart by their faces only share a group with others, whose constants differ: their
-true offsets are known to about a frame."""
-_SHOWN = 3
-CONFIG = "config.json"
-CALIBRATION = "calibration.json"
-"""Reliability of the best weights."""
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """A run: see the settings of the section ``train``."""
+class TrainPlan:
+    """What would be trained.
+
+    Attributes:
+        backbone: Its full name.
+        parameters: How many it has.
+        device: Kind of device.
+        precision: Numbers that it computes with.
+        losses: Their weights by name; empty for a task with a loss of its own.
+        steps: Of the whole run.
+        windows: Clips drawn in all of them.
+        train: Clips, people and hours of each source.
+        val: The same of those validated with.
+        continues: Whether a run in the folder would go on.
+    """
 
     backbone: str
-    epochs: int
-    steps_per_epoch: int
-    batch_size: int
-    learning_rate: float
-    max_offset: int
-    window_frames: int
-    seed: int
+    parameters: int
     device: str
-    augment: float = 1.0
+    precision: str
+    losses: dict[str, float]
+    steps: int
+    windows: int
+    train: dict[str, dict[str, float]]
+    val: dict[str, dict[str, float]]
+    continues: bool
+
+
+def check_training(
+    processed: Path,
+    output: Path,
+    settings: TrainSettings,
+    *,
+    split: Path | None = None,
+    constants: Path | None = None,
+    init: Path | None = None,
+    source: str | None = None,
+    pairs: Path | None = None,
+    teacher: Path | None = None,
+    targets: Path | None = None,
+) -> TrainPlan:
+    """Find everything that ``train`` would refuse before it trains; nothing is written.
+
+    Args and Raises: as of ``train``.
+    """
+    files = _files(processed, output, split, constants, init, source, pairs, teacher, targets)
+    run = _Run(settings, files)
+    return run.plan()
 
 
 def train(
@@ -72,242 +115,300 @@ def train(
     init: Path | None = None,
     source: str | None = None,
     pairs: Path | None = None,
+    teacher: Path | None = None,
+    targets: Path | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> Path:
     """Train a backbone; a killed run in the same folder is continued.
+
+    Under ``torchrun``, or with more than one of ``devices``, several processes train together, each
+    on its share of every batch; the first of them writes, validates and tells.
 
     Args:
         processed: What ``preprocess`` made.
         output: Folder of the run.
         settings: Length, rates, sizes.
         split: ``split.json`` of ``pairs``; None looks beside ``pairs``, and in ``processed``.
-        constants: JSON object of constant offsets in frames by person or source.
+        constants: JSON object of constant offsets in frames by sample, person or source.
         init: Weights to start from.
         source: Train on the films of this source only.
         pairs: Train on the samples and offsets that this file of ``pairs`` lists; None draws offsets.
+        teacher: Weights of a trained network with the same inputs, for the loss ``distillation``.
+        targets: safetensors file with further values ``[T, N]`` of every frame of a sample, by its
+            key, for the loss ``auxiliary``.
         on_progress: Called after each step and epoch.
 
     Returns:
         Path of the weights of the best epoch; the last ones lie beside them.
 
     Raises:
-        MissingError: No processed films, no split, or pairs of films that are not there.
-        UsageError: The backbone cannot be trained so, the folder holds another run, or the pairs do
-            not fit the split or the settings.
+        MissingError: No processed films, no split, nothing to train on, or pairs of films that are
+            not there.
+        UsageError: The backbone cannot be trained so, the folder holds another run, or the pairs,
+            the teacher or the losses do not fit the settings.
+        WeightsError: ``init`` or ``teacher`` are another network's, or the run's state is damaged.
+        OutputError: The folder cannot be written to.
         TrainingError: The loss is not a number.
+        KeyboardInterrupt: Ctrl-C; the state is saved.
     """
     cv2.setNumThreads(1)  # the windows are made in a process of their own beside the training
-    torch.manual_seed(settings.seed)
-    spec, model = build(settings.backbone, max_offset=settings.max_offset)
-    _check(spec, model)
     device = choose_device(settings.device)
-    folder = Processed(processed)
-    assignments = read_split(split or _split_of(processed, pairs))
-    listed = _listed_offsets(pairs, folder, assignments, settings.max_offset)
-    samples = list(folder.samples())
-    moved = _constants(constants)
-    parts = {name: _of_split(samples, assignments, name) for name in ("train", "val")}
-    parts["train"] = [s for s in parts["train"] if source in (None, s.info.source)]
-    if listed is not None:
-        parts["train"] = [s for s in parts["train"] if s.info.key in listed]
-    if not parts["train"]:
-        raise MissingError(
-            "the split leaves nothing to train on", remedy="Make it anew: synctool pairs."
-        )
-    make_folder(output)
-    _settle_config(output, settings, constants=moved, init=init, source=source, pairs=pairs)
-    if init is not None:
-        fit(model, load_weights(init), backbone=spec.full_name)
-    model = model.to(memory_format=torch.channels_last)
-    stream = WindowStream(
-        parts["train"],
-        WindowSettings(
-            frames=settings.window_frames,
-            batch=settings.batch_size,
-            max_offset=settings.max_offset,
-            margin=model.head.margin,
-            size_px=spec.video.size_px,
-            strength=settings.augment,
-            ramp_steps=0 if init else int(_RAMP_SHARE * settings.epochs * settings.steps_per_epoch),
-        ),
-        constants=[_constant(s, assignments, moved) for s in parts["train"]],
-        people=[assignments[s.info.key].person for s in parts["train"]],
-        seed=settings.seed,
-        offsets=None if listed is None else [listed[s.info.key] for s in parts["train"]],
+    fabric = make_fabric(
+        device,
+        precision=choose_precision(settings.precision, device),
+        devices=settings.devices,
+        nodes=settings.nodes,
     )
+    files = _files(processed, output, split, constants, init, source, pairs, teacher, targets)
+    run = _Run(settings, files)
+    fabric.barrier()  # every process has looked into the folder before one writes there
+    if fabric.is_global_zero:
+        make_folder(output)
+        settle_config(output, settings, files, split=run.data.split)
+    run.model.to(memory_format=torch.channels_last)
+    torch.manual_seed(settings.seed + fabric.global_rank)
     trainer = Trainer(
-        model=model,
-        objective=lambda network, batch: offset_objective(
-            network, batch, max_offset=settings.max_offset
-        ),
-        schedule=Schedule(settings.epochs, settings.steps_per_epoch, settings.learning_rate),
+        model=run.model,
+        objective=run.objective,
+        schedule=run.schedule,
         output=output,
-        facts={"backbone": spec.full_name, "synctool": __version__, "seed": settings.seed},
-        device=device,
-        validate=lambda network: _validate(network, spec, parts["val"], assignments, moved),
+        facts={"backbone": run.spec.full_name, "synctool": __version__, "seed": settings.seed},
+        fabric=fabric,
+        settings=run.loop,
+        validate=run.validation.score,
         on_progress=on_progress,
     )
-    if trainer.resume():
-        stream.start_at(trainer.step)
-    trainer.fit(stream)
-    for name in (WEIGHTS, BEST):
-        _calibrate(output / name, model, spec, parts["val"], assignments, moved)
+    trainer.resume()
+    trainer.fit(run.stream(), workers=settings.workers)
+    if fabric.is_global_zero:
+        network = run.model.cpu()
+        for name in (WEIGHTS, BEST):
+            run.validation.calibrate(output / name, network)
+    fabric.barrier()
     return output / BEST
 
 
-def _calibrate(
-    path: Path,
-    network: nn.Module,
-    spec: BackboneSpec,
-    samples: list[Sample],
-    assignments: dict[str, Assignment],
-    moved: dict[str, float],
-) -> None:
-    """Calibrate the confidence on the validation people and store it with the weights."""
-    loaded = load_weights(path)
-    if not samples or "calibration" in loaded.metadata:
-        return
-    fit(network, loaded, backbone=spec.full_name)
-    network.eval()
-    examples = known_stretches(
-        network,
-        samples,
-        size_px=spec.video.size_px,
-        true_offset=lambda s: _constant(s, assignments, moved),
-        person=lambda s: assignments[s.info.key].person,
-        tolerance=lambda s: 1.0 if s.info.speaker else _UNNAMED_TOLERANCE,
-    )
-    report = calibrate(examples)
-    facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
-    save_weights(path, loaded.state, metadata({**loaded.metadata, **facts}))
-    table = [vars(row) for row in report.table]
-    write_text(
-        path.parent / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n"
-    )
+def is_first_process() -> bool:
+    """Whether this process writes and tells, where several train together."""
+    return replicas.rank() == 0
 
 
-def _check(spec: BackboneSpec, model: nn.Module) -> None:
+class _Run:
+    """Everything of a run that is settled before the first step; building it finds what is wrong."""
+
+    def __init__(self, settings: TrainSettings, files: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.precision = choose_precision(settings.precision, self.device)
+        torch.manual_seed(settings.seed)
+        self.spec, self.model = _built(settings)
+        teacher = None if files["teacher"] is None else _teacher(files["teacher"], self.spec)
+        self.targets = {} if files["targets"] is None else read_targets(files["targets"])
+        width = next(iter(self.targets.values())).shape[1] if self.targets else 0
+        more = {"values": width, "embedding": self.spec.embedding_size}
+        sync = settings.task == "sync"
+        self.terms = settings.terms(teacher=teacher is not None, **more) if sync else ()
+        if settings.task != "sync" and settings.losses is not None:
+            self.terms = settings.terms()  # which the task refuses in its own words
+        self.objective = build_objective(
+            settings.task,
+            terms=self.terms,
+            max_offset=settings.max_offset,
+            teacher=teacher,
+            embedding=self.spec.embedding_size,
+        )
+        if files["init"] is not None:
+            fit(self.model, load_weights(files["init"]), backbone=self.spec.full_name)
+        self._begun = files["init"] is not None
+        self.data = self._found_data(files)
+        self.continues = check_config(files["out"], settings, files, split=self.data.split)
+        self.validation = Validation(
+            spec=self.spec,
+            samples=self.data.val,
+            true_offset=self.data.constant,
+            person=self.data.person,
+            tolerance=self.data.tolerance,
+        )
+        self.stream()
+
+    @property
+    def schedule(self) -> Schedule:
+        """Length and rates."""
+        s = self.settings
+        return Schedule(
+            epochs=s.epochs,
+            steps_per_epoch=s.steps_per_epoch,
+            learning_rate=s.learning_rate,
+            weight_decay=s.weight_decay,
+            clip_norm=s.clip_norm,
+            shape=s.schedule,
+            warmup=s.warmup,
+        )
+
+    @property
+    def loop(self) -> LoopSettings:
+        """How it goes."""
+        s = self.settings
+        return LoopSettings(
+            ema=s.ema,
+            accumulate=s.accumulate,
+            early_stopping=s.early_stopping,
+            plateau_epochs=s.plateau_epochs,
+            save_every=s.save_every,
+            save_minutes=s.save_minutes,
+            log_every=s.log_every,
+            tensorboard=s.tensorboard,
+            unfreezing=Unfreezing(s.unfreeze_epoch, s.unfreeze_every, s.layer_decay),
+        )
+
+    def stream(self) -> WindowStream:
+        """The batches; in each process its share of every batch."""
+        s = self.settings
+        batches = s.steps_per_epoch * s.accumulate
+        windows = WindowSettings(
+            frames=s.window_frames,
+            batch=s.batch_size,
+            max_offset=s.max_offset,
+            margin=self.model.head.margin,
+            size_px=self.spec.video.size_px,
+            strength=s.augment,
+            ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
+            augment=s.changed_augmentations(),
+            curriculum_steps=s.curriculum * batches,
+            resolution_steps=s.progressive_resolution * batches,
+        )
+        return WindowStream(
+            self.data.train,
+            windows,
+            constants=[self.data.constant(x) for x in self.data.train],
+            people=[self.data.person(x) for x in self.data.train],
+            seed=s.seed,
+            offsets=self.data.offsets,
+            shard=(replicas.rank(), replicas.world_size()),
+            targets=self._targets(),
+        )
+
+    def _targets(self) -> list[np.ndarray | None] | None:
+        """Further values of every clip trained on, None for a clip without."""
+        if not self.targets:
+            return None
+        found = [self.targets.get(x.info.key) for x in self.data.train]
+        if all(x is None for x in found):
+            raise UsageError(
+                "the targets are of other clips than those trained on",
+                remedy="Make them from the same processed folder.",
+            )
+        return found
+
+    def plan(self) -> TrainPlan:
+        """What would be trained."""
+        s = self.settings
+        steps = self.schedule.steps
+        return TrainPlan(
+            backbone=self.spec.full_name,
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            device=self.device.type,
+            precision=self.precision,
+            losses={
+                term.part: term.weight
+                for term in self.terms
+                if self.model.local_scale is not None or not term.where_available
+            },
+            steps=steps,
+            windows=steps * s.accumulate * s.batch_size,
+            train=self.data.summary(self.data.train),
+            val=self.data.summary(self.data.val),
+            continues=self.continues,
+        )
+
+    def _found_data(self, files: Mapping[str, Any]) -> TrainData:
+        s = self.settings
+        data = train_data(
+            files["data"],
+            split=files["split"],
+            constants=files["constants"],
+            source=files["source"],
+            pairs=files["pairs"],
+            max_offset=s.max_offset,
+            cache_mb=s.cache_mb / (s.workers + 1),
+        )
+        needing = [
+            name
+            for name, wanted in (
+                ("--early-stopping", s.early_stopping > 0),
+                ("--schedule plateau", s.schedule == "plateau"),
+            )
+            if wanted
+        ]
+        if needing and not data.val:
+            raise UsageError(
+                f"{needing[0]} looks at the validation score, and the split keeps nobody for it",
+                remedy="Leave it out, or make the split anew with --val-fraction.",
+            )
+        return data
+
+
+def _files(
+    processed: Path,
+    output: Path,
+    split: Path | None,
+    constants: Path | None,
+    init: Path | None,
+    source: str | None,
+    pairs: Path | None,
+    teacher: Path | None,
+    targets: Path | None,
+) -> dict[str, Any]:
+    return {
+        "data": processed, "out": output, "split": split, "pairs": pairs,
+        "constants": constants, "source": source, "init": init, "teacher": teacher,
+        "targets": targets,
+    }  # fmt: skip
+
+
+def _built(settings: TrainSettings) -> tuple[BackboneSpec, OffsetClassifier]:
+    """The network, with random weights."""
+    options: dict[str, Any] = {"max_offset": settings.max_offset}
+    spec = registry.backbone(settings.backbone)
+    if settings.use_attention != "auto":
+        if "use_attention" not in getattr(spec, "options", {}):
+            raise UsageError(
+                f"{settings.backbone} has no choice about attention",
+                remedy="Leave --use-attention and --no-use-attention out.",
+            )
+        options["use_attention"] = settings.use_attention == "yes"
+    if isinstance(spec, BackboneSpec):
+        _check_inputs(spec)
+    built, model = build(settings.backbone, **options)
     if not isinstance(model, OffsetClassifier):
         raise UsageError(
-            f"{spec.full_name} cannot be trained yet", remedy="Train fcn-cls, the default backbone."
+            f"{built.full_name} cannot be trained yet",
+            remedy="Train fcn-cls, the default backbone.",
         )
+    return built, model
+
+
+def _check_inputs(spec: BackboneSpec) -> None:
     if spec.video.crop != "mouth" or spec.audio.kind != "logmel64":
         raise UsageError(
-            f"{spec.full_name} needs {spec.video.crop} crops with {spec.audio.kind}, and processed "
-            "folders hold mouth crops for logmel64",
+            f"{spec.full_name} cannot be trained: it needs {spec.video.crop} crops with "
+            f"{spec.audio.kind}, and training reads mouth crops with logmel64",
             remedy="Train fcn-cls, the default backbone.",
         )
 
 
-def _validate(
-    network: nn.Module,
-    spec: BackboneSpec,
-    samples: list[Sample],
-    assignments: dict[str, Assignment],
-    moved: dict[str, float],
-) -> dict[str, float]:
-    """Multi-way accuracy on people who are not trained on, per source, and their mean as ``score``."""
-    sources: dict[str, list[Sample]] = {}
-    for sample in samples:
-        sources.setdefault(sample.info.source, []).append(sample)
-    metrics: dict[str, float] = {}
-    for source, clips in sorted(sources.items()):
-        step = -(-len(clips) // _VALIDATED_CLIPS)
-        figures = multiway(
-            network,
-            clips[::step],
-            size_px=spec.video.size_px,
-            true_offset=lambda s: _constant(s, assignments, moved),
-        )
-        metrics |= {f"{source}_{name}": value for name, value in figures.items()}
-    if sources:
-        metrics["score"] = sum(metrics[f"{s}_head_5"] for s in sources) / len(sources)
-    return metrics
-
-
-def _of_split(
-    samples: list[Sample], assignments: dict[str, Assignment], split: str
-) -> list[Sample]:
-    return [
-        s for s in samples if s.info.key in assignments and assignments[s.info.key].split == split
-    ]
-
-
-def _split_of(processed: Path, pairs: Path | None) -> Path:
-    beside = pairs and pairs.with_name(SPLIT_FILE)
-    return beside if beside and beside.is_file() else processed / SPLIT_FILE
-
-
-def _listed_offsets(
-    path: Path | None, folder: Processed, assignments: dict[str, Assignment], max_offset: int
-) -> dict[str, list[int]] | None:
-    """Offsets that a pairs file lists for each sample; None without a file."""
-    if path is None:
-        return None
-    listed: dict[str, list[int]] = {}
-    rows = read_pairs(path, folder)
-    for pair in rows:
-        if pair.kind == "other":
-            continue
-        if abs(pair.offset) > max_offset:
-            raise UsageError(
-                f"{path} lists an offset of {pair.offset} frames, beyond --max-offset {max_offset}",
-                remedy="Give a larger --max-offset, or make the pairs with a smaller one.",
-            )
-        listed.setdefault(pair.video_dir.rpartition("#")[2], []).append(pair.offset)
-    strangers = [k for k in listed if k not in assignments or assignments[k].split != "train"]
-    if strangers:
+def _teacher(path: Path, student: BackboneSpec) -> nn.Module:
+    """A trained network that sees what the student sees."""
+    name = load_weights(path).metadata.get("backbone", student.full_name)
+    loaded = load_model(name, weights=path, device="cpu")
+    if not isinstance(loaded.network, OffsetClassifier):
         raise UsageError(
-            f"{path} lists {len(strangers)} clips that the split keeps out of training: "
-            f"{', '.join(strangers[:_SHOWN])}",
-            remedy="Give the pairs of train, and --split with the split.json made with them.",
+            f"{name} cannot be a teacher: it gives no logits over offsets",
+            remedy="Give weights of fcn-cls or another network that can be trained.",
         )
-    others = sum(pair.kind == "other" for pair in rows)
-    if others:
-        _log.warning(
-            "%d of %d pairs take no part: another speaker's sound has no offset", others, len(rows)
+    if (loaded.spec.video, loaded.spec.audio) != (student.video, student.audio):
+        raise UsageError(
+            f"the teacher {name} takes other pictures or sound than {student.full_name}",
+            remedy="Give weights of a network with the same crops and sound features.",
         )
-    return listed
-
-
-def _constants(path: Path | None) -> dict[str, float]:
-    if path is None:
-        return {}
-    try:
-        return {str(k): float(v) for k, v in json.loads(path.read_text("utf-8")).items()}
-    except FileNotFoundError as error:
-        raise MissingError(f"no such file: {path}", remedy="Check --constants.") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise SyncToolError(
-            f"{path} holds no constants", remedy='Give a JSON object like {"GRID": 0.0}.'
-        ) from error
-
-
-def _constant(sample: Sample, assignments: dict[str, Assignment], moved: dict[str, float]) -> float:
-    person = assignments[sample.info.key].person
-    return moved.get(person, moved.get(sample.info.source, 0.0))
-
-
-def _settle_config(
-    output: Path,
-    settings: TrainSettings,
-    *,
-    constants: dict[str, float],
-    init: Path | None,
-    source: str | None,
-    pairs: Path | None,
-) -> None:
-    facts: dict[str, Any] = {**vars(settings), "constants": constants, "source": source}
-    for name, file in (("init", init), ("pairs", pairs)):
-        known = file is not None and file.is_file()
-        facts[name] = hashlib.sha256(file.read_bytes()).hexdigest() if known else None
-    path = output / CONFIG
-    if (output / STATE).is_file() and path.is_file():
-        old = json.loads(path.read_text("utf-8"))
-        changed = sorted(k for k in facts if old.get(k) != facts[k])
-        if changed:
-            raise UsageError(
-                f"{output} holds a run with another {', '.join(changed)}",
-                remedy="Give the same settings to continue it, or another --out.",
-            )
-    write_text(path, json.dumps(facts, indent=1) + "\n")
+    return loaded.network

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from synctool.errors import WeightsError
 from synctool.files import write_bytes
@@ -16,15 +18,22 @@ from synctool.files import write_bytes
 WEIGHTS = "last.safetensors"
 BEST = "best.safetensors"
 STATE = "last.state.pt"
+_ANEW = (
+    "Delete it to begin the run anew; --init with the .safetensors file beside it keeps what was "
+    "learned."
+)
 
 
-def save_weights(path: Path, state: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+def save_weights(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write weights atomically.
 
     Args:
         path: Target file.
         state: Tensors by name.
         metadata: Strings stored in the file's header.
+
+    Raises:
+        OutputError: They cannot be written; what was there stays.
     """
     from safetensors.torch import save
 
@@ -32,7 +41,11 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], metadata: dict[str,
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write optimizer state and counters: tensors and plain values only."""
+    """Write optimizer state and counters: tensors and plain values only.
+
+    Raises:
+        OutputError: They cannot be written; what was there stays.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(path, buffer.getvalue())
@@ -45,37 +58,50 @@ def load_state(path: Path) -> dict[str, Any]:
         WeightsError: The file is damaged or holds something else.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(
-            f"{path} is not a training state: {type(error).__name__}",
-            remedy="Delete it to start the run anew from its weights.",
-        ) from error
+        raise damaged_state(path, error) from error
+    if not isinstance(state, dict):
+        raise damaged_state(path, TypeError("no set of values"))
+    return state
 
 
-class Average:
-    """Exponential moving average of a network's tensors (Polyak & Juditsky 1992).
+def damaged_state(path: Path, error: Exception) -> WeightsError:
+    """What to say of a state that cannot be taken up."""
+    return WeightsError(f"{path} is not a training state: {type(error).__name__}", remedy=_ANEW)
 
-    Args:
-        model: The network.
-        decay: Share kept per step; it grows from 0 so that early averages are not stale.
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Where all sources of chance of this process stand, as plain values and tensors."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    state = {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+    }
+    if device.type == "cuda":
+        state["device"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["device"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Put the sources of chance where ``random_state`` found them; on another device its own stays.
+
+    Raises:
+        KeyError: A source is missing.
+        TypeError: A state is damaged.
     """
-
-    def __init__(self, model: nn.Module, *, decay: float = 0.998) -> None:
-        self.decay = decay
-        self.steps = 0
-        self.values = {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move towards the network's present tensors."""
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                self.values[name].lerp_(value, 1 - decay)
-            else:
-                self.values[name].copy_(value)
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if "device" in state and device.type == "cuda":
+        torch.cuda.set_rng_state(state["device"], device)
+    elif "device" in state and device.type == "mps":
+        torch.mps.set_rng_state(state["device"])
 
 
 def metadata(facts: dict[str, Any]) -> dict[str, str]:

@@ -1,62 +1,96 @@
-"""The training loop: one-cycle schedule, bfloat16 where the processor has it, exact resume."""
+"""The training loop: precision and processes by Lightning Fabric, exact resume, averaged weights."""
 
 from __future__ import annotations
 
-import csv
-import json
+import copy
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch, WindowStream
 from synctool.errors import TrainingError
+from synctool.training import replicas
+from synctool.training.averaging import Average
 from synctool.training.checkpoint import (
     BEST,
     STATE,
     WEIGHTS,
-    Average,
+    damaged_state,
     load_state,
     metadata,
+    random_state,
     save_state,
     save_weights,
+    set_random_state,
 )
+from synctool.training.feed import batches
+from synctool.training.logs import RunLog, open_logs
+from synctool.training.schedules import Patience, Plateau, Schedule
+from synctool.training.timing import Stage, StageTimer
+from synctool.training.unfreezing import LayerGroups, Unfreezing
 
-Objective = Callable[[nn.Module, WindowBatch], tuple[torch.Tensor, dict[str, float]]]
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["LoopSettings", "Objective", "Schedule", "TrainProgress", "Trainer"]
+
+Objective = Callable[[nn.Module, WindowBatch], tuple[Tensor, dict[str, float]]]
+"""Loss of a batch and its parts by name. A module may have parameters, which are trained along."""
+NAN_BATCH = "nan-batch.safetensors"
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Length and learning rate of a run."""
+class LoopSettings:
+    """How a run goes, beside its schedule.
 
-    epochs: int
-    steps_per_epoch: int
-    learning_rate: float
-    weight_decay: float = 0.02
-    clip_norm: float = 1.0
+    Attributes:
+        ema: Share of the averaged weights kept per step; 0 for none.
+        accumulate: Batches whose gradients make one step.
+        early_stopping: Epochs without a better validation score before the run ends; 0 for never.
+        plateau_epochs: The same for halving the rate, with the schedule ``plateau``.
+        save_every: Steps between two saves inside an epoch; 0 for none.
+        save_minutes: Minutes between two; 0 for none.
+        log_every: Steps that one row of ``steps.csv`` stands for.
+        tensorboard: ``auto``, ``yes`` or ``no``.
+        unfreezing: When the encoders are trained.
+    """
 
-    @property
-    def steps(self) -> int:
-        """Steps of the whole run."""
-        return self.epochs * self.steps_per_epoch
-
-    def rate(self, step: int) -> float:
-        """One-cycle (Smith & Topin 2018): up over a tenth, down by cosine."""
-        warm = max(1, self.steps // 10)
-        if step < warm:
-            return self.learning_rate * (0.05 + 0.95 * step / warm)
-        done = (step - warm) / max(1, self.steps - warm)
-        return self.learning_rate * max(0.5 * (1 + math.cos(math.pi * done)), 1e-3)
+    ema: float = 0.998
+    accumulate: int = 1
+    early_stopping: int = 0
+    plateau_epochs: int = 3
+    save_every: int = 0
+    save_minutes: float = 10.0
+    log_every: int = 50
+    tensorboard: str = "no"
+    unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """One step done, or one epoch validated (then ``metrics`` is filled)."""
+    """One step done, or one epoch validated (then ``metrics`` is filled).
+
+    Attributes:
+        step: Steps done.
+        steps: Steps of the run.
+        epoch: From 1.
+        loss: Of the step; of an epoch, its mean.
+        parts: Its parts by name.
+        seconds_per_step: Mean of this session.
+        metrics: Of the validation.
+        rate: Learning rate.
+        stages: With an epoch, where its time went.
+    """
 
     step: int
     steps: int
@@ -65,6 +99,8 @@ class TrainProgress:
     parts: dict[str, float]
     seconds_per_step: float
     metrics: dict[str, float] | None = None
+    rate: float = 0.0
+    stages: tuple[Stage, ...] = ()
 
 
 class Trainer:
@@ -76,10 +112,11 @@ class Trainer:
         schedule: Length and learning rate.
         output: Folder of the run.
         facts: Stored in the header of the weights.
-        device: Where to train.
-        validate: Called with the averaged network after each epoch; gives metrics, and the one
-            named ``score`` decides which epoch is best.
-        on_progress: Called after each step and epoch.
+        fabric: Device, precision and processes, launched.
+        settings: How the run goes.
+        validate: Called with the averaged network after each epoch, in the first process; gives
+            metrics, and the one named ``score`` decides which epoch is best.
+        on_progress: Called after each step and epoch, in the first process.
     """
 
     def __init__(
@@ -90,30 +127,41 @@ class Trainer:
         schedule: Schedule,
         output: Path,
         facts: dict[str, Any],
-        device: torch.device,
+        fabric: Fabric,
+        settings: LoopSettings | None = None,
         validate: Callable[[nn.Module], dict[str, float]] | None = None,
         on_progress: Callable[[TrainProgress], None] | None = None,
     ) -> None:
-        self._model = model.to(device)
-        self._objective = objective
+        self._settings = settings or LoopSettings()
+        self._fabric = fabric
+        self._unit = _Unit(replicas.synchronised(model), objective).to(fabric.device)
         self._schedule = schedule
         self._output = output
         self._facts = facts
-        self._device = device
+        self._first = fabric.is_global_zero
         self._validate = validate
-        self._tell = on_progress or (lambda _: None)
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": schedule.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=schedule.learning_rate,
-        )
-        self._average = Average(model)
+        self._tell = on_progress if on_progress and self._first else lambda _: None
+        self._groups = LayerGroups(self._unit.model, self._settings.unfreezing)
+        self._optimizer = self._make_optimizer()
+        self._stepper = fabric.setup_optimizers(self._optimizer)
+        self._average = Average(self._unit.model, decay=self._settings.ema)
+        # Validation reads clips one by one and is at home on the processor.
+        self._judged = copy.deepcopy(self._unit.model).cpu().eval().requires_grad_(False)
+        self._plateau = Plateau(patience=self._settings.plateau_epochs)
+        self._patience = Patience(self._settings.early_stopping)
+        self._timer = StageTimer(fabric.device)
+        self._of_epoch, self._of_steps = _Means(), _Means()
+        self._logs: list[RunLog] = []
+        self._random: dict[str, Any] | None = None
+        self._saved_at = time.monotonic()
+        self._stop = 0
         self.step = 0
         self.best = -math.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has reached its end."""
+        return self.step >= self._schedule.steps or self._patience.over
 
     def resume(self) -> bool:
         """Continue the run in the output folder, if there is one.
@@ -125,125 +173,359 @@ class Trainer:
         if not path.is_file():
             return False
         state = load_state(path)
-        self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._average.values = {k: v.to(self._device) for k, v in state["average"].items()}
-        self._average.steps = self.step = int(state["step"])
-        self.best = float(state["best"])
+        try:
+            self._unit.model.load_state_dict(state["model"])
+            self._unit.load_own(state["objective"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._average.load(state["average"], steps=int(state["averaged"]))
+            self._fabric.strategy.precision.load_state_dict(state["precision"])
+            self._plateau.load_state_dict(state["plateau"])
+            self._patience.waited = int(state["waited"])
+            self._of_epoch.load(state["means"][0])
+            self._of_steps.load(state["means"][1])
+            self.step, self.best = int(state["step"]), float(state["best"])
+            states = state["random"]
+            if self._fabric.global_rank < len(states):
+                self._random = states[self._fabric.global_rank]
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise damaged_state(path, error) from error
         return True
 
     def fit(self, stream: WindowStream, *, workers: int = 1) -> None:
         """Train to the end of the schedule.
 
+        Args:
+            stream: Batches; where gradients are accumulated, a step takes several in turn.
+            workers: Processes that make batches; 0 for this one.
+
         Raises:
             TrainingError: The loss is not a number.
+            KeyboardInterrupt: Ctrl-C; the state is saved.
+            SystemExit: The system asked the process to end; the state is saved.
         """
-        loader = torch.utils.data.DataLoader(
-            stream,
-            batch_size=None,
-            num_workers=workers,
-            prefetch_factor=3 if workers else None,
-            worker_init_fn=_one_thread,
-        )
-        self._model.train()
-        batches = iter(loader) if self.step < self._schedule.steps else iter(())
-        started = time.monotonic()
-        first = self.step
-        for batch in batches:
-            loss, parts = self._take(batch)
-            self.step += 1
-            pace = (time.monotonic() - started) / (self.step - first)
-            epoch = (self.step - 1) // self._schedule.steps_per_epoch + 1
-            self._tell(TrainProgress(self.step, self._schedule.steps, epoch, loss, parts, pace))
-            if self.step % self._schedule.steps_per_epoch == 0:
-                self._end_epoch(epoch, loss, parts, pace)
-            if self.step >= self._schedule.steps:
-                return
-
-    def _take(self, batch: WindowBatch) -> tuple[float, dict[str, float]]:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._schedule.rate(self.step)
-        moved = WindowBatch(
-            batch.video.to(self._device),
-            batch.audio.to(self._device),
-            batch.offset_frames.to(self._device),
-            batch.audio_lead,
-        )
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=_has_bfloat16(self._device)):
-            loss, parts = self._objective(self._model, moved)
-        if not torch.isfinite(loss):
-            torch.save({"video": batch.video, "audio": batch.audio}, self._output / "nan-batch.pt")
-            raise TrainingError(
-                f"the loss is not a number at step {self.step}",
-                remedy=f"The batch is in {self._output / 'nan-batch.pt'}; lower --learning-rate.",
+        if self.over:
+            return
+        start = self.step * self._settings.accumulate
+        source = batches(stream, start=start, workers=workers)
+        if self._first:
+            self._logs = open_logs(
+                self._output, tensorboard=self._settings.tensorboard, since=self.step
             )
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._model.parameters(), self._schedule.clip_norm)
-        self._optimizer.step()
-        self._average.update(self._model)
-        return float(loss.detach()), parts
+        if self._random is not None:
+            set_random_state(self._random, self._fabric.device)
+        self._groups.at(self._epoch)
+        self._wrap()
+        self._saved_at = time.monotonic()
+        try:
+            with self._catching_signals(), self._timer.watching(self._unit.model):
+                self._run(source)
+        finally:
+            for log in self._logs:
+                log.close()
 
-    def _end_epoch(self, epoch: int, loss: float, parts: dict[str, float], pace: float) -> None:
+    @property
+    def _epoch(self) -> int:
+        """The epoch of the step to come, from 1."""
+        return self.step // self._schedule.steps_per_epoch + 1
+
+    def _run(self, source: Iterator[WindowBatch]) -> None:
+        began, first = time.monotonic(), self.step
+        while not self.over:
+            epoch = self._epoch
+            if self._groups.at(epoch):
+                self._wrap()
+            rate = self._schedule.rate(self.step) * self._plateau.scale
+            self._timer.begin(self.step)
+            with self._timer.stage("other"):
+                loss, parts, stop, due = self._take(source, rate)
+            self.step += 1
+            self._of_epoch.add(loss, parts)
+            self._of_steps.add(loss, parts)
+            pace = (time.monotonic() - began) / (self.step - first)
+            progress = TrainProgress(
+                self.step, self._schedule.steps, epoch, loss, parts, pace, rate=rate
+            )
+            if self.step % self._settings.log_every == 0:
+                self._log_steps(progress)
+            self._tell(progress)
+            if self.step % self._schedule.steps_per_epoch == 0:
+                self._end_epoch(progress)
+            elif due or stop:
+                self._save()
+            if stop:
+                raise KeyboardInterrupt if stop == signal.SIGINT else SystemExit(128 + stop)
+
+    def _take(
+        self, source: Iterator[WindowBatch], rate: float
+    ) -> tuple[float, dict[str, float], int, bool]:
+        """One step; gives its loss, the parts, the signal to end, and whether a save is due."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        times = self._settings.accumulate
+        total, sums = torch.zeros((), device=self._fabric.device), _Means()
+        for i in range(times):
+            batch = self._next(source)
+            apart = i < times - 1 and self._fabric.world_size > 1
+            with self._fabric.no_backward_sync(self._wrapped) if apart else nullcontext():
+                with self._timer.stage("loss"):
+                    loss, parts = self._wrapped(_Held(batch))
+                total += loss.detach() / times
+                sums.add(0.0, parts)
+                if i == times - 1:
+                    value, stop, due = self._agree(total)
+                    if not math.isfinite(value):
+                        self._not_a_number(batch, float(total), parts, rate)
+                with self._timer.stage("backward"):
+                    self._fabric.backward(loss / times if times > 1 else loss)
+        with self._timer.stage("optimizer"):
+            if self._schedule.clip_norm > 0:
+                self._fabric.clip_gradients(
+                    self._unit,
+                    self._optimizer,
+                    max_norm=self._schedule.clip_norm,
+                    error_if_nonfinite=False,
+                )
+            self._stepper.step()
+            self._optimizer.zero_grad(set_to_none=True)
+            self._average.update(self._unit.model)
+        return value, sums.parts, stop, due
+
+    def _next(self, source: Iterator[WindowBatch]) -> WindowBatch:
+        with self._timer.stage("waiting for data"):
+            batch = next(source)
+        self._timer.loaded(batch.seconds)
+        if self._fabric.device.type == "cpu":
+            return batch
+        with self._timer.stage("to the device"):
+            moved = {
+                f.name: value.to(self._fabric.device, non_blocking=True)
+                for f in fields(batch)
+                if isinstance(value := getattr(batch, f.name), Tensor)
+            }
+            return replace(batch, **moved)
+
+    def _agree(self, loss: Tensor) -> tuple[float, int, bool]:
+        """The loss of all processes, and what one of them wants of all: to end, or to save."""
+        every = self._settings.save_minutes * 60
+        due = bool(self._settings.save_every and (self.step + 1) % self._settings.save_every == 0)
+        late = every > 0 and self._first and time.monotonic() - self._saved_at > every
+        if self._fabric.world_size == 1:
+            return float(loss), self._stop, due or late
+        wishes = loss.new_tensor([0.0, float(self._stop), float(late)])
+        wishes[0] = loss
+        value, stop, late_somewhere = replicas.average(wishes).tolist()
+        # Signals are told apart by their size only where one process got one; others end as Ctrl-C.
+        return value, (self._stop or signal.SIGINT) if stop else 0, due or late_somewhere > 0
+
+    def _not_a_number(
+        self, batch: WindowBatch, loss: float, parts: Mapping[str, float], rate: float
+    ) -> None:
+        path = self._output / NAN_BATCH
+        if not math.isfinite(loss):
+            tensors = {
+                f.name: value.float() if value.is_floating_point() else value
+                for f in fields(batch)
+                if isinstance(value := getattr(batch, f.name), Tensor)
+            }
+            facts = {
+                "step": self.step,
+                "rate": rate,
+                "parts": {k: str(v) for k, v in parts.items()},
+            }
+            plain = {
+                f.name: value
+                for f in fields(batch)
+                if isinstance(value := getattr(batch, f.name), int | float | str)
+            }
+            save_weights(path, tensors, metadata({**facts, **plain}))
+        raise TrainingError(
+            f"the loss is not a number at step {self.step}",
+            remedy=f"The batch is in {path}; lower --learning-rate, or use --precision float32.",
+        )
+
+    def _end_epoch(self, progress: TrainProgress) -> None:
         metrics: dict[str, float] = {}
-        if self._validate is not None:
-            kept = {k: v.clone() for k, v in self._model.state_dict().items()}
-            self._model.load_state_dict(self._average.values)
-            self._model.eval()
-            metrics = self._validate(self._model)
-            self._model.load_state_dict(kept)
-            self._model.train()
-        facts = metadata({**self._facts, "step": self.step, "metrics": metrics})
+        if self._validate is not None and self._first:
+            self._judged.load_state_dict(self._average.values)
+            metrics = self._validate(self._judged)
+        if self._fabric.world_size > 1:
+            metrics = self._fabric.broadcast(metrics)
         score = metrics.get("score", float(self.step))
-        if score > self.best:
-            self.best = score
-            save_weights(self._output / BEST, self._average.values, facts)
-        save_weights(self._output / WEIGHTS, self._average.values, facts)
+        better = score > self.best
+        self.best = max(self.best, score)
+        self._patience.see(better=better)
+        if self._schedule.shape == "plateau":
+            self._plateau.see(score)
+        stages = tuple(self._timer.table())
+        told = replace(
+            progress,
+            loss=self._of_epoch.loss,
+            parts=self._of_epoch.parts,
+            metrics=metrics,
+            stages=stages,
+        )
+        self._of_epoch = _Means()
+        self._timer.clear()
+        if self._first:
+            facts = metadata({**self._facts, "step": self.step, "metrics": metrics})
+            if better:
+                save_weights(self._output / BEST, self._average.values, facts)
+            save_weights(self._output / WEIGHTS, self._average.values, facts)
+        for log in self._logs:
+            log.epoch({**_row(told), **metrics, **_seconds(stages)})
+        self._save()
+        self._tell(told)
+
+    def _log_steps(self, progress: TrainProgress) -> None:
+        told = replace(progress, loss=self._of_steps.loss, parts=self._of_steps.parts)
+        self._of_steps = _Means()
+        for log in self._logs:
+            log.step({**_row(told), "seconds_per_step": round(told.seconds_per_step, 4)})
+
+    def _save(self) -> None:
+        states = replicas.gather_objects(random_state(self._fabric.device))
+        self._saved_at = time.monotonic()
+        if not self._first:
+            return
         save_state(
             self._output / STATE,
             {
-                "model": self._model.state_dict(),
+                "model": self._unit.model.state_dict(),
+                "objective": self._unit.own_state(),
                 "optimizer": self._optimizer.state_dict(),
                 "average": self._average.values,
+                "averaged": self._average.steps,
+                "precision": self._fabric.strategy.precision.state_dict(),
+                "plateau": self._plateau.state_dict(),
+                "waited": self._patience.waited,
+                "means": [self._of_epoch.state(), self._of_steps.state()],
                 "step": self.step,
                 "best": self.best,
+                "random": states,
             },
         )
-        self._log(epoch, loss, parts, metrics)
-        self._tell(
-            TrainProgress(self.step, self._schedule.steps, epoch, loss, parts, pace, metrics)
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        groups: dict[tuple[float, bool], dict[str, Any]] = {}
+        for parameter in self._unit.parameters():
+            decayed, scale = parameter.ndim > 1, self._groups.scale(parameter)
+            group = groups.setdefault(
+                (scale, not decayed),
+                {
+                    "params": [],
+                    "weight_decay": self._schedule.weight_decay if decayed else 0.0,
+                    "scale": scale,
+                },
+            )
+            group["params"].append(parameter)
+        # The fused one is one call for all tensors; it does not go with scaled gradients.
+        scaled = getattr(self._fabric.strategy.precision, "scaler", None) is not None
+        return torch.optim.AdamW(
+            [groups[key] for key in sorted(groups, key=lambda k: (-k[0], k[1]))],
+            lr=self._schedule.learning_rate,
+            fused=self._fabric.device.type in {"cpu", "cuda"} and not scaled,
         )
 
-    def _log(
-        self, epoch: int, loss: float, parts: dict[str, float], metrics: dict[str, float]
-    ) -> None:
-        path = self._output / "log.csv"
-        row = {
-            "epoch": epoch,
-            "step": self.step,
-            "rate": self._schedule.rate(self.step),
-            "loss": loss,
-        }
-        row |= parts | metrics
-        new = not path.is_file()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(
-                {k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()}
-            )
+    def _wrap(self) -> None:
+        """Hand the network to Fabric; anew when layers thaw, since gradients to share are counted."""
+        self._wrapped = self._fabric.setup_module(self._unit)
+        self._into_training()
+
+    def _into_training(self) -> None:
+        self._unit.train()
+        self._groups.hold()
+
+    @contextmanager
+    def _catching_signals(self) -> Iterator[None]:
+        """Ctrl-C and the system's wish to end wait for the end of the step; a second time they do not."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: dict[int, Any] = {}
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._stop = number
+            signal.signal(number, before[number])
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
-def _one_thread(_: int) -> None:
-    # The worker's small matrix products must not fight the training for the cores.
-    from threadpoolctl import threadpool_limits
+class _Held:
+    """Carries a batch through Fabric, which would else round its offsets to half precision."""
 
-    threadpool_limits(1)
+    def __init__(self, batch: WindowBatch) -> None:
+        self.batch = batch
 
 
-def _has_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    # Emulated bfloat16 is slower than float32: only where the processor multiplies in it.
-    return device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+class _Unit(nn.Module):
+    """The network with its objective: what a step calls, and what is trained."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, held: _Held) -> tuple[Tensor, dict[str, float]]:
+        return self.objective(self.model, held.batch)
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Tensors of the objective itself."""
+        return self.objective.state_dict() if isinstance(self.objective, nn.Module) else {}
+
+    def load_own(self, state: dict[str, Tensor]) -> None:
+        """Take up what ``own_state`` gave."""
+        if isinstance(self.objective, nn.Module):
+            self.objective.load_state_dict(state)
+
+
+class _Means:
+    """Means of the loss and its parts over some steps."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, loss: float, parts: Mapping[str, float]) -> None:
+        """Take in a step."""
+        for name, value in {"": loss, **parts}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    @property
+    def loss(self) -> float:
+        """Mean loss."""
+        return self._sums.get("", 0.0) / max(self._counts.get("", 0), 1)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Mean of each part, over the steps that had it."""
+        return {n: s / self._counts[n] for n, s in self._sums.items() if n}
+
+    def state(self) -> list[dict[str, Any]]:
+        """What a continued run needs."""
+        return [self._sums, self._counts]
+
+    def load(self, state: list[dict[str, Any]]) -> None:
+        """Take up what ``state`` gave."""
+        self._sums, self._counts = dict(state[0]), dict(state[1])
+
+
+def _row(progress: TrainProgress) -> dict[str, Any]:
+    return {
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "rate": progress.rate,
+        "loss": progress.loss,
+        **progress.parts,
+    }
+
+
+def _seconds(stages: tuple[Stage, ...]) -> dict[str, float]:
+    """Columns of the seconds a step of each stage."""
+    return {f"{stage.name.replace(' ', '_')}_s": round(stage.seconds, 5) for stage in stages}

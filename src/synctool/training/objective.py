@@ -1,61 +1,188 @@
-"""The objective of ``fcn-cls``: which of 2K+1 sounds belongs, per frame, pooled, and across clips."""
+"""What a network is trained towards: a weighted mixture of losses, or a task without labels."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
-from synctool.models.correlation import correlate
+from synctool.errors import SyncToolError, UsageError
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.training.losses import info_nce, offset_cross_entropy, pooled, soft_targets
+from synctool.training.builtin import synctool_losses
+from synctool.training.evidence import Evidence, observe
+from synctool.training.losses import numbers
+from synctool.training.tasks import TASKS
 
-_WEIGHTS = {"frame": 0.5, "window": 0.5, "clip": 0.3, "head": 1.0, "across": 0.1}
-_APART = 6
-"""Frames between two that are compared across clips."""
+Loss = Callable[[Evidence], Tensor]
+_BUILT_IN = {spec.name: spec.factory for spec in synctool_losses()}
 
 
-def offset_objective(
-    model: OffsetClassifier, batch: WindowBatch, *, max_offset: int
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of a batch.
+@dataclass(frozen=True)
+class LossTerm:
+    """One loss of a mixture. ``synctool.engine.losses`` makes them from what users write.
+
+    Attributes:
+        name: Name of the loss.
+        weight: Its factor in the sum.
+        options: Keyword options of the loss.
+        factory: ``package.module:callable`` of its spec; empty for the built-in loss of that name.
+        where_available: Leave it out where the network has not the volume that it is computed on,
+            instead of refusing.
+    """
+
+    name: str
+    weight: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    factory: str = ""
+    where_available: bool = False
+
+    @property
+    def part(self) -> str:
+        """Its name in the log: ``plain/5`` for a cross-entropy, ``focal/plain/5`` for another loss."""
+        words = [] if self.name == "cross-entropy" else [self.name]
+        if "on" in self.options or not words:
+            words.append(str(self.options.get("on", "head")))
+        if self.options.get("pool", 1) != 1:
+            words.append(str(self.options["pool"]))
+        return "/".join(words)
+
+
+DEFAULT_TERMS: tuple[LossTerm, ...] = (
+    LossTerm("cross-entropy", 0.5, {"on": "plain"}),
+    LossTerm("cross-entropy", 0.3, {"on": "plain", "pool": 5}),
+    LossTerm("cross-entropy", 0.2, {"on": "plain", "pool": "clip"}),
+    LossTerm("cross-entropy", 1.0, {"on": "head"}),
+    LossTerm("info-nce", 0.1),
+    LossTerm("cross-entropy", 0.5, {"on": "local"}, where_available=True),
+    LossTerm("cross-entropy", 0.5, {"on": "local", "pool": 5}, where_available=True),
+)
+"""The mixture that networks are trained with unless another is given."""
+
+
+class SyncObjective(nn.Module):
+    """A weighted sum of losses over what the network makes of a batch.
+
+    Losses with parameters of their own are modules of the objective; the teacher is not, so it is
+    neither trained nor stored with it.
 
     Args:
-        model: The network, in training mode.
-        batch: Windows.
+        terms: The mixture.
         max_offset: K.
+        teacher: A trained network with the same inputs, for ``distillation``.
 
-    Returns:
-        The loss and its parts by name.
+    Raises:
+        UsageError: There is no term, no such loss, or a loss refuses its options.
     """
-    video = batch.video.float() / 255.0
-    seen, heard = model.encode_video(video), model.encode_audio(batch.audio)
-    head = model.head
-    raw, inside = correlate(
-        heard, seen, max_offset=max_offset + head.margin, audio_lead=batch.audio_lead
-    )
-    inside = inside.expand_as(raw)
-    refined = head.refine(raw, inside)
-    cut = slice(head.margin, raw.shape[1] - head.margin)
-    scale = head.log_scale.exp()
-    plain = (raw[:, cut] * scale).masked_fill(~inside[:, cut], float("-inf"))
-    targets = soft_targets(batch.offset_frames, max_offset)
-    parts = {
-        "frame": offset_cross_entropy(plain, targets),
-        "window": offset_cross_entropy(pooled(plain, min(5, plain.shape[-1])), targets),
-        "clip": offset_cross_entropy(pooled(plain, plain.shape[-1]), targets),
-        "head": offset_cross_entropy(refined, targets),
-        "across": _across_clips(seen, heard, batch, scale),
-    }
-    loss = sum(_WEIGHTS[name] * value for name, value in parts.items())
-    return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+    def __init__(
+        self, *, terms: Sequence[LossTerm], max_offset: int, teacher: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        if not terms:
+            raise UsageError("there is no loss to train with", remedy="Name at least one.")
+        self.max_offset = max_offset
+        self._terms = list(zip(_parts(terms), terms, [_made(term) for term in terms]))
+        self.losses = nn.ModuleList(x for *_, x in self._terms if isinstance(x, nn.Module))
+        # In a tuple the teacher is no submodule.
+        self._teacher = () if teacher is None else (teacher.eval().requires_grad_(False),)
+
+    def forward(
+        self, model: OffsetClassifier, batch: WindowBatch
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a batch, and its parts by name, before their weights.
+
+        Args:
+            model: The network, in training mode.
+            batch: Windows.
+
+        Raises:
+            UsageError: The network lacks what a loss is computed on.
+        """
+        teacher = self._teacher[0].to(batch.video.device) if self._teacher else None
+        evidence = observe(model, batch, max_offset=self.max_offset, teacher=teacher)
+        total: Tensor | float = 0.0
+        parts: dict[str, Tensor] = {}
+        for part, term, loss in self._terms:
+            if term.where_available and term.options.get("on", "head") not in evidence.volumes:
+                continue
+            value = loss(evidence).float()
+            parts[part] = value.detach()
+            total = total + term.weight * value
+        return total, numbers(parts)
 
 
-def _across_clips(seen: Tensor, heard: Tensor, batch: WindowBatch, scale: Tensor) -> Tensor:
-    frames = torch.arange(0, seen.shape[-1], _APART)
-    belongs = frames[None] + batch.audio_lead - batch.offset_frames.round().long()[:, None]
-    known = (belongs >= 0) & (belongs < heard.shape[-1])
-    index = belongs.clamp(0, heard.shape[-1] - 1)[:, None].expand(-1, heard.shape[1], -1)
-    sounds = heard.gather(2, index).transpose(1, 2)[known]
-    pictures = seen[:, :, frames].transpose(1, 2)[known]
-    return info_nce(pictures, sounds, scale)
+def build_objective(
+    task: str,
+    *,
+    terms: Sequence[LossTerm],
+    max_offset: int,
+    teacher: nn.Module | None = None,
+    embedding: int,
+) -> nn.Module:
+    """What to call as ``objective(model, batch) -> (loss, parts)`` for a task.
+
+    Args:
+        task: ``sync``, or a task without labels: a name in ``synctool.training.tasks.TASKS``.
+        terms: Mixture of losses for ``sync``; the other tasks have their own loss.
+        max_offset: K.
+        teacher: A trained network, for ``distillation`` in ``sync``.
+        embedding: D of the network.
+
+    Raises:
+        UsageError: There is no such task, or it takes no losses or teacher.
+    """
+    if task == "sync":
+        return SyncObjective(terms=terms, max_offset=max_offset, teacher=teacher)
+    if task not in TASKS:
+        known = ["sync", *TASKS]
+        near = get_close_matches(task.lower(), known, n=3)
+        raise UsageError(
+            f"there is no task {task!r}",
+            remedy=f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"There are {', '.join(known)}.",
+        )
+    if tuple(terms) not in ((), DEFAULT_TERMS) or teacher is not None:
+        raise UsageError(
+            f"the task {task} has its own loss, and takes no other losses and no teacher",
+            remedy="Leave them out, or train the task sync.",
+        )
+    return TASKS[task](embedding=embedding, max_offset=max_offset)
+
+
+def _made(term: LossTerm) -> Loss:
+    if not term.factory and term.name not in _BUILT_IN:
+        raise UsageError(
+            f"there is no built-in loss {term.name!r}", remedy=f"There are {', '.join(_BUILT_IN)}."
+        )
+    module, _, attribute = (term.factory or _BUILT_IN[term.name]).partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)(**term.options)
+    except UsageError as error:
+        raise UsageError(f"{term.name}: {error.cause}", remedy=error.remedy) from error
+    except SyncToolError:
+        raise
+    except Exception as error:  # a plugin's loss may refuse its options with any error
+        raise UsageError(
+            f"the loss {term.name} cannot be made: {type(error).__name__}: {error}",
+            remedy="Check its options.",
+        ) from error
+
+
+def _parts(terms: Sequence[LossTerm]) -> list[str]:
+    """Names of the terms in the log, each of them once."""
+    taken: dict[str, int] = {}
+    for term in terms:
+        taken[term.part] = taken.get(term.part, 0) + 1
+    seen: dict[str, int] = {}
+    names = []
+    for term in terms:
+        seen[term.part] = seen.get(term.part, 0) + 1
+        more = taken[term.part] > 1 and seen[term.part] > 1
+        names.append(f"{term.part}#{seen[term.part]}" if more else term.part)
+    return names

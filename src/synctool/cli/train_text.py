@@ -1,0 +1,94 @@
+"""What ``synctool train`` shows: the plan, the progress, and where the time goes."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import typer
+
+from synctool.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from synctool.engine.train import TrainPlan, TrainProgress
+
+
+def show_plan(plan: TrainPlan) -> None:
+    """Print what would be trained."""
+    lines = [
+        f"backbone: {plan.backbone}, {plan.parameters / 1e6:.2f} million parameters",
+        f"where: {plan.device}, {plan.precision}",
+        f"length: {plan.steps} steps, {plan.windows} clips drawn",
+    ]
+    if plan.losses:
+        lines.append("losses: " + ", ".join(f"{name} x {w:g}" for name, w in plan.losses.items()))
+    for label, sources in (("train", plan.train), ("validate", plan.val)):
+        lines += [
+            f"{label}: {source}: {figures['clips']} clips of {figures['people']} people, "
+            f"{figures['hours']:.2f} hours"
+            for source, figures in sources.items()
+        ] or [f"{label}: nobody"]
+    if plan.continues:
+        lines.append("the run in this folder would go on")
+    typer.echo("\n".join(lines))
+
+
+class TrainBar:
+    """Loss, rate and time left while it trains; a line and a table after every epoch.
+
+    Args:
+        quiet: Show nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bars = progress_bar(quiet=quiet)
+
+    def __enter__(self) -> TrainBar:
+        self._bar = self._bars.__enter__()
+        self._task = self._bar.add_task("training", total=None, speed="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.__exit__(kind, error, trace)
+
+    def __call__(self, progress: TrainProgress) -> None:
+        if progress.metrics is None:
+            self._bar.update(
+                self._task,
+                description=f"epoch {progress.epoch} loss {progress.loss:.3f} "
+                f"rate {progress.rate:.1e}",
+                completed=progress.step,
+                total=progress.steps,
+                speed=f"{progress.seconds_per_step:.2f} s/step",
+            )
+        elif not self._quiet:
+            self._bar.console.print(_epoch(progress), highlight=False, markup=False, soft_wrap=True)
+
+
+def _epoch(progress: TrainProgress) -> str:
+    figures = "  ".join(f"{name} {value:.3f}" for name, value in (progress.metrics or {}).items())
+    head = f"epoch {progress.epoch}  step {progress.step}  loss {progress.loss:.3f}  {figures}"
+    return "\n".join([head.rstrip(), *_times(progress)])
+
+
+def _times(progress: TrainProgress) -> list[str]:
+    """The table of stages: name, seconds a step, share."""
+    from synctool.engine.train import bottleneck
+
+    rows = [row for row in progress.stages if row.seconds > 0]
+    if not rows:
+        return []
+    width = max(len(row.name) for row in rows)
+    lines = []
+    for beside, title in ((True, "making a batch, beside the training"), (False, "a step")):
+        of = [row for row in rows if row.beside == beside]
+        if of:
+            lines.append(f"  {title}: {sum(row.seconds for row in of):.3f} s")
+        lines += [f"    {row.name:<{width}}  {row.seconds:7.3f} s  {row.share:4.0%}" for row in of]
+    return [*lines, f"  {bottleneck(list(progress.stages))}"]

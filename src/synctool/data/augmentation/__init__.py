@@ -1,0 +1,1 @@
+"""The augmentations of training windows, one kind per module."""

@@ -1,0 +1,62 @@
+"""The log-mel bands of one window: another throat, another microphone, blanked ranges."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synctool.data.augmentation.dice import Dice
+
+
+def augment_bands(mel: np.ndarray, dice: Dice) -> np.ndarray:
+    """Stretch, colour and mask bands. Time stays whole unless ``time_masks`` are asked for.
+
+    Time is what is measured: a stretch without sound takes the evidence from the frames it belongs to,
+    whose labels stay, so time masks are off in the table, and short.
+
+    Args:
+        mel: float32 ``[bands, n]``.
+        dice: What happens to this window.
+
+    Returns:
+        float32 ``[bands, n]``.
+    """
+    if rng := dice.of("vocal_tract"):
+        mel = _stretched(mel, rng, dice.strength("vocal_tract"))
+    if rng := dice.of("microphone"):
+        knots = rng.normal(0, 0.35, 6) * dice.strength("microphone")
+        curve = np.interp(np.linspace(0, 5, len(mel)), np.arange(6), knots)
+        mel = mel + curve.astype(np.float32)[:, None]
+    if (rng := dice.of("band_masks")) and mel.size:
+        mel = _masked(mel, rng, masks=(1, 3), lengths=(1, 12), strength=dice.strength("band_masks"))
+    if (rng := dice.of("time_masks")) and mel.size:
+        strength = dice.strength("time_masks")
+        mel = _masked(mel.T, rng, masks=(1, 4), lengths=(1, 7), strength=strength).T
+    return np.ascontiguousarray(mel, np.float32)
+
+
+def _stretched(mel: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    bands = len(mel)
+    stretch = np.exp(rng.normal(0, 0.07) * strength)
+    place = np.arange(bands) * stretch + rng.normal(0, 1.0) * strength
+    place = np.clip(place, 0, bands - 1)
+    low = np.minimum(place.astype(int), bands - 2)
+    part = (place - low).astype(np.float32)[:, None]
+    return mel[low] * (1 - part) + mel[low + 1] * part
+
+
+def _masked(
+    rows: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    masks: tuple[int, int],
+    lengths: tuple[int, int],
+    strength: float,
+) -> np.ndarray:
+    """Blank ranges of rows with the mean of all."""
+    rows = rows.copy()
+    mean = rows.mean()
+    for _ in range(int(rng.integers(*masks))):
+        width = min(max(1, round(int(rng.integers(*lengths)) * strength)), len(rows) - 1)
+        low = int(rng.integers(0, max(1, len(rows) - width)))
+        rows[low : low + width] = mean
+    return rows

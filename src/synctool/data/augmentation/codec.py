@@ -1,0 +1,115 @@
+"""Loss by lossy sound codecs, those that libsndfile has, in memory."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.signal
+
+from synctool.types import AUDIO_HZ
+
+_PROBE_S = 0.5
+_LEAST_LIKENESS = 0.5
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A way to store sound.
+
+    Attributes:
+        name: What it is known as.
+        format: libsndfile's name of the container.
+        subtype: libsndfile's name of the coding.
+        weakest: Range of libsndfile's compression level, 0 least to 1 most; None where it has none.
+        share: How often it is chosen; Opus takes several times as long as the others.
+    """
+
+    name: str
+    format: str
+    subtype: str
+    weakest: tuple[float, float] | None
+    share: float
+
+    def through(self, sound: np.ndarray, level: float) -> np.ndarray:
+        """Encode and decode: float32 ``[N]`` of the same or nearly the same length.
+
+        Args:
+            sound: float32 ``[N]`` in -1..1.
+            level: 0 for the least compression in ``weakest``, 1 for the most.
+
+        Raises:
+            soundfile.SoundFileError: libsndfile cannot.
+        """
+        import soundfile
+
+        more = {}
+        if self.weakest is not None:
+            low, high = self.weakest
+            more["compression_level"] = float(np.clip(low + (high - low) * level, 0.0, high))
+        file = io.BytesIO()
+        soundfile.write(file, sound, AUDIO_HZ, self.subtype, format=self.format, **more)
+        file.seek(0)
+        return soundfile.read(file, dtype="float32")[0]
+
+
+CODECS = (
+    Codec("mp3", "MP3", "MPEG_LAYER_III", (0.2, 0.95), 0.35),
+    Codec("vorbis", "OGG", "VORBIS", (0.3, 1.0), 0.40),
+    Codec("opus", "OGG", "OPUS", (0.90, 0.99), 0.05),
+    Codec("gsm", "WAV", "GSM610", None, 0.20),
+)
+
+
+@lru_cache(maxsize=1)
+def aligned_codecs() -> tuple[tuple[Codec, int], ...]:
+    """The codecs that this libsndfile has, each with its delay in samples.
+
+    The delay is measured on a made-up sound, and not believed; a codec whose sound cannot be found in
+    what comes out is left out.
+    """
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.random(25), int(_PROBE_S * AUDIO_HZ) // 25)
+    probe = scipy.signal.lfilter([0.1], [1, -0.9], rng.normal(0, 1, loud.size) * loud)
+    probe = (probe / np.abs(probe).max() / 2).astype(np.float32)
+    found = []
+    for codec in CODECS:
+        try:
+            heard = codec.through(probe, 0.5)
+        except (soundfile.SoundFileError, TypeError, ValueError):  # not in this build of libsndfile
+            continue
+        scores = scipy.signal.correlate(heard, probe, method="fft")
+        scores /= np.linalg.norm(heard) * np.linalg.norm(probe) + 1e-9
+        if scores.max() > _LEAST_LIKENESS:
+            found.append((codec, int(scores.argmax()) - (probe.size - 1)))
+    return tuple(found)
+
+
+def through_codec(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Send a sound through a codec chosen by chance, and bring it back into its place.
+
+    Args:
+        sound: float32 ``[N]``.
+        rng: Source of chance.
+        strength: 1 for the usual range of compression, less for weaker.
+
+    Returns:
+        float32 ``[N]``; as it was where no codec is to be had, or the sound is silent.
+    """
+    known = aligned_codecs()
+    peak = float(np.abs(sound).max(initial=0.0))
+    if not known or peak < 1e-5 or not np.isfinite(peak):
+        return sound
+    shares = np.array([codec.share for codec, _ in known])
+    codec, delay = known[int(rng.choice(len(known), p=shares / shares.sum()))]
+    scale = max(1.0, peak)  # encoders cut off what is beyond 1
+    heard = codec.through((sound / scale).astype(np.float32), rng.random() * min(strength, 1.0))
+    out = np.zeros(sound.size, np.float32)
+    begin = max(delay, 0)
+    part = heard[begin : begin + sound.size - max(-delay, 0)]
+    out[max(-delay, 0) :][: part.size] = part
+    return out * np.float32(scale)

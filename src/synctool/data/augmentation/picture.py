@@ -1,0 +1,43 @@
+"""The picture of one window, from stored crops to what the network is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from synctool.data.augmentation.camera import grained, jittered_time, lost_frames, recorded
+from synctool.data.augmentation.cover import behind_hand, covered
+from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.light import lit, toned
+from synctool.data.augmentation.warp import centre_crop, warped
+
+__all__ = ["augment_picture", "centre_crop"]
+
+
+def augment_picture(
+    crops: np.ndarray,
+    size_px: int,
+    dice: Dice,
+    *,
+    stranger: Callable[[], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Move, turn, bend, relight and degrade the crops of one window.
+
+    What is drawn for a window stays the same over its frames, so that it makes another face or camera
+    and leaves the movement of the mouth. Frame t stays frame t, but for frames that are lost or blended.
+
+    Args:
+        crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in colour, with room round the network's crop.
+        size_px: Side of the network's crop.
+        dice: What happens to this window.
+        stranger: Gives a crop of another person, ``[S, S]`` or ``[S, S, 3]``, whose light and skin may
+            be borrowed; asked only when they are.
+
+    Returns:
+        uint8 ``[T, size_px, size_px]`` or ``[T, size_px, size_px, 3]``, new.
+    """
+    crops = jittered_time(lost_frames(crops, dice), dice)
+    crops = warped(lit(crops, dice, stranger), size_px, dice)
+    crops = recorded(behind_hand(crops, dice), dice)
+    return covered(grained(toned(crops, dice), dice), dice)

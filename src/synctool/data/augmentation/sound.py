@@ -1,0 +1,120 @@
+"""The sound of one window: a room, noise and voices about, a poor channel. Nothing moves in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+
+from synctool.data.augmentation.codec import through_codec
+from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.music import music
+from synctool.types import AUDIO_HZ
+
+_NYQUIST_HZ = AUDIO_HZ / 2
+
+
+def augment_sound(
+    sound: np.ndarray, dice: Dice, *, voices: Callable[[], Sequence[np.ndarray]] | None = None
+) -> np.ndarray:
+    """Put speech into a room, among noise and other voices, through a poor channel.
+
+    Args:
+        sound: float32 ``[N]`` in -1..1.
+        dice: What happens to this window.
+        voices: Gives sounds of other clips, of any length and scale, for babble; asked only then.
+
+    Returns:
+        float32 ``[N]``; nothing is moved in time.
+    """
+    if dice.hit("clean_sound") or not sound.size:
+        return sound
+    if rng := dice.of("reverb"):
+        sound = _reverberated(sound, rng, dice.strength("reverb"))
+    if (rng := dice.of("babble")) and voices is not None:
+        heard = [fitted(voice, sound.size, rng) for voice in voices() if voice.size]
+        if heard:
+            snr_db = rng.uniform(0, 20)
+            sound = mixed(sound, sum(heard), snr_db, dice.strength("babble"))
+    if rng := dice.of("music"):
+        snr_db = rng.uniform(0, 25)
+        sound = mixed(sound, music(sound.size, rng), snr_db, dice.strength("music"))
+    if rng := dice.of("noise"):
+        snr_db = rng.uniform(0, 35)
+        sound = mixed(sound, _coloured_noise(sound.size, rng), snr_db, dice.strength("noise"))
+    sound = _through_channel(sound, dice)
+    if rng := dice.of("gain"):
+        sound = sound * np.float32(10 ** (rng.uniform(-24, 6) * dice.size("gain") / 20))
+    return np.asarray(sound, np.float32)
+
+
+def _through_channel(sound: np.ndarray, dice: Dice) -> np.ndarray:
+    if rng := dice.of("band_limit"):
+        cut = _NYQUIST_HZ - (_NYQUIST_HZ - rng.uniform(2000, 7000)) * dice.strength("band_limit")
+        sound = _filtered(sound, np.clip(cut, 500, 7900), "lowpass")
+    if dice.hit("telephone"):
+        s = dice.strength("telephone")
+        low, high = max(20.0, 300 * s), np.clip(_NYQUIST_HZ - 4600 * s, 1000, 7900)
+        sound = _filtered(sound, (low, high), "bandpass")
+    if rng := dice.of("clipping"):
+        part = 1 - (1 - rng.uniform(0.2, 0.8)) * dice.strength("clipping")
+        level = np.float32(np.abs(sound).max() * max(part, 0.02) + 1e-6)
+        sound = np.clip(sound, -level, level)
+    if rng := dice.of("codec"):
+        sound = through_codec(sound, rng, dice.strength("codec"))
+    if rng := dice.of("dropouts"):
+        sound = _interrupted(sound, rng, dice.strength("dropouts"))
+    return sound
+
+
+def fitted(sound: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A stretch of ``size`` samples from anywhere in a sound, repeated where it is shorter: float32."""
+    if sound.size <= size:
+        sound = np.tile(sound, size // sound.size + 2)
+    start = int(rng.integers(0, sound.size - size))
+    return sound[start : start + size].astype(np.float32)
+
+
+def mixed(sound: np.ndarray, other: np.ndarray, snr_db: float, strength: float = 1.0) -> np.ndarray:
+    """A sound with another behind it, so much weaker in power; ``strength`` scales its amplitude."""
+    power, noise = np.mean(sound**2) + 1e-10, np.mean(other**2) + 1e-10
+    return sound + other * np.float32(np.sqrt(power / noise / 10 ** (snr_db / 10)) * strength)
+
+
+def _reverberated(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    # An exponentially decaying noise tail behind an untouched direct path (Polack's room model).
+    length = int(rng.uniform(0.1, 0.7) * AUDIO_HZ)
+    tail = rng.standard_normal(length, np.float32)
+    tail *= np.exp(np.linspace(0, -6.9, length, endpoint=False, dtype=np.float32))
+    tail[: AUDIO_HZ // 500] = 0
+    level = 10 ** (rng.uniform(-15, 0) / 20) * strength
+    tail *= np.float32(level / (np.linalg.norm(tail) + 1e-9))
+    tail[0] = 1.0
+    size = scipy.fft.next_fast_len(sound.size + length - 1, real=True)
+    spectrum = scipy.fft.rfft(sound.astype(np.float32), size) * scipy.fft.rfft(tail, size)
+    return scipy.fft.irfft(spectrum, size)[: sound.size]
+
+
+def _coloured_noise(size: int, rng: np.random.Generator) -> np.ndarray:
+    # Drawn as a spectrum: one transform of a length that is quick, in single precision.
+    whole = scipy.fft.next_fast_len(size, real=True)
+    parts = rng.standard_normal((2, whole // 2 + 1), np.float32)
+    slope = rng.uniform(0, 1.2)
+    parts *= np.maximum(np.arange(parts.shape[1], dtype=np.float32), 1) ** np.float32(-slope)
+    return scipy.fft.irfft(parts[0] + 1j * parts[1], whole)[:size]
+
+
+def _filtered(sound: np.ndarray, hz: float | tuple[float, float], kind: str) -> np.ndarray:
+    sos = scipy.signal.butter(2, hz, kind, fs=AUDIO_HZ, output="sos")
+    return scipy.signal.sosfilt(sos, sound).astype(np.float32)
+
+
+def _interrupted(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    sound = sound.copy()
+    for _ in range(int(rng.integers(1, 5))):
+        length = int(rng.uniform(0.005, 0.060) * AUDIO_HZ * strength)
+        begin = int(rng.integers(0, max(1, sound.size - length)))
+        sound[begin : begin + length] = 0
+    return sound

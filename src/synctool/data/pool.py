@@ -1,0 +1,246 @@
+"""Samples read when they are used, so that a training set may be larger than the memory.
+
+What was read is kept as far as a budget goes, the longest unused given up first. What is read never
+depends on what is kept, so a run is the same with any budget.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections import OrderedDict
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, overload
+
+import numpy as np
+
+from synctool.data.folders import read_folders
+from synctool.data.processed import Processed
+from synctool.data.samples import Sample, SampleInfo, from_flac, from_jpeg
+from synctool.errors import SyncToolError
+
+_OPEN_SHARDS = 16
+_SOUND_SHARE = 0.25
+"""Of the budget. A clip lends its sound to others' noise, so sounds are asked for more often; they are
+about a seventh of a clip's bytes."""
+
+
+class PooledSample:
+    """A sample whose pictures and sound are read when they are asked for; else as ``Sample``."""
+
+    __slots__ = ("_index", "_pool", "info")
+
+    def __init__(self, info: SampleInfo, pool: SamplePool, index: int) -> None:
+        self.info = info
+        self._pool = pool
+        self._index = index
+
+    @property
+    def crops(self) -> np.ndarray:
+        """uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in RGB; not to be written to."""
+        return self._pool.part(self._index, "crops")
+
+    @property
+    def portrait(self) -> np.ndarray:
+        """uint8 ``[64, 64]``."""
+        return self._pool.part(self._index, "portrait")
+
+    @property
+    def sound(self) -> np.ndarray:
+        """int16 ``[N]``; not to be written to."""
+        return self._pool.part(self._index, "sound")
+
+
+class SamplePool(Sequence[PooledSample]):
+    """The samples of a processed folder, in its order.
+
+    Args:
+        processed: The folder.
+        wanted: Keys of the samples, None for all.
+        cache_mb: Memory for what was read, in MiB, in this process; a copy in another process has
+            as much.
+
+    Raises:
+        SyncToolError: A shard is damaged, or lacks samples that its report lists.
+    """
+
+    def __init__(
+        self,
+        processed: Processed,
+        wanted: Container[str] | None = None,
+        *,
+        cache_mb: float,
+    ) -> None:
+        self._storage = processed.storage
+        self._samples: list[PooledSample] = []
+        self._places: list[_Place] = []
+        for report in processed.reports():
+            infos = [SampleInfo.from_dict(facts) for facts in report.samples]
+            infos = [i for i in infos if wanted is None or i.key in wanted]
+            if not infos:
+                continue
+            packed = report.layout == "packed"
+            members = self._members(report.name) if packed else {}
+            lacking = [i.key for i in infos if packed and not _whole(members.get(i.key, {}))]
+            if lacking:
+                raise self._damaged(report.name, f"it lacks {len(lacking)} samples that its report "
+                                    f"lists, such as {lacking[0]}")  # fmt: skip
+            for info in infos:
+                self._samples.append(PooledSample(info, self, len(self._places)))
+                self._places.append(_Place(report.name, members.get(info.key) if packed else None))
+        budget = cache_mb * 2**20
+        self._kept = {
+            "crops": _Kept(budget * (1 - _SOUND_SHARE)),
+            "sound": _Kept(budget * _SOUND_SHARE),
+        }
+        self._open: OrderedDict[str, BinaryIO] = OrderedDict()
+        self._process = os.getpid()
+
+    @property
+    def infos(self) -> list[SampleInfo]:
+        """Facts about each."""
+        return [sample.info for sample in self._samples]
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, index: int) -> PooledSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[PooledSample]: ...
+    def __getitem__(self, index: int | slice) -> PooledSample | list[PooledSample]:
+        return self._samples[index]
+
+    def part(self, index: int, name: str) -> np.ndarray:
+        """``crops``, ``portrait`` or ``sound`` of a sample.
+
+        Raises:
+            MissingError: Its shard is gone.
+            SyncToolError: It is damaged.
+        """
+        kept = self._kept.get(name)
+        found = kept.get(index) if kept else None
+        if found is None:
+            found = self._read(index, name)
+            found.flags.writeable = False
+            if kept is not None:
+                kept.put(index, found)
+        return found
+
+    def _read(self, index: int, name: str) -> np.ndarray:
+        place, info = self._places[index], self._samples[index].info
+        if place.members is None:
+            return getattr(self._from_folder(info), name)
+        try:
+            return _PARTS[name](self._bytes(place, _FILES[name]), info)
+        except ValueError as error:
+            raise self._damaged(place.shard, str(error)) from error
+
+    def _from_folder(self, info: SampleInfo) -> Sample:
+        return next(read_folders(self._storage, [info.key]))
+
+    def _bytes(self, place: _Place, kind: str) -> bytes:
+        begin, size = place.members[kind]
+        file = self._shard(place.shard)
+        file.seek(begin)
+        data = file.read(size)
+        if len(data) < size:
+            raise ValueError("it ends too early")
+        return data
+
+    def _shard(self, name: str) -> BinaryIO:
+        if self._process != os.getpid():
+            # A copy made by fork shares the places in its files with the original.
+            self._open, self._process = OrderedDict(), os.getpid()
+        file = self._open.pop(name, None) or self._storage.open(f"{name}.tar")
+        self._open[name] = file
+        if len(self._open) > _OPEN_SHARDS:
+            self._open.popitem(last=False)[1].close()
+        return file
+
+    def _members(self, name: str) -> dict[str, dict[str, tuple[int, int]]]:
+        """Where the files of each key begin in a shard, and their sizes, by kind."""
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        with self._storage.open(f"{name}.tar") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            with self._sound_tar(name), tarfile.open(fileobj=file, mode="r:") as tar:
+                for member in tar:
+                    key, _, kind = member.name.partition(".")
+                    if member.offset_data + member.size <= length:
+                        found.setdefault(key, {})[kind] = (member.offset_data, member.size)
+                    tar.members = []  # tarfile remembers all it has seen
+        return found
+
+    @contextmanager
+    def _sound_tar(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise self._damaged(name, str(error)) from error
+
+    def _damaged(self, shard: str, reason: str) -> SyncToolError:
+        return SyncToolError(
+            f"{shard}.tar in {self._storage.place} is damaged: {reason}",
+            remedy="Delete it with its .json file and run preprocess again.",
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: _Kept(own.budget) for name, own in self._kept.items()}
+        return {**vars(self), "_open": OrderedDict(), "_process": -1, "_kept": kept}
+
+
+class _Place:
+    """Where a sample is: its group, and in a shard the begin and size of its files by kind."""
+
+    __slots__ = ("members", "shard")
+
+    def __init__(self, shard: str, members: dict[str, tuple[int, int]] | None) -> None:
+        self.shard = shard
+        self.members = members
+
+
+class _Kept:
+    """Arrays by number, the longest unused given up first."""
+
+    def __init__(self, budget: float) -> None:
+        self.budget = budget
+        self._arrays: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, index: int) -> np.ndarray | None:
+        found = self._arrays.get(index)
+        if found is not None:
+            self._arrays.move_to_end(index)
+        return found
+
+    def put(self, index: int, array: np.ndarray) -> None:
+        if array.nbytes > self.budget:
+            return
+        self._arrays[index] = array
+        self._bytes += array.nbytes
+        while self._bytes > self.budget:
+            self._bytes -= self._arrays.popitem(last=False)[1].nbytes
+
+
+_FILES = {"crops": "crops.jpg", "portrait": "portrait.jpg", "sound": "flac"}
+
+
+def _crops(data: bytes, info: SampleInfo) -> np.ndarray:
+    strip = from_jpeg(data, colour=info.colour)
+    crops = strip.reshape(-1, info.size_px, *strip.shape[1:])
+    if len(crops) != info.num_frames:
+        raise ValueError(f"{info.key} has {len(crops)} crops in place of {info.num_frames}")
+    return crops
+
+
+_PARTS: dict[str, Callable[[bytes, SampleInfo], np.ndarray]] = {
+    "crops": _crops,
+    "portrait": lambda data, _: from_jpeg(data),
+    "sound": lambda data, _: from_flac(data),
+}
+
+
+def _whole(members: dict[str, tuple[int, int]]) -> bool:
+    return all(kind in members for kind in _FILES.values())

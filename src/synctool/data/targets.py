@@ -1,0 +1,42 @@
+"""Values of every frame that another program measured, to be learnt beside the offset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from synctool.errors import MissingError, SyncToolError
+
+
+def read_targets(path: Path) -> dict[str, np.ndarray]:
+    """The values of samples, by their keys.
+
+    Args:
+        path: safetensors file with a tensor ``[T, N]`` for each sample; NaN is not known.
+
+    Returns:
+        float32 arrays, all with the same N.
+
+    Raises:
+        MissingError: There is no such file.
+        SyncToolError: It is damaged, or its tensors have other shapes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    remedy = "Make it with tools/mouth_shapes.py, or see docs/losses.md for what it holds."
+    try:
+        read = load_file(path)
+    except FileNotFoundError as error:
+        raise MissingError(f"no such file: {path}", remedy="Check --targets.") from error
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise SyncToolError(f"{path} holds no targets: {error}", remedy=remedy) from error
+    widths = {x.shape[1] if x.ndim == 2 and x.dtype.kind == "f" else 0 for x in read.values()}
+    if len(widths) != 1 or 0 in widths:
+        raise SyncToolError(
+            f"{path} holds no targets: each tensor must be [frames, values] of floating-point "
+            "numbers, as many values in all",
+            remedy=remedy,
+        )
+    return {key: x.astype(np.float32) for key, x in read.items()}

@@ -1,0 +1,106 @@
+"""How good a network is on people it was not trained on, during training and at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from synctool.data.pool import PooledSample
+from synctool.data.samples import Sample
+from synctool.evaluation.calibration import calibrate, known_stretches
+from synctool.evaluation.multiway import multiway
+from synctool.files import write_text
+from synctool.training.checkpoint import metadata, save_weights
+from synctool.types import BackboneSpec
+from synctool.weights.files import fit, load_weights
+
+CALIBRATION = "calibration.json"
+"""Reliability of the best weights."""
+_VALIDATED_CLIPS = 96
+"""At most so many clips of a source are validated after each epoch."""
+
+AnySample = Sample | PooledSample
+
+
+class Validation:
+    """The people that are kept out of the training.
+
+    Args:
+        spec: What is trained.
+        samples: Clips of theirs; there may be none.
+        true_offset: A clip's own offset in frames.
+        person: Who speaks in a clip.
+        tolerance: How many frames from a clip's offset an answer still counts as right.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: BackboneSpec,
+        samples: Sequence[AnySample],
+        true_offset: Callable[[AnySample], float],
+        person: Callable[[AnySample], str],
+        tolerance: Callable[[AnySample], float] = lambda _: 1.0,
+    ) -> None:
+        self._spec = spec
+        self._samples = samples
+        self._true_offset = true_offset
+        self._person = person
+        self._tolerance = tolerance
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """Multi-way accuracy per source, and the mean of the sources as ``score``.
+
+        Args:
+            network: In evaluation mode, on the processor.
+
+        Returns:
+            Nothing where there are no people to validate with.
+        """
+        sources: dict[str, list[AnySample]] = {}
+        for sample in self._samples:
+            sources.setdefault(sample.info.source, []).append(sample)
+        metrics: dict[str, float] = {}
+        for source, clips in sorted(sources.items()):
+            step = -(-len(clips) // _VALIDATED_CLIPS)
+            figures = multiway(
+                network,
+                clips[::step],
+                size_px=self._spec.video.size_px,
+                true_offset=self._true_offset,
+            )
+            metrics |= {f"{source}_{name}": value for name, value in figures.items()}
+        if sources:
+            metrics["score"] = sum(metrics[f"{s}_head_5"] for s in sources) / len(sources)
+        return metrics
+
+    def calibrate(self, path: Path, network: nn.Module) -> None:
+        """Calibrate the confidence of weights, and store it with them.
+
+        Args:
+            path: The weights.
+            network: Takes them up; on the processor.
+        """
+        loaded = load_weights(path)
+        if not self._samples or "calibration" in loaded.metadata:
+            return
+        fit(network, loaded, backbone=self._spec.full_name)
+        network.eval()
+        examples = known_stretches(
+            network,
+            self._samples,
+            size_px=self._spec.video.size_px,
+            true_offset=self._true_offset,
+            person=self._person,
+            tolerance=self._tolerance,
+        )
+        report = calibrate(examples)
+        facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
+        save_weights(path, loaded.state, metadata({**loaded.metadata, **facts}))
+        table = [vars(row) for row in report.table]
+        write_text(
+            path.parent / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n"
+        )

@@ -1,0 +1,52 @@
+"""The moving average of a network's tensors, which is what is validated and kept."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """Exponential moving average of a network's tensors (Polyak & Juditsky 1992).
+
+    Args:
+        model: The network.
+        decay: Share kept per step; it grows from 0 so that early averages are not stale. With 0
+            the average is the network itself.
+    """
+
+    def __init__(self, model: nn.Module, *, decay: float = 0.998) -> None:
+        self.decay = decay
+        self.steps = 0
+        self._values = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @property
+    def values(self) -> dict[str, Tensor]:
+        """The averaged tensors by name."""
+        return self._values
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move towards the network's present tensors."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        own: list[Tensor] = []
+        new: list[Tensor] = []
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                own.append(self._values[name])
+                new.append(value)
+            else:
+                self._values[name].copy_(value)
+        # One call for all: hundreds of small ones cost milliseconds a step.
+        torch._foreach_lerp_(own, new, 1 - decay)
+
+    def load(self, values: dict[str, Tensor], *, steps: int) -> None:
+        """Take up the average of an earlier run.
+
+        Raises:
+            KeyError: A tensor is missing.
+        """
+        for name, value in self._values.items():
+            value.copy_(values[name])
+        self.steps = steps

@@ -1,0 +1,44 @@
+"""Batches from worker processes beside the training, in order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from synctool.data.windows import WindowBatch, WindowStream
+
+_AHEAD = 3
+"""Batches that a worker makes ahead."""
+
+
+def batches(stream: WindowStream, *, start: int, workers: int) -> Iterator[WindowBatch]:
+    """The batches of a stream from a number on, without end.
+
+    Args:
+        stream: Where they come from; it shares them out to the workers itself.
+        start: Number of the first.
+        workers: Processes that make them; 0 for this one.
+    """
+    stream.start_at(start)
+    loader = DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=_AHEAD if workers else None,
+        worker_init_fn=_settle,
+        # One of its own: the program's random state must not depend on when a run was continued.
+        generator=torch.Generator().manual_seed(0),
+    )
+    return iter(loader)
+
+
+def _settle(_: int) -> None:
+    from threadpoolctl import threadpool_limits
+
+    # Ctrl-C is the training's affair, which still wants the batch that is being made.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The worker's small matrix products must not fight the training for the cores.
+    threadpool_limits(1)

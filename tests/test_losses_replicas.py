@@ -1,0 +1,70 @@
+"""Two processes with half of a batch each give the gradient of the whole batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, multiprocessing, nn
+
+from fake_evidence import talking_batch, tiny_model
+from synctool import registry
+from synctool.data.windows import WindowBatch
+from synctool.engine.losses import loss_terms
+from synctool.training.objective import LossTerm, build_objective
+
+NAMES = [spec.name for spec in registry.losses()]
+
+
+def whole_batch() -> WindowBatch:
+    """Four clips whose known frames differ: the sound does not reach the end of the last two."""
+    batch = talking_batch(4, clips=4, frames=12)
+    offsets = torch.tensor([1.0, 0.5, -3.0, -2.5])
+    audio = batch.audio[..., : 4 * (12 + 2)]
+    return replace(batch, audio=audio, offset_frames=offsets, audio_lead=1)
+
+
+def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tuple[float, Tensor]:
+    model, teacher = tiny_model(seed=1), tiny_model(seed=2)
+    nn.init.normal_(model.head.layers[-1].weight, std=0.1)
+    given = {"terms": terms, "teacher": teacher} if task == "sync" else {"terms": ()}
+    objective = build_objective(task, max_offset=3, embedding=8, **given)
+    loss, _ = objective(model, batch)
+    loss.backward()
+    flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+    return loss.item(), torch.cat([g.flatten() for g in flat])
+
+
+def every_case() -> list[tuple[str, tuple[LossTerm, ...], str]]:
+    return [*((n, loss_terms([n]), "sync") for n in NAMES), ("retrieval", (), "retrieval")]
+
+
+def half(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    batch, rows = whole_batch(), slice(2 * rank, 2 * rank + 2)
+    share = replace(
+        batch,
+        video=batch.video[rows],
+        audio=batch.audio[rows],
+        offset_frames=batch.offset_frames[rows],
+    )
+    found = {name: gradients(terms, task, share) for name, terms, task in every_case()}
+    torch.save(found, Path(folder) / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_losses_are_those_of_the_whole_batch(tmp_path: Path) -> None:
+    multiprocessing.spawn(half, (str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    batch = whole_batch()
+    for name, terms, task in every_case():
+        loss, gradient = gradients(terms, task, batch)
+        assert first[name][0] == pytest.approx(loss, rel=1e-4), name
+        assert second[name][0] == pytest.approx(loss, rel=1e-4), name
+        averaged = (first[name][1] + second[name][1]) / 2
+        assert torch.allclose(averaged, gradient, rtol=1e-3, atol=1e-5), name
