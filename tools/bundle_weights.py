@@ -1,6 +1,6 @@
 """Put the weights of a run into the package: half precision, with what ``detect`` needs in the header.
 
-python tools/bundle_weights.py runs/x/last.safetensors fcn-cls.v1 [--zero 0.0]
+python tools/bundle_weights.py runs/x/last.safetensors fcn-cls.v2 [--zero 0.0]
 """
 
 from __future__ import annotations

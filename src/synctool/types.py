@@ -74,7 +74,7 @@ class WeightsSpec:
     """Where trained weights of a backbone come from.
 
     Attributes:
-        name: Name shown to people and stored in results, for example ``fcn-cls.v1``.
+        name: Name shown to people and stored in results, for example ``fcn-cls.v2``.
         licence: Licence or terms of the weights.
         bundled: File name inside ``synctool/weights/bundled`` when the package carries them.
         catalogue: Catalogue entry for ``synctool download`` when they are fetched.

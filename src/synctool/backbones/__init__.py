@@ -6,9 +6,9 @@ from synctool.hookspecs import hookimpl
 from synctool.types import AudioInput, BackboneSpec, VideoInput, WeightsSpec
 
 _FCN_WEIGHTS = WeightsSpec(
-    name="fcn-cls.v1",
+    name="fcn-cls.v2",
     licence="MIT; trained on GRID (CC BY 4.0) and LRW-AR clips, see the model card",
-    bundled="fcn-cls.v1.safetensors",
+    bundled="fcn-cls.v2.safetensors",
 )
 _SYNCNET_WEIGHTS = WeightsSpec(
     name="syncnet_v2",
@@ -50,7 +50,7 @@ def synctool_backbones() -> list[BackboneSpec]:
             audio=AudioInput(kind="logmel64"),
             embedding_size=256,
             receptive_field_frames=13,
-            audio_receptive_field_frames=15,
+            audio_receptive_field_frames=13,
             options={"max_offset": 15, "embedding": 256, "width": 32},
             weights=_FCN_WEIGHTS,
         ),

@@ -1,5 +1,6 @@
 """Compact encoders: five grey mouth crops by a small 2-D residual network, log-mel by small
-convolutions, each followed by a short temporal network; both at 25 Hz and centred."""
+convolutions. Each has a local stage that sees exactly five frames (0.2 s) and a short temporal network
+on top; both at 25 Hz and centred."""
 
 from __future__ import annotations
 
@@ -34,17 +35,18 @@ class ResidualBlock(nn.Module):
 class TemporalBlock(nn.Module):
     """Two convolutions along time, residual; looks two frames to either side."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(width, width, 3, bias=False)
         self.norm1 = nn.BatchNorm1d(width)
         self.conv2 = nn.Conv1d(width, width, 3, bias=False)
         self.norm2 = nn.BatchNorm1d(width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, D, T] -> [B, D, T]``; the ends repeat the outermost frame."""
         y = F.relu(self.norm1(self.conv1(F.pad(x, (1, 1), mode="replicate"))))
-        y = self.norm2(self.conv2(F.pad(y, (1, 1), mode="replicate")))
+        y = self.norm2(self.conv2(self.dropout(F.pad(y, (1, 1), mode="replicate"))))
         return F.relu(x + y)
 
 
@@ -55,6 +57,7 @@ class MouthEncoder(nn.Module):
         embedding: D.
         widths: Channels of the stem and the three stages.
         size_px: Side of the crops.
+        dropout: Share of features dropped in training (Srivastava et al. 2014).
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class MouthEncoder(nn.Module):
         embedding: int = 256,
         widths: tuple[int, ...] = (32, 64, 128, 256),
         size_px: int = 72,
+        dropout: float = 0.3,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(STACK, widths[0], 5, 2, 2, bias=False)
@@ -72,12 +76,17 @@ class MouthEncoder(nn.Module):
         for _ in range(4):
             side = (side + 1) // 2
         self.reduce = nn.Conv2d(widths[-1], 64, 1)
+        self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(64 * side * side, embedding)
-        self.temporal = nn.Sequential(TemporalBlock(embedding), TemporalBlock(embedding))
+        self.norm_in = nn.BatchNorm1d(embedding)
+        self.temporal = nn.Sequential(
+            TemporalBlock(embedding, dropout=dropout / 2),
+            TemporalBlock(embedding, dropout=dropout / 2),
+        )
         self.out = nn.Conv1d(embedding, embedding, 1)
 
-    def forward(self, video: Tensor) -> Tensor:
-        """``[B, 1, T, H, W]`` grey in 0..1 ``-> [B, D, T]``, not normalised."""
+    def local(self, video: Tensor) -> Tensor:
+        """``[B, 1, T, H, W]`` grey in 0..1 ``-> [B, D, T]``: row t sees the frames t-2 .. t+2."""
         batch, _, frames, height, width = video.shape
         x = video[:, 0]
         # Each crop to zero mean and unit contrast: light and camera should not matter.
@@ -89,11 +98,19 @@ class MouthEncoder(nn.Module):
             x.unfold(1, STACK, 1)
             .permute(0, 1, 4, 2, 3)
             .reshape(batch * frames, STACK, height, width)
+            .contiguous(memory_format=torch.channels_last)
         )
         x = self.stages(F.relu(self.norm(self.stem(x))))
-        x = self.project(F.relu(self.reduce(x)).flatten(1))
-        x = x.view(batch, frames, -1).transpose(1, 2)
-        return self.out(self.temporal(x))
+        x = self.project(self.dropout(F.relu(self.reduce(x)).flatten(1)))
+        return x.view(batch, frames, -1).transpose(1, 2)
+
+    def context(self, local: Tensor) -> Tensor:
+        """``[B, D, T] -> [B, D, T]``: four more frames on either side."""
+        return self.out(self.temporal(F.relu(self.norm_in(local))))
+
+    def forward(self, video: Tensor) -> Tensor:
+        """``[B, 1, T, H, W]`` grey in 0..1 ``-> [B, D, T]``, not normalised."""
+        return self.context(self.local(video))
 
 
 class MelEncoder(nn.Module):
@@ -102,31 +119,44 @@ class MelEncoder(nn.Module):
     Args:
         embedding: D.
         width: Channels of the first layer; later ones are multiples.
+        dropout: Share of features dropped in training.
     """
 
-    def __init__(self, *, embedding: int = 256, width: int = 32) -> None:
+    def __init__(self, *, embedding: int = 256, width: int = 32, dropout: float = 0.3) -> None:
         super().__init__()
         w = width
-        # Kernels of 4 at stride 2 keep the centre between the two middle steps, so that frame t
-        # stays centred on its own four 10 ms steps.
+        # Frame t lies between the steps 4t+1 and 4t+2: kernels of even length at stride 2 keep that
+        # centre.
         self.layers = nn.ModuleList(
             [
-                nn.Conv2d(1, w, (3, 3), (2, 1), (1, 1), bias=False),
-                nn.Conv2d(w, 2 * w, (3, 4), (2, 2), (1, 1), bias=False),
+                nn.Conv2d(1, w, (3, 5), (2, 1), (1, 2), bias=False),
+                nn.Conv2d(w, 2 * w, (3, 6), (2, 2), (1, 2), bias=False),
                 nn.Conv2d(2 * w, 4 * w, (3, 3), (2, 1), (1, 1), bias=False),
                 nn.Conv2d(4 * w, 4 * w, (3, 4), (2, 2), (1, 1), bias=False),
-                nn.Conv2d(4 * w, 8 * w, (3, 3), 1, (1, 1), bias=False),
+                nn.Conv2d(4 * w, 8 * w, (3, 1), 1, (1, 0), bias=False),
             ]
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(layer.out_channels) for layer in self.layers)
+        self.dropout = nn.Dropout(dropout)
         self.project = nn.Conv1d(8 * w * 4, embedding, 1)
-        self.temporal = nn.Sequential(TemporalBlock(embedding), TemporalBlock(embedding))
+        self.norm_in = nn.BatchNorm1d(embedding)
+        self.temporal = nn.Sequential(
+            TemporalBlock(embedding, dropout=dropout / 2),
+            TemporalBlock(embedding, dropout=dropout / 2),
+        )
         self.out = nn.Conv1d(embedding, embedding, 1)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """``[B, 1, 64, 4T] -> [B, D, T]``, not normalised."""
+    def local(self, audio: Tensor) -> Tensor:
+        """``[B, 1, 64, 4T] -> [B, D, T]``: row t sees the steps 4t-8 .. 4t+11, 0.2 s."""
         x = audio
         for layer, norm in zip(self.layers, self.norms):
             x = F.relu(norm(layer(x)))
-        x = self.project(x.flatten(1, 2))
-        return self.out(self.temporal(x))
+        return self.project(self.dropout(x.flatten(1, 2)))
+
+    def context(self, local: Tensor) -> Tensor:
+        """``[B, D, T] -> [B, D, T]``: four more frames on either side."""
+        return self.out(self.temporal(F.relu(self.norm_in(local))))
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, 1, 64, 4T] -> [B, D, T]``, not normalised."""
+        return self.context(self.local(audio))
