@@ -48,6 +48,7 @@ HEAVY = {
     *{"torch", "cv2", "transformers", "numpy", "scipy", "matplotlib", "av"},
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
+    *{"lightning_fabric", "tensorboardX", "tomli_w"},
 }
 
 

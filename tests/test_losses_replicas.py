@@ -24,13 +24,16 @@ def whole_batch() -> WindowBatch:
     batch = talking_batch(4, clips=4, frames=12)
     offsets = torch.tensor([1.0, 0.5, -3.0, -2.5])
     audio = batch.audio[..., : 4 * (12 + 2)]
-    return replace(batch, audio=audio, offset_frames=offsets, audio_lead=1)
+    targets = torch.linspace(-1, 1, 4 * 2 * 12).view(4, 2, 12)
+    targets[1:, :, 5:] = torch.nan
+    return replace(batch, audio=audio, offset_frames=offsets, audio_lead=1, targets=targets)
 
 
 def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tuple[float, Tensor]:
     model, teacher = tiny_model(seed=1), tiny_model(seed=2)
     nn.init.normal_(model.head.layers[-1].weight, std=0.1)
     given = {"terms": terms, "teacher": teacher} if task == "sync" else {"terms": ()}
+    torch.manual_seed(3)  # losses may have parameters
     objective = build_objective(task, max_offset=3, embedding=8, **given)
     loss, _ = objective(model, batch)
     loss.backward()
@@ -39,7 +42,9 @@ def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tup
 
 
 def every_case() -> list[tuple[str, tuple[LossTerm, ...], str]]:
-    return [*((n, loss_terms([n]), "sync") for n in NAMES), ("retrieval", (), "retrieval")]
+    options = {"auxiliary": "=1,on=plain,embedding=8,values=2"}
+    terms = [(n, loss_terms([n + options.get(n, "")]), "sync") for n in NAMES]
+    return [*terms, ("retrieval", (), "retrieval")]
 
 
 def half(rank: int, folder: str) -> None:
@@ -51,6 +56,7 @@ def half(rank: int, folder: str) -> None:
         video=batch.video[rows],
         audio=batch.audio[rows],
         offset_frames=batch.offset_frames[rows],
+        targets=batch.targets[rows],
     )
     found = {name: gradients(terms, task, share) for name, terms, task in every_case()}
     torch.save(found, Path(folder) / f"{rank}.pt")

@@ -30,7 +30,7 @@ def _fcn_rgb(size_px: int, width: int) -> BackboneSpec:
         audio=AudioInput(kind="mfcc13"),
         embedding_size=512,
         receptive_field_frames=13,
-        audio_receptive_field_frames=15,
+        audio_receptive_field_frames=13,
         options={"max_offset": 15, "embedding": 512, "width": width, "audio_bands": 13},
     )
 
