@@ -98,7 +98,6 @@ class MouthEncoder(nn.Module):
             x.unfold(1, STACK, 1)
             .permute(0, 1, 4, 2, 3)
             .reshape(batch * frames, STACK, height, width)
-            .contiguous(memory_format=torch.channels_last)
         )
         x = self.stages(F.relu(self.norm(self.stem(x))))
         x = self.project(self.dropout(F.relu(self.reduce(x)).flatten(1)))
