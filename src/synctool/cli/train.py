@@ -57,7 +57,7 @@ def train(
         show_plan(engine.check_training(data, out, wanted, **files))
         return
     try:
-        with TrainBar(quiet=quiet) as bar:
+        with TrainBar(quiet=quiet, steps_per_epoch=wanted.steps_per_epoch) as bar:
             weights = engine.train(data, out, wanted, **files, on_progress=bar)
     except KeyboardInterrupt:
         typer.echo("Stopped, and saved. Run the same command again to go on.", err=True)

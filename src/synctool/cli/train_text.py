@@ -38,10 +38,12 @@ class TrainBar:
 
     Args:
         quiet: Show nothing.
+        steps_per_epoch: After so many steps the network is validated, which takes a while.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, steps_per_epoch: int) -> None:
         self._quiet = quiet
+        self._steps_per_epoch = steps_per_epoch
         self._bars = progress_bar(quiet=quiet)
 
     def __enter__(self) -> TrainBar:
@@ -59,10 +61,11 @@ class TrainBar:
 
     def __call__(self, progress: TrainProgress) -> None:
         if progress.metrics is None:
+            validating = progress.step % self._steps_per_epoch == 0
             self._bar.update(
                 self._task,
                 description=f"epoch {progress.epoch} loss {progress.loss:.3f} "
-                f"rate {progress.rate:.1e}",
+                f"rate {progress.rate:.1e}" + (", validating" if validating else ""),
                 completed=progress.step,
                 total=progress.steps,
                 speed=f"{progress.seconds_per_step:.2f} s/step",
