@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ from synctool.training.devices import choose_precision
 from synctool.training.loop import LoopSettings, Schedule, TrainProgress
 from synctool.training.unfreezing import Unfreezing
 from synctool.weights.files import load_weights
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """What other tests left behind must not make sums differ from those of another process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def finished(out: Path, **more: object) -> None:

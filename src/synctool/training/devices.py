@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import warnings
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from synctool.errors import UsageError
+from synctool.training import replicas
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -89,6 +91,9 @@ def make_fabric(
             strategy=several if devices * nodes > 1 else "auto",
         )
         fabric.launch()
+    if fabric.world_size > 1:
+        # A process that ends with its connections open is ended by an error.
+        atexit.register(replicas.leave)
     return fabric
 
 

@@ -25,6 +25,12 @@ def rank() -> int:
     return dist.get_rank() if world_size() > 1 else 0
 
 
+def leave() -> None:
+    """Close the connections to the other processes, if there are any."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def gather(x: Tensor) -> Tensor:
     """What all processes have, joined in the order of their ranks; gradients flow back to each.
 
