@@ -65,6 +65,6 @@ class BandEncoder(MelEncoder):
         self.scale = nn.BatchNorm1d(bands)
         self.project = nn.Conv1d(8 * width * rows, embedding, 1)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """``[B, 1, bands, 4T] -> [B, D, T]``, not normalised."""
-        return super().forward(self.scale(audio.squeeze(1)).unsqueeze(1))
+    def local(self, audio: Tensor) -> Tensor:
+        """``[B, 1, bands, 4T] -> [B, D, T]``: row t sees the steps 4t-8 .. 4t+11, 0.2 s."""
+        return super().local(self.scale(audio.squeeze(1)).unsqueeze(1))
