@@ -364,7 +364,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
                 "curriculum",
                 int,
                 0,
-                "Epochs in which the offsets get harder to tell apart",
+                "Epochs until short, quiet and far-moved windows come as often as others",
                 minimum=0,
             ),
             Setting(
