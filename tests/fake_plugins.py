@@ -22,6 +22,7 @@ def backbone_spec(
         "audio": None if role == "video" else AudioInput(kind="logmel64"),
         "default": True,
         "summary": f"made up {role}",
+        "embedding_size": 8,
         "factory": "made_up.module:build",
     }
     return BackboneSpec(name=name, tag=tag, role=role, **{**fields, **more})

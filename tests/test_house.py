@@ -32,9 +32,10 @@ ALLOWED: dict[str, set[str]] = {
     "plugins": {"hookspecs", "spec_checks", "errors", "types"},
     "registry": {"plugins", "errors", "types"},
     **dict.fromkeys(ROOMS, ROOMS | BASE),
-    "backbones": {"models", "features", "types", "hookspecs"},
+    "backbones": {"models", "features", "weights", "types", "errors", "hookspecs"},
     "engine": ROOMS | BASE | {"registry"},
     "report": ROOMS | BASE,
+    "contract": ROOMS | BASE | {"engine", "registry"},
     "cli": {"engine", "report", "registry", "plugins"} | BASE,
 }
 """For each part of the package the other parts that it may import. A new part needs a line here."""
@@ -49,6 +50,7 @@ HEAVY = {
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
     *{"lightning_fabric", "tensorboardX", "tomli_w"},
+    *{"torchvision", "pytorchvideo", "torchvggish"},
 }
 
 
@@ -117,7 +119,7 @@ def test_imports_go_down_only() -> None:
         ("media/a.py", "from synctool import detect"),
         ("backbones/a.py", "from synctool.scoring import offsets"),
         ("backbones/a.py", "from synctool.hookspecs import hookspec"),
-        ("backbones/a.py", "from synctool.errors import UsageError"),
+        ("backbones/a.py", "from synctool.training import loop"),
         ("engine/a.py", "from synctool.cli.common import print_json"),
         ("engine/a.py", "from synctool.plugins import get_plugins"),
         ("engine/a.py", "import synctool.backbones.fcn"),

@@ -25,7 +25,7 @@ from synctool.types import AudioInput, BackboneSpec
 
 @hookimpl
 def synctool_backbones():
-    return [BackboneSpec(name="{name}", tag="one", role="audio", factory="m:f", summary="made up",
+    return [BackboneSpec(name="{name}", tag="one", role="audio", factory="m:f", summary="made up", embedding_size=8,
                          audio=AudioInput("logmel64"), default=True)]
 """
 COMMAND_CODE = """
@@ -98,6 +98,10 @@ def test_a_plugin_gives_what_it_says() -> None:
         ([backbone_spec("x", role="joint", audio=None)], "inputs"),
         ([backbone_spec("x", factory="no colon")], "'no colon'"),
         ([backbone_spec("x"), backbone_spec("x")], "'x.base' twice"),
+        ([backbone_spec("x", embedding_size=0)], "embedding size 0"),
+        ([backbone_spec("x", receptive_field_frames=4)], "receptive_field_frames 4"),
+        ([backbone_spec("x", options=["width"])], "options"),
+        ([backbone_spec("x", small={"width": 1})], "small names 'width'"),
     ],
 )
 def test_rubbish_breaks_that_plugin_only(given: object, reason: str) -> None:

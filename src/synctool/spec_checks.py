@@ -64,7 +64,7 @@ def specs(hook: str, got: object) -> list[Any]:
             name = f"{name}.{spec.tag}"
         if isinstance(spec, (BackboneSpec, FaceDetectorSpec, DatasetSpec, LossSpec)):
             _check_factory(name, spec.factory)
-        if isinstance(spec, LossSpec):
+        if isinstance(spec, (BackboneSpec, LossSpec)):
             _check_options(name, spec.options)
         if isinstance(spec, CatalogueEntry):
             _check_entry(spec)
@@ -82,6 +82,17 @@ def _check_backbone(spec: BackboneSpec) -> None:
         raise ValueError(f"{spec.name}: the role {spec.role!r}; it is {', '.join(wanted)}")
     if (spec.video is not None, spec.audio is not None) != wanted[spec.role]:
         raise ValueError(f"{spec.name}: inputs that do not go with the role {spec.role!r}")
+    if not isinstance(spec.embedding_size, int) or spec.embedding_size < 1:
+        raise ValueError(
+            f"{spec.name}: the embedding size {spec.embedding_size!r}; it is 1 or more"
+        )
+    for field in ("receptive_field_frames", "audio_receptive_field_frames"):
+        frames = getattr(spec, field)
+        if not isinstance(frames, int) or frames < 1 or frames % 2 == 0:
+            raise ValueError(f"{spec.name}: {field} {frames!r}; it is odd, as it has a middle")
+    strange = sorted(set(spec.small) - set(spec.options))
+    if strange:
+        raise ValueError(f"{spec.name}: small names {strange[0]!r}, which is none of its options")
 
 
 def _check_factory(name: str, factory: object) -> None:

@@ -39,7 +39,8 @@ class VideoInput:
     Attributes:
         crop: ``mouth`` (similarity transform from landmarks) or ``face`` (padded box, SyncNet's).
         size_px: Height and width of the square crop.
-        colour: ``gray`` (luma), ``rgb`` or ``bgr``.
+        colour: ``gray`` (luma), ``rgb`` or ``bgr``; ``gray`` with three means is the grey picture in
+            three channels, for networks that were made for colour.
         value_range: Range that pixel values 0..255 are mapped to.
         mean: Per channel, subtracted after the mapping.
         std: Per channel, divided by after the subtraction.
@@ -54,8 +55,8 @@ class VideoInput:
 
     @property
     def channels(self) -> int:
-        """1 for gray, 3 for colour."""
-        return 1 if self.colour == "gray" else 3
+        """Channels of the network's input: 1 for gray unless it has three means, 3 for colour."""
+        return max(len(self.mean), 1 if self.colour == "gray" else 3)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class WeightsSpec:
         licence: Licence or terms of the weights.
         bundled: File name inside ``synctool/weights/bundled`` when the package carries them.
         catalogue: Catalogue entry for ``synctool download`` when they are fetched.
-        file_name: Path of the file below the entry's folder; without an entry, below the cache folder.
+        file_name: Path of the file below the entry's folder, ``.`` for the folder itself; without an
+            entry, below the cache folder.
+        part: Beginning of the names of this network's tensors where the file holds a whole model.
     """
 
     name: str
@@ -86,6 +89,7 @@ class WeightsSpec:
     bundled: str | None = None
     catalogue: str | None = None
     file_name: str | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,12 @@ class BackboneSpec:
         options: Names and default values of the keyword options that the factory takes.
         weights: Published or bundled weights, None if it must be trained.
         default: Whether this tag answers to the bare name.
+        bounded: Whether an embedding depends on nothing beyond its receptive field. False for networks
+            with attention or normalisation over the whole input; then the receptive field is the context
+            that a piece of a long film is given on either side.
+        any_crop: Whether the picture encoder can be trained on other crops than ``video`` says: mouth
+            or face, grey or colour, another size. The trained weights then say which.
+        small: Options that make it small enough for tests.
     """
 
     name: str
@@ -121,6 +131,9 @@ class BackboneSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: WeightsSpec | None = None
     default: bool = False
+    bounded: bool = True
+    any_crop: bool = False
+    small: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:

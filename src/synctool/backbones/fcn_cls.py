@@ -15,12 +15,31 @@ def mouth(*, max_offset: int = 15, embedding: int = 256, width: int = 32) -> Off
         embedding: D.
         width: Channels of the first layers of both encoders.
     """
-    widths = (width, 2 * width, 4 * width, 8 * width)
     return OffsetClassifier(
-        video_encoder=MouthEncoder(embedding=embedding, widths=widths),
-        audio_encoder=MelEncoder(embedding=embedding, width=width),
+        video_encoder=mouth_encoder(embedding=embedding, width=width),
+        audio_encoder=mel_encoder(embedding=embedding, width=width),
         max_offset=max_offset,
     )
+
+
+def mouth_encoder(*, embedding: int = 256, width: int = 32) -> MouthEncoder:
+    """The picture half of the default tag: grey mouth crops of 72 px.
+
+    Args:
+        embedding: D.
+        width: Channels of the first layer.
+    """
+    return MouthEncoder(embedding=embedding, widths=(width, 2 * width, 4 * width, 8 * width))
+
+
+def mel_encoder(*, embedding: int = 256, width: int = 32) -> MelEncoder:
+    """The sound half of the default tag: 64 log-mel bands.
+
+    Args:
+        embedding: D.
+        width: Channels of the first layer.
+    """
+    return MelEncoder(embedding=embedding, width=width)
 
 
 def rgb112(

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,8 +64,9 @@ def find_weights(spec: WeightsSpec | None, *, backbone: str) -> Path:
         folders = [cache_folder() / spec.catalogue, *other_folders(spec.catalogue)]
         remedy = f"Fetch them with: synctool download {spec.catalogue}"
     for folder in folders:
-        if (folder / spec.file_name).is_file():
-            return folder / spec.file_name
+        found = folder / spec.file_name
+        if found.is_dir() if spec.file_name == "." else found.is_file():
+            return found
     raise MissingError(
         f"the weights of {backbone} ({spec.file_name}) are not here",
         remedy=f"{remedy}, or give a copy with --weights FILE.",
@@ -82,17 +84,38 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
         MissingError: No such file.
         WeightsError: It is damaged, no weights, or would have to run code.
     """
+    state, metadata = read_tensors(path)
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(
+            f"{path.name} holds no plain set of tensors",
+            remedy="Give a state dict: tensors by name.",
+        )
+    try:
+        label = f"{name or path.stem} sha256:{_sha256(path)[:16]}"
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return LoadedWeights(state, label, metadata)
+
+
+def read_tensors(path: Path) -> tuple[Any, dict[str, str]]:
+    """What a weight file holds, and the strings of its header; nothing in it is ever run.
+
+    Args:
+        path: ``.safetensors``, or a PyTorch file that holds nothing but tensors and plain data.
+
+    Raises:
+        MissingError: No such file.
+        WeightsError: It is damaged, or would have to run code.
+    """
     if not path.is_file():
         raise MissingError(
             f"no such weights: {path}", remedy="Give the file itself; check its path."
         )
-    metadata: dict[str, str] = {}
     try:
-        label = f"{name or path.stem} sha256:{_sha256(path)[:16]}"
+        path.open("rb").close()
     except OSError as error:
-        raise MissingError(
-            f"cannot read {path}: {error.strerror}", remedy="Check its permissions."
-        ) from error
+        raise _unreadable(path, error) from error
+    metadata: dict[str, str] = {}
     try:
         if path.suffix.lower() == ".safetensors":
             from safetensors import safe_open
@@ -110,12 +133,11 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
             remedy="It is damaged, or holds more than tensors, which is never loaded. "
             "Get it again, or save its tensors as safetensors.",
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightsError(
-            f"{path.name} holds no plain set of tensors",
-            remedy="Give a state dict: tensors by name.",
-        )
-    return LoadedWeights(state, label, metadata)
+    return state, metadata
+
+
+def _unreadable(path: Path, error: OSError) -> MissingError:
+    return MissingError(f"cannot read {path}: {error.strerror}", remedy="Check its permissions.")
 
 
 def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> None:
@@ -131,20 +153,25 @@ def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> Non
     # Counters of batch normalisation play no part in inference and older files lack them.
     missing = [k for k in missing if not k.endswith("num_batches_tracked")]
     if missing or foreign or shapes:
-        what = "; ".join(
-            f"{label}: {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''} ({len(keys)})"
-            for label, keys in (
-                ("missing", missing),
-                ("not its own", foreign),
-                ("other shape", shapes),
-            )
-            if keys
-        )
+        what = listed(missing=missing, foreign=foreign, shapes=shapes)
         raise WeightsError(
             f"these weights do not fit {backbone} ({what})",
             remedy="They belong to another backbone or to other options; choose that with --backbone.",
         )
     model.load_state_dict(weights.state, strict=False)
+
+
+def listed(*, missing: list[str], foreign: list[str], shapes: list[str]) -> str:
+    """What is wrong with a set of tensors, in a few words."""
+    return "; ".join(
+        f"{label}: {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''} ({len(keys)})"
+        for label, keys in (
+            ("missing", missing),
+            ("not its own", foreign),
+            ("other shape", shapes),
+        )
+        if keys
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""What the built-in networks are; nothing heavy is imported here."""
