@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from synctool.data.windows import WindowBatch
-from synctool.engine.models import build
+from synctool.engine.build import build
 from synctool.training import replicas
 from synctool.training.devices import make_fabric
 from synctool.training.loop import LoopSettings, Schedule, Trainer

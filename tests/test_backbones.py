@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from synctool import registry
 from synctool.backbones.fcn_rgb import BandEncoder
-from synctool.engine.models import build
+from synctool.engine.build import build
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.types import BackboneSpec
 

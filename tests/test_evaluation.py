@@ -13,7 +13,7 @@ from torch import nn
 
 from fake_samples import talking_sample
 from synctool.data.samples import Sample
-from synctool.engine.models import build
+from synctool.engine.build import build
 from synctool.evaluation import multiway as protocol
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.evaluation.calibration import Example, reliability

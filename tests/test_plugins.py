@@ -25,8 +25,8 @@ from synctool.types import AudioInput, BackboneSpec
 
 @hookimpl
 def synctool_backbones():
-    return [BackboneSpec(name="{name}", tag="one", role="audio", factory="m:f", summary="made up", embedding_size=8,
-                         audio=AudioInput("logmel64"), default=True)]
+    return [BackboneSpec(name="{name}", tag="one", role="audio", factory="m:f", summary="made up",
+                         embedding_size=8, audio=AudioInput("logmel64"), default=True)]
 """
 COMMAND_CODE = """
 from synctool import hookimpl

@@ -11,7 +11,8 @@ from torch import nn
 
 import flicker
 from synctool.engine import streams, volumes
-from synctool.engine.models import LoadedModel, build
+from synctool.engine.build import build
+from synctool.engine.models import LoadedModel
 from synctool.engine.stopwatch import Stopwatch
 from synctool.engine.streams import FaceStream, SoundStream, as_input, crop_for
 from synctool.faces.tracking import Pose

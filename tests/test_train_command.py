@@ -22,7 +22,7 @@ from synctool.cli import train as train_cli
 from synctool.cli.app import main
 from synctool.data.processed import Processed
 from synctool.engine import train as engine
-from synctool.engine.models import build
+from synctool.engine.build import build
 from synctool.engine.pairs import PairsSettings, pairs
 from synctool.engine.train import TrainSettings, check_training, train
 from synctool.engine.train_config import FILES, settings_toml, split_settings

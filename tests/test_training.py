@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from fake_samples import talking_sample, write_processed
-from synctool.engine.models import build, load_model
+from synctool.engine.build import build
+from synctool.engine.models import load_model
 from synctool.engine.pairs import PairsSettings, pairs
 from synctool.engine.train import TrainSettings, train
 from synctool.errors import MissingError, TrainingError, UsageError, WeightsError

@@ -280,7 +280,8 @@ def test_weights_given_by_hand_keep_their_own_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_header_is_said(tmp_path: Path, header: dict[str, str]) -> None:
-    from synctool.engine.models import build, load_model
+    from synctool.engine.build import build
+    from synctool.engine.models import load_model
     from synctool.training.checkpoint import save_weights
 
     save_weights(tmp_path / "a.safetensors", build("fcn-cls")[1].state_dict(), header)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synctool import registry
+from synctool.engine.detectors import needed
 from synctool.engine.stopwatch import Stopwatch
+from synctool.errors import MissingError, PluginError, SyncToolError
+from synctool.faces.checked import CheckedDetector
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import FaceTracker, TrackedPicture
 from synctool.media.film import Film
@@ -14,10 +17,32 @@ from synctool.media.film import Film
 def build_detector(name: str) -> FaceDetector:
     """Build a face detector by its registered name.
 
+    Returns:
+        The detector; when it fails or gives anything else than faces, a ``PluginError`` names it.
+
     Raises:
         UsageError: No such detector.
+        MissingError: Its weights or a package that it needs are not here.
+        PluginError: It cannot be built, or two plugins claim the name.
     """
-    return registry.imported(registry.face_detector(name).factory)()
+    spec, weights = needed(name)
+    told = f"the face detector {spec.name!r} ({registry.face_detector_source(name)})"
+    given = {} if weights is None else {"weights": weights}
+    try:
+        detector = registry.imported(spec.factory)(**given)
+    except SyncToolError:
+        raise
+    except ImportError as error:
+        raise MissingError(
+            f"{told} cannot be built: {error}", remedy="Install the package that it needs."
+        ) from error
+    except Exception as error:  # a plugin's factory may fail in any way
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(
+            f"{told} cannot be built: {words}",
+            remedy="Tell the authors of the plugin, or choose another with --detector.",
+        ) from error
+    return CheckedDetector(detector=detector, name=told)
 
 
 def followed(

@@ -1,20 +1,20 @@
-"""Names to networks: building one, giving it weights, choosing the device."""
+"""Networks ready to measure: trained weights in the network that they were made with, on a device."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from synctool import registry
+from synctool.engine.build import build, named
 from synctool.errors import MissingError, UsageError, WeightsError
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
-from synctool.types import BackboneSpec
-from synctool.weights.files import find_weights, fit, load_weights
+from synctool.types import BackboneSpec, VideoInput
+from synctool.weights.files import LoadedWeights, find_weights, fit, load_weights
 
 _LARGEST_ZERO_FRAMES = 25.0
 
@@ -40,48 +40,23 @@ class LoadedModel:
     zero_frames: float
 
 
-def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
-    """Build a joint network by name, with fresh random weights.
-
-    Args:
-        name: ``NAME[.TAG]``.
-        options: Options of the backbone.
-
-    Raises:
-        UsageError: No such backbone or option.
-    """
-    spec = registry.backbone(name)
-    if not isinstance(spec, BackboneSpec):
-        raise UsageError(
-            f"{spec.full_name} is a pair of encoders, which cannot be built yet",
-            remedy="Choose a joint backbone: synctool backbones.",
-        )
-    unknown = sorted(set(options) - set(spec.options))
-    if unknown:
-        known = ", ".join(sorted(spec.options)) or "none"
-        raise UsageError(
-            f"{spec.full_name} has no option {unknown[0]!r}", remedy=f"Its options: {known}."
-        )
-    network = registry.imported(spec.factory)(**options)
-    return replace(spec, options={**spec.options, **options}), network
-
-
 def load_model(
     name: str = "fcn-cls", *, weights: str | Path | None = None, device: str = "auto"
 ) -> LoadedModel:
     """Build a network and give it trained weights.
 
     Args:
-        name: ``NAME[.TAG]``.
-        weights: Weight file; None takes the backbone's own.
+        name: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``.
+        weights: Weight file; None takes the backbone's own. Its header says with which options and
+            on which crops it was trained.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         MissingError: The weights or the device are not here.
-        WeightsError: The weights do not fit.
+        WeightsError: The weights do not fit, or are another backbone's.
         UsageError: No such backbone.
     """
-    spec, network = build(name)
+    spec = named(name)
     own = spec.weights.name if spec.weights and weights is None else None
     path = (
         Path(weights)
@@ -89,6 +64,7 @@ def load_model(
         else find_weights(spec.weights, backbone=spec.full_name)
     )
     loaded = load_weights(path, name=own)
+    spec, network = _rebuilt(spec, loaded, path)
     fit(network, loaded, backbone=spec.full_name)
     calibration, zero_frames = _header(loaded.metadata, path)
     chosen = choose_device(device)
@@ -103,6 +79,53 @@ def load_model(
     )
 
 
+def training_facts(spec: BackboneSpec, plain: BackboneSpec) -> dict[str, Any]:
+    """What the header of weights must say so that their network can be built again.
+
+    Args:
+        spec: What was trained.
+        plain: The same with all defaults.
+    """
+    changed = {k: v for k, v in spec.options.items() if plain.options.get(k) != v}
+    facts: dict[str, Any] = {"backbone": spec.full_name}
+    if changed:
+        facts["options"] = changed
+    if spec.video != plain.video:
+        facts["pictures"] = asdict(spec.video)
+    return facts
+
+
+def _rebuilt(
+    spec: BackboneSpec, loaded: LoadedWeights, path: Path
+) -> tuple[BackboneSpec, nn.Module]:
+    """The network that weights were made with: its options and its crops are in their header."""
+    trained = loaded.metadata.get("backbone", spec.full_name)
+    try:
+        same = trained == spec.full_name or named(trained).full_name == spec.full_name
+    except UsageError:  # of a plugin that is not installed, perhaps
+        same = False
+    if not same:
+        raise WeightsError(
+            f"{path.name} holds weights of {trained}, not of {spec.full_name}",
+            remedy=f"Give --backbone {trained} with it.",
+        )
+    try:
+        options = json.loads(loaded.metadata.get("options", "{}"))
+        pictures = json.loads(loaded.metadata.get("pictures", "null"))
+        built, network = build(spec.full_name, **options)
+        if pictures is not None:
+            built = replace(built, video=_video_input(pictures))
+    except (ValueError, TypeError, UsageError) as error:
+        raise _damaged(path, error) from error
+    return built, network
+
+
+def _video_input(facts: dict[str, Any]) -> VideoInput:
+    known = {f.name for f in fields(VideoInput)}
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items() if k in known}
+    return VideoInput(**tuples)
+
+
 def _header(metadata: dict[str, str], path: Path) -> tuple[Calibration, float]:
     """Calibration and zero from the header of a weight file."""
     try:
@@ -112,11 +135,15 @@ def _header(metadata: dict[str, str], path: Path) -> tuple[Calibration, float]:
         if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
             raise ValueError(f"zero_frames is {zero_frames}")
     except (ValueError, TypeError) as error:
-        raise WeightsError(
-            f"the header of {path.name} is damaged: {error}",
-            remedy="Get the file again, or train anew.",
-        ) from error
+        raise _damaged(path, error) from error
     return calibration, zero_frames
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"the header of {path.name} is damaged: {error}",
+        remedy="Get the file again, or train anew.",
+    )
 
 
 def choose_device(name: str) -> torch.device:

@@ -121,7 +121,7 @@ def preprocess(
     """
     films_at, out = storage(source), storage(output)
     crops = settings.crops
-    registry.face_detector(settings.detector)
+    needed(settings.detector)
     identify = None
     if settings.tree != "auto":
         identify = registry.imported(registry.dataset(settings.tree).factory)

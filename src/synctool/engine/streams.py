@@ -15,6 +15,7 @@ from torch import nn
 from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
+from synctool.features.pictures import as_input
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
@@ -209,22 +210,3 @@ def crop_for(wanted: VideoInput, picture: Picture, pose: Pose) -> np.ndarray:
     if wanted.crop == "mouth":
         return mouth_crop(source, pose.points, wanted.size_px)
     return face_crop(source, pose.box, wanted.size_px)
-
-
-def as_input(crops: np.ndarray, wanted: VideoInput) -> torch.Tensor:
-    """Crops as the network's input.
-
-    Args:
-        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
-        wanted: The input contract.
-
-    Returns:
-        float32 ``[1, C, T, S, S]``.
-    """
-    video = torch.from_numpy(crops)
-    video = video[None] if video.ndim == 3 else video.permute(3, 0, 1, 2)
-    low, high = wanted.value_range
-    values = video.float() * ((high - low) / 255.0) + low
-    mean = torch.tensor(wanted.mean).view(-1, 1, 1, 1)
-    std = torch.tensor(wanted.std).view(-1, 1, 1, 1)
-    return ((values - mean) / std)[None]

@@ -16,7 +16,8 @@ from synctool import registry
 from synctool._version import __version__
 from synctool.data.targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.models import build, choose_device, load_model
+from synctool.engine.build import build
+from synctool.engine.models import choose_device, load_model
 from synctool.engine.train_config import (
     CONFIG,
     TrainSettings,

@@ -1,0 +1,204 @@
+"""Names and options to networks with fresh random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+
+from synctool import registry
+from synctool.errors import MissingError, PluginError, SyncToolError, UsageError
+from synctool.models.two_stream import two_stream
+from synctool.types import BackboneSpec
+
+_JOINT_METHODS = ("encode_video", "encode_audio", "score")
+_PAIR_OPTIONS = {"projection": 256, "max_offset": 15, "head_channels": 16}
+"""Options of every pair: D that both encoders are brought to (0: none), K, and width of the head."""
+_SIDES = ("video", "audio")
+
+
+def named(name: str) -> BackboneSpec:
+    """The spec of a complete model; that of a pair is put together from those of its encoders.
+
+    Options of a pair's encoders are called ``video.NAME`` and ``audio.NAME``.
+
+    Args:
+        name: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``.
+
+    Raises:
+        UsageError: There is no such model.
+        PluginError: Two plugins claim the name.
+    """
+    found = registry.backbone(name)
+    if isinstance(found, BackboneSpec):
+        return found
+    video, audio = found.video, found.audio
+    return BackboneSpec(
+        name=found.full_name,
+        tag="pair",
+        default=True,
+        role="joint",
+        factory="synctool.models.two_stream:two_stream",
+        summary=f"{video.summary}; {audio.summary}",
+        video=video.video,
+        audio=audio.audio,
+        embedding_size=_PAIR_OPTIONS["projection"],
+        receptive_field_frames=video.receptive_field_frames,
+        audio_receptive_field_frames=audio.audio_receptive_field_frames,
+        options={**_PAIR_OPTIONS, **_sided(video.options, audio.options)},
+        bounded=video.bounded and audio.bounded,
+        any_crop=video.any_crop,
+        small={"projection": 16, **_sided(video.small, audio.small)},
+    )
+
+
+def encoder_specs(spec: BackboneSpec) -> tuple[BackboneSpec, BackboneSpec] | None:
+    """The specs of both encoders of a pair, None for any other model."""
+    if "+" not in spec.name:
+        return None
+    found = registry.backbone(spec.name)
+    return found.video, found.audio
+
+
+def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
+    """Build a complete model by name, with fresh random weights.
+
+    Args:
+        name: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``.
+        options: Options of the backbone.
+
+    Returns:
+        The spec, with the sizes that these options give, and the network.
+
+    Raises:
+        UsageError: No such backbone or option, or a value that it refuses.
+        MissingError: It needs a package that is not installed.
+        PluginError: What the plugin gives is no such network.
+    """
+    spec = named(name)
+    _check_options(spec, options)
+    pair = encoder_specs(spec)
+    if pair is None:
+        return construct(spec, options)
+    own = {**_PAIR_OPTIONS, **{k: v for k, v in options.items() if k in _PAIR_OPTIONS}}
+    (video, seeing), (audio, hearing) = (
+        construct(s, _side_options(side, options)) for side, s in zip(_SIDES, pair)
+    )
+    sizes = (video.embedding_size, audio.embedding_size)
+    try:
+        network = two_stream(seeing, hearing, sizes=sizes, **own)
+    except ValueError as error:
+        raise UsageError(
+            f"{spec.full_name}: {error}", remedy="Give a projection, such as projection=256."
+        ) from error
+    built = replace(
+        spec,
+        options={**spec.options, **options},
+        embedding_size=own["projection"] or sizes[0],
+        receptive_field_frames=video.receptive_field_frames,
+        audio_receptive_field_frames=audio.audio_receptive_field_frames,
+    )
+    return built, network
+
+
+def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneSpec, nn.Module]:
+    """Build one network, an encoder or a joint model, from its spec.
+
+    A network whose sizes depend on its options says so by the attributes ``embedding_size`` and
+    ``receptive_field_frames``.
+
+    Args:
+        spec: What to build.
+        options: Options, of which the rest stay at their defaults.
+
+    Returns:
+        The spec with the sizes that these options give, and the network.
+
+    Raises:
+        UsageError: There is no such option, or it refuses a value.
+        MissingError: It needs a package that is not installed.
+        PluginError: It cannot be built, or is not what its spec says.
+    """
+    _check_options(spec, options)
+    network = _made(spec, options)
+    _check_network(spec, network)
+    both = {**spec.options, **options}
+    size = getattr(network, "embedding_size", both.get("embedding", spec.embedding_size))
+    fields: dict[str, Any] = {"options": both, "embedding_size": size}
+    reach = getattr(network, "receptive_field_frames", None)
+    if reach is not None and spec.role != "joint":
+        fields["audio_" * (spec.role == "audio") + "receptive_field_frames"] = reach
+    return replace(spec, **fields), network
+
+
+def _made(spec: BackboneSpec, options: Mapping[str, Any]) -> nn.Module:
+    try:
+        return registry.imported(spec.factory)(**options)
+    except SyncToolError:
+        raise
+    except ImportError as error:
+        raise MissingError(
+            f"{spec.full_name} cannot be built: {error}",
+            remedy="Install the package that it needs.",
+        ) from error
+    except (ValueError, TypeError) as error:
+        if not options:
+            raise _broken(spec, error) from error
+        raise UsageError(
+            f"{spec.full_name} refuses its options: {error}", remedy=_known(spec)
+        ) from error
+    except Exception as error:  # a plugin's factory may fail in any way
+        raise _broken(spec, error) from error
+
+
+def _broken(spec: BackboneSpec, error: Exception) -> PluginError:
+    return PluginError(
+        f"{spec.full_name} cannot be built: {type(error).__name__}: {error}",
+        remedy=f"Tell the authors of the plugin; its factory is {spec.factory}.",
+    )
+
+
+def _check_network(spec: BackboneSpec, network: object) -> None:
+    what = None
+    if not isinstance(network, nn.Module):
+        what = f"{type(network).__name__} in place of a torch.nn.Module"
+    elif spec.role == "joint":
+        lacking = [m for m in _JOINT_METHODS if not callable(getattr(network, m, None))]
+        if lacking:
+            what = f"a network without {', '.join(lacking)}"
+    if what:
+        raise PluginError(
+            f"{spec.full_name} cannot be used: {spec.factory} gives {what}",
+            remedy="Tell the authors of the plugin.",
+        )
+
+
+def _check_options(spec: BackboneSpec, options: Mapping[str, Any]) -> None:
+    unknown = sorted(set(options) - set(spec.options))
+    if unknown:
+        near = get_close_matches(unknown[0], list(spec.options), n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"{spec.full_name} has no option {unknown[0]!r}", remedy=f"{hint}{_known(spec)}"
+        )
+
+
+def _known(spec: BackboneSpec) -> str:
+    words = [f"{name} ({value})" for name, value in sorted(spec.options.items())]
+    return f"Its options and their defaults: {', '.join(words) or 'none'}."
+
+
+def _sided(video: Mapping[str, Any], audio: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        f"{side}.{name}": value
+        for side, options in zip(_SIDES, (video, audio))
+        for name, value in options.items()
+    }
+
+
+def _side_options(side: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = f"{side}."
+    return {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
