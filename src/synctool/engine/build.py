@@ -78,34 +78,11 @@ def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
         MissingError: It needs a package that is not installed.
         PluginError: What the plugin gives is no such network.
     """
-    spec = named(name)
-    _check_options(spec, options)
-    pair = encoder_specs(spec)
-    if pair is None:
-        return construct(spec, options)
-    own = {**_PAIR_OPTIONS, **{k: v for k, v in options.items() if k in _PAIR_OPTIONS}}
-    (video, seeing), (audio, hearing) = (
-        construct(s, _side_options(side, options)) for side, s in zip(_SIDES, pair)
-    )
-    sizes = (video.embedding_size, audio.embedding_size)
-    try:
-        network = two_stream(seeing, hearing, sizes=sizes, **own)
-    except ValueError as error:
-        raise UsageError(
-            f"{spec.full_name}: {error}", remedy="Give a projection, such as projection=256."
-        ) from error
-    built = replace(
-        spec,
-        options={**spec.options, **options},
-        embedding_size=own["projection"] or sizes[0],
-        receptive_field_frames=video.receptive_field_frames,
-        audio_receptive_field_frames=audio.audio_receptive_field_frames,
-    )
-    return built, network
+    return construct(named(name), options)
 
 
 def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneSpec, nn.Module]:
-    """Build one network, an encoder or a joint model, from its spec.
+    """Build a network, an encoder or a complete model, from its spec.
 
     A network whose sizes depend on its options says so by the attributes ``embedding_size`` and
     ``receptive_field_frames``.
@@ -123,6 +100,9 @@ def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneS
         PluginError: It cannot be built, or is not what its spec says.
     """
     _check_options(spec, options)
+    pair = encoder_specs(spec)
+    if pair is not None:
+        return _joined(spec, pair, options)
     network = _made(spec, options)
     _check_network(spec, network)
     both = {**spec.options, **options}
@@ -132,6 +112,30 @@ def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneS
     if reach is not None and spec.role != "joint":
         fields["audio_" * (spec.role == "audio") + "receptive_field_frames"] = reach
     return replace(spec, **fields), network
+
+
+def _joined(
+    spec: BackboneSpec, pair: tuple[BackboneSpec, BackboneSpec], options: Mapping[str, Any]
+) -> tuple[BackboneSpec, nn.Module]:
+    """Both encoders of a pair, and what compares them."""
+    own = {**_PAIR_OPTIONS, **{k: v for k, v in options.items() if k in _PAIR_OPTIONS}}
+    (video, seeing), (audio, hearing) = (
+        construct(s, _side_options(side, options)) for side, s in zip(_SIDES, pair)
+    )
+    sizes = (video.embedding_size, audio.embedding_size)
+    try:
+        network = two_stream(seeing, hearing, sizes=sizes, **own)
+    except ValueError as error:
+        raise UsageError(
+            f"{spec.full_name}: {error}", remedy="Give a projection, such as projection=256."
+        ) from error
+    return replace(
+        spec,
+        options={**spec.options, **options},
+        embedding_size=own["projection"] or sizes[0],
+        receptive_field_frames=video.receptive_field_frames,
+        audio_receptive_field_frames=audio.audio_receptive_field_frames,
+    ), network
 
 
 def _made(spec: BackboneSpec, options: Mapping[str, Any]) -> nn.Module:
