@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
 from synctool.errors import PluginError, UsageError
-from synctool.plugins import Provided, get_plugins
+from synctool.plugins import PluginRecord, Provided, get_plugins
 from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec, LossSpec
 
 _BACKBONES = "synctool_backbones"
@@ -110,6 +110,31 @@ def single(name: str) -> BackboneSpec:
     return defaults[0]
 
 
+def backbones_of(name: str) -> list[BackboneSpec]:
+    """The networks that the name of a plugin, a distribution or a network stands for.
+
+    Raises:
+        UsageError: There is no such name, or the plugin gives no network.
+        PluginError: The plugin is broken or left out, or two plugins claim the network's name.
+    """
+    text = name.strip()
+    found = [p.spec for p in get_plugins().collect(_BACKBONES) if text in _names(p.record)]
+    if found:
+        return sorted(found, key=_default_first)
+    records = [record for record in get_plugins().records() if text in _names(record)]
+    for record in records:
+        if record.status != "ok":
+            raise PluginError(
+                f"{record} is {record.status}: {record.reason}",
+                remedy="'synctool plugins list --debug' shows where."
+                if record.status == "broken"
+                else None,
+            )
+    if records:
+        raise UsageError(f"{records[0]} gives no networks", remedy="Name another plugin.")
+    return [single(text)]
+
+
 def face_detectors() -> list[FaceDetectorSpec]:
     """All face detectors of all plugins, by name.
 
@@ -127,6 +152,17 @@ def face_detector(name: str) -> FaceDetectorSpec:
         PluginError: If two plugins claim the name.
     """
     return _one(_DETECTORS, "face detector", name)
+
+
+def face_detector_source(name: str) -> str:
+    """The plugin that a face detector comes from, in words for an error.
+
+    Raises:
+        UsageError: If there is no such name.
+        PluginError: If two plugins claim the name.
+    """
+    spec = face_detector(name)
+    return str(_by_name(_DETECTORS)[spec.name][0].record)
 
 
 def datasets() -> list[DatasetSpec]:
@@ -258,6 +294,10 @@ def _owned(kind: str, name: str, provided: list[Provided]) -> list[Any]:
             cause, remedy="Uninstall one of them, or name the plugins to load in SYNCTOOL_PLUGINS."
         )
     return specs
+
+
+def _names(record: PluginRecord) -> tuple[str, str]:
+    return record.name, record.owner
 
 
 def _default_first(spec: BackboneSpec) -> tuple[str, bool, str]:

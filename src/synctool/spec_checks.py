@@ -15,6 +15,7 @@ from synctool.types import (
     FaceDetectorSpec,
     HubSource,
     LossSpec,
+    WeightsSpec,
 )
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -66,6 +67,10 @@ def specs(hook: str, got: object) -> list[Any]:
             _check_factory(name, spec.factory)
         if isinstance(spec, (BackboneSpec, LossSpec)):
             _check_options(name, spec.options)
+        if isinstance(spec, FaceDetectorSpec) and not isinstance(
+            spec.weights, (WeightsSpec, type(None))
+        ):
+            raise ValueError(f"{name}: the weights {spec.weights!r}; they are a WeightsSpec")
         if isinstance(spec, CatalogueEntry):
             _check_entry(spec)
         if name in seen:

@@ -148,15 +148,18 @@ class FaceDetectorSpec:
     Attributes:
         name: Name for ``--detector``.
         factory: ``package.module:callable`` returning an object with
-            ``detect(gray) -> list[Face]`` (see ``synctool.faces.detector``).
+            ``detect(gray) -> list[Face]`` (see ``synctool.faces.detector``). It is called without
+            arguments, or as ``callable(weights=PATH)`` where there are ``weights``.
         summary: One line for people.
         landmarks: Whether it finds the five points (eyes, nose, mouth corners).
+        weights: Published weights, which are looked for before it is built; None if it needs none.
     """
 
     name: str
     factory: str
     summary: str
     landmarks: bool = True
+    weights: WeightsSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from synctool.cli import plugins as plugins_group
 from synctool.cli.backbones import backbones
 from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
 from synctool.cli.detect import detect
+from synctool.cli.detectors import detectors
 from synctool.cli.pairs import pairs
 from synctool.cli.preprocess import preprocess
 from synctool.cli.train import train
@@ -25,7 +26,7 @@ from synctool.plugins import PluginRecord, get_plugins
 EXIT_BROKEN_PIPE = 141
 """The reader of stdout went away: 128 and the number of the signal, as shells count."""
 
-COMMANDS: list[Callable[..., None]] = [detect, preprocess, pairs, train, backbones]
+COMMANDS: list[Callable[..., None]] = [detect, preprocess, pairs, train, backbones, detectors]
 """The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
 functions only."""
 

@@ -59,8 +59,7 @@ def needed(name: str) -> tuple[FaceDetectorSpec, Path | None]:
     if path is None:
         entry = spec.weights.catalogue
         raise MissingError(
-            f"the weights of the face detector {spec.name} ({spec.weights.file_name}) "
-            "are not here",
+            f"the weights of the face detector {spec.name} ({spec.weights.file_name}) are not here",
             remedy=f"Fetch them with: synctool download {entry}, or import a copy with: "
             f"synctool download {entry} --from FILE"
             if entry

@@ -22,6 +22,7 @@ from synctool.data.processed import ShardReport, read_report, report_name
 from synctool.data.samples import FACE_CROP_PX, MOUTH_PX
 from synctool.data.storage import LocalStorage, Storage, storage
 from synctool.engine.clips import CropSettings, SyncSettings
+from synctool.engine.detectors import needed
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.engine.workers import on_this_machine
 from synctool.errors import SyncToolError, UsageError

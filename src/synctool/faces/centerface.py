@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from synctool.errors import MissingError
-from synctool.faces.detector import Face, overlap
+from synctool.faces.detector import Face, overlap, strongest
 
 THOROUGH_SIDE_PX = 960
 """Longest side of the picture in a thorough look."""
@@ -26,7 +26,6 @@ REFIND_SIDE_PX = 128
 REFIND_REACH = 2.2
 """Such a picture shows so many times the face's size."""
 _STRIDE = 4
-_SAME_FACE_OVERLAP = 0.3
 
 
 def model_path() -> Path:
@@ -94,7 +93,7 @@ class CenterFaceDetector:
         ratio = np.array([width / new_w, height / new_h], np.float32)
         boxes = boxes * np.tile(ratio, 2)
         marks = marks * ratio
-        return [Face(boxes[i], marks[i], float(scores[i])) for i in _strongest(boxes, scores)]
+        return [Face(boxes[i], marks[i], float(scores[i])) for i in strongest(boxes, scores)]
 
     def refind(self, gray: np.ndarray, boxes: Sequence[np.ndarray]) -> list[Face]:
         """Look for faces where they were a moment ago, which costs a fraction of a whole look.
@@ -131,7 +130,7 @@ class CenterFaceDetector:
         if not found:
             return []
         # Two boxes that lead to one face: one of the faces has gone.
-        kept = _strongest(np.stack([f.box for f in found]), np.array([f.score for f in found]))
+        kept = strongest(np.stack([f.box for f in found]), np.array([f.score for f in found]))
         return [found[i] for i in kept]
 
     def _decode(
@@ -161,13 +160,3 @@ def _surroundings(gray: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, tuple[
         corner.append(min(max(at, 0), max(limit - side, 0)))
     left, top = corner
     return gray[top : top + side, left : left + side], (left, top)
-
-
-def _strongest(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
-    """Non-maximum suppression: indices of the faces to keep, best score first."""
-    kept: list[int] = []
-    overlaps = overlap(boxes, boxes)
-    for i in np.argsort(-scores):
-        if all(overlaps[i, j] < _SAME_FACE_OVERLAP for j in kept):
-            kept.append(int(i))
-    return kept

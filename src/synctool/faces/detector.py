@@ -12,6 +12,8 @@ _TYPICAL_POINTS = np.array(
 )
 """Eyes (left of the picture first), nose, mouth corners within a face box, of frontal faces."""
 
+_SAME_FACE_OVERLAP = 0.3
+
 
 @dataclass(frozen=True)
 class Face:
@@ -66,6 +68,24 @@ def points_from_box(box: np.ndarray) -> np.ndarray:
     """
     size = np.array([box[2] - box[0], box[3] - box[1]], np.float32)
     return _TYPICAL_POINTS * size + np.asarray(box[:2], np.float32)
+
+
+def strongest(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
+    """Non-maximum suppression: which boxes stand for faces of their own.
+
+    Args:
+        boxes: ``[N, 4]``.
+        scores: ``[N]``.
+
+    Returns:
+        Indices of the boxes to keep, best score first.
+    """
+    kept: list[int] = []
+    overlaps = overlap(boxes, boxes)
+    for i in np.argsort(-scores):
+        if all(overlaps[i, j] < _SAME_FACE_OVERLAP for j in kept):
+            kept.append(int(i))
+    return kept
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from synctool.downloads.places import cache_folder, other_folders
+from synctool.downloads.places import cache_folder
 from synctool.errors import MissingError, WeightsError
 from synctool.types import WeightsSpec
+from synctool.weights.locate import located
 
 _CHUNK = 1 << 20
 
@@ -50,23 +50,16 @@ def find_weights(spec: WeightsSpec | None, *, backbone: str) -> Path:
             remedy=f"Train it with: synctool train --backbone {backbone} --data PROCESSED, "
             "then give the result with --weights FILE.",
         )
-    if spec.bundled:
-        path = Path(str(resources.files("synctool.weights").joinpath("bundled", spec.bundled)))
-        if path.is_file():
-            return path
+    found = located(spec)
+    if found is not None:
+        return found
     if not spec.file_name:
         raise MissingError(
             f"the weights of {backbone} are not here", remedy="Install synctool again."
         )
-    folders = [cache_folder()]
-    remedy = f"Put the published file at {folders[0] / spec.file_name}"
+    remedy = f"Put the published file at {cache_folder() / spec.file_name}"
     if spec.catalogue:
-        folders = [cache_folder() / spec.catalogue, *other_folders(spec.catalogue)]
         remedy = f"Fetch them with: synctool download {spec.catalogue}"
-    for folder in folders:
-        found = folder / spec.file_name
-        if found.is_dir() if spec.file_name == "." else found.is_file():
-            return found
     raise MissingError(
         f"the weights of {backbone} ({spec.file_name}) are not here",
         remedy=f"{remedy}, or give a copy with --weights FILE.",

@@ -1,0 +1,47 @@
+"""Where the file of published or bundled weights is, if it is here. Reads nothing and imports no torch."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from synctool.downloads.places import cache_folder, other_folders
+from synctool.types import WeightsSpec
+
+
+def located(spec: WeightsSpec) -> Path | None:
+    """The file of weights on this machine, or the folder where the spec means a whole one.
+
+    Args:
+        spec: Weights that come with the package, or that ``synctool download`` fetches.
+
+    Returns:
+        Its path, None if it is not here.
+    """
+    if spec.bundled:
+        path = Path(str(resources.files("synctool.weights").joinpath("bundled", spec.bundled)))
+        if path.is_file():
+            return path
+    if not spec.file_name:
+        return None
+    folders = [cache_folder()]
+    if spec.catalogue:
+        folders = [cache_folder() / spec.catalogue, *other_folders(spec.catalogue)]
+    for folder in folders:
+        found = folder / spec.file_name
+        if found.is_dir() if spec.file_name == "." else found.is_file():
+            return found
+    return None
+
+
+def whereabouts(spec: WeightsSpec | None) -> str:
+    """Where weights are: ``bundled``, ``here``, ``download`` (not here yet) or ``none``.
+
+    Args:
+        spec: The weights of a network, None if nobody published any.
+    """
+    if spec is None:
+        return "none"
+    if located(spec) is None:
+        return "download" if spec.catalogue else "none"
+    return "bundled" if spec.bundled else "here"
