@@ -30,7 +30,7 @@ def candidates(
     padded = F.pad(audio_features, (before, after))
     start = audio_lead - max_offset + before
     windows = padded[..., start : start + frames + 2 * max_offset].unfold(-1, frames, 1)
-    inside = _inside(frames, length, max_offset, audio_lead)
+    inside = inside_sound(frames, length, max_offset, audio_lead)
     return windows.flip(2), inside.to(audio_features.device)
 
 
@@ -56,12 +56,22 @@ def correlate(
     products = video_features.transpose(1, 2) @ sounds
     # Row t holds its candidates from column t on; one more column in a row shears them upright.
     sheared = F.pad(products.flatten(1), (0, frames)).unflatten(1, (frames, sounds.shape[-1] + 1))
-    inside = _inside(frames, length, max_offset, audio_lead).to(audio_features.device)
+    inside = inside_sound(frames, length, max_offset, audio_lead).to(audio_features.device)
     return sheared[..., : 2 * max_offset + 1].flip(-1).transpose(1, 2) * inside, inside
 
 
-def _inside(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:
-    """Boolean ``[2K+1, T]``: whether a candidate lies inside the sound."""
+def inside_sound(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:
+    """Which candidates lie inside the sound.
+
+    Args:
+        frames: T, the number of video frames.
+        length: Frames of the sound.
+        max_offset: K.
+        audio_lead: Index of the sound that belongs to video frame 0.
+
+    Returns:
+        Boolean ``[2K+1, T]``.
+    """
     offsets = torch.arange(-max_offset, max_offset + 1)
     index = torch.arange(frames)[None] - offsets[:, None] + audio_lead
     return (index >= 0) & (index < length)

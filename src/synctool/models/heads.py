@@ -3,6 +3,8 @@ along the offsets, so a shift of the sound shifts their answer and weights fit a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,30 +46,47 @@ class VolumeHead(nn.Module):
         audio_lead: int = 0,
     ) -> Tensor:
         """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
-        volume, inside = correlate(
-            audio_features,
-            video_features,
-            max_offset=max_offset + self.margin,
-            audio_lead=audio_lead,
-        )
-        return self.refine(volume, inside.expand_as(volume))
+        rows = max_offset + self.margin
+        pairs = ((audio_features, video_features), *self.further(audio_features, video_features))
+        found = [correlate(a, v, max_offset=rows, audio_lead=audio_lead) for a, v in pairs]
+        volume, inside = found[0]
+        return self.refine(volume, inside.expand_as(volume), [other for other, _ in found[1:]])
 
-    def refine(self, volume: Tensor, inside: Tensor) -> Tensor:
+    def further(
+        self, audio_features: Tensor, video_features: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Pairs of embeddings whose volumes ``refine`` takes beside that of the features themselves.
+
+        Args:
+            audio_features: ``[B, D, T_audio]``, unit length.
+            video_features: ``[B', D, T]``, unit length.
+
+        Returns:
+            Sound ``[B, D', T_audio]`` and pictures ``[B', D', T]``; this head needs none.
+        """
+        return ()
+
+    def refine(self, volume: Tensor, inside: Tensor, further: Sequence[Tensor] = ()) -> Tensor:
         """Sharpen a raw volume that is ``margin`` rows larger on either side.
 
         Args:
             volume: ``[B, 2(K+margin)+1, T]`` similarities in -1..1, zero where ``inside`` is False.
             inside: Boolean, same shape.
+            further: The volumes of the pairs that ``further`` gives, in its order and of this shape.
 
         Returns:
             ``[B, 2K+1, T]``.
         """
-        x = torch.stack([volume * self.log_scale.exp(), inside.to(volume.dtype)], 1)
+        return self._sharpened(volume * self.log_scale.exp(), inside)
+
+    def _sharpened(self, logits: Tensor, inside: Tensor) -> Tensor:
+        """Logits plus what the convolutions make of them, without the rows that these look at."""
+        x = torch.stack([logits, inside.to(logits.dtype)], 1)
         for i, layer in enumerate(self.layers):
             reach = layer.kernel_size[1] // 2
             x = layer(F.pad(x, (reach, reach, 0, 0)))
             if i < len(self.layers) - 1:
                 x = F.gelu(x)
-        cut = slice(self.margin, volume.shape[1] - self.margin)
-        logits = volume[:, cut] * self.log_scale.exp() + x[:, 0]
-        return logits.masked_fill(~inside[:, cut], float("-inf"))
+        lost = sum(kernel[0] // 2 for kernel in self.kernels)
+        cut = slice(lost, logits.shape[1] - lost)
+        return (logits[:, cut] + x[:, 0]).masked_fill(~inside[:, cut], float("-inf"))

@@ -24,6 +24,7 @@ class OffsetClassifier(nn.Module):
         audio_encoder: Sound features ``-> [B, D, T]``.
         max_offset: K of ``forward``; the weights serve any K.
         head_channels: Width of the head.
+        head: Another head than a ``VolumeHead`` of that width.
     """
 
     def __init__(
@@ -33,11 +34,12 @@ class OffsetClassifier(nn.Module):
         audio_encoder: nn.Module,
         max_offset: int = 15,
         head_channels: int = 16,
+        head: VolumeHead | None = None,
     ) -> None:
         super().__init__()
         self.video_encoder = video_encoder
         self.audio_encoder = audio_encoder
-        self.head = VolumeHead(channels=head_channels)
+        self.head = VolumeHead(channels=head_channels) if head is None else head
         self.max_offset = max_offset
         if hasattr(video_encoder, "local") and hasattr(audio_encoder, "local"):
             self.local_scale = nn.Parameter(torch.tensor(2.3))

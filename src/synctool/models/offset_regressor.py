@@ -15,11 +15,18 @@ to find out by themselves which rows of the sound to compare a picture with.
 
 from __future__ import annotations
 
+import math
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synctool.models.correlation import inside_sound
+
+Calibrated = Literal["linear", "fitted"]
 _KERNEL = 5
+_LEAST_SPREAD_FRAMES = 0.25
 
 
 class DilatedBlock(nn.Module):
@@ -49,7 +56,20 @@ class OffsetRegressor(nn.Module):
 
     Pictures and sound lie on one line of time, each with a mark of where it has something. The head
     looks at least ``max_offset`` frames to either side, so that the sound that belongs to a picture is
-    before it at any offset.
+    before it at any offset. So the answers belong to the ``max_offset`` that it was trained with:
+    ``score`` can lay them out over any range, but nothing has taught them to leave their own.
+
+    The network's last layer gives a number without a unit; a straight line turns it into frames. There
+    are two ways to come by the line:
+
+    ``linear``
+        It is fixed by hand, before anything is trained: the number times ``max_offset``, through
+        zero, so that -1 and 1 stand for the ends of the range. The first prototypes of this
+        regression did so, with a line that somebody had chosen. Answers that shrink to the middle
+        of the range stay there.
+    ``fitted``
+        It is the least squares of truth on answer, after training, over windows of the people that
+        were trained on: ``calibrate``. Before that it is the linear one.
 
     Args:
         video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
@@ -57,7 +77,19 @@ class OffsetRegressor(nn.Module):
         embedding: D of both.
         max_offset: K; the greatest offset in training, and the unit of the last layer.
         width: Channels of the head.
+        calibration: ``linear`` or ``fitted``.
+
+    Attributes:
+        line: Buffer ``[2]``, slope and intercept behind the last layer; the slope is over K.
+        spread_frames: Buffer, a scalar: how far from the truth a single frame's answer is, as a
+            standard deviation.
+
+    Raises:
+        ValueError: There is no such calibration.
     """
+
+    equivariant = False
+    """Whether moved sound moves the answer whatever the weights are: it has to be learnt here."""
 
     def __init__(
         self,
@@ -67,8 +99,13 @@ class OffsetRegressor(nn.Module):
         embedding: int,
         max_offset: int = 15,
         width: int = 64,
+        calibration: Calibrated = "fitted",
     ) -> None:
         super().__init__()
+        if calibration not in get_args(Calibrated):
+            known = " or ".join(get_args(Calibrated))
+            raise ValueError(f"the calibration {calibration!r} is not {known}")
+        self.calibration = calibration
         self.video_encoder = video_encoder
         self.audio_encoder = audio_encoder
         self.max_offset = max_offset
@@ -81,6 +118,8 @@ class OffsetRegressor(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("line", torch.tensor([1.0, 0.0]))
+        # The deviation of offsets anywhere in the range from its middle, the first answer to all.
+        self.register_buffer("spread_frames", torch.tensor(max_offset / 3**0.5))
 
     @property
     def reach(self) -> int:
@@ -106,7 +145,24 @@ class OffsetRegressor(nn.Module):
         Returns:
             ``[B, T]`` in frames, audio ahead positive; not bounded.
         """
-        seen, heard = _marked(self.encode_video(video)), _marked(self.encode_audio(audio))
+        return self.regress(
+            self.encode_audio(audio), self.encode_video(video), audio_lead=audio_lead
+        )
+
+    def regress(
+        self, audio_features: Tensor, video_features: Tensor, *, audio_lead: int = 0
+    ) -> Tensor:
+        """Offsets of all frames from embeddings.
+
+        Args:
+            audio_features: ``[B, D, T_audio]``.
+            video_features: ``[B, D, T]``.
+            audio_lead: Index of the sound that belongs to video frame 0.
+
+        Returns:
+            ``[B, T]`` in frames, audio ahead positive; not bounded.
+        """
+        seen, heard = _marked(video_features), _marked(audio_features)
         frames = seen.shape[-1]
         begin, end = min(0, audio_lead), max(heard.shape[-1], audio_lead + frames)
         joined = torch.cat(
@@ -121,8 +177,40 @@ class OffsetRegressor(nn.Module):
         slope, intercept = self.line
         return slope * self.max_offset * self.out(x)[:, 0].float() + intercept
 
+    def score(
+        self,
+        audio_features: Tensor,
+        video_features: Tensor,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
+    ) -> Tensor:
+        """Log-density of a normal distribution round each frame's answer.
+
+        Averaged over frames it is highest at their mean, and a parabola through its peak has its top
+        there. Unlike those of a comparison, the scores of a frame depend on ``regress`` alone: they
+        have one peak, however little the network knows, and moving the sound does not move them
+        unless it has learnt to follow.
+
+        Args:
+            audio_features: ``[B, D, T_audio]``.
+            video_features: ``[B, D, T]``.
+            max_offset: K; a greater one than that of the training adds rows, and no answers.
+            audio_lead: Index of the sound that belongs to video frame 0.
+
+        Returns:
+            ``[B, 2K+1, T]``, ``-inf`` where a candidate lies outside the sound.
+        """
+        answers = self.regress(audio_features, video_features, audio_lead=audio_lead)
+        rows = torch.arange(-max_offset, max_offset + 1, device=answers.device)
+        errors = (rows[:, None] - answers[:, None]) / self.spread_frames
+        scores = -errors.square() / 2 - (self.spread_frames * math.sqrt(2 * math.pi)).log()
+        length = audio_features.shape[-1]
+        inside = inside_sound(answers.shape[-1], length, max_offset, audio_lead)
+        return scores.masked_fill(~inside.to(answers.device), float("-inf"))
+
     @torch.no_grad()
-    def calibrate(self, predicted: Tensor, true: Tensor) -> None:
+    def calibrate(self, predicted: Tensor, true: Tensor) -> tuple[float, float]:
         """Put a straight line behind the last layer: the least squares of truth on prediction.
 
         Args:
@@ -130,12 +218,32 @@ class OffsetRegressor(nn.Module):
                 trained on, since held-out ones are to judge it.
             true: The true offsets, same shape.
 
+        Returns:
+            Slope and intercept of the line that was put behind what there was.
+
         Raises:
             ValueError: There are none, or not as many.
         """
         slope, intercept = fitted_line(predicted, true)
         old = self.line.clone()
         self.line.copy_(torch.stack([slope * old[0], slope * old[1] + intercept]))
+        return float(slope), float(intercept)
+
+    @torch.no_grad()
+    def fit_spread(self, predicted: Tensor, true: Tensor) -> None:
+        """Take the width of ``score`` from the errors of single frames.
+
+        Args:
+            predicted: Answers of this network as it is, in frames, any shape.
+            true: The true offsets, same shape.
+
+        Raises:
+            ValueError: There are none, or not as many.
+        """
+        if predicted.shape != true.shape or not predicted.numel():
+            raise ValueError(f"{tuple(predicted.shape)} predictions of {tuple(true.shape)} offsets")
+        error = (predicted.double() - true.double()).square().mean().sqrt()
+        self.spread_frames.copy_(error.clamp_min(_LEAST_SPREAD_FRAMES))
 
 
 def fitted_line(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

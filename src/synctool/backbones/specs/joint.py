@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from synctool.types import AudioInput, BackboneSpec, VideoInput, WeightsSpec
 
 FCN_WEIGHTS = WeightsSpec(
@@ -19,7 +23,8 @@ _SMALL = {"embedding": 16, "width": 4}
 
 
 def specs() -> list[BackboneSpec]:
-    """``fcn-cls`` in three sizes, its default tag being the default network, and ``syncnet``."""
+    """``fcn-cls`` in three sizes, its default tag being the default network; its relatives with the same
+    inputs and local stages; and ``syncnet``."""
     return [
         BackboneSpec(
             name="fcn-cls",
@@ -39,6 +44,39 @@ def specs() -> list[BackboneSpec]:
         ),
         _fcn_rgb(112, width=32),
         _fcn_rgb(224, width=16),
+        _mouth(
+            "fcn-reg",
+            "offset regressor: one number per frame, kept to be compared with fcn-cls",
+            frames=13,
+            options={"head_width": 64, "calibration": "fitted"},
+            small={"head_width": 8},
+        ),
+        _mouth(
+            "fcn-attn",
+            "fcn-cls with attention: over channels, over time, of pictures to sounds",
+            frames=25,
+            options={
+                "use_attention": True,
+                "channel_attention": True,
+                "temporal_attention": True,
+                "cross_attention": True,
+                "attention_reach": 6,
+                "candidate_reach": 3,
+                "heads": 4,
+            },
+        ),
+        _mouth(
+            "fcn-pyramid",
+            "fcn-cls with a pyramid of time scales: dilated convolutions side by side",
+            frames=29,
+            options={"scales": 4},
+        ),
+        _mouth(
+            "fcn-transformer",
+            "fcn-cls with a small transformer along time, attending to nearby frames",
+            frames=29,
+            options={"layers": 3, "heads": 4, "attention_reach": 4},
+        ),
         BackboneSpec(
             name="syncnet",
             tag="2016",
@@ -72,4 +110,30 @@ def _fcn_rgb(size_px: int, width: int) -> BackboneSpec:
         audio_receptive_field_frames=13,
         options={"max_offset": 15, "embedding": 512, "width": width, "audio_bands": 13},
         small=_SMALL,
+    )
+
+
+def _mouth(
+    name: str,
+    summary: str,
+    *,
+    frames: int,
+    options: Mapping[str, Any],
+    small: Mapping[str, Any] = MappingProxyType({}),
+) -> BackboneSpec:
+    """A model with the inputs, the local stages and the sizes of the default one."""
+    return BackboneSpec(
+        name=name,
+        tag="mouth",
+        default=True,
+        role="joint",
+        factory=f"synctool.backbones.{name.replace('-', '_')}:mouth",
+        summary=summary,
+        video=VideoInput(crop="mouth", size_px=72, colour="gray"),
+        audio=AudioInput(kind="logmel64"),
+        embedding_size=256,
+        receptive_field_frames=frames,
+        audio_receptive_field_frames=frames,
+        options={"max_offset": 15, "embedding": 256, "width": 32, **options},
+        small={**_SMALL, **small},
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from synctool.backbones.specs.joint import FCN_WEIGHTS
-from synctool.types import BackboneSpec, VideoInput
+from synctool.types import BackboneSpec, VideoInput, WeightsSpec
+
+KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
+KINETICS_STD = (0.22803, 0.22145, 0.216989)
+"""What torchvision's ``transforms()`` of its video networks subtract and divide by."""
 
 
 def specs() -> list[BackboneSpec]:
-    """The picture half of ``fcn-cls``."""
+    """The picture half of ``fcn-cls``, and published networks for action recognition."""
     return [
         BackboneSpec(
             name="fcn-mouth",
@@ -25,4 +29,57 @@ def specs() -> list[BackboneSpec]:
             weights=replace(FCN_WEIGHTS, part="video_encoder."),
             small={"embedding": 16, "width": 4},
         ),
+        _resnet3d("r3d_18", "b3b3357e", frames=109, summary="3-D kernels throughout", default=True),
+        _resnet3d("mc3_18", "a90a0ba3", frames=11, summary="3-D kernels in the first stage alone"),
+        _resnet3d("r2plus1d_18", "91a641e6", frames=109, summary="space and time in turn"),
+        BackboneSpec(
+            name="i3d",
+            tag="r50",
+            default=True,
+            role="video",
+            factory="synctool.backbones.i3d:i3d",
+            summary="I3D on ResNet-50 (Carreira & Zisserman 2017), of PyTorchVideo",
+            video=VideoInput(
+                crop="face", size_px=224, colour="rgb", mean=(0.45,) * 3, std=(0.225,) * 3
+            ),
+            embedding_size=2048,
+            receptive_field_frames=37,
+            options={"stages": 4, "width": 64},
+            weights=WeightsSpec(
+                name="i3d-r50.kinetics400",
+                licence="none stated for the weights; PyTorchVideo is Apache-2.0",
+                catalogue="i3d-r50",
+                file_name="I3D_8x8_R50.pyth",
+            ),
+            any_crop=True,
+            small={"stages": 2, "width": 8},
+        ),
     ]
+
+
+def _resnet3d(
+    tag: str, digits: str, *, frames: int, summary: str, default: bool = False
+) -> BackboneSpec:
+    """A network of torchvision; the digits are those in the name of its file."""
+    return BackboneSpec(
+        name="resnet3d",
+        tag=tag,
+        default=default,
+        role="video",
+        factory=f"synctool.backbones.resnet3d:{tag}",
+        summary=f"{tag} of torchvision (Tran et al. 2018): {summary}",
+        video=VideoInput(
+            crop="face", size_px=112, colour="rgb", mean=KINETICS_MEAN, std=KINETICS_STD
+        ),
+        embedding_size=512,
+        receptive_field_frames=frames,
+        options={"stages": 4},
+        weights=WeightsSpec(
+            name=f"{tag}.kinetics400",
+            licence="BSD-3-Clause (torchvision); trained on Kinetics-400, whose terms may apply",
+            catalogue=tag.replace("_", "-"),
+            file_name=f"{tag}-{digits}.pth",
+        ),
+        any_crop=True,
+        small={"stages": 1},
+    )

@@ -1,0 +1,99 @@
+"""Training of a network that gives a number in place of a choice: what it is trained towards, and the
+line that is put behind it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from synctool.data.windows import WindowBatch
+from synctool.errors import UsageError
+from synctool.features.pictures import prepared
+from synctool.models.offset_regressor import OffsetRegressor
+from synctool.training.losses import known_mean, numbers
+
+RegressionLoss = Literal["l1", "l2", "huber"]
+_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss, "huber": F.smooth_l1_loss}
+
+
+class RegressionObjective(nn.Module):
+    """Error of every frame's answer, in units of the largest offset, so that it is of other losses' size.
+
+    The least error of ``l2``, the squared one, lies at the mean of the offsets that the evidence
+    leaves open, that of ``l1`` at their median. ``huber`` (Huber 1964) is ``l2`` within a frame of
+    the truth and ``l1`` beyond, with the slope of ``l1``.
+
+    Args:
+        max_offset: K.
+        loss: ``l1``, ``l2`` or ``huber``.
+
+    Raises:
+        UsageError: There is no such loss.
+    """
+
+    def __init__(self, *, max_offset: int, loss: RegressionLoss = "l1") -> None:
+        super().__init__()
+        if loss not in _LOSSES:
+            raise UsageError(
+                f"there is no loss {loss!r} for a regression",
+                remedy=f"Choose one of {', '.join(_LOSSES)}.",
+            )
+        self.max_offset = max_offset
+        self.loss = loss
+
+    def forward(
+        self, model: OffsetRegressor, batch: WindowBatch
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a batch over all frames, and the same by name.
+
+        Args:
+            model: The network, in training mode.
+            batch: Windows.
+        """
+        answers = predicted(model, batch)
+        true = batch.offset_frames[:, None].expand_as(answers)
+        within = {"beta": 1 / self.max_offset} if self.loss == "huber" else {}
+        errors = _LOSSES[self.loss](
+            answers / self.max_offset, true / self.max_offset, reduction="none", **within
+        )
+        # The mean over all processes' rows, which need not be as many in each.
+        loss = known_mean(errors, torch.ones_like(errors, dtype=torch.bool))
+        return loss, numbers({self.loss: loss})
+
+
+@torch.no_grad()
+def fit_line(model: OffsetRegressor, batches: Iterable[WindowBatch]) -> None:
+    """Calibrate a trained regressor: its line, if it is one that is fitted, and its spread.
+
+    The line is that of whole windows, whose answer is the mean over their frames, as it is in use; the
+    spread is that of single frames.
+
+    Args:
+        model: The network; it is left in the mode in which it comes.
+        batches: Windows of people that it was trained on, on its device. Others are to judge it.
+
+    Raises:
+        ValueError: There are no batches.
+    """
+    was_training = model.training
+    model.eval()
+    pairs = [(predicted(model, batch), batch.offset_frames) for batch in batches]
+    model.train(was_training)
+    if not pairs:
+        raise ValueError("there are no windows to fit a line to")
+    answers = torch.cat([answer for answer, _ in pairs])
+    true = torch.cat([offset for _, offset in pairs])
+    if model.calibration == "fitted":
+        slope, intercept = model.calibrate(answers.mean(1), true)
+        answers = slope * answers + intercept
+    model.fit_spread(answers, true[:, None].expand_as(answers))
+
+
+def predicted(model: OffsetRegressor, batch: WindowBatch) -> Tensor:
+    """A regressor's answers to a batch, in frames: ``[B, T]``."""
+    video = prepared(batch.video, batch.picture)
+    return model(batch.audio, video, audio_lead=batch.audio_lead)
