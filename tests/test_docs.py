@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from fake_plugins import run_synctool, write_distribution
+from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_UNEXPECTED
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,3 +54,65 @@ def test_scripts_that_pages_name_exist() -> None:
     }
     assert named, "no page names a script"
     assert not [script for script in named if not (ROOT / script).is_file()]
+
+
+# ------------------------------------------------------------------------------------- the plugins
+
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+STEPS = re.findall(r"<!-- (\w+)(?: (\S+))? -->\n```\w*\n(.+?)```", PLUGINS, re.S)
+"""What the page marks to be tried: kind, argument, block."""
+
+
+def test_the_page_of_plugins_names_all_of_the_repository() -> None:
+    there = {path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml")}
+    if not there:
+        pytest.skip("the plugins lie beside the package in the repository only")
+    named = re.findall(r"\]\(\.\./plugins/([\w-]+)/README\.md\)", PLUGINS)
+    assert sorted(named) == sorted(there)
+
+
+def test_the_examples_of_the_page_are_plugins(tmp_path: Path) -> None:
+    examples = {name: code for kind, name, code in STEPS if kind == "plugin"}
+    assert len(examples) == 2
+    for name, code in examples.items():
+        write_distribution(tmp_path, name.replace("_", "-"), code=code)
+    done = run_synctool("plugins", "list", "--json", path=tmp_path, cwd=tmp_path)
+    found = {r["module"]: (r["status"], r["gives"]) for r in json.loads(done.stdout)}
+    assert found["synctool_plugin_middle"] == ("ok", {"synctool_face_detectors": ["middle"]})
+    assert found["synctool_plugin_hello"] == ("ok", {})
+    assert run_synctool("hello", path=tmp_path, cwd=tmp_path).stdout == "hello\n"
+
+
+@pytest.mark.slow
+def test_the_walk_through_of_the_page_works(tmp_path: Path) -> None:
+    pytest.importorskip("pip")
+    pytest.importorskip("hatchling")
+    from plugin_environment import BRIEF_TRAINING, fresh_environment, said, work_folder
+
+    place = work_folder(tmp_path)
+    environment = fresh_environment(tmp_path / "environment")
+    # What is installed here beside synctool may be called lips, too, and takes time to load.
+    env = {"SYNCTOOL_PLUGINS": "lips", **BRIEF_TRAINING}
+    printed, commands = "", []
+    for kind, argument, block in STEPS:
+        if kind in ("run", "fails"):
+            for line in block.splitlines():
+                done = environment.run(*shlex.split(line), cwd=place, env=env)
+                fine = {EXIT_OK, *([EXIT_INCONCLUSIVE] if " detect " in line else [])}
+                expected = {EXIT_UNEXPECTED} if kind == "fails" else fine
+                assert done.returncode in expected, said(done)
+                printed = done.stdout
+                commands.append(" ".join(line.split()[:3]))
+        elif kind == "prints":
+            assert block in printed
+        elif kind == "change":
+            old = "".join(x[1:] for x in block.splitlines(True) if x.startswith("-"))
+            new = "".join(x[1:] for x in block.splitlines(True) if x.startswith("+"))
+            text = (place / argument).read_text("utf-8")
+            assert text.count(old) == 1
+            (place / argument).write_text(text.replace(old, new), "utf-8")
+    assert {"synctool plugins new", "synctool train --backbone", "synctool detect talk.mp4"} <= {
+        *commands
+    }
+    assert "python -m pytest" in commands and "pip install -e" in commands
+    assert list((place / "dist").glob("synctool_plugin_lips-0.1.0-*.whl"))

@@ -10,9 +10,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
@@ -43,6 +43,8 @@ class PluginRecord:
         status: ``ok``, ``broken`` or ``disabled`` (left out by ``SYNCTOOL_PLUGINS``).
         reason: Why it is not ok, else None.
         hooks: The hooks it implements.
+        gives: Names of the specs that it gave for each hook that returns some, as far as it was asked
+            (see ``Plugins.probe``).
         builtin: Whether it comes with synctool itself.
         load_ms: How long its import took.
     """
@@ -54,6 +56,7 @@ class PluginRecord:
     status: Literal["ok", "broken", "disabled"] = "ok"
     reason: str | None = None
     hooks: tuple[str, ...] = ()
+    gives: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     builtin: bool = False
     load_ms: float = 0.0
 
@@ -73,7 +76,9 @@ class PluginRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "hooks": list(self.hooks), "load_ms": round(self.load_ms, 1)}
+        gives = {hook: list(names) for hook, names in self.gives.items()}
+        facts = {"hooks": list(self.hooks), "gives": gives, "load_ms": round(self.load_ms, 1)}
+        return {**asdict(self), **facts}
 
 
 @dataclass(frozen=True)
@@ -243,10 +248,17 @@ class Plugins:
         return provided
 
     def probe(self) -> list[PluginRecord]:
-        """Call every hook that returns specs, so that ``records`` shows who fails."""
+        """Call every hook that returns specs, so that ``records`` shows who gives what and who fails."""
         for hook in HOOKS:
-            if hook != "synctool_commands":
-                self.collect(hook)
+            if hook == "synctool_commands":
+                continue
+            names: dict[str, list[str]] = {r.id: [] for r in self.implementing(hook)}
+            for provided in self.collect(hook):
+                spec = provided.spec
+                names[provided.record.id].append(getattr(spec, "full_name", spec.name))
+            for record in self.implementing(hook):
+                gives = {**record.gives, hook: tuple(names[record.id])}
+                self._records[record.id] = replace(record, gives=gives)
         return self.records()
 
 

@@ -1,18 +1,29 @@
-"""``synctool plugins``: what is installed, and what is broken."""
+"""``synctool plugins``: what is installed and what is broken, a new one, and whether one is sound."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from synctool import registry
 from synctool.cli.common import JsonFlag, print_json, print_table
+from synctool.errors import EXIT_UNEXPECTED
 from synctool.plugins import PluginRecord, get_plugins
 
-app = typer.Typer(no_args_is_help=True, help="Show the plugins.")
+if TYPE_CHECKING:
+    from synctool.engine.checking import CheckOutcome
+
+app = typer.Typer(no_args_is_help=True, help="Show, check and make plugins.")
+_MOST_NAMES = 5
+_NETWORKS = "synctool_backbones"
 
 
 @app.command("list")
 def list_plugins(json: JsonFlag = False) -> None:
-    """List all plugins, and why one is broken."""
+    """List all plugins, what each gives, and why one is broken."""
     records = get_plugins().probe()
     if json:
         print_json([record.to_dict() for record in records])
@@ -21,7 +32,94 @@ def list_plugins(json: JsonFlag = False) -> None:
         print_table(columns, [_row(record) for record in records])
 
 
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Its name: lower case, digits and dashes.")],
+    role: Annotated[
+        str,
+        typer.Option(
+            help="What it encodes: video or audio.", autocompletion=lambda: ["video", "audio"]
+        ),
+    ] = "video",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Its folder, which is made (default synctool-plugin-NAME)."),
+    ] = None,
+) -> None:
+    """Make a plugin: a package with a small encoder that trains, to be changed.
+
+    Example:
+
+      synctool plugins new lips
+
+      synctool plugins new hum --role audio --out ~/hum
+    """
+    from synctool.engine.scaffold import new_plugin
+
+    made = new_plugin(name, role=role, folder=out)
+    typer.echo(f"made {made.folder}: the {role} encoder {made.name}, which works as it is; next:")
+    typer.echo(f"  pip install -e {shlex.quote(f'{made.folder}[dev]')}")
+    typer.echo(f"  python -m pytest {shlex.quote(str(made.folder))}")
+    typer.echo(f"  synctool train --backbone {made.pair} --data processed/ --out runs/{made.name}")
+
+
+@app.command("check")
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Plugins or networks (default: all plugins that do not come with synctool)."
+        ),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Check that the networks of plugins keep the contract of all networks.
+
+    They are built small, with random weights. Exit code 1 if one fails.
+
+    Example:
+
+      synctool plugins check lips
+
+      synctool plugins check graph fcn-mel --json
+    """
+    records = [r for r in get_plugins().probe() if not r.builtin and r.status != "disabled"]
+    wanted = names or [r.name for r in records if r.status == "ok" and r.gives.get(_NETWORKS)]
+    specs = {spec.full_name: spec for name in wanted for spec in registry.backbones_of(name)}
+    from synctool.contract import CHECKS
+    from synctool.engine.checking import CheckOutcome, run_checks
+
+    outcomes = list(run_checks(specs.values(), CHECKS))
+    if not names:
+        broken = [r for r in records if r.status == "broken"]
+        outcomes += [CheckOutcome(r.name, "load", False, r.reason) for r in broken]
+    if json:
+        print_json([outcome.to_dict() for outcome in outcomes])
+    elif outcomes:
+        columns = ["network", "check", "result", "reason"]
+        print_table(columns, [_verdict(outcome) for outcome in outcomes])
+    else:
+        typer.echo("No plugin with a network is installed beside synctool itself.")
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(EXIT_UNEXPECTED)
+
+
+def _verdict(outcome: CheckOutcome) -> list[str]:
+    result = "pass" if outcome.passed else "FAIL"
+    return [outcome.backbone, outcome.check, result, outcome.reason or ""]
+
+
 def _row(record: PluginRecord) -> list[str]:
     distribution = f"{record.distribution or '-'} {record.version or ''}".strip()
-    gives = ", ".join(hook.removeprefix("synctool_").replace("_", " ") for hook in record.hooks)
+    gives = "; ".join(_gift(hook, record.gives.get(hook)) for hook in record.hooks)
     return [record.name, distribution, record.status, record.reason or gives]
+
+
+def _gift(hook: str, names: tuple[str, ...] | None) -> str:
+    """``backbones: a, b``; the names of commands are not known before the program is built."""
+    what = hook.removeprefix("synctool_").replace("_", " ")
+    if names is None:
+        return what
+    more = len(names) - _MOST_NAMES
+    shown = [*names[:_MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
+    return f"{what}: {', '.join(shown) or 'none'}"
