@@ -21,15 +21,16 @@ from synctool.engine.models import load_model
 from synctool.errors import SyncToolError
 from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
 from synctool.scoring.offset import parabola_vertex
+from synctool.types import BackboneSpec
 
 PLAUSIBLE_FRAMES = 4.0
 """Readings further than this from the collection's median are matches by chance."""
 SURER_HALF = 0.5
 
 
-def reading(network, sample, filler: np.ndarray, *, size_px: int) -> tuple[float, float]:
+def reading(network, sample, filler: np.ndarray, *, spec: BackboneSpec) -> tuple[float, float]:
     """Offset of a whole clip in frames, and how far its score stands out."""
-    _, logits = clip_volume(network, sample, filler, size_px=size_px)
+    _, logits = clip_volume(network, sample, filler, spec=spec)
     curve = logits[0].float().log_softmax(0).sum(1).numpy()
     row = int(curve[1:-1].argmax()) + 1
     offset = row - MAX_OFFSET + float(parabola_vertex(*curve[row - 1 : row + 2]))
@@ -67,7 +68,7 @@ def main() -> int:
         read = np.array(
             [
                 [
-                    reading(m.network, c, clips[i - 1].sound, size_px=m.spec.video.size_px)
+                    reading(m.network, c, clips[i - 1].sound, spec=m.spec)
                     for i, c in enumerate(clips)
                 ]
                 for m in models

@@ -49,7 +49,7 @@ def main() -> None:
         figures = multiway(
             model.network,
             [s for s, _ in made],
-            size_px=model.spec.video.size_px,
+            spec=model.spec,
             true_offset=lambda _: 0.0,
         )
         row = {"quality": quality, "bytes_per_frame": sum(n for _, n in made) / frames}

@@ -13,25 +13,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from rich.progress import Progress
 from small_network import NAME, SPEC, regressor, small
-from torch import Tensor, nn
+from torch import nn
 
 from synctool._version import __version__
 from synctool.data.pool import PooledSample
-from synctool.data.windows import WindowBatch, WindowSettings, WindowStream
+from synctool.data.windows import WindowSettings, WindowStream
 from synctool.engine.models import choose_device
 from synctool.engine.train import TrainProgress, TrainSettings, train
 from synctool.engine.train_data import TrainData, train_data
 from synctool.errors import MissingError, UsageError
 from synctool.files import make_folder, write_text
 from synctool.models.heads import VolumeHead
-from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training.checkpoint import BEST, WEIGHTS
 from synctool.training.devices import choose_precision, make_fabric
 from synctool.training.logs import EPOCHS
 from synctool.training.loop import LoopSettings, Schedule, Trainer
+from synctool.training.regression import RegressionObjective
 from synctool.weights.files import fit, load_weights
 
 MAX_OFFSET = 15
@@ -272,7 +271,8 @@ class Runs:
             batch=plan.batch,
             max_offset=MAX_OFFSET,
             margin=MARGIN,
-            size_px=SPEC.video.size_px,
+            video=SPEC.video,
+            audio=SPEC.audio,
             strength=plan.augment,
             ramp_steps=schedule.steps // 2,
         )
@@ -290,7 +290,9 @@ class Runs:
         with self._shown(name, schedule.steps) as tell:
             trainer = Trainer(
                 model=model,
-                objective=Regression(loss=plan.loss, unit=MAX_OFFSET),
+                objective=RegressionObjective(
+                    max_offset=MAX_OFFSET, loss="l2" if plan.loss == "mse" else plan.loss
+                ),
                 schedule=schedule,
                 output=folder,
                 facts={"backbone": "fcn-reg", "synctool": __version__, "seed": plan.seed},
@@ -341,29 +343,6 @@ class _Teller:
     def __call__(self, progress: TrainProgress) -> None:
         self.last = progress
         self._show(progress)
-
-
-class Regression(nn.Module):
-    """What the regression is trained towards.
-
-    Args:
-        loss: ``mse`` or ``l1``.
-        unit: Frames that count as 1, so that the loss is of the size of other losses.
-    """
-
-    def __init__(self, *, loss: Literal["mse", "l1"], unit: float) -> None:
-        super().__init__()
-        self._name, self._loss = loss, {"mse": F.mse_loss, "l1": F.l1_loss}[loss]
-        self._unit = unit
-
-    def forward(
-        self, model: OffsetRegressor, batch: WindowBatch
-    ) -> tuple[Tensor, dict[str, float]]:
-        """The loss of a batch over all frames, and it again by name."""
-        offsets = model(batch.audio, batch.video.float() / 255.0, audio_lead=batch.audio_lead)
-        true = batch.offset_frames[:, None].expand_as(offsets)
-        loss = self._loss(offsets / self._unit, true / self._unit)
-        return loss, {self._name: float(loss.detach())}
 
 
 def epoch_weights(folder: Path, epoch: int) -> Path:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from synctool.engine.models import LoadedModel
-from synctool.types import VIDEO_FPS
+from synctool.features.frontends import FRONT_ENDS
+from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
 
 FRAMES = 250
 _RUNS = 5
@@ -34,7 +36,10 @@ def cost(model: LoadedModel, films: list[Path], *, weights: Path | None) -> dict
     network, spec = model.network, model.spec
     size = spec.video.size_px
     pictures = torch.rand(1, spec.video.channels, FRAMES, size, size)
-    sound = torch.randn(1, 1, 64, 4 * FRAMES)
+    front = FRONT_ENDS[spec.audio.kind]
+    length = front.before + FRAMES * SAMPLES_PER_FRAME + front.after
+    noise = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
+    sound = torch.from_numpy(front.compute(noise))[None]
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -30,7 +30,7 @@ from synctool.evaluation.multiway import (
     window_hits,
 )
 from synctool.evaluation.pieces import PiecesResult, agreement, pieces_of
-from synctool.types import FRAME_MS, VIDEO_FPS
+from synctool.types import FRAME_MS, VIDEO_FPS, BackboneSpec
 from synctool.weights.files import find_weights
 
 PLOT = "reliability.png"
@@ -60,9 +60,9 @@ class Bench:
     console: Console
 
     @property
-    def size_px(self) -> int:
-        """Side of the network's crops."""
-        return self.model.spec.video.size_px
+    def spec(self) -> BackboneSpec:
+        """What the network takes, and how far it looks."""
+        return self.model.spec
 
     @cached_property
     def strangers(self) -> HeldOut:
@@ -77,7 +77,7 @@ class Bench:
         """The constant delay of each held-out clip."""
         people = self.strangers
         return clip_constants(
-            self.model.network, people.samples, size_px=self.size_px, person=people.person
+            self.model.network, people.samples, spec=self.spec, person=people.person
         )
 
     @cached_property
@@ -108,7 +108,7 @@ def multiway_section(bench: Bench) -> tuple[dict, list[Table]]:
     hits = window_hits(
         bench.model.network,
         people.samples,
-        size_px=bench.size_px,
+        spec=bench.spec,
         person=people.person,
         constants=bench.constants,
         leave_out=bench.given.candidates == "inside",
@@ -142,7 +142,7 @@ def multiway_section(bench: Bench) -> tuple[dict, list[Table]]:
         "own constant delay is measured with this network on the person's other clips and taken out first; "
         "the clips of LRW-AR lie about a frame off it, each by its own amount, so its figures are too low."
     )
-    if bench.model.network.local_scale is None:
+    if getattr(bench.model.network, "local_scale", None) is None:
         tables[0].note += (
             " The network has no local embeddings: for windows alone, both encoders get five frames "
             "that are cut out."
@@ -175,7 +175,7 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
                 samples,
                 model.network,
                 piece_frames=round(seconds * VIDEO_FPS),
-                size_px=bench.size_px,
+                spec=bench.spec,
                 calibration=model.calibration,
                 rng=rng,
             )
@@ -239,14 +239,14 @@ def calibration_section(bench: Bench) -> tuple[dict, list[Table]]:
     constants = clip_constants(
         bench.model.network,
         people.samples,
-        size_px=bench.size_px,
+        spec=bench.spec,
         person=people.person,
         own=True,
     )
     examples = known_stretches(
         bench.model.network,
         people.samples,
-        size_px=bench.size_px,
+        spec=bench.spec,
         true_offset=lambda sample: constants[sample.info.key],
         person=people.person,
     )

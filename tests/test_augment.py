@@ -12,6 +12,7 @@ from synctool.data.augment import (
     Dice,
     Dose,
     augment_bands,
+    augment_features,
     augment_picture,
     augment_sound,
     centre_crop,
@@ -335,6 +336,64 @@ def test_every_augmentation_of_the_bands_changes_them_and_moves_nothing(name: st
         assert lag(made.mean(0) - made.mean(), mel.mean(0) - mel.mean()) == 0
     for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
         assert np.array_equal(augment_bands(mel, none), mel)
+
+
+def features(kind: str, steps: int = 200) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    course = 3 * rng.normal(0, 1, steps).astype(np.float32)
+    if kind == "waveform16k":
+        return np.repeat(course, 160) * rng.normal(0, 0.01, 160 * steps).astype(np.float32)
+    bands = 64 if kind == "logmel64" else 13
+    means = 10 * rng.normal(0, 1, (bands, 1))
+    return (course + means + rng.normal(0, 0.3, (bands, steps))).astype(np.float32)[None]
+
+
+@pytest.mark.parametrize("kind", ["logmel64", "mfcc13", "waveform16k"])
+def test_every_kind_of_features_is_augmented_as_it_allows(kind: str) -> None:
+    plain = features(kind)
+    before, changed = plain.copy(), set()
+    for name in BANDS:
+        made = augment_features(plain, kind, dice(name))
+        assert made.shape == plain.shape and made.dtype == np.float32
+        assert np.array_equal(plain, before) and np.isfinite(made).all()
+        if not np.array_equal(made, plain):
+            changed.add(name)
+        for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
+            assert np.array_equal(augment_features(plain, kind, none), plain)
+    assert (
+        changed
+        == {
+            "logmel64": set(BANDS),
+            "mfcc13": {"band_masks", "time_masks"},
+            "waveform16k": {"time_masks"},
+        }[kind]
+    )
+    if kind == "logmel64":
+        whole = dice(*BANDS)
+        assert np.array_equal(
+            augment_features(plain, kind, whole)[0], augment_bands(plain[0], dice(*BANDS))
+        )
+
+
+def test_a_blank_coefficient_is_at_its_own_mean() -> None:
+    plain = features("mfcc13")[0]
+    counts = set()
+    for seed in range(12):
+        made = augment_features(plain[None], "mfcc13", dice("band_masks", seed=seed))[0]
+        blank = np.ptp(made, 1) < 1e-3
+        counts.add(int(blank.sum()))
+        np.testing.assert_allclose(made[blank].mean(1), plain[blank].mean(1), atol=0.3)
+        np.testing.assert_allclose(made[~blank], plain[~blank], atol=1e-4)
+    assert counts <= {1, 2, 3, 4} and len(counts) > 1
+
+
+def test_gaps_of_a_waveform_are_short() -> None:
+    plain = features("waveform16k")
+    for seed in range(5):
+        made = augment_features(plain, "waveform16k", dice("time_masks", seed=seed))
+        changed = (made != plain).reshape(-1, 160).any(1)
+        assert 1 <= changed.sum() <= 18
+        assert np.abs(made.reshape(-1, 160)[changed]).max() < 1e-3
 
 
 def test_masks_of_time_are_short() -> None:

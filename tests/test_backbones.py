@@ -1,261 +1,188 @@
-"""The contract of every registered joint network, on small random weights.
+"""The contract of every registered backbone, on small random weights, and what breaks it.
 
-Whatever a plugin registers is tested here too. A network with the options ``embedding`` and
-``width`` is made small by them.
+Whatever an installed plugin registers is tested here too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from synctool import registry
+from fake_plugins import FakePlugin
+from synctool import contract, plugins, registry
 from synctool.backbones.fcn_rgb import BandEncoder
-from synctool.engine.build import build
+from synctool.contract import CHECKS
+from synctool.engine.build import build, construct, named
+from synctool.errors import MissingError, PluginError, UsageError
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.types import BackboneSpec
+from synctool.models.two_stream import Projected
+from synctool.plugins import Plugins
+from synctool.types import AudioInput, BackboneSpec, VideoInput
 
-SPECS = {spec.full_name: spec for spec in registry.backbones() if spec.role == "joint"}
-CLASSIFIERS = [name for name, spec in SPECS.items() if spec.name == "fcn-cls"]
-SMALL = {"embedding": 16, "width": 4}
-BANDS = {"mfcc13": 13, "logmel64": 64}
-HEAD_REACH = 8
-"""Rows and frames around a place of the volume that a head may look at, at least."""
+SPECS = {spec.full_name: spec for spec in registry.backbones()}
+CLASSIFIERS = [
+    name
+    for name, spec in SPECS.items()
+    if spec.role == "joint" and isinstance(construct(spec, spec.small)[1], OffsetClassifier)
+]
+PAIRS = ["fcn-mouth+fcn-mel", "resnet3d+vggish", "i3d+wav2vec2"]
 
-every_network = pytest.mark.parametrize("name", SPECS)
 every_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
-both_streams = pytest.mark.parametrize("stream", ["video", "audio"])
 
 
-@pytest.fixture(autouse=True)
-def same_noise() -> None:
-    torch.manual_seed(7)
-
-
-def made(name: str, seed: int = 0, **options: int) -> nn.Module:
-    """A network that is as small as its options allow, in evaluation mode."""
-    small = {key: value for key, value in SMALL.items() if key in SPECS[name].options}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        _, network = build(name, **{**small, **options})
-    return network.eval()
-
-
-@cache
-def lively(name: str) -> nn.Module:
-    """The same, with nothing left at zero and with normalisations that have seen data."""
-    network = made(name)
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = 1.0
-    with torch.no_grad(), torch.random.fork_rng():
-        for parameter in network.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.1)
-        network.train()
-        network.encode_video(pictures(SPECS[name], 4))
-        network.encode_audio(sound(SPECS[name], 4))
-    return network.eval()
-
-
-def pictures(spec: BackboneSpec, frames: int, batch: int = 1) -> Tensor:
-    """Noise in the shape and range that a network wants."""
-    low, high = spec.video.value_range
-    size = spec.video.size_px
-    return torch.rand(batch, spec.video.channels, frames, size, size) * (high - low) + low
-
-
-def sound(spec: BackboneSpec, frames: int, batch: int = 1) -> Tensor:
-    """Noise in the shape that a network wants."""
-    if spec.audio.kind == "waveform16k":
-        return torch.randn(batch, 640 * frames)
-    return torch.randn(batch, 1, BANDS[spec.audio.kind], 4 * frames)
-
-
-def stream_of(name: str, stream: str) -> tuple:
-    """Input maker, encoder, index of the input's time axis, its steps per frame, frames of reach."""
-    spec, network = SPECS[name], lively(name)
-    if stream == "video":
-        return pictures, network.encode_video, 2, 1, spec.receptive_field_frames // 2
-    steps = 640 if spec.audio.kind == "waveform16k" else 4
-    return sound, network.encode_audio, -1, steps, spec.audio_receptive_field_frames // 2
-
-
-def unit(*shape: int) -> Tensor:
-    """Random features of length 1."""
-    return F.normalize(torch.randn(shape), dim=1)
-
-
-def close(got: Tensor, wanted: Tensor) -> None:
-    """Equal up to the rounding of another order of summation."""
-    finite = wanted[wanted.isfinite()]
-    assert finite.std() > 1e-3 * finite.abs().mean(), "a comparison of constants proves nothing"
-    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=2e-5 * float(finite.abs().max()))
-
-
-# -------------------------------------------------------------------------------------- the shapes
+@pytest.mark.parametrize("name", [*SPECS, *PAIRS])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_contract(name: str, check: Callable[[BackboneSpec], None]) -> None:
+    spec = SPECS.get(name) or named(name)
+    if "+" in name and check is contract.check_options:
+        pytest.skip("a pair has the options of its encoders")
+    check(spec)
 
 
 def test_the_built_in_networks_are_here() -> None:
-    assert {"fcn-cls", "fcn-cls.rgb112", "fcn-cls.rgb224", "syncnet"} <= SPECS.keys()
+    joint = {"syncnet", "fcn-cls", "fcn-cls.rgb112", "fcn-cls.rgb224", "fcn-reg", "fcn-attn"}
+    video = {"resnet3d", "resnet3d.mc3_18", "resnet3d.r2plus1d_18", "i3d"}
+    audio = {"vggish", "wav2vec2", "wav2vec2.large", "hubert", "hubert.large"}
+    assert joint | video | audio <= SPECS.keys()
 
 
-@every_network
-@pytest.mark.parametrize("frames", [5, 6, 25, 60])
-def test_full_size_gives_one_embedding_per_frame(name: str, frames: int) -> None:
-    spec = SPECS[name]
-    with torch.device("meta"):  # shapes alone, nothing is computed
-        _, network = build(name)
-        network.eval()
-        seen = network.encode_video(pictures(spec, frames))
-        heard = network.encode_audio(sound(spec, frames))
-        assert seen.shape == heard.shape == (1, spec.embedding_size, frames)
-        for k in (15, 125):
-            assert network.score(heard, seen, max_offset=k).shape == (1, 2 * k + 1, frames)
+# --------------------------------------------------------------------------- what breaks the contract
 
 
-@every_network
-def test_options_are_those_of_the_factory(name: str) -> None:
-    assert made(name, max_offset=7).max_offset == 7
-    assert made(name).max_offset == SPECS[name].options["max_offset"]
+class Lopsided(nn.Module):
+    """Looks at the frame before, and not at the one after."""
+
+    def __init__(self, *, late: int = 0, dead: bool = False, batch: bool = False) -> None:
+        super().__init__()
+        self.mix = nn.Linear(64, 8)
+        self.late, self.batch = late, batch
+        if dead:
+            self.unused = nn.Linear(2, 2)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        x = self.mix(audio[:, 0].unflatten(-1, (-1, 4)).mean(-1).transpose(1, 2)).transpose(1, 2)
+        x = torch.cat([x[..., :1].expand(-1, -1, self.late), x], -1)[..., : x.shape[-1]]
+        return x - x.mean(0) if self.batch else x
 
 
-@every_network
-@pytest.mark.parametrize("frames", [5, 60])
-def test_any_number_of_frames(name: str, frames: int) -> None:
-    spec, network = SPECS[name], lively(name)
-    frames = frames if spec.video.size_px < 224 else min(frames, 6)
-    with torch.no_grad():
-        seen = network.encode_video(pictures(spec, frames))
-        heard = network.encode_audio(sound(spec, frames))
-        volume = network.score(heard, seen, max_offset=15)
-    assert seen.shape == heard.shape == (1, seen.shape[1], frames)
-    assert seen.dtype == heard.dtype == volume.dtype == torch.float32
-    assert seen.isfinite().all()
-    assert heard.isfinite().all()
-    assert volume.shape == (1, 31, frames)
-    assert volume[:, 15].isfinite().all()
+def lopsided(**more: object) -> BackboneSpec:
+    options = {"late": 0, "dead": False, "batch": False}
+    return BackboneSpec(
+        name="lopsided", tag="one", role="audio", factory=f"{__name__}:Lopsided", summary="made up",
+        audio=AudioInput(kind="logmel64"), embedding_size=8, audio_receptive_field_frames=1,
+        options=options, small=more, default=True,
+    )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------- the time
+def test_a_good_encoder_passes() -> None:
+    for check in CHECKS:
+        check(lopsided())
 
 
-@every_network
-@both_streams
-def test_a_shifted_input_shifts_the_embeddings(name: str, stream: str) -> None:
-    make, encode, axis, steps, reach = stream_of(name, stream)
-    shift, frames = 2, 2 * reach + 5
-    whole = make(SPECS[name], frames)
-    later = whole.narrow(axis, shift * steps, (frames - shift) * steps)
-    with torch.no_grad():
-        before, after = encode(whole), encode(later)
-    inside = slice(reach, frames - shift - reach)
-    close(after[..., inside], before[..., shift:][..., inside])
+@pytest.mark.parametrize(
+    ("check", "spec", "sentence"),
+    [
+        (contract.check_centre, lopsided(late=1), "looks from"),
+        (contract.check_centre, replace(lopsided(late=3), bounded=False), "centre of what row"),
+        (contract.check_centre, replace(lopsided(), audio_receptive_field_frames=5), "frames back"),
+        (contract.check_gradients, lopsided(dead=True), "unused.weight has no gradient"),
+        (contract.check_batches, lopsided(batch=True), "alone and in a batch"),
+        (contract.check_full_size, replace(lopsided(), embedding_size=9), r"8, 1\) in place"),
+        (contract.check_options, replace(lopsided(), options={"late": 1}), "the factory takes"),
+    ],
+)
+def test_a_bad_encoder_is_told_why(
+    check: Callable[[BackboneSpec], None], spec: BackboneSpec, sentence: str
+) -> None:
+    with pytest.raises((AssertionError, UsageError), match=sentence):
+        check(spec)
 
 
-@every_network
-@both_streams
-def test_rows_look_as_far_back_as_ahead(name: str, stream: str) -> None:
-    make, encode, axis, steps, reach = stream_of(name, stream)
-    row = reach + 2
-    given = make(SPECS[name], 2 * row + 1).requires_grad_()
-    features = encode(given)[0, :, row]
-    features.backward(torch.randn_like(features))
-    influence = given.grad.movedim(axis, 0).flatten(1).abs().sum(1)
-    seen = influence.nonzero().flatten() / steps  # in frames
-    first, last = float(seen[0]), float(seen[-1]) + 1 / steps
-    assert (first + last) / 2 == pytest.approx(row + 0.5), "the middle of frame number row"
-    assert reach - 1 < row - first <= reach, "what the spec says, and no more than it says"
+# ------------------------------------------------------------------------------- building by name
 
 
-# ------------------------------------------------------------------------------------- the offsets
+def test_pairs_are_built_with_options_of_both_sides() -> None:
+    spec, network = build("fcn-mouth+vggish", **{
+        "video.width": 4, "video.embedding": 24, "audio.width": SPECS["vggish"].small["width"],
+        "projection": 24, "max_offset": 7,
+    })  # fmt: skip
+    assert isinstance(network, OffsetClassifier)
+    assert network.max_offset == 7
+    assert spec.full_name == "fcn-mouth+vggish"
+    assert spec.embedding_size == 24
+    assert spec.video == SPECS["fcn-mouth"].video
+    assert spec.audio == SPECS["vggish"].audio
+    assert spec.options["video.width"] == 4
+    assert not isinstance(network.video_encoder, Projected), "it has the size already"
+    assert isinstance(network.audio_encoder, Projected)
 
 
-@every_network
-def test_the_volume_moves_with_the_sound(name: str) -> None:
-    network, size, n, k = lively(name), 32, 3, 6
-    beyond = k + n + HEAD_REACH
-    seen, heard = unit(1, size, 9), unit(1, size, 9 + 2 * beyond)
-    with torch.no_grad():
-        still = network.score(heard, seen, max_offset=k, audio_lead=beyond)
-        moved = network.score(heard.roll(n, 2), seen, max_offset=k, audio_lead=beyond)
-        told = network.score(heard, seen, max_offset=k, audio_lead=beyond - n)
-    close(moved[:, :-n], still[:, n:])
-    close(told, moved)
+def test_halves_of_one_model_make_that_model() -> None:
+    small = {"video.width": 4, "video.embedding": 8, "audio.width": 4, "audio.embedding": 8}
+    _, pair = build("fcn-mouth+fcn-mel", projection=8, **small)
+    _, whole = build("fcn-cls", width=4, embedding=8)
+    assert pair.state_dict().keys() == whole.state_dict().keys()
 
 
-@every_network
-def test_any_range_is_a_part_of_a_larger_one(name: str) -> None:
-    seen, heard = unit(2, 32, 9), unit(2, 32, 40)
-    with torch.no_grad():
-        narrow, wide = (
-            lively(name).score(heard, seen, max_offset=k, audio_lead=11) for k in (15, 125)
-        )
-    close(narrow, wide[:, 110:141])
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("fcn-cls", {"widht": 4}, "Did you mean width"),
+        ("fcn-cls", {"stages": 4}, "Its options and their defaults: embedding (256)"),
+        ("fcn-mouth+fcn-mel", {"width": 4}, "Did you mean"),
+        ("fcn-mouth+fcn-mel", {"projection": 0, "video.embedding": 8}, "cannot be compared"),
+        ("fcn-mouth+fcn-mel", {"video.embedding": "x"}, "refuses its options"),
+    ],
+)
+def test_options_that_do_not_fit(name: str, options: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(name, **options)
+    assert words in str(caught.value)
 
 
-@every_network
-def test_outside_the_sound_there_is_no_score(name: str) -> None:
-    k, lead, length = 4, 1, 6
-    with torch.no_grad():
-        volume = lively(name).score(
-            unit(1, 32, length), unit(1, 32, 9), max_offset=k, audio_lead=lead
-        )
-    at = torch.arange(9) - torch.arange(-k, k + 1)[:, None] + lead
-    inside = (at >= 0) & (at < length)
-    assert torch.equal(volume[0].isfinite(), inside)
-    assert torch.all(volume[0][~inside] == float("-inf"))
+def not_a_module() -> int:
+    return 1
 
 
-@every_network
-@pytest.mark.parametrize("ahead", [-4, 0, 3])
-def test_sound_ahead_of_the_picture_is_a_positive_offset(name: str, ahead: int) -> None:
-    heard = unit(1, 64, 40)
-    seen = heard[..., 10 - ahead : 30 - ahead]  # the sound of picture t comes at t - ahead
-    with torch.no_grad():
-        volume = made(name).score(heard, seen, max_offset=5, audio_lead=10)
-    assert torch.all(volume.argmax(1) == 5 + ahead)
+def half_a_model() -> nn.Module:
+    return nn.Linear(1, 1)
 
 
-# --------------------------------------------------------------------------------- the same again
+def needs_more() -> nn.Module:
+    import no_such_package_anywhere  # noqa: F401
 
 
-@every_network
-def test_neither_the_batch_nor_the_hour_matters(name: str) -> None:
-    spec, network = SPECS[name], lively(name)
-    for encode, given in (
-        (network.encode_video, pictures(spec, 5, batch=2)),
-        (network.encode_audio, sound(spec, 5, batch=2)),
-    ):
-        with torch.no_grad():
-            together = encode(given)
-            close(torch.cat([encode(one) for one in given.split(1)]), together)
-            assert torch.equal(encode(given), together)
+def fails() -> nn.Module:
+    raise RuntimeError("out of ideas")
 
 
-@every_network
-def test_saved_weights_give_the_same_network(name: str, tmp_path: Path) -> None:
-    spec, network = SPECS[name], lively(name)
-    save_file(network.state_dict(), tmp_path / "w.safetensors")
-    other = made(name, seed=1)
-    video, audio = pictures(spec, 5), sound(spec, 5)
-
-    def measured(model: nn.Module) -> list[Tensor]:
-        with torch.no_grad():
-            seen, heard = model.encode_video(video), model.encode_audio(audio)
-            return [seen, heard, model.score(heard, seen, max_offset=3)]
-
-    wanted = measured(network)
-    assert not torch.equal(measured(other)[0], wanted[0])
-    other.load_state_dict(load_file(tmp_path / "w.safetensors"), strict=True)
-    assert all(torch.equal(a, b) for a, b in zip(measured(other), wanted))
+@pytest.mark.parametrize(
+    ("factory", "error", "words"),
+    [
+        ("not_a_module", PluginError, "int in place of a torch.nn.Module"),
+        ("half_a_model", PluginError, "without encode_video, encode_audio, score"),
+        ("needs_more", MissingError, "no_such_package_anywhere"),
+        ("fails", PluginError, "RuntimeError: out of ideas"),
+        ("nowhere_at_all", PluginError, "nowhere_at_all"),
+    ],
+)
+def test_a_factory_that_gives_no_network(factory: str, error: type, words: str) -> None:
+    spec = BackboneSpec(
+        name="odd", tag="one", role="joint", factory=f"{__name__}:{factory}", summary="made up",
+        video=VideoInput(crop="mouth", size_px=72, colour="gray"), embedding_size=8,
+        audio=AudioInput(kind="logmel64"), default=True,
+    )  # fmt: skip
+    odd = Plugins()
+    odd.register(FakePlugin(synctool_backbones=[spec]), name="odd")
+    with plugins.use(odd), pytest.raises(error) as caught:
+        build("odd")
+    assert words in str(caught.value)
+    assert "odd" in str(caught.value)
 
 
 # ---------------------------------------------------------------------------- the offset classifier
@@ -264,12 +191,12 @@ def test_saved_weights_give_the_same_network(name: str, tmp_path: Path) -> None:
 @every_classifier
 @pytest.mark.parametrize("k", [None, 15, 125])
 def test_classifiers_give_probabilities_and_offsets(name: str, k: int | None) -> None:
-    spec, network = SPECS[name], lively(name)
-    assert isinstance(network, OffsetClassifier)
+    spec, network = contract._lively(SPECS[name])
+    seeing, hearing = contract._small_streams(SPECS[name])
     frames, rows = 6, 2 * (k or network.max_offset) + 1
     with torch.no_grad():
-        out = network(sound(spec, frames), pictures(spec, frames), max_offset=k)
-    size = SMALL["embedding"]
+        out = network(hearing.make(frames), seeing.make(frames), max_offset=k)
+    size = spec.embedding_size
     assert out.sync_probs.shape == out.logits.shape == (1, rows, frames)
     assert out.audio_features.shape == out.video_features.shape == (1, size, frames)
     torch.testing.assert_close(out.sync_probs.sum(1), torch.ones(1, frames))
@@ -284,8 +211,9 @@ def test_classifiers_give_probabilities_and_offsets(name: str, k: int | None) ->
 
 @every_classifier
 def test_every_weight_of_a_classifier_learns(name: str) -> None:
-    spec, network = SPECS[name], deepcopy(lively(name)).train()
-    out = network(sound(spec, 6, batch=2), pictures(spec, 6, batch=2), max_offset=3)
+    network = deepcopy(contract._lively(SPECS[name])[1]).train()
+    seeing, hearing = contract._small_streams(SPECS[name])
+    out = network(hearing.make(6, batch=2), seeing.make(6, batch=2), max_offset=3)
     # The logits themselves: to their softmax, the last bias of the head makes no difference.
     logits = out.logits[out.logits.isfinite()]
     logits.backward(torch.randn_like(logits))
@@ -300,5 +228,5 @@ def test_every_weight_of_a_classifier_learns(name: str) -> None:
 def test_any_number_of_bands(bands: int) -> None:
     encoder = BandEncoder(bands=bands, embedding=16, width=4).eval()
     assert encoder(torch.randn(2, 1, bands, 4 * 7)).shape == (2, 16, 7)
-    network = made("fcn-cls.rgb112", audio_bands=bands)
+    network = build("fcn-cls.rgb112", width=4, embedding=16, audio_bands=bands)[1].eval()
     assert network.encode_audio(torch.randn(1, 1, bands, 20)).shape == (1, 16, 5)

@@ -28,15 +28,26 @@ from synctool.evaluation.multiway import (
     window_hits,
 )
 from synctool.evaluation.pieces import Answer, Piece, agreement, cuts, joined, measure
-from synctool.evaluation.readings import MAX_OFFSET, ClipReader
+from synctool.evaluation.readings import MAX_OFFSET, ClipReader, SoundWindows
 from synctool.features.logmel import MARGIN, logmel
+from synctool.features.pictures import prepared
 from synctool.features.speech import speech_frames
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.scoring.offset import OffsetEstimate
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.types import SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
 
-PX = 72
+SPEC = BackboneSpec(
+    name="hearing",
+    tag="made",
+    role="joint",
+    factory="test_evaluation:hearing",
+    summary="solves made-up samples",
+    video=VideoInput(crop="mouth", size_px=72, colour="gray"),
+    audio=AudioInput(kind="logmel64"),
+    receptive_field_frames=11,
+    audio_receptive_field_frames=11,
+)
 
 
 class OpenMouth(nn.Module):
@@ -97,7 +108,7 @@ def always(sound: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
 
 def measured(model: nn.Module, samples: list[Sample], **more) -> list[WindowHits]:
     more = {"constants": {s.info.key: 0.0 for s in samples}, "speech": always} | more
-    return window_hits(model, samples, size_px=PX, person=lambda s: s.info.speaker, **more)
+    return window_hits(model, samples, spec=SPEC, person=lambda s: s.info.speaker, **more)
 
 
 # ------------------------------------------------------------------------------------ the protocol
@@ -174,7 +185,7 @@ def test_a_late_sound_is_put_right_to_the_sample_before_judging() -> None:
 
 def test_the_constants_of_clips_are_found() -> None:
     late = talkers(6, late_frames=1)
-    found = clip_constants(hearing(), late, size_px=PX, person=lambda s: s.info.speaker)
+    found = clip_constants(hearing(), late, spec=SPEC, person=lambda s: s.info.speaker)
     assert list(found.values()) == pytest.approx([-1.0] * 6, abs=0.3)
 
 
@@ -224,14 +235,14 @@ def test_clips_shorter_than_a_window_take_no_part() -> None:
 
 
 def test_figures_for_every_epoch() -> None:
-    figures = multiway(hearing(), talkers(2), size_px=PX, true_offset=lambda _: 0.0)
+    figures = multiway(hearing(), talkers(2), spec=SPEC, true_offset=lambda _: 0.0)
     assert set(figures) == {
         *(f"plain_{n}" for n in (1, 5, 15, "clip")),
         *(f"head_{n}" for n in (1, 5, 15, "clip")),
         *(f"alone_{n}" for n in (5, 15, "clip")),
     }
     assert figures["head_clip"] == figures["alone_clip"] == 1.0
-    late = multiway(hearing(), talkers(2, late_frames=3), size_px=PX, true_offset=lambda _: -3.0)
+    late = multiway(hearing(), talkers(2, late_frames=3), spec=SPEC, true_offset=lambda _: -3.0)
     assert late["head_clip"] == 1.0
 
 
@@ -241,17 +252,18 @@ def test_figures_for_every_epoch() -> None:
 def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
     """The quick way over shared rows gives the same as encoding each window by itself."""
     model, (sample, other) = hearing(), talkers(2, frames=24)
-    reader = ClipReader(model, sample, other.sound, size_px=PX)
+    reader = ClipReader(model, sample, other.sound, spec=SPEC)
     scores = reader.readings((5, 9))
     sound = reader._sound(MAX_OFFSET, 0)
+    video = prepared(reader._pictures(), SPEC.video)
     for n in (5, 9):
         for window in (0, 7, 24 - n):
-            seen = model.encode_video(reader._pictures()[None, :, window : window + n])
+            seen = model.encode_video(video[:, :, window : window + n])
             raw = torch.zeros(1, 31 + 2 * model.head.margin, n)
             inside = torch.zeros_like(raw, dtype=torch.bool)
             for offset in range(-15, 16):
                 at = 4 * (window - offset + MAX_OFFSET)
-                heard = model.encode_audio(sound[None, :, :, at : at + 4 * n])
+                heard = model.encode_audio(sound[None, ..., at : at + 4 * n])
                 row = model.head.margin + MAX_OFFSET + offset
                 raw[0, row] = (heard * seen).sum(1)[0]
                 inside[0, row] = True
@@ -261,11 +273,11 @@ def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
 
 def test_windows_alone_see_five_frames_and_longer_ones_are_means() -> None:
     model, (sample, other) = hearing(), talkers(2, frames=24)
-    scores = ClipReader(model, sample, other.sound, size_px=PX).readings((5, 7, 15))
+    scores = ClipReader(model, sample, other.sound, spec=SPEC).readings((5, 7, 15))
     changed = sample.crops.copy()
     changed[12:] = 255 - changed[12:]
     blind = replace(sample, crops=changed)
-    after = ClipReader(model, blind, other.sound, size_px=PX).readings((5,))
+    after = ClipReader(model, blind, other.sound, spec=SPEC).readings((5,))
     assert torch.allclose(scores["alone", 5][:, :8], after["alone", 5][:, :8], atol=1e-5)
     assert not torch.allclose(scores["alone", 5][:, 8:], after["alone", 5][:, 8:], atol=1e-2)
     five = scores["alone", 5]
@@ -277,16 +289,16 @@ def test_the_default_network_is_cut_the_same_way() -> None:
     torch.manual_seed(0)
     model = build("fcn-cls", embedding=16, width=4)[1].eval()
     sample, other = talkers(2, frames=13)
-    reader = ClipReader(model, sample, other.sound, size_px=PX)
+    reader = ClipReader(model, sample, other.sound, spec=SPEC)
     with torch.inference_mode():
         alone = reader._seen.cut(9)[2]
-        direct = model.encode_video(reader._pictures()[None, :, 2:11])[0]
-        whole = model.encode_video(reader._pictures()[None])
+        video = prepared(reader._pictures(), SPEC.video)
+        direct = model.encode_video(video[:, :, 2:11])[0]
+        whole = model.encode_video(video)
         assert torch.allclose(alone, direct, atol=1e-4)
         assert torch.allclose(reader._seen.whole[1], whole, atol=1e-4)
         sound = reader._sound(MAX_OFFSET, 0)
-        both = model.encode_audio_both
-        heard = type(reader._seen)(both, model.audio_encoder, lambda: sound, 4)
+        heard = SoundWindows(model, lambda: sound, SPEC)
         cut = model.encode_audio(sound[None, :, :, 4 * 3 : 4 * 12])[0]
         assert torch.allclose(heard.cut(9)[3], cut, atol=1e-4)
 
@@ -429,12 +441,10 @@ def test_a_moved_piece_is_measured() -> None:
     sample = talkers(1, frames=150)[0]
     begin = 40 * SAMPLES_PER_FRAME
     sound = sample.sound[begin + 5 * SAMPLES_PER_FRAME :][: 80 * SAMPLES_PER_FRAME]
-    answer = measure(hearing(), sample.crops[40:120], sound, size_px=PX, calibration=UNCALIBRATED)
+    answer = measure(hearing(), sample.crops[40:120], sound, spec=SPEC, calibration=UNCALIBRATED)
     assert answer.offset_frames == pytest.approx(5.0, abs=0.3)
     assert answer.answered
-    nothing = measure(
-        hearing(), sample.crops[:3], sound[:640], size_px=PX, calibration=UNCALIBRATED
-    )
+    nothing = measure(hearing(), sample.crops[:3], sound[:640], spec=SPEC, calibration=UNCALIBRATED)
     assert not nothing.answered
 
 

@@ -16,7 +16,6 @@ import torch
 
 from fake_samples import talking_sample, write_processed
 from synctool import registry
-from synctool.data.windows import WindowBatch
 from synctool.engine.train import train
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
@@ -322,24 +321,6 @@ def test_regression_and_classifier_begin_alike(bench: SimpleNamespace) -> None:
     shared = [key for key in one if "encoder." in key]
     assert len(shared) > 50
     assert all(torch.equal(one[key], other[key]) for key in shared)
-
-
-@pytest.mark.parametrize(("loss", "value"), [("mse", 5 / 225), ("l1", 2 / 15)])
-def test_the_regressions_loss(bench: SimpleNamespace, loss: str, value: float) -> None:
-    """Answers of 3 and -1 to a truth of 2: squares 1 and 9, amounts 1 and 3, unit 15."""
-    batch = WindowBatch(
-        video=torch.zeros(1, 1, 2, 4, 4, dtype=torch.uint8),
-        audio=torch.zeros(1, 1, 64, 8),
-        offset_frames=torch.tensor([2.0]),
-        audio_lead=0,
-    )
-
-    def model(audio: torch.Tensor, video: torch.Tensor, *, audio_lead: int) -> torch.Tensor:
-        return torch.tensor([[3.0, -1.0]])
-
-    got, parts = bench.runs.Regression(loss=loss, unit=15)(model, batch)
-    assert float(got) == pytest.approx(value)
-    assert parts == {loss: pytest.approx(value)}
 
 
 @pytest.mark.parametrize(

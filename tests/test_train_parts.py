@@ -139,6 +139,22 @@ def test_what_a_network_froze_by_itself_stays_frozen() -> None:
     assert not any(p.requires_grad for p in model.video_encoder.parameters())
 
 
+def test_frozen_encoders_keep_all_but_their_top() -> None:
+    model = TwoStream()
+    model.audio_encoder.pretrained.offset = nn.Parameter(torch.zeros(2))
+    groups = LayerGroups(model, Unfreezing(frozen=("audio_encoder",), top=1))
+    assert groups.at(1)
+    assert not groups.at(2)
+    low, high = model.audio_encoder.pretrained
+    assert not low.weight.requires_grad and high.weight.requires_grad
+    assert not model.audio_encoder.pretrained.offset.requires_grad, "of no layer: with the lowest"
+    assert model.audio_encoder.project.weight.requires_grad, "no part of what is pretrained"
+    assert all(p.requires_grad for p in model.video_encoder.parameters())
+    model.train()
+    groups.hold()
+    assert not low.training and high.training
+
+
 class Slow(nn.Module):
     """Encoders that take a while."""
 

@@ -190,7 +190,7 @@ def load_model_state() -> dict[str, torch.Tensor]:
 def test_what_cannot_be_trained_says_so(processed: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="mouth crops"):
         train(processed, tmp_path / "run", replace(TINY, backbone="fcn-cls.rgb112"))
-    with pytest.raises(UsageError, match="cannot be trained"):
+    with pytest.raises(UsageError, match="colour face crops of 224 px"):
         train(processed, tmp_path / "run", replace(TINY, backbone="syncnet"))
     with pytest.raises(MissingError, match="no processed films"):
         train(tmp_path, tmp_path / "run", TINY, split=processed / "split.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,18 @@ from synctool.data.samples import Sample
 from synctool.data.window_plan import Planner
 from synctool.data.windows import STAGES, WindowBatch, WindowSettings, WindowStream, stretch
 from synctool.errors import UsageError
+from synctool.types import AudioInput, VideoInput
 
-SETTINGS = WindowSettings(frames=24, batch=8, max_offset=15, margin=5, size_px=72, strength=0.0)
+MOUTH = VideoInput(crop="mouth", size_px=72, colour="gray")
+SETTINGS = WindowSettings(
+    frames=24,
+    batch=8,
+    max_offset=15,
+    margin=5,
+    video=MOUTH,
+    audio=AudioInput(kind="logmel64"),
+    strength=0.0,
+)
 
 
 def stream(settings: WindowSettings = SETTINGS, late: int = 0, **more: object) -> WindowStream:
@@ -57,6 +68,45 @@ def same(a: WindowBatch, b: WindowBatch) -> bool:
         and torch.equal(a.offset_frames, b.offset_frames)
         and a.audio_lead == b.audio_lead
     )
+
+
+def digest(values: torch.Tensor) -> str:
+    return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("step", "video", "offsets", "frames", "lead", "level"),
+    [
+        (0, "61acfc42187ad591", "992f8c0a89f30121", 64, 20, (0.980459, 0.718800)),
+        (6, "e0d05585d5b94654", "4618b7c6def0df86", 44, 0, (1.023265, 0.751071)),
+    ],
+)
+def test_batches_of_the_default_network_are_what_they_have_always_been(
+    step: int, video: str, offsets: str, frames: int, lead: int, level: tuple[float, float]
+) -> None:
+    """A run goes on, and its figures come out again, after an update."""
+    batch = stream().batch(step)
+    assert (digest(batch.video), digest(batch.offset_frames)) == (video, offsets)
+    assert batch.audio.shape == (8, 1, 64, 4 * frames) and batch.audio_lead == lead
+    assert (float(batch.audio.mean()), float(batch.audio.std())) == pytest.approx(level, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("step", "light", "level"),
+    [
+        (0, (127.788, 49.062), (0.339733, 0.862675)),
+        (6, (144.336, 57.182), (0.714458, 0.943106)),
+    ],
+)
+def test_augmented_batches_too(
+    step: int, light: tuple[float, float], level: tuple[float, float]
+) -> None:
+    batch = stream(replace(SETTINGS, strength=1.0)).batch(step)
+    assert digest(batch.offset_frames) == digest(stream().batch(step).offset_frames)
+    video = batch.video.float()
+    # Pictures and codecs are computed by libraries whose last digits differ between machines.
+    assert (float(video.mean()), float(video.std())) == pytest.approx(light, abs=0.3)
+    assert (float(batch.audio.mean()), float(batch.audio.std())) == pytest.approx(level, abs=0.02)
 
 
 def test_the_label_is_the_offset() -> None:
@@ -277,7 +327,7 @@ def test_colour_comes_first_in_a_batch_of_colour_crops() -> None:
     crops = np.stack([sample.crops, sample.crops // 2, sample.crops // 4], -1)
     made = WindowStream(
         [replace(sample, crops=crops)],
-        replace(SETTINGS, strength=1.0),
+        replace(SETTINGS, strength=1.0, video=replace(MOUTH, colour="rgb")),
         constants=None,
         people=["a"],
         seed=0,

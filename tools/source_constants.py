@@ -30,6 +30,7 @@ from synctool.engine.pairs import SPLIT_FILE, read_split
 from synctool.evaluation.constants import clip_constant
 from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
 from synctool.scoring.offset import parabola_vertex
+from synctool.types import BackboneSpec
 
 CLIPS = 60
 """At most so many clips of a person are measured."""
@@ -39,20 +40,20 @@ FARTHEST_FRAMES = 2.0
 
 
 def mean_curve(
-    network, clips: list[Sample], size_px: int, *, first: int | None = None
+    network, clips: list[Sample], spec: BackboneSpec, *, first: int | None = None
 ) -> np.ndarray:
     """Sum over the frames of clips of the head's log-probabilities, ``[31]``.
 
     Args:
         network: An ``OffsetClassifier`` in evaluation mode.
         clips: Each lends the one before it sound for the candidates beyond its ends.
-        size_px: Side of the network's crops.
+        spec: What it takes, and how far it looks.
         first: Only so many of them are looked at.
     """
     curve = np.zeros(2 * MAX_OFFSET + 1)
     for i, clip in enumerate(clips[:first]):
         filler = clips[(i + 1) % len(clips)].sound
-        _, logits = clip_volume(network, clip, filler, size_px=size_px)
+        _, logits = clip_volume(network, clip, filler, spec=spec)
         curve += logits[0].float().log_softmax(0).sum(1).numpy()
     return curve
 
@@ -83,7 +84,7 @@ def main() -> None:
         curves = {}
         for person, clips in sorted(persons.items()):
             chosen = [clips[i] for i in rng.permutation(len(clips))[:CLIPS]]
-            curves[person] = mean_curve(model.network, chosen, model.spec.video.size_px)
+            curves[person] = mean_curve(model.network, chosen, model.spec)
         middle = peak(sum(curves.values()))
         constants[source] = round(middle, 2)
         for person, curve in curves.items():
@@ -95,7 +96,7 @@ def main() -> None:
         if source in given.clips:
             own = {
                 clip.info.key: clip_constant(
-                    mean_curve(model.network, [clip, *others], model.spec.video.size_px, first=1),
+                    mean_curve(model.network, [clip, *others], model.spec, first=1),
                     constants[person],
                 )
                 for person, clips in sorted(persons.items())

@@ -153,7 +153,7 @@ _BACKBONE = Setting("backbone", str, "fcn-cls", "Network, as listed by synctool 
 _DEVICE = Setting(
     "device", str, "auto", "Where the network runs", choices=("auto", "cpu", "cuda", "mps")
 )
-_DETECTOR = Setting("detector", str, "centerface", "Face detector")
+_DETECTOR = Setting("detector", str, "centerface", "Face detector, as listed by synctool detectors")
 _MAX_OFFSET = Setting(
     "max_offset", int, 15, "Largest offset searched, in frames of 40 ms", minimum=15, maximum=125
 )
@@ -272,6 +272,20 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
                 choices=("sync", "avc", "order", "masked", "retrieval"),
             ),
             Setting(
+                "options",
+                tuple,
+                None,
+                "NAME=VALUE of the network, once for each; video.NAME and audio.NAME in a pair",
+                option="option",
+            ),
+            Setting(
+                "pretrained",
+                str,
+                "auto",
+                "Published weights in the encoders of a pair; auto takes those that are here",
+                choices=_AUTO,
+            ),
+            Setting(
                 "use_attention",
                 str,
                 "auto",
@@ -372,6 +386,20 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
                 int,
                 0,
                 "Epochs in which the pictures get sharper",
+                minimum=0,
+            ),
+            Setting(
+                "freeze",
+                str,
+                "none",
+                "Encoders that stay as they are",
+                choices=("none", "video", "audio", "both"),
+            ),
+            Setting(
+                "train_top",
+                int,
+                0,
+                "Groups of layers, from the top, of frozen encoders that are trained all the same",
                 minimum=0,
             ),
             Setting(

@@ -33,9 +33,10 @@ Check = Callable[[BackboneSpec], None]
 _SMALL_PX = 40
 """Side of the pictures where the encoder takes any."""
 _BANDS = {"mfcc13": 13, "logmel64": 64}
+_INPUTS = 8
+"""How many inputs a centre of influence is the mean of: that of one is a matter of chance."""
 _HEAD_REACH = 8
 """Rows and frames around a place of the volume that a head may look at, at least."""
-_MANY_CELLS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,14 @@ def check_shift(spec: BackboneSpec) -> None:
         later = whole.narrow(stream.axis, shift * stream.steps, (frames - shift) * stream.steps)
         with torch.no_grad():
             before, after = stream.encode(whole), stream.encode(later)
+            if not spec.bounded:
+                # Learned or fixed positions are the same in any clip: what another clip of this
+                # length gives is taken off, and the rest comes from what the clip holds.
+                other = stream.make(frames)
+                before = before - stream.encode(other)
+                after = after - stream.encode(
+                    other.narrow(stream.axis, shift * stream.steps, (frames - shift) * stream.steps)
+                )
         inside = slice(stream.reach, frames - shift - stream.reach)
         if spec.bounded:
             _close(
@@ -134,7 +143,7 @@ def check_centre(spec: BackboneSpec) -> None:
     """Row t looks as far back as ahead from the middle of frame t; bounded, no further than is said."""
     for stream in _small_streams(spec):
         row = stream.reach + 2
-        influence = _influence(stream, row, 2 * row + 1)
+        influence = _influence(stream, row, 2 * row + 1, inputs=1 if spec.bounded else _INPUTS)
         where = (torch.arange(len(influence)) + 0.5) / stream.steps  # in frames
         if not spec.bounded:
             centre = float((where * influence).sum() / influence.sum())
@@ -261,8 +270,7 @@ def check_sign(spec: BackboneSpec) -> None:
     """Sound that is ahead of the picture is a positive offset."""
     if not _equivariant(spec):
         return
-    size = max(_built_size(spec), 16)
-    heard = _unit(1, size, 40)
+    heard = _unit(1, _built_size(spec), 40)
     network = _made(spec)[1]  # as it begins, before a head has learnt anything
     for ahead in (-4, 0, 3):
         seen = heard[..., 10 - ahead : 30 - ahead]  # the sound of picture t comes at t - ahead
@@ -413,12 +421,12 @@ def _best_lag(before: Tensor, after: Tensor) -> int:
     return max(scores, key=scores.__getitem__)
 
 
-def _influence(stream: _Stream, row: int, frames: int) -> Tensor:
-    """How much each step of the input changes an embedding: the size of its gradient."""
-    given = stream.make(frames).requires_grad_()
-    features = stream.encode(given)[0, :, row]
+def _influence(stream: _Stream, row: int, frames: int, *, inputs: int) -> Tensor:
+    """How much each step of the input changes an embedding: its squared gradient, over some inputs."""
+    given = stream.make(frames, batch=inputs).requires_grad_()
+    features = stream.encode(given)[..., row]
     features.backward(torch.randn_like(features))
-    return given.grad.movedim(stream.axis, 0).flatten(1).abs().sum(1)
+    return given.grad.movedim(stream.axis, 0).flatten(1).square().sum(1)
 
 
 def _unit(*shape: int) -> Tensor:

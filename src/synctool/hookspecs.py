@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec, LossSpec
+from synctool.types import (
+    BackboneSpec,
+    CatalogueEntry,
+    DatasetSpec,
+    FaceDetectorSpec,
+    HeadSpec,
+    LossSpec,
+)
 
 if TYPE_CHECKING:
     import typer
@@ -38,8 +45,8 @@ def synctool_face_detectors() -> list[FaceDetectorSpec]:
 
 
 @hookspec
-def synctool_heads() -> list[Any]:
-    """Specs of heads that turn two embeddings into a score volume; each has a ``name``."""
+def synctool_heads() -> list[HeadSpec]:
+    """Heads that turn the embeddings of a pair into a score volume: its option ``head``."""
     raise NotImplementedError
 
 

@@ -13,9 +13,17 @@ from typing import Any, ClassVar, Literal
 
 from synctool.errors import PluginError, UsageError
 from synctool.plugins import PluginRecord, Provided, get_plugins
-from synctool.types import BackboneSpec, CatalogueEntry, DatasetSpec, FaceDetectorSpec, LossSpec
+from synctool.types import (
+    BackboneSpec,
+    CatalogueEntry,
+    DatasetSpec,
+    FaceDetectorSpec,
+    HeadSpec,
+    LossSpec,
+)
 
 _BACKBONES = "synctool_backbones"
+_HEADS = "synctool_heads"
 _DETECTORS = "synctool_face_detectors"
 _DATASETS = "synctool_datasets"
 _CATALOGUE = "synctool_catalogue"
@@ -133,6 +141,25 @@ def backbones_of(name: str) -> list[BackboneSpec]:
     if records:
         raise UsageError(f"{records[0]} gives no networks", remedy="Name another plugin.")
     return [single(text)]
+
+
+def heads() -> list[HeadSpec]:
+    """All heads of all plugins, by name.
+
+    Raises:
+        PluginError: If two plugins claim one name.
+    """
+    return _all(_HEADS, "head")
+
+
+def head(name: str) -> HeadSpec:
+    """The head of a name.
+
+    Raises:
+        UsageError: If there is no such name.
+        PluginError: If two plugins claim the name.
+    """
+    return _one(_HEADS, "head", name)
 
 
 def face_detectors() -> list[FaceDetectorSpec]:

@@ -13,6 +13,7 @@ from synctool.types import (
     CatalogueFile,
     DatasetSpec,
     FaceDetectorSpec,
+    HeadSpec,
     HubSource,
     LossSpec,
     WeightsSpec,
@@ -31,6 +32,7 @@ _PATH = re.compile(r"[^\x00-\x1f\\:*?\"<>|]+")
 _TYPES = {
     "synctool_backbones": BackboneSpec,
     "synctool_face_detectors": FaceDetectorSpec,
+    "synctool_heads": HeadSpec,
     "synctool_datasets": DatasetSpec,
     "synctool_catalogue": CatalogueEntry,
     "synctool_losses": LossSpec,
@@ -63,9 +65,9 @@ def specs(hook: str, got: object) -> list[Any]:
         if isinstance(spec, BackboneSpec):
             _check_backbone(spec)
             name = f"{name}.{spec.tag}"
-        if isinstance(spec, (BackboneSpec, FaceDetectorSpec, DatasetSpec, LossSpec)):
+        if isinstance(spec, (BackboneSpec, HeadSpec, FaceDetectorSpec, DatasetSpec, LossSpec)):
             _check_factory(name, spec.factory)
-        if isinstance(spec, (BackboneSpec, LossSpec)):
+        if isinstance(spec, (BackboneSpec, HeadSpec, LossSpec)):
             _check_options(name, spec.options)
         if isinstance(spec, FaceDetectorSpec) and not isinstance(
             spec.weights, (WeightsSpec, type(None))

@@ -142,6 +142,24 @@ class BackboneSpec:
 
 
 @dataclass(frozen=True)
+class HeadSpec:
+    """What turns the embeddings of a pair into a score volume, chosen by name.
+
+    Attributes:
+        name: Name for the option ``head`` of a pair.
+        factory: ``package.module:callable``; called as ``callable(embedding=D, **options)`` it returns a
+            ``torch.nn.Module`` that is called as ``SyncModel.score`` is, with embeddings of unit length.
+        summary: One line for people.
+        options: Names and default values of its further keyword options, ``head.NAME`` in a pair.
+    """
+
+    name: str
+    factory: str
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FaceDetectorSpec:
     """A face detector that can be chosen by name.
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from synctool.backbones.specs import audio, joint, video
+from synctool.backbones.specs import audio, heads, joint, video
 from synctool.hookspecs import hookimpl
-from synctool.types import BackboneSpec
+from synctool.types import BackboneSpec, HeadSpec
 
 
 @hookimpl
 def synctool_backbones() -> list[BackboneSpec]:
     """Complete models, then encoders of pictures and of sound, of which any two make a pair."""
     return [*joint.specs(), *video.specs(), *audio.specs()]
+
+
+@hookimpl
+def synctool_heads() -> list[HeadSpec]:
+    """What compares the embeddings of a pair."""
+    return heads.specs()

@@ -1,29 +1,95 @@
-"""``synctool backbones``: the networks that can be chosen."""
+"""``synctool backbones``: the networks that can be chosen, and what they cost."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from synctool import registry
+import typer
+
 from synctool.cli.common import JsonFlag, print_json, print_table
+from synctool.errors import EXIT_UNEXPECTED
 from synctool.types import BackboneSpec
 
+if TYPE_CHECKING:
+    from synctool.engine.backbones import BackboneStatus
+    from synctool.engine.profile import Profile
 
-def backbones(json: JsonFlag = False) -> None:
-    """List the networks that --backbone takes."""
-    specs = registry.backbones()
-    if json:
-        print_json([_data(spec) for spec in specs])
+
+def backbones(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Networks: encoders, complete models, VIDEO+AUDIO (default: all)."),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Measure size, multiply-adds, time and memory of each."),
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where --profile measures: cpu or cuda.")] = "cpu",
+    json: JsonFlag = False,
+) -> None:
+    """List the networks that --backbone takes: complete models, and encoders to be put in pairs.
+
+    Example:
+
+      synctool backbones
+
+      synctool backbones --profile fcn-cls resnet3d+vggish --json
+    """
+    from synctool.engine import backbones as engine
+
+    found = engine.backbones([name for name in names or () if "+" not in name])
+    if profile:
+        _profiled(names or [x.spec.full_name for x in found], device, as_json=json)
+    elif json:
+        print_json([_data(status) for status in found])
     else:
         columns = ["name", "role", "input", "weights", "licence", "summary"]
-        print_table(columns, [_row(spec) for spec in specs])
+        print_table(columns, [_row(status) for status in found])
 
 
-def _row(spec: BackboneSpec) -> list[str]:
+def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
+    from synctool.cli.progress import progress_bar
+    from synctool.engine.profile import profiles
+
+    found = []
+    with progress_bar(quiet=False) as bar:
+        task = bar.add_task("measuring", total=len(names), speed="")
+        for profile in profiles(names, device=device):
+            found.append(profile)
+            bar.update(task, advance=1, description=f"measured {profile.name}")
+    if as_json:
+        print_json([profile.to_dict() for profile in found])
+    else:
+        columns = ["name", "role", "parameters", "multiply-adds/s", "ms/s", "real time", "memory"]
+        print_table([*columns, "weights", "licence"], [_cost(profile) for profile in found])
+        for profile in found:
+            if profile.error:
+                typer.echo(f"{profile.name}: {profile.error}", err=True)
+    if any(profile.error for profile in found):
+        raise typer.Exit(EXIT_UNEXPECTED)
+
+
+def _cost(profile: Profile) -> list[str]:
+    weights = [profile.weights, profile.licence or "-"]
+    if profile.error:
+        return [profile.name, profile.role, *["-"] * 5, *weights]
+    return [
+        profile.name,
+        profile.role,
+        f"{profile.parameters / 1e6:.2f} M",
+        f"{profile.multiply_adds / 1e9:.3g} G",
+        f"{profile.ms:.3g}",
+        f"{profile.times_real_time:.3g} x",
+        f"{profile.memory_mb:.0f} MiB",
+        *weights,
+    ]
+
+
+def _row(status: BackboneStatus) -> list[str]:
+    spec = status.spec
     licence = spec.weights.licence if spec.weights else "-"
-    return [spec.full_name, spec.role, _input(spec), _weights(spec), licence, spec.summary]
+    return [spec.full_name, spec.role, _input(spec), status.weights, licence, spec.summary]
 
 
 def _input(spec: BackboneSpec) -> str:
@@ -35,24 +101,13 @@ def _input(spec: BackboneSpec) -> str:
     return ", ".join(parts)
 
 
-def _weights(spec: BackboneSpec) -> str:
-    """Where trained weights come from: ``bundled``, ``download`` or ``none`` (train it)."""
-    if spec.weights is None:
-        return "none"
-    if spec.weights.bundled:
-        path = files("synctool") / "weights" / "bundled" / spec.weights.bundled
-        if path.is_file():
-            return "bundled"
-    return "download" if spec.weights.catalogue else "none"
-
-
-def _data(spec: BackboneSpec) -> dict[str, Any]:
-    weights = None
+def _data(status: BackboneStatus) -> dict[str, Any]:
+    spec, weights = status.spec, None
     if spec.weights:
         weights = {
             "name": spec.weights.name,
             "licence": spec.weights.licence,
-            "available": _weights(spec),
+            "available": status.weights,
         }
     return {
         "name": spec.full_name,
@@ -64,6 +119,8 @@ def _data(spec: BackboneSpec) -> dict[str, Any]:
         "embedding_size": spec.embedding_size,
         "receptive_field_frames": spec.receptive_field_frames,
         "audio_receptive_field_frames": spec.audio_receptive_field_frames,
+        "bounded": spec.bounded,
+        "any_crop": spec.any_crop,
         "options": dict(spec.options),
         "weights": weights,
         "summary": spec.summary,

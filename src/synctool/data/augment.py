@@ -18,9 +18,14 @@ differs from a run with it in that one only.
 
 from __future__ import annotations
 
-from synctool.data.augmentation.bands import augment_bands
+from synctool.data.augmentation.bands import augment_bands, augment_features
 from synctool.data.augmentation.dice import Dice
-from synctool.data.augmentation.picture import augment_picture, centre_crop
+from synctool.data.augmentation.picture import (
+    augment_picture,
+    centre_crop,
+    fit_crops,
+    with_room,
+)
 from synctool.data.augmentation.sound import augment_sound
 from synctool.data.augmentation.table import (
     AUGMENTATIONS,
@@ -39,8 +44,11 @@ __all__ = [
     "Dice",
     "Dose",
     "augment_bands",
+    "augment_features",
     "augment_picture",
     "augment_sound",
     "centre_crop",
+    "fit_crops",
     "parse_augment",
+    "with_room",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from synctool.data.augmentation.table import AugmentSettings
 from synctool.data.samples import SampleInfo
 from synctool.errors import UsageError
+from synctool.types import AudioInput, VideoInput
 
 _SHARES = ((1.0, 0.70), (0.67, 0.15), (0.34, 0.10), (0.21, 0.05))
 """Lengths of batches relative to the longest, and how often: short films must work too."""
@@ -27,7 +28,8 @@ class WindowSettings:
         batch: Windows per batch, of all processes together.
         max_offset: K; the sound is moved by up to this.
         margin: Further candidate frames that the head looks at.
-        size_px: Side of the network's crops.
+        video: What pictures the network takes, which the stored crops can give: ``fitted``.
+        audio: What sound it takes.
         strength: Strength of the augmentation, 0..1.
         ramp_steps: Steps until the augmentation has its full strength; clean windows first, or
             the networks do not find the link between mouth and sound for long.
@@ -42,7 +44,8 @@ class WindowSettings:
     batch: int
     max_offset: int
     margin: int
-    size_px: int
+    video: VideoInput
+    audio: AudioInput
     strength: float = 1.0
     ramp_steps: int = 0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
@@ -135,7 +138,7 @@ class Planner:
             back=back,
             amount=s.strength * ramp,
             ease=ease,
-            sharp_px=round(s.size_px * (_FIRST_PX_SHARE + (1 - _FIRST_PX_SHARE) * done)),
+            sharp_px=round(s.video.size_px * (_FIRST_PX_SHARE + (1 - _FIRST_PX_SHARE) * done)),
         )
 
     def draw(self, rng: np.random.Generator, count: int, *, at_least: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Training windows drawn on the fly: mouth crops, and log-mel sound moved by a known amount."""
+"""Training windows drawn on the fly: pictures, and sound moved by a known amount, for any network."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synctool.data.augment import Dice, augment_bands, augment_picture, augment_sound
+from synctool.data.augment import (
+    Dice,
+    augment_features,
+    augment_picture,
+    augment_sound,
+    with_room,
+)
 from synctool.data.augmentation.camera import coarse
 from synctool.data.augmentation.mixing import PICTURES, SOUND, mix_pictures, mix_sounds
 from synctool.data.samples import SampleInfo
 from synctool.data.window_plan import BatchPlan, Planner, WindowSettings
 from synctool.errors import UsageError
-from synctool.features.logmel import MARGIN, logmel
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.features.frontends import FRONT_ENDS, FrontEnd
+from synctool.types import SAMPLES_PER_FRAME, VideoInput
 
 __all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "stretch"]
 
 STAGES = ("pictures", "sound", "picture augmentation", "sound augmentation", "bands")
 """What the seconds of a batch went to: reading crops, reading and cutting sound, augmenting both,
-and the log-mel bands."""
+and the features of the sound, whatever their kind."""
 _FADE = 80
 _PLACES = 4
 _FIRST_REACH = 1 / 3
+_GREY = VideoInput(crop="mouth", size_px=72, colour="gray")
 
 
 class SampleLike(Protocol):
@@ -50,13 +57,15 @@ class WindowBatch:
     """One batch.
 
     Attributes:
-        video: uint8 ``[B, 1, T, S, S]``; ``[B, 3, T, S, S]`` in colour.
-        audio: float32 ``[B, 1, 64, 4 T_audio]``.
+        video: uint8 ``[B, 1, T, S, S]``; ``[B, 3, T, S, S]`` in RGB.
+        audio: float32 ``[B, 1, bands, 4 T_audio]``, or the waveform ``[B, 640 T_audio]``.
         offset_frames: float32 ``[B]``, the true offset.
         audio_lead: Sound frame that belongs to video frame 0.
         seconds: How long making it took, by the names in ``STAGES``.
         targets: float32 ``[B, N, T]``, further values to be told from the pictures, NaN where they are
             not known; None without any.
+        picture: What ``synctool.features.pictures.prepared`` makes of ``video`` before a network sees
+            it.
     """
 
     video: Tensor
@@ -65,6 +74,7 @@ class WindowBatch:
     audio_lead: int
     seconds: Mapping[str, float] = field(default_factory=dict)
     targets: Tensor | None = None
+    picture: VideoInput = _GREY
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class WindowStream(torch.utils.data.IterableDataset):
     Args:
         samples: What to draw from; one is asked for its crops and its sound only when they are used.
             If it has ``infos``, the facts are taken from there.
-        settings: How.
+        settings: How, and what the network takes.
         constants: Constant offset of each sample in frames (audio ahead positive), by which its
             labels are corrected; None for zeros.
         people: Person of each sample; a person is drawn by the square root of his clips.
@@ -127,6 +137,11 @@ class WindowStream(torch.utils.data.IterableDataset):
         self._start = 0
         self._clock = _Clock()
 
+    @property
+    def _front(self) -> FrontEnd:
+        # Not kept: a stream that goes to a worker is pickled.
+        return FRONT_ENDS[self._settings.audio.kind]
+
     def start_at(self, step: int) -> None:
         """Begin with a later batch, to continue a run."""
         self._start = step
@@ -147,8 +162,9 @@ class WindowStream(torch.utils.data.IterableDataset):
         rows = [self._finished(row, step, plan, windows) for row in self._rows]
         video = torch.from_numpy(np.stack([crops for crops, _ in rows]))
         video = video[:, None] if video.ndim == 4 else video.movedim(-1, 1).contiguous()
-        audio = torch.from_numpy(np.stack([mel for _, mel in rows]))[:, None]
-        audio = audio[..., 4 * plan.front : audio.shape[-1] - 4 * plan.back]
+        audio = torch.from_numpy(np.stack([features for _, features in rows]))
+        steps = self._front.steps
+        audio = audio[..., steps * plan.front : audio.shape[-1] - steps * plan.back]
         return WindowBatch(
             video=video,
             audio=audio.contiguous(),
@@ -158,6 +174,7 @@ class WindowStream(torch.utils.data.IterableDataset):
             audio_lead=self._settings.max_offset + self._settings.margin - plan.front,
             seconds=dict(self._clock.seconds),
             targets=self._known_targets(plan, windows),
+            picture=self._settings.video,
         )
 
     def _known_targets(self, plan: BatchPlan, windows: dict[int, _Window]) -> Tensor | None:
@@ -184,12 +201,13 @@ class WindowStream(torch.utils.data.IterableDataset):
         sound = self._heard(index, sample, first, moved, plan.frames, rng)
         with self._clock("pictures"):
             crops = sample.crops[first : first + plan.frames]
+            crops = with_room(crops, self._infos[index].crop, s.video)
         voices, stranger = rng.integers(2**63, size=2)
         with self._clock("sound augmentation"):
             sound = augment_sound(sound, dice, voices=lambda: self._voices(int(voices)))
         with self._clock("picture augmentation"):
             crops = augment_picture(
-                crops, s.size_px, dice, stranger=lambda: self._stranger(int(stranger))
+                crops, s.video.size_px, dice, stranger=lambda: self._stranger(int(stranger))
             )
         label = moved / SAMPLES_PER_FRAME + self._constants[index]
         return _Window(crops, sound, label, dice, first)
@@ -197,7 +215,7 @@ class WindowStream(torch.utils.data.IterableDataset):
     def _finished(
         self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The row as the network is given it: crops, and bands of the sound."""
+        """The row as the network is given it: crops, and features of the sound."""
         window = windows[row]
         crops, sound, dice = window.crops, window.sound, window.dice
         partner = int(plan.partners[row])
@@ -209,12 +227,12 @@ class WindowStream(torch.utils.data.IterableDataset):
             with self._clock("sound augmentation"):
                 sound = mix_sounds(sound, other.sound, dice)
         with self._clock("bands"):
-            mel = logmel(sound)
+            features = self._front.compute(sound)
         with self._clock("sound augmentation"):
-            mel = augment_bands(mel, dice)
+            features = augment_features(features, self._settings.audio.kind, dice)
         with self._clock("picture augmentation"):
             crops = coarse(crops, plan.sharp_px)
-        return crops, mel
+        return crops, features
 
     def _first(
         self, index: int, sample: SampleLike, plan: BatchPlan, rng: np.random.Generator
@@ -251,9 +269,10 @@ class WindowStream(torch.utils.data.IterableDataset):
         rng: np.random.Generator,
     ) -> np.ndarray:
         """The moved sound of a window with the searched range about it, float32 in -1..1."""
-        pad = self._settings.max_offset + self._settings.margin
-        begin = self._infos[index].sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved - MARGIN
-        length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MARGIN
+        pad, front = self._settings.max_offset + self._settings.margin, self._front
+        begin = self._infos[index].sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved
+        begin -= front.before
+        length = front.before + (frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
         # The same person's sound, or the voice would tell which candidates belong to the clip.
         mates = self._mates[self._people[index]]
         mate = mates[int(rng.integers(len(mates)))]
@@ -273,8 +292,10 @@ class WindowStream(torch.utils.data.IterableDataset):
     def _stranger(self, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         with self._clock("pictures"):
-            crops = self._samples[int(self._planner.draw(rng, 1)[0])].crops
-            return crops[int(rng.integers(len(crops)))]
+            index = int(self._planner.draw(rng, 1)[0])
+            crops = self._samples[index].crops
+            at = int(rng.integers(len(crops)))
+            return with_room(crops[at : at + 1], self._infos[index].crop, self._settings.video)[0]
 
 
 class _Clock:

@@ -15,15 +15,17 @@ from synctool.models.two_stream import two_stream
 from synctool.types import BackboneSpec
 
 _JOINT_METHODS = ("encode_video", "encode_audio", "score")
-_PAIR_OPTIONS = {"projection": 256, "max_offset": 15, "head_channels": 16}
-"""Options of every pair: D that both encoders are brought to (0: none), K, and width of the head."""
+_PAIR_OPTIONS = {"projection": 256, "max_offset": 15, "head": "volume"}
+"""Options of every pair: D that both encoders are brought to (0: none), K, and name of the head."""
 _SIDES = ("video", "audio")
+_REACHES = {"video": "receptive_field_frames", "audio": "audio_receptive_field_frames"}
 
 
 def named(name: str) -> BackboneSpec:
     """The spec of a complete model; that of a pair is put together from those of its encoders.
 
-    Options of a pair's encoders are called ``video.NAME`` and ``audio.NAME``.
+    Options of a pair's encoders are called ``video.NAME`` and ``audio.NAME``, those of its head
+    ``head.NAME``.
 
     Args:
         name: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``.
@@ -48,10 +50,19 @@ def named(name: str) -> BackboneSpec:
         embedding_size=_PAIR_OPTIONS["projection"],
         receptive_field_frames=video.receptive_field_frames,
         audio_receptive_field_frames=audio.audio_receptive_field_frames,
-        options={**_PAIR_OPTIONS, **_sided(video.options, audio.options)},
+        options={
+            **_PAIR_OPTIONS,
+            **_prefixed("head", registry.head(_PAIR_OPTIONS["head"]).options),
+            **_prefixed("video", video.options),
+            **_prefixed("audio", audio.options),
+        },
         bounded=video.bounded and audio.bounded,
         any_crop=video.any_crop,
-        small={"projection": 16, **_sided(video.small, audio.small)},
+        small={
+            "projection": 16,
+            **_prefixed("video", video.small),
+            **_prefixed("audio", audio.small),
+        },
     )
 
 
@@ -84,8 +95,8 @@ def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
 def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneSpec, nn.Module]:
     """Build a network, an encoder or a complete model, from its spec.
 
-    A network whose sizes depend on its options says so by the attributes ``embedding_size`` and
-    ``receptive_field_frames``.
+    A network whose sizes depend on its options says so by the attributes ``embedding_size``,
+    ``receptive_field_frames`` and ``bounded``.
 
     Args:
         spec: What to build.
@@ -108,9 +119,12 @@ def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneS
     both = {**spec.options, **options}
     size = getattr(network, "embedding_size", both.get("embedding", spec.embedding_size))
     fields: dict[str, Any] = {"options": both, "embedding_size": size}
-    reach = getattr(network, "receptive_field_frames", None)
-    if reach is not None and spec.role != "joint":
-        fields["audio_" * (spec.role == "audio") + "receptive_field_frames"] = reach
+    fields["bounded"] = getattr(network, "bounded", spec.bounded)
+    for side, field in _REACHES.items():
+        encoder = network if spec.role == side else getattr(network, f"{side}_encoder", None)
+        reach = getattr(encoder, "receptive_field_frames", None)
+        if spec.role in (side, "joint") and reach is not None:
+            fields[field] = reach
     return replace(spec, **fields), network
 
 
@@ -120,11 +134,13 @@ def _joined(
     """Both encoders of a pair, and what compares them."""
     own = {**_PAIR_OPTIONS, **{k: v for k, v in options.items() if k in _PAIR_OPTIONS}}
     (video, seeing), (audio, hearing) = (
-        construct(s, _side_options(side, options)) for side, s in zip(_SIDES, pair)
+        construct(s, _options_of(side, options)) for side, s in zip(_SIDES, pair)
     )
     sizes = (video.embedding_size, audio.embedding_size)
+    size = own["projection"] or sizes[0]
+    head = _head(spec, own.pop("head"), _options_of("head", options), size)
     try:
-        network = two_stream(seeing, hearing, sizes=sizes, **own)
+        network = two_stream(seeing, hearing, sizes=sizes, head=head, **own)
     except ValueError as error:
         raise UsageError(
             f"{spec.full_name}: {error}", remedy="Give a projection, such as projection=256."
@@ -132,10 +148,29 @@ def _joined(
     return replace(
         spec,
         options={**spec.options, **options},
-        embedding_size=own["projection"] or sizes[0],
+        embedding_size=size,
         receptive_field_frames=video.receptive_field_frames,
         audio_receptive_field_frames=audio.audio_receptive_field_frames,
+        bounded=video.bounded and audio.bounded,
     ), network
+
+
+def _head(spec: BackboneSpec, name: object, options: Mapping[str, Any], size: int) -> nn.Module:
+    """What compares the embeddings of a pair."""
+    head = registry.head(str(name))
+    unknown = sorted(set(options) - set(head.options))
+    if unknown:
+        known = ", ".join(head.options) or "none"
+        raise UsageError(
+            f"the head {head.name} has no option {unknown[0]!r}", remedy=f"Its options: {known}."
+        )
+    try:
+        return registry.imported(head.factory)(embedding=size, **options)
+    except Exception as error:  # a plugin's head may refuse in any way
+        raise UsageError(
+            f"{spec.full_name}: the head {head.name} cannot be built: {error}",
+            remedy="Change its options or the projection.",
+        ) from error
 
 
 def _made(spec: BackboneSpec, options: Mapping[str, Any]) -> nn.Module:
@@ -181,7 +216,12 @@ def _check_network(spec: BackboneSpec, network: object) -> None:
 
 
 def _check_options(spec: BackboneSpec, options: Mapping[str, Any]) -> None:
-    unknown = sorted(set(options) - set(spec.options))
+    pair = "+" in spec.name
+    unknown = sorted(
+        name
+        for name in set(options) - set(spec.options)
+        if not (pair and name.startswith("head."))  # which there are depends on the head
+    )
     if unknown:
         near = get_close_matches(unknown[0], list(spec.options), n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
@@ -195,14 +235,10 @@ def _known(spec: BackboneSpec) -> str:
     return f"Its options and their defaults: {', '.join(words) or 'none'}."
 
 
-def _sided(video: Mapping[str, Any], audio: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        f"{side}.{name}": value
-        for side, options in zip(_SIDES, (video, audio))
-        for name, value in options.items()
-    }
+def _prefixed(part: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{part}.{name}": value for name, value in options.items()}
 
 
-def _side_options(side: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    prefix = f"{side}."
+def _options_of(part: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = f"{part}."
     return {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from synctool import registry
+from synctool.engine.values import value_of
 from synctool.errors import UsageError
 from synctool.training.objective import LossTerm
 
@@ -34,10 +35,10 @@ def parse_loss(text: str) -> LossTerm:
             raise UsageError(f"{part!r} in {text!r} is no option", remedy=_FORM)
         if key in options:
             raise UsageError(f"{key} twice in {text!r}", remedy=_FORM)
-        options[key] = _value(value)
+        options[key] = value_of(value)
     if not name or (equals and not weight):
         raise UsageError(f"{text!r} is no loss", remedy=_FORM)
-    return loss_term(name, weight=_value(weight) if equals else 1.0, options=options)
+    return loss_term(name, weight=value_of(weight) if equals else 1.0, options=options)
 
 
 def loss_terms(given: Iterable[str | Mapping[str, Any]]) -> tuple[LossTerm, ...]:
@@ -127,16 +128,6 @@ def _options(key: str, known: Mapping[str, Any]) -> str:
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"It has {', '.join(known)}." if known else "It has none."
-
-
-def _value(text: str) -> Any:
-    """A number where the text is one, true and false, and else the text itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def _shown(value: Any) -> str:

@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
 from synctool.data.samples import Sample
 from synctool.engine.clips import SyncSettings
 from synctool.engine.models import LoadedModel, load_model
-from synctool.engine.streams import as_input
 from synctool.errors import UsageError
-from synctool.features.frontends import FRONT_ENDS
+from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.offset import estimate_offset
 from synctool.types import SAMPLES_PER_FRAME
 
@@ -58,12 +56,10 @@ class Resync:
 
     def _measured(self, sample: Sample) -> tuple[float | None, float]:
         model = self._model
-        video = as_input(_fitted(sample, model), model.spec.video)
-        front = FRONT_ENDS[model.spec.audio.kind]
-        frames = sample.sound.size // SAMPLES_PER_FRAME
-        sound = np.pad(sample.sound[: frames * SAMPLES_PER_FRAME], (front.before, front.after))
-        heard = model.network.encode_audio(torch.from_numpy(front.compute(sound))[None])
-        seen = model.network.encode_video(video)
+        heard = encoded_sound(model.network, sample.sound, spec=model.spec)
+        seen = encoded_crops(
+            model.network, sample.crops, stored_crop=sample.info.crop, spec=model.spec
+        )
         lead, rest = divmod(sample.info.sound_lead, SAMPLES_PER_FRAME)
         scores = model.network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead)[0]
         values = scores.float().numpy()
@@ -129,19 +125,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _fitted(sample: Sample, model: LoadedModel) -> np.ndarray:
-    """The crops at the size and in the colour of the network."""
-    video, crops = model.spec.video, sample.crops
-    if video.colour == "gray" and crops.ndim == 4:
-        crops = np.stack([cv2.cvtColor(c, cv2.COLOR_RGB2GRAY) for c in crops])
-    elif video.colour != "gray" and crops.ndim == 3:
-        crops = np.repeat(crops[..., None], 3, -1)
-    elif video.colour == "bgr":
-        crops = crops[..., ::-1]
-    if video.crop == "mouth":  # one scale: a larger crop shows more
-        at = (crops.shape[1] - video.size_px) // 2
-        return np.ascontiguousarray(crops[:, at : at + video.size_px, at : at + video.size_px])
-    size = (video.size_px, video.size_px)
-    return np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])

@@ -1,5 +1,6 @@
 """Embeddings as a film streams by: crops and sound go in piecemeal, dense embeddings come out, exactly
-as if each face and the whole sound had been encoded in one go."""
+as if each face and the whole sound had been encoded in one go; of a network that is not bounded by its
+receptive field, as if there were nothing beyond that much context."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ class FaceStream:
         self._input = spec.video
         self._device = device
         self._reach = spec.receptive_field_frames // 2
-        self._chunk = max(8, _VIDEO_CHUNK_PIXELS // (spec.video.size_px**2 * spec.video.channels))
+        pixels = spec.video.size_px**2 * spec.video.channels
+        # Context on either side is encoded with every chunk, and should not be most of the work.
+        self._chunk = max(8, _VIDEO_CHUNK_PIXELS // pixels, 2 * self._reach)
         self._crops: list[np.ndarray] = []
         self._known_before = 0
         self._beside = beside
@@ -96,13 +99,13 @@ class FaceStream:
             fresh = len(self._crops) - self._known_before
             count = fresh if last and fresh <= self._chunk + self._reach else self._chunk
             context = self._known_before + min(fresh, count + self._reach)
-            video = as_input(np.stack(self._crops[:context]), self._input)
+            crops = np.stack(self._crops[:context])
             wanted = slice(self._known_before, self._known_before + count)
             if self._beside is None:
-                self._pieces.append(self._rows(video, wanted))
+                self._pieces.append(self._rows(crops, wanted))
             else:
                 self._collect(keep=_WAITING_CHUNKS)
-                self._pieces.append(self._beside.submit(self._rows, video, wanted))
+                self._pieces.append(self._beside.submit(self._rows, crops, wanted))
             keep = max(0, self._known_before + count - self._reach)
             self._known_before += count - keep
             del self._crops[:keep]
@@ -112,9 +115,10 @@ class FaceStream:
         self._collect()
         return np.concatenate(self._pieces, 1)
 
-    def _rows(self, video: torch.Tensor, wanted: slice) -> np.ndarray:
+    def _rows(self, crops: np.ndarray, wanted: slice) -> np.ndarray:
         with torch.inference_mode():
-            rows = self._network.encode_video(video.to(self._device))[0]
+            video = as_input(crops, self._input).to(self._device)
+            rows = self._network.encode_video(video)[0]
         return rows[:, wanted].half().cpu().numpy()
 
     def _collect(self, *, keep: int = 0) -> None:
@@ -152,6 +156,7 @@ class SoundStream:
         self._sound = sound
         self._front = FRONT_ENDS[spec.audio.kind]
         self._reach = spec.audio_receptive_field_frames // 2 + 1
+        self._chunk = max(_SOUND_CHUNK_FRAMES, 2 * self._reach)
         moved = round(zero_frames * SAMPLES_PER_FRAME)
         self._held = np.zeros(self._front.before + max(moved, 0), np.int16)
         self._to_drop = max(-moved, 0)
@@ -162,7 +167,7 @@ class SoundStream:
         """Encode what has come in; with ``last`` up to the end of the sound."""
         if self._to_drop:
             self._to_drop -= self._sound.pop(self._to_drop).size
-        wanted = self._known_before + _SOUND_CHUNK_FRAMES + self._reach
+        wanted = self._known_before + self._chunk + self._reach
         while True:
             missing = self._samples(wanted) - self._held.size
             if not last and self._sound.available < missing:
@@ -172,8 +177,8 @@ class SoundStream:
             if at_end:
                 self._finish()
                 return
-            self._encode(wanted, _SOUND_CHUNK_FRAMES)
-            wanted = self._known_before + _SOUND_CHUNK_FRAMES + self._reach
+            self._encode(wanted, self._chunk)
+            wanted = self._known_before + self._chunk + self._reach
 
     def embeddings(self) -> np.ndarray:
         """float16 ``[D, T_audio]``; row t belongs to tick t."""

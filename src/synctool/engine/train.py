@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from synctool import registry
 from synctool._version import __version__
 from synctool.data.targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.build import build
-from synctool.engine.models import choose_device, load_model
+from synctool.engine.build import build, named
+from synctool.engine.models import choose_device, load_model, training_facts
+from synctool.engine.pretrained import SIDES, load_pretrained
 from synctool.engine.train_config import (
     CONFIG,
     TrainSettings,
@@ -28,16 +28,20 @@ from synctool.engine.train_config import (
 from synctool.engine.train_data import TrainData, train_data
 from synctool.engine.validation import CALIBRATION, Validation
 from synctool.errors import UsageError
+from synctool.features.pictures import fitted
 from synctool.files import make_folder
 from synctool.models.offset_classifier import OffsetClassifier
+from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training import replicas
-from synctool.training.checkpoint import BEST, WEIGHTS
+from synctool.training.checkpoint import BEST, WEIGHTS, save_weights
 from synctool.training.devices import choose_precision, make_fabric
+from synctool.training.evidence import head_margin
 from synctool.training.loop import LoopSettings, Schedule, Trainer, TrainProgress
-from synctool.training.objective import build_objective
+from synctool.training.objective import LossTerm, build_objective
+from synctool.training.regression import RegressionObjective, fit_line
 from synctool.training.timing import bottleneck
-from synctool.training.unfreezing import Unfreezing
-from synctool.types import BackboneSpec
+from synctool.training.unfreezing import LayerGroups, Unfreezing
+from synctool.types import BackboneSpec, VideoInput
 from synctool.weights.files import fit, load_weights
 
 __all__ = [
@@ -53,6 +57,10 @@ __all__ = [
     "train",
 ]
 _RAMP_SHARE = 0.5
+_MARGIN = 5
+"""Frames of sound beyond the searched range, for networks without a head that asks for some."""
+_LINE_BATCHES = 32
+"""Batches that the line of a regressor is fitted on."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,9 @@ class TrainPlan:
     Attributes:
         backbone: Its full name.
         parameters: How many it has.
+        trained: How many of them are trained in the first epoch.
+        pretrained: Published weights in its encoders, by side.
+        pictures: What it is given to see.
         device: Kind of device.
         precision: Numbers that it computes with.
         losses: Their weights by name; empty for a task with a loss of its own.
@@ -74,6 +85,9 @@ class TrainPlan:
 
     backbone: str
     parameters: int
+    trained: int
+    pretrained: dict[str, str]
+    pictures: VideoInput
     device: str
     precision: str
     losses: dict[str, float]
@@ -166,14 +180,16 @@ def train(
     if fabric.is_global_zero:
         make_folder(output)
         settle_config(output, settings, files, split=run.data.split)
-    run.model.to(memory_format=torch.channels_last)
+    for layer in run.model.modules():
+        if isinstance(layer, nn.Conv2d):  # the layout is for pictures, and others refuse it
+            layer.to(memory_format=torch.channels_last)
     torch.manual_seed(settings.seed + fabric.global_rank)
     trainer = Trainer(
         model=run.model,
         objective=run.objective,
         schedule=run.schedule,
         output=output,
-        facts={"backbone": run.spec.full_name, "synctool": __version__, "seed": settings.seed},
+        facts=run.facts,
         fabric=fabric,
         settings=run.loop,
         validate=run.validation.score,
@@ -184,6 +200,8 @@ def train(
     if fabric.is_global_zero:
         network = run.model.cpu()
         for name in (WEIGHTS, BEST):
+            if isinstance(network, OffsetRegressor):
+                run.fit_line(output / name)
             run.validation.calibrate(output / name, network)
     fabric.barrier()
     return output / BEST
@@ -202,26 +220,22 @@ class _Run:
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
         torch.manual_seed(settings.seed)
-        self.spec, self.model = _built(settings)
-        teacher = None if files["teacher"] is None else _teacher(files["teacher"], self.spec)
-        self.targets = {} if files["targets"] is None else read_targets(files["targets"])
-        width = next(iter(self.targets.values())).shape[1] if self.targets else 0
-        more = {"values": width, "embedding": self.spec.embedding_size}
-        sync = settings.task == "sync"
-        self.terms = settings.terms(teacher=teacher is not None, **more) if sync else ()
-        if settings.task != "sync" and settings.losses is not None:
-            self.terms = settings.terms()  # which the task refuses in its own words
-        self.objective = build_objective(
-            settings.task,
-            terms=self.terms,
-            max_offset=settings.max_offset,
-            teacher=teacher,
-            embedding=self.spec.embedding_size,
-        )
+        plain, self.model = _built(settings)
+        self._check_freezing(plain)
+        self.pretrained: dict[str, str] = {}
         if files["init"] is not None:
-            fit(self.model, load_weights(files["init"]), backbone=self.spec.full_name)
+            fit(self.model, load_weights(files["init"]), backbone=plain.full_name)
+        elif settings.pretrained != "no":
+            wanted = settings.pretrained == "yes"
+            self.pretrained = load_pretrained(plain, self.model, required=wanted)
         self._begun = files["init"] is not None
         self.data = self._found_data(files)
+        seen = fitted(self.data.train[0].info, plain.video, any_crop=plain.any_crop)
+        self.spec = replace(plain, video=seen)
+        teacher = None if files["teacher"] is None else _teacher(files["teacher"], self.spec)
+        self.targets = {} if files["targets"] is None else read_targets(files["targets"])
+        self.terms = self._terms(teacher)
+        self.objective = _objective(settings, self.spec, self.model, self.terms, teacher)
         self.continues = check_config(files["out"], settings, files, split=self.data.split)
         self.validation = Validation(
             spec=self.spec,
@@ -231,6 +245,46 @@ class _Run:
             tolerance=self.data.tolerance,
         )
         self.stream()
+
+    def _check_freezing(self, spec: BackboneSpec) -> None:
+        """Options that freeze or thaw encoders need a network that has them."""
+        s = self.settings
+        if (s.freeze != "none" or s.unfreeze_epoch > 1) and not hasattr(
+            self.model, "video_encoder"
+        ):
+            raise UsageError(
+                f"{spec.full_name} has no encoders that could be frozen",
+                remedy="Leave --freeze and --unfreeze-epoch out.",
+            )
+
+    def _terms(self, teacher: nn.Module | None) -> tuple[LossTerm, ...]:
+        """The mixture of losses; none for a task with a loss of its own."""
+        s = self.settings
+        if s.task != "sync" or isinstance(self.model, OffsetRegressor):
+            return s.terms() if s.losses is not None else ()  # refused later, in its own words
+        width = next(iter(self.targets.values())).shape[1] if self.targets else 0
+        size = self.spec.embedding_size
+        return s.terms(teacher=teacher is not None, values=width, embedding=size)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the header of the weights says."""
+        facts = training_facts(self.spec, named(self.spec.full_name))
+        if self.pretrained:
+            facts["pretrained"] = self.pretrained
+        return {**facts, "synctool": __version__, "seed": self.settings.seed}
+
+    def fit_line(self, path: Path) -> None:
+        """Put the calibration of a regressor behind its last layer, in stored weights.
+
+        Args:
+            path: The weights.
+        """
+        loaded = load_weights(path)
+        fit(self.model, loaded, backbone=self.spec.full_name)
+        stream = self.stream()
+        fit_line(self.model.eval(), (stream.batch(i) for i in range(_LINE_BATCHES)))
+        save_weights(path, self.model.state_dict(), loaded.metadata)
 
     @property
     def schedule(self) -> Schedule:
@@ -259,7 +313,20 @@ class _Run:
             save_minutes=s.save_minutes,
             log_every=s.log_every,
             tensorboard=s.tensorboard,
-            unfreezing=Unfreezing(s.unfreeze_epoch, s.unfreeze_every, s.layer_decay),
+            unfreezing=self.unfreezing,
+        )
+
+    @property
+    def unfreezing(self) -> Unfreezing:
+        """Which encoders stay as they are, and when the others are thawed."""
+        s = self.settings
+        sides = SIDES if s.freeze == "both" else () if s.freeze == "none" else (s.freeze,)
+        return Unfreezing(
+            s.unfreeze_epoch,
+            s.unfreeze_every,
+            s.layer_decay,
+            frozen=tuple(f"{side}_encoder" for side in sides),
+            top=s.train_top,
         )
 
     def stream(self) -> WindowStream:
@@ -270,8 +337,9 @@ class _Run:
             frames=s.window_frames,
             batch=s.batch_size,
             max_offset=s.max_offset,
-            margin=self.model.head.margin,
-            size_px=self.spec.video.size_px,
+            margin=head_margin(self.model) or _MARGIN,
+            video=self.spec.video,
+            audio=self.spec.audio,
             strength=s.augment,
             ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
             augment=s.changed_augmentations(),
@@ -305,15 +373,18 @@ class _Run:
         """What would be trained."""
         s = self.settings
         steps = self.schedule.steps
+        LayerGroups(self.model, self.unfreezing).at(1)
+        local = getattr(self.model, "local_scale", None) is not None
         return TrainPlan(
             backbone=self.spec.full_name,
             parameters=sum(p.numel() for p in self.model.parameters()),
+            trained=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            pretrained=self.pretrained,
+            pictures=self.spec.video,
             device=self.device.type,
             precision=self.precision,
             losses={
-                term.part: term.weight
-                for term in self.terms
-                if self.model.local_scale is not None or not term.where_available
+                term.part: term.weight for term in self.terms if local or not term.where_available
             },
             steps=steps,
             windows=steps * s.accumulate * s.batch_size,
@@ -367,35 +438,46 @@ def _files(
     }  # fmt: skip
 
 
-def _built(settings: TrainSettings) -> tuple[BackboneSpec, OffsetClassifier]:
+def _built(settings: TrainSettings) -> tuple[BackboneSpec, nn.Module]:
     """The network, with random weights."""
-    options: dict[str, Any] = {"max_offset": settings.max_offset}
-    spec = registry.backbone(settings.backbone)
+    spec = named(settings.backbone)
+    options = settings.network_options()
+    if "max_offset" in spec.options:
+        options.setdefault("max_offset", settings.max_offset)
     if settings.use_attention != "auto":
-        if "use_attention" not in getattr(spec, "options", {}):
+        if "use_attention" not in spec.options:
             raise UsageError(
                 f"{settings.backbone} has no choice about attention",
                 remedy="Leave --use-attention and --no-use-attention out.",
             )
         options["use_attention"] = settings.use_attention == "yes"
-    if isinstance(spec, BackboneSpec):
-        _check_inputs(spec)
-    built, model = build(settings.backbone, **options)
-    if not isinstance(model, OffsetClassifier):
-        raise UsageError(
-            f"{built.full_name} cannot be trained yet",
-            remedy="Train fcn-cls, the default backbone.",
-        )
-    return built, model
+    return build(settings.backbone, **options)
 
 
-def _check_inputs(spec: BackboneSpec) -> None:
-    if spec.video.crop != "mouth" or spec.audio.kind != "logmel64":
-        raise UsageError(
-            f"{spec.full_name} cannot be trained: it needs {spec.video.crop} crops with "
-            f"{spec.audio.kind}, and training reads mouth crops with logmel64",
-            remedy="Train fcn-cls, the default backbone.",
+def _objective(
+    settings: TrainSettings,
+    spec: BackboneSpec,
+    model: nn.Module,
+    terms: tuple[LossTerm, ...],
+    teacher: nn.Module | None,
+) -> nn.Module:
+    """What the network is trained towards."""
+    if isinstance(model, OffsetRegressor) and settings.task == "sync":
+        if teacher is not None or len(terms) > 1:
+            raise UsageError(
+                f"{spec.full_name} is trained with one loss and no teacher",
+                remedy="Give --loss l1, l2 or huber, or nothing for l1.",
+            )
+        return RegressionObjective(
+            max_offset=settings.max_offset, loss=terms[0].name if terms else "l1"
         )
+    return build_objective(
+        settings.task,
+        terms=terms,
+        max_offset=settings.max_offset,
+        teacher=teacher,
+        embedding=spec.embedding_size,
+    )
 
 
 def _teacher(path: Path, student: BackboneSpec) -> nn.Module:

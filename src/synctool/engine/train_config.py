@@ -15,6 +15,7 @@ from synctool._version import __version__
 from synctool.config import RECORD, setting
 from synctool.data.augment import AugmentSettings, parse_augment
 from synctool.engine.losses import loss_term, loss_terms
+from synctool.engine.network_options import network_options
 from synctool.errors import UsageError
 from synctool.files import write_text
 from synctool.training.checkpoint import STATE
@@ -31,7 +32,7 @@ _FREE = {
     *{"save_every", "save_minutes", "log_every", "tensorboard"},
 }
 """Settings that a continued run may change: what it learns does not depend on them."""
-_TABLES = ("losses", "augmentations")
+_TABLES = ("losses", "augmentations", "options")
 _CHUNK = 1 << 20
 _AUXILIARY = 0.15
 """Weight of further targets beside losses that begin near 3."""
@@ -47,6 +48,8 @@ class TrainSettings:
 
     backbone: str = _default("backbone")
     task: str = _default("task")
+    options: tuple[str | Mapping[str, Any], ...] | None = _default("options")
+    pretrained: str = _default("pretrained")
     use_attention: str = _default("use_attention")
     losses: tuple[str | Mapping[str, Any], ...] | None = _default("losses")
     epochs: int = _default("epochs")
@@ -67,6 +70,8 @@ class TrainSettings:
     augmentations: str | Mapping[str, Any] | None = _default("augmentations")
     curriculum: int = _default("curriculum")
     progressive_resolution: int = _default("progressive_resolution")
+    freeze: str = _default("freeze")
+    train_top: int = _default("train_top")
     unfreeze_epoch: int = _default("unfreeze_epoch")
     unfreeze_every: int = _default("unfreeze_every")
     layer_decay: float = _default("layer_decay")
@@ -103,6 +108,14 @@ class TrainSettings:
             options = {"values": values, "embedding": embedding}
             terms = (*terms, loss_term("auxiliary", weight=_AUXILIARY, options=options))
         return terms
+
+    def network_options(self) -> dict[str, Any]:
+        """Options of the network by name.
+
+        Raises:
+            UsageError: One is written in another way, or is there twice.
+        """
+        return network_options(self.options or ())
 
     def changed_augmentations(self) -> AugmentSettings:
         """What is done to the windows.
@@ -191,6 +204,8 @@ def _table(settings: TrainSettings, files: Mapping[str, Path | str | None]) -> d
     }
     if changes := settings.changed_augmentations().as_dict():
         values["augmentations"] = changes
+    if options := settings.network_options():
+        values["options"] = [options]
     if settings.losses is not None:
         values["losses"] = [_loss_table(term) for term in loss_terms(settings.losses)]
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from synctool.training.checkpoint import metadata, save_weights
 from synctool.types import BackboneSpec
 from synctool.weights.files import fit, load_weights
 
+_log = logging.getLogger(__name__)
 CALIBRATION = "calibration.json"
 """Reliability of the best weights."""
 _VALIDATED_CLIPS = 96
@@ -29,7 +31,7 @@ class Validation:
     """The people that are kept out of the training.
 
     Args:
-        spec: What is trained.
+        spec: What is trained, with the pictures that it is really given.
         samples: Clips of theirs; there may be none.
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
@@ -69,7 +71,7 @@ class Validation:
             figures = multiway(
                 network,
                 clips[::step],
-                size_px=self._spec.video.size_px,
+                spec=self._spec,
                 true_offset=self._true_offset,
             )
             metrics |= {f"{source}_{name}": value for name, value in figures.items()}
@@ -92,12 +94,17 @@ class Validation:
         examples = known_stretches(
             network,
             self._samples,
-            size_px=self._spec.video.size_px,
+            spec=self._spec,
             true_offset=self._true_offset,
             person=self._person,
             tolerance=self._tolerance,
         )
-        report = calibrate(examples)
+        try:
+            report = calibrate(examples)
+        except ValueError as error:
+            # A few short clips, or a network that has learnt nothing: the weights are whole without.
+            _log.warning("the confidence of %s is not calibrated: %s", path, error)
+            return
         facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
         save_weights(path, loaded.state, metadata({**loaded.metadata, **facts}))
         table = [vars(row) for row in report.table]

@@ -17,7 +17,7 @@ from synctool.scoring.syncnet import pairwise_distances
 
 _BLOCK_CELLS = 60_000
 _HALO_FRAMES = 16
-"""Frames beyond a block that a head may look at."""
+"""Frames beyond a block that a head may look at; one that looks further says so as its ``reach``."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,11 @@ def _volume(
     frames = seen.shape[1]
     block = max(64, _BLOCK_CELLS // (2 * max_offset + 1))
     out = np.full((2 * max_offset + 1, frames), np.nan, np.float32)
-    reach = max_offset + _HALO_FRAMES
+    halo = max(_HALO_FRAMES, getattr(model.network, "reach", 0))
+    reach = max_offset + halo
     for start in range(0, frames, block):
         stop = min(start + block, frames)
-        low, high = max(0, start - _HALO_FRAMES), min(frames, stop + _HALO_FRAMES)
+        low, high = max(0, start - halo), min(frames, stop + halo)
         sound_low = max(0, min(first_tick + low - reach, heard.shape[1]))
         sound_high = max(sound_low, min(first_tick + high + reach, heard.shape[1]))
         if sound_low == sound_high:

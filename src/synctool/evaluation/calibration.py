@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from synctool.data.augment import centre_crop
 from synctool.data.samples import Sample
-from synctool.features.logmel import MARGIN, logmel
+from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.confidence import (
     Calibration,
     ReliabilityBin,
@@ -26,7 +25,7 @@ from synctool.scoring.confidence import (
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 MAX_OFFSET = 15
 SHORTEST_FRAMES = 10
@@ -124,7 +123,7 @@ def known_stretches(
     network: nn.Module,
     samples: Sequence[Sample],
     *,
-    size_px: int,
+    spec: BackboneSpec,
     true_offset: Callable[[Sample], float],
     person: Callable[[Sample], str],
     tolerance: Callable[[Sample], float] = lambda _: 1.0,
@@ -133,9 +132,9 @@ def known_stretches(
     """Estimates on stretches of clips, with their truth.
 
     Args:
-        network: A ``SyncModel`` in evaluation mode that takes mouth crops and log-mel sound.
+        network: A ``SyncModel`` in evaluation mode.
         samples: Clips of people that it was not trained on.
-        size_px: Side of its crops.
+        spec: What it takes, and how far it looks.
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
         tolerance: How many frames from a clip's offset an answer still counts as right.
@@ -144,9 +143,8 @@ def known_stretches(
     rng = np.random.default_rng(seed)
     encoded = []
     for sample in samples:
-        crops = centre_crop(sample.crops, size_px).astype(np.float32) / 255
-        seen = network.encode_video(torch.from_numpy(crops)[None, None])
-        encoded.append((seen, _heard(network, sample)))
+        seen = encoded_crops(network, sample.crops, stored_crop=sample.info.crop, spec=spec)
+        encoded.append((seen, encoded_sound(network, sample.sound, spec=spec)))
     lengths = [heard.shape[-1] for _, heard in encoded]
     examples = []
     for i, sample in enumerate(samples):
@@ -185,12 +183,6 @@ def known_stretches(
             correct = not foreign and abs(error) <= tolerance(sample)
             examples.append(Example(person(sample), estimate, correct, foreign, error))
     return examples
-
-
-def _heard(network: nn.Module, sample: Sample) -> torch.Tensor:
-    frames = sample.sound.size // SAMPLES_PER_FRAME
-    sound = np.pad(sample.sound[: frames * SAMPLES_PER_FRAME], MARGIN)
-    return network.encode_audio(torch.from_numpy(logmel(sound))[None, None])
 
 
 def _fit(examples: Sequence[Example]) -> Calibration:

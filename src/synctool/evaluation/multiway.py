@@ -23,7 +23,7 @@ from synctool.evaluation.constants import clip_constant, constants_of_others
 from synctool.evaluation.readings import MAX_OFFSET, READINGS, STACK, ClipReader
 from synctool.features.speech import speech_frames
 from synctool.training.losses import pooled
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 CONTEXTS = (1, 5, 15)
 LITERATURE_CONTEXTS = (5, 7, 9, 11, 13, 15)
@@ -78,21 +78,26 @@ class Accuracy:
 
 
 def clip_volume(
-    model: nn.Module, sample: Sample, filler: np.ndarray, *, size_px: int, shift_samples: int = 0
+    model: nn.Module,
+    sample: Sample,
+    filler: np.ndarray,
+    *,
+    spec: BackboneSpec,
+    shift_samples: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Score volumes of a whole clip.
 
     Args:
-        model: An ``OffsetClassifier`` in evaluation mode.
+        model: A ``SyncModel`` in evaluation mode.
         sample: The clip.
         filler: int16, sound for candidates beyond the clip.
-        size_px: Side of the network's crops.
+        spec: What the network takes, and how far it looks.
         shift_samples: The sound is moved ahead by this.
 
     Returns:
         Plain similarities and the head's logits, both ``[1, 31, T]``.
     """
-    reader = ClipReader(model, sample, filler, size_px=size_px)
+    reader = ClipReader(model, sample, filler, spec=spec)
     return reader.film(shift_samples=shift_samples)
 
 
@@ -114,7 +119,7 @@ def clip_constants(
     model: nn.Module,
     samples: Sequence[Sample],
     *,
-    size_px: int,
+    spec: BackboneSpec,
     person: Callable[[Sample], str],
     own: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
@@ -122,9 +127,9 @@ def clip_constants(
     """The constant delay of each clip, measured with this network on all clips but itself.
 
     Args:
-        model: An ``OffsetClassifier`` in evaluation mode.
+        model: A ``SyncModel`` in evaluation mode.
         samples: Clips of people that the network was not trained on.
-        size_px: Side of the network's crops.
+        spec: What the network takes, and how far it looks.
         person: Who is in a clip.
         own: Let a clip of a person without a name have a say in its own constant, as the clips of such
             a person may come from many films.
@@ -137,7 +142,7 @@ def clip_constants(
     people = [person(sample) for sample in samples]
     curves = []
     for i, sample in enumerate(samples):
-        reader = ClipReader(model, sample, _filler(samples, people, i), size_px=size_px)
+        reader = ClipReader(model, sample, _filler(samples, people, i), spec=spec)
         curves.append(reader.film()[1][0].float().log_softmax(0).sum(1).numpy())
         if on_progress:
             on_progress(i + 1, len(samples))
@@ -155,7 +160,7 @@ def window_hits(
     model: nn.Module,
     samples: Sequence[Sample],
     *,
-    size_px: int,
+    spec: BackboneSpec,
     person: Callable[[Sample], str],
     constants: Mapping[str, float],
     contexts: Sequence[int] = LITERATURE_CONTEXTS,
@@ -166,9 +171,9 @@ def window_hits(
     """Score all windows of clips in all readings.
 
     Args:
-        model: An ``OffsetClassifier`` in evaluation mode.
+        model: A ``SyncModel`` in evaluation mode.
         samples: Clips of people that the network was not trained on.
-        size_px: Side of the network's crops.
+        spec: What the network takes, and how far it looks.
         person: Who is in a clip.
         constants: Constant offset of each clip in frames, by key: of ``clip_constants``.
         contexts: Lengths of windows.
@@ -184,7 +189,7 @@ def window_hits(
         lead = info.sound_lead + shift
         talks = speech(sample.sound, lead=lead, frames=info.num_frames)
         inside = _sound_inside(sample.sound.size, lead, info.num_frames)
-        reader = ClipReader(model, sample, _filler(samples, people, i), size_px=size_px)
+        reader = ClipReader(model, sample, _filler(samples, people, i), spec=spec)
         for (reading, n), scores in reader.readings(contexts, shift_samples=shift).items():
             heard = np.lib.stride_tricks.sliding_window_view(inside, n, axis=1).all(-1)
             kept = heard[MAX_OFFSET]
@@ -232,16 +237,16 @@ def multiway(
     model: nn.Module,
     samples: Sequence[Sample],
     *,
-    size_px: int,
+    spec: BackboneSpec,
     true_offset: Callable[[Sample], float],
     contexts: Sequence[int] = CONTEXTS,
 ) -> dict[str, float]:
     """Share of windows whose best candidate is right, cheap enough for every epoch of a training.
 
     Args:
-        model: An ``OffsetClassifier`` in evaluation mode.
+        model: A ``SyncModel`` in evaluation mode.
         samples: Clips of people that the network has not seen.
-        size_px: Side of the network's crops.
+        spec: What the network takes, and how far it looks.
         true_offset: The clip's own offset in frames.
         contexts: Lengths of windows in frames.
 
@@ -252,7 +257,7 @@ def multiway(
     """
     shares: dict[str, list[float]] = {}
     for i, sample in enumerate(samples):
-        reader = ClipReader(model, sample, samples[(i + 1) % len(samples)].sound, size_px=size_px)
+        reader = ClipReader(model, sample, samples[(i + 1) % len(samples)].sound, spec=spec)
         shift = -round(true_offset(sample) * SAMPLES_PER_FRAME)
         plain, head = reader.film(shift_samples=shift)
         volumes = {"plain": (plain, 1), "head": (head, 1)}

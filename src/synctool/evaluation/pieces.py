@@ -14,16 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from synctool.data.augment import centre_crop
 from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import Interval, mean_interval
-from synctool.features.logmel import MARGIN, logmel
+from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import estimate_offset
 from synctool.scoring.path import follow_offset
 from synctool.scoring.segments import overall_offset
 from synctool.scoring.verdict import decide
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 LARGEST_MOVE_FRAMES = 10
 """Pieces' sounds are moved by up to this."""
@@ -121,7 +120,8 @@ def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Clips as one film.
 
     Returns:
-        Crops uint8 ``[T, S, S]``, and int16 sound of exactly as long; what a clip lacks is silent.
+        Crops uint8 ``[T, S, S]`` or ``[T, S, S, 3]``, and int16 sound of exactly as long; what a clip
+        lacks is silent.
     """
     crops = np.concatenate([sample.crops for sample in samples])
     sounds = []
@@ -138,24 +138,24 @@ def measure(
     crops: np.ndarray,
     sound: np.ndarray,
     *,
-    size_px: int,
+    spec: BackboneSpec,
     calibration: Calibration,
     max_offset: int = 15,
+    stored_crop: str = "mouth",
 ) -> Answer:
     """Measure a stretch that is in memory as ``detect`` measures a film with this one face.
 
     Args:
-        network: A ``SyncModel`` in evaluation mode that takes mouth crops and log-mel sound.
-        crops: uint8 ``[T, S, S]``.
+        network: A ``SyncModel`` in evaluation mode.
+        crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in RGB.
         sound: int16 ``[N]``; sample 0 belongs to frame 0, and there is no other sound.
-        size_px: Side of the network's crops.
+        spec: What the network takes, and how far it looks.
         calibration: Of the network.
         max_offset: Largest offset searched, in frames.
+        stored_crop: Kind of the crops: ``mouth`` or ``face``.
     """
-    pictures = centre_crop(crops, size_px).astype(np.float32) / 255
-    seen = network.encode_video(torch.from_numpy(pictures)[None, None])
-    whole = sound[: sound.size // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME]
-    heard = network.encode_audio(torch.from_numpy(logmel(np.pad(whole, MARGIN)))[None, None])
+    seen = encoded_crops(network, crops, stored_crop=stored_crop, spec=spec)
+    heard = encoded_sound(network, sound, spec=spec)
     values = network.score(heard, seen, max_offset=max_offset)[0].float().numpy()
     volume = np.where(np.isfinite(values), values, np.nan)
     estimate = estimate_offset(volume)
@@ -181,7 +181,7 @@ def pieces_of(
     network: nn.Module,
     *,
     piece_frames: int,
-    size_px: int,
+    spec: BackboneSpec,
     calibration: Calibration,
     rng: np.random.Generator,
 ) -> list[Piece]:
@@ -193,7 +193,7 @@ def pieces_of(
         samples: The clips.
         network: A ``SyncModel`` in evaluation mode.
         piece_frames: Length of a piece.
-        size_px: Side of the network's crops.
+        spec: What the network takes, and how far it looks.
         calibration: Of the network.
         rng: Source of chance.
     """
@@ -205,8 +205,9 @@ def pieces_of(
             network,
             crops[start : start + piece_frames],
             sound[begin : begin + length],
-            size_px=size_px,
+            spec=spec,
             calibration=calibration,
+            stored_crop=samples[0].info.crop,
         )
         found.append(Piece(film, person, moved / SAMPLES_PER_FRAME, answer))
     return found

@@ -1,4 +1,4 @@
-"""Sound front ends by name: samples with their margins to exactly four steps per video frame."""
+"""Sound front ends by name: samples with their margins to so many steps per video frame."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from synctool.features import logmel, mfcc
+from synctool.types import SAMPLES_PER_FRAME
+
+_BAND_STEPS = SAMPLES_PER_FRAME // logmel.HOP
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,13 @@ class FrontEnd:
         after: Samples needed after the last frame.
         compute: int16 or float32 samples ``[before + 640 n + after]`` to features whose last axis
             belongs to n frames.
+        steps: Entries of that axis per frame.
     """
 
     before: int
     after: int
     compute: Callable[[np.ndarray], np.ndarray]
+    steps: int
 
 
 def _waveform(samples: np.ndarray) -> np.ndarray:
@@ -35,8 +40,8 @@ def _bands(spectrogram: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndar
 
 
 FRONT_ENDS: dict[str, FrontEnd] = {
-    "logmel64": FrontEnd(logmel.MARGIN, logmel.MARGIN, _bands(logmel.logmel)),
-    "mfcc13": FrontEnd(0, 2 * mfcc.MARGIN, _bands(mfcc.mfcc)),
-    "waveform16k": FrontEnd(0, 0, _waveform),
+    "logmel64": FrontEnd(logmel.MARGIN, logmel.MARGIN, _bands(logmel.logmel), _BAND_STEPS),
+    "mfcc13": FrontEnd(0, 2 * mfcc.MARGIN, _bands(mfcc.mfcc), _BAND_STEPS),
+    "waveform16k": FrontEnd(0, 0, _waveform, SAMPLES_PER_FRAME),
 }
 """By ``AudioInput.kind``; features are ``[1, bands, 4 n]``, the waveform ``[640 n]``."""

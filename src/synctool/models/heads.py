@@ -12,6 +12,31 @@ from torch import Tensor, nn
 from synctool.models.correlation import correlate
 
 
+class PlainHead(nn.Module):
+    """Cosine similarities times a learnt inverse temperature, and nothing more."""
+
+    margin = 0
+    """Offsets beyond the asked range that are looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(2.3))
+
+    def forward(
+        self,
+        audio_features: Tensor,
+        video_features: Tensor,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
+    ) -> Tensor:
+        """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
+        cosines, inside = correlate(
+            audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead
+        )
+        return (cosines * self.log_scale.exp()).masked_fill(~inside, float("-inf"))
+
+
 class VolumeHead(nn.Module):
     """A residual correction of the correlation by its neighbourhood in time and offset.
 

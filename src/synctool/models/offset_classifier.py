@@ -24,7 +24,7 @@ class OffsetClassifier(nn.Module):
         audio_encoder: Sound features ``-> [B, D, T]``.
         max_offset: K of ``forward``; the weights serve any K.
         head_channels: Width of the head.
-        head: Another head than a ``VolumeHead`` of that width.
+        head: Another head than a ``VolumeHead`` of that width; called as ``score`` is.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class OffsetClassifier(nn.Module):
         audio_encoder: nn.Module,
         max_offset: int = 15,
         head_channels: int = 16,
-        head: VolumeHead | None = None,
+        head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.video_encoder = video_encoder

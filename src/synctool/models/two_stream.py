@@ -41,9 +41,9 @@ def two_stream(
     sizes: tuple[int, int],
     projection: int,
     max_offset: int,
-    head_channels: int,
+    head: nn.Module,
 ) -> OffsetClassifier:
-    """Two encoders as one model: correlation over all candidate offsets and the head of ``fcn-cls``.
+    """Two encoders as one model: projections, correlation over all candidate offsets, and a head.
 
     Args:
         video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
@@ -52,7 +52,7 @@ def two_stream(
         projection: D that both are brought to; an encoder that has it already stays as it is. 0 for
             none.
         max_offset: K of ``forward``.
-        head_channels: Width of the head.
+        head: What makes a volume of embeddings of unit length; called as ``SyncModel.score`` is.
 
     Raises:
         ValueError: There is no projection, and the sizes differ.
@@ -69,5 +69,5 @@ def two_stream(
         video_encoder=encoders[0],
         audio_encoder=encoders[1],
         max_offset=max_offset,
-        head_channels=head_channels,
+        head=head,
     )

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
-from synctool.models.offset_classifier import OffsetClassifier
+from synctool.training.evidence import embeddings
 from synctool.training.losses import known_mean, numbers, pooled
 from synctool.training.pairing import belonging
 
@@ -39,17 +39,14 @@ class Correspondence(nn.Module):
         self.log_slope = nn.Parameter(torch.tensor(1.6))
         self.bias = nn.Parameter(torch.tensor(0.0))
 
-    def forward(
-        self, model: OffsetClassifier, batch: WindowBatch
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, model: nn.Module, batch: WindowBatch) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and the accuracies as parts; chance is 0.5 each.
 
         Args:
             model: The network, in training mode.
             batch: Windows.
         """
-        seen = model.encode_video(batch.video.float() / 255.0)
-        heard = model.encode_audio(batch.audio)
+        seen, heard = embeddings(model, batch)
         clips, frames = len(seen), torch.arange(seen.shape[-1], device=seen.device)
         shifts = {"offset_frames": batch.offset_frames, "audio_lead": batch.audio_lead}
         own, known = belonging(heard, frames, **shifts)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
+from synctool.features.pictures import prepared
 from synctool.models.correlation import correlate
+from synctool.models.heads import VolumeHead
 from synctool.models.offset_classifier import OffsetClassifier
 
 
@@ -24,18 +27,20 @@ class Evidence:
         audio_features: ``[B, D, T_audio]``, unit length.
         volumes: Logits ``[B, 2K+1, T]`` by name, ``-inf`` where there is no sound: ``plain``
             (cosines times ``scale``), ``head`` (sharpened by the head), and ``local`` (cosines of
-            the local embeddings times ``local_scale``) if the model has a local stage. Each is
+            the local embeddings times ``local_scale``) if the model has a local stage. A network
+            that scores in a way of its own gives the same for ``plain`` and ``head``. Each is
             computed when it is first asked for.
         offset_frames: ``[B]`` true offsets, fractional, audio ahead positive.
         max_offset: K.
         audio_lead: Sound frame that belongs to video frame 0.
-        scale: Inverse temperature of ``plain``, a scalar.
+        scale: Inverse temperature of ``plain``, a scalar; 1 where the network scores by itself.
         teacher: The teacher's logits ``[B, 2K+1, T]``, None without a teacher.
         local_scale: Inverse temperature of ``local``, None without a local stage.
         local_video: Local embeddings ``[B, D, T]`` of the pictures, unit length; None without a
             local stage.
         targets: ``[B, N, T]``, further values to be told from the pictures, NaN where they are not
             known; None without any.
+        own_score: Whether the network scores in a way of its own, so that ``plain`` are no cosines.
     """
 
     video_features: Tensor
@@ -49,6 +54,7 @@ class Evidence:
     local_scale: Tensor | None = None
     local_video: Tensor | None = None
     targets: Tensor | None = None
+    own_score: bool = False
 
     def volume(self, name: str) -> Tensor:
         """The volume of a name.
@@ -66,9 +72,19 @@ class Evidence:
     def cosines(self, name: str) -> Tensor:
         """Cosines ``[B, 2K+1, T]`` behind the volume ``plain`` or ``local``, ``-inf`` without sound.
 
+        Where the network scores in a way of its own, they are those of its embeddings.
+
         Raises:
             UsageError: The model has no such volume.
         """
+        if self.own_score and name in ("plain", "head"):
+            cosines, inside = correlate(
+                self.audio_features,
+                self.video_features,
+                max_offset=self.max_offset,
+                audio_lead=self.audio_lead,
+            )
+            return cosines.masked_fill(~inside, float("-inf"))
         volume = self.volume(name).float()
         missing = torch.isneginf(volume)
         # The gradient of -inf divided by the scale would not be a number.
@@ -103,8 +119,53 @@ class LazyVolumes(Mapping[str, Tensor]):
         return len(self._makers)
 
 
+def volume_head(model: nn.Module) -> VolumeHead | None:
+    """The head that sharpens a network's cosines; None for a network that scores in a way of its own.
+
+    Args:
+        model: A ``SyncModel``.
+    """
+    head = getattr(model, "head", None)
+    usual = getattr(type(model), "score", None) is OffsetClassifier.score
+    return head if usual and isinstance(head, VolumeHead) else None
+
+
+def head_margin(model: nn.Module) -> int:
+    """Candidates beyond the searched range that a network's head looks at on either side."""
+    return getattr(getattr(model, "head", None), "margin", 0)
+
+
+def encode_both(model: nn.Module, side: str, x: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Local embeddings, None without a local stage, and those with context.
+
+    Args:
+        model: A ``SyncModel``.
+        side: ``video`` or ``audio``.
+        x: Its input.
+    """
+    both = getattr(model, f"encode_{side}_both", None)
+    return (None, getattr(model, f"encode_{side}")(x)) if both is None else both(x)
+
+
+def embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+    """Embeddings of a batch: ``[B, D, T]`` and ``[B, D, T_audio]``, unit length.
+
+    Args:
+        model: A ``SyncModel``, in training mode.
+        batch: Windows.
+    """
+    seen = model.encode_video(prepared(batch.video, batch.picture))
+    return _unit(model, seen), _unit(model, model.encode_audio(batch.audio))
+
+
+def _unit(model: nn.Module, features: Tensor) -> Tensor:
+    if isinstance(model, OffsetClassifier):
+        return features  # they are
+    return F.normalize(features.float(), dim=1)
+
+
 def observe(
-    model: OffsetClassifier,
+    model: nn.Module,
     batch: WindowBatch,
     *,
     max_offset: int,
@@ -113,30 +174,26 @@ def observe(
     """What a network makes of a batch.
 
     Args:
-        model: The network, in training mode.
+        model: A ``SyncModel``, in training mode.
         batch: Windows.
         max_offset: K.
         teacher: Another network with the same inputs, whose logits are to be learnt.
     """
-    video = batch.video.float() / 255.0
-    seen_locally, seen = model.encode_video_both(video)
-    heard_locally, heard = model.encode_audio_both(batch.audio)
-    head, lead, scale = model.head, batch.audio_lead, model.head.log_scale.exp()
+    video, lead = prepared(batch.video, batch.picture), batch.audio_lead
+    seen_locally, seen = encode_both(model, "video", video)
+    heard_locally, heard = encode_both(model, "audio", batch.audio)
+    head = volume_head(model)
+    if head is None:
+        scale = seen.new_ones(())
 
-    @cache
-    def raw() -> tuple[Tensor, Tensor]:
-        return correlate(heard, seen, max_offset=max_offset + head.margin, audio_lead=lead)
+        @cache
+        def scored() -> Tensor:
+            return model.score(heard, seen, max_offset=max_offset, audio_lead=lead)
 
-    def plain() -> Tensor:
-        volume, inside = raw()
-        cut = slice(head.margin, volume.shape[1] - head.margin)
-        return (volume[:, cut] * scale).masked_fill(~inside[cut], float("-inf"))
-
-    def sharpened() -> Tensor:
-        volume, inside = raw()
-        return head.refine(volume, inside.expand_as(volume))
-
-    makers: dict[str, Callable[[], Tensor]] = {"plain": plain, "head": sharpened}
+        makers: dict[str, Callable[[], Tensor]] = {"plain": scored, "head": scored}
+    else:
+        scale = head.log_scale.exp()
+        makers = _of_head(head, seen, heard, max_offset=max_offset, lead=lead)
     local_scale = None
     if seen_locally is not None and heard_locally is not None:
         local_scale = model.local_scale.exp()
@@ -153,8 +210,8 @@ def observe(
         with torch.no_grad():
             learnt = teacher(batch.audio, video, max_offset=max_offset, audio_lead=lead).logits
     return Evidence(
-        video_features=seen,
-        audio_features=heard,
+        video_features=_unit(model, seen),
+        audio_features=_unit(model, heard),
         volumes=LazyVolumes(makers),
         offset_frames=batch.offset_frames,
         max_offset=max_offset,
@@ -164,4 +221,32 @@ def observe(
         local_scale=local_scale,
         local_video=seen_locally,
         targets=batch.targets,
+        own_score=head is None,
     )
+
+
+def _of_head(
+    head: VolumeHead, seen: Tensor, heard: Tensor, *, max_offset: int, lead: int
+) -> dict[str, Callable[[], Tensor]]:
+    """What gives the volumes of a network whose head sharpens cosines."""
+
+    @cache
+    def raw() -> tuple[Tensor, Tensor]:
+        return correlate(heard, seen, max_offset=max_offset + head.margin, audio_lead=lead)
+
+    def plain() -> Tensor:
+        volume, inside = raw()
+        cut = slice(head.margin, volume.shape[1] - head.margin)
+        scale = head.log_scale.exp()
+        return (volume[:, cut] * scale).masked_fill(~inside[cut], float("-inf"))
+
+    def sharpened() -> Tensor:
+        volume, inside = raw()
+        rows = max_offset + head.margin
+        others = [
+            correlate(a, v, max_offset=rows, audio_lead=lead)[0]
+            for a, v in head.further(heard, seen)
+        ]
+        return head.refine(volume, inside.expand_as(volume), others)
+
+    return {"plain": plain, "head": sharpened}

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
-from synctool.models.offset_classifier import OffsetClassifier
+from synctool.training.evidence import embeddings
 from synctool.training.losses import numbers
 from synctool.training.pairing import belonging, gathered
 
@@ -43,19 +43,17 @@ class MaskedPrediction(nn.Module):
         self.to_picture = Predictor(embedding=embedding)
         self.log_scale = nn.Parameter(torch.tensor(2.3))
 
-    def forward(
-        self, model: OffsetClassifier, batch: WindowBatch
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, model: nn.Module, batch: WindowBatch) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and accuracies as parts: how often the right place is the nearest.
 
         Args:
             model: The network, in training mode.
             batch: Windows.
         """
-        seen = model.encode_video(batch.video.float() / 255.0)
+        seen, heard = embeddings(model, batch)
         frames = torch.arange(seen.shape[-1], device=seen.device)
         heard, known = belonging(
-            model.encode_audio(batch.audio),
+            heard,
             frames,
             offset_frames=batch.offset_frames,
             audio_lead=batch.audio_lead,

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import SyncToolError, UsageError
-from synctool.models.offset_classifier import OffsetClassifier
 from synctool.training.builtin import synctool_losses
 from synctool.training.evidence import Evidence, observe
 from synctool.training.losses import numbers
@@ -91,9 +90,7 @@ class SyncObjective(nn.Module):
         # In a tuple the teacher is no submodule.
         self._teacher = () if teacher is None else (teacher.eval().requires_grad_(False),)
 
-    def forward(
-        self, model: OffsetClassifier, batch: WindowBatch
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, model: nn.Module, batch: WindowBatch) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and its parts by name, before their weights.
 
         Args:

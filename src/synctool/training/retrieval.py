@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
-from synctool.models.offset_classifier import OffsetClassifier
+from synctool.training.evidence import embeddings
 from synctool.training.losses import numbers
 from synctool.training.masked import nearest
 from synctool.training.pairing import belonging, gathered
@@ -35,9 +35,7 @@ class Retrieval(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(2.66))  # a temperature of 0.07, as CLIP
 
-    def forward(
-        self, model: OffsetClassifier, batch: WindowBatch
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, model: nn.Module, batch: WindowBatch) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and recall at rank 1 as parts; chance is 1 in N.
 
         Args:
@@ -47,10 +45,10 @@ class Retrieval(nn.Module):
         Raises:
             UsageError: The batch, over all processes, is a single clip.
         """
-        seen = model.encode_video(batch.video.float() / 255.0)
+        seen, heard = embeddings(model, batch)
         frames = torch.arange(seen.shape[-1], device=seen.device)
         heard, known = belonging(
-            model.encode_audio(batch.audio),
+            heard,
             frames,
             offset_frames=batch.offset_frames,
             audio_lead=batch.audio_lead,

@@ -10,13 +10,11 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
-from synctool.features.logmel import HOP
-from synctool.models.offset_classifier import OffsetClassifier
+from synctool.features.frontends import FRONT_ENDS
+from synctool.features.pictures import prepared
 from synctool.training.losses import known_mean, numbers
-from synctool.types import SAMPLES_PER_FRAME
 
 PIECES = 3
-STEPS_PER_FRAME = SAMPLES_PER_FRAME // HOP
 _GAP = 2
 """Frames left out between two pieces: neighbouring steps of sound share samples, which would tell."""
 
@@ -42,9 +40,7 @@ class TemporalOrder(nn.Module):
         self.of_pictures = OrderNetwork(embedding=embedding, hidden=hidden)
         self.of_sounds = OrderNetwork(embedding=embedding, hidden=hidden)
 
-    def forward(
-        self, model: OffsetClassifier, batch: WindowBatch
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, model: nn.Module, batch: WindowBatch) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and the accuracies as parts; chance is 1/6.
 
         Args:
@@ -56,10 +52,11 @@ class TemporalOrder(nn.Module):
         """
         clips, frames = batch.video.shape[0], batch.video.shape[2]
         pictures = _pieces(batch.video, 1, frames)
-        length = batch.audio.shape[-1] // STEPS_PER_FRAME
-        start = max(0, min(batch.audio_lead, length - frames)) * STEPS_PER_FRAME
-        sounds = _pieces(batch.audio[..., start:], STEPS_PER_FRAME, min(frames, length))
-        seen = model.encode_video(pictures.float() / 255.0).unflatten(0, (clips, PIECES))
+        steps = FRONT_ENDS["waveform16k" if batch.audio.ndim == 2 else "logmel64"].steps
+        length = batch.audio.shape[-1] // steps
+        start = max(0, min(batch.audio_lead, length - frames)) * steps
+        sounds = _pieces(batch.audio[..., start:], steps, min(frames, length))
+        seen = model.encode_video(prepared(pictures, batch.picture)).unflatten(0, (clips, PIECES))
         heard = model.encode_audio(sounds).unflatten(0, (clips, PIECES))
         losses, hits = zip(self.of_pictures(seen), self.of_sounds(heard))
         loss = sum(losses) / 2

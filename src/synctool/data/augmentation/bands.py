@@ -1,10 +1,50 @@
-"""The log-mel bands of one window: another throat, another microphone, blanked ranges."""
+"""The sound features of one window: another throat, another microphone, blanked ranges."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from synctool.data.augmentation.dice import Dice
+from synctool.types import AUDIO_HZ
+
+_STEP = AUDIO_HZ // 100
+"""Samples of 10 ms, the step of all features in bands."""
+
+
+def augment_features(features: np.ndarray, kind: str, dice: Dice) -> np.ndarray:
+    """What a kind of sound features allows: log-mel bands can be stretched and coloured.
+
+    MFCCs have no neighbours among the bands, so single ones are blanked, each with its own mean. Of a
+    waveform only stretches of time can be blanked; a microphone and a room it has had as a sound.
+
+    Args:
+        features: ``[1, 64, n]``, ``[1, 13, n]`` or ``[N]``, float32.
+        kind: Kind of ``AudioInput``.
+        dice: What happens to this window.
+
+    Returns:
+        float32, of the same shape.
+    """
+    if kind == "logmel64":
+        return augment_bands(features[0], dice)[None]
+    if kind == "mfcc13":
+        return _blanked(features[0], dice)[None]
+    if not dice.hit("time_masks"):
+        return features
+    return _with_gaps(features.reshape(-1, _STEP).T, dice).T.reshape(-1)
+
+
+def _blanked(mfcc: np.ndarray, dice: Dice) -> np.ndarray:
+    """Blank coefficients and stretches of time; each coefficient is at its own mean there."""
+    if not (dice.hit("band_masks") or dice.hit("time_masks")) or not mfcc.size:
+        return mfcc
+    mean = mfcc.mean(1, keepdims=True)
+    rows = mfcc - mean
+    if rng := dice.of("band_masks"):
+        rows = _masked(
+            rows, rng, masks=(1, 3), lengths=(1, 3), strength=dice.strength("band_masks")
+        )
+    return _with_gaps(rows, dice) + mean
 
 
 def augment_bands(mel: np.ndarray, dice: Dice) -> np.ndarray:
@@ -28,6 +68,11 @@ def augment_bands(mel: np.ndarray, dice: Dice) -> np.ndarray:
         mel = mel + curve.astype(np.float32)[:, None]
     if (rng := dice.of("band_masks")) and mel.size:
         mel = _masked(mel, rng, masks=(1, 3), lengths=(1, 12), strength=dice.strength("band_masks"))
+    return _with_gaps(mel, dice)
+
+
+def _with_gaps(mel: np.ndarray, dice: Dice) -> np.ndarray:
+    """Blank stretches of time of ``[bands, n]``."""
     if (rng := dice.of("time_masks")) and mel.size:
         strength = dice.strength("time_masks")
         mel = _masked(mel.T, rng, masks=(1, 4), lengths=(1, 7), strength=strength).T

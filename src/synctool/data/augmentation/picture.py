@@ -10,9 +10,9 @@ from synctool.data.augmentation.camera import grained, jittered_time, lost_frame
 from synctool.data.augmentation.cover import behind_hand, covered
 from synctool.data.augmentation.dice import Dice
 from synctool.data.augmentation.light import lit, toned
-from synctool.data.augmentation.warp import centre_crop, warped
+from synctool.data.augmentation.warp import centre_crop, fit_crops, warped, with_room
 
-__all__ = ["augment_picture", "centre_crop"]
+__all__ = ["augment_picture", "centre_crop", "fit_crops", "with_room"]
 
 
 def augment_picture(
@@ -28,7 +28,8 @@ def augment_picture(
     and leaves the movement of the mouth. Frame t stays frame t, but for frames that are lost or blended.
 
     Args:
-        crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in colour, with room round the network's crop.
+        crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in colour, with or without room round the
+            network's crop: ``with_room``.
         size_px: Side of the network's crop.
         dice: What happens to this window.
         stranger: Gives a crop of another person, ``[S, S]`` or ``[S, S, 3]``, whose light and skin may

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 from synctool.data.augmentation.dice import Dice
+from synctool.errors import UsageError
+from synctool.types import VideoInput
 
 _USUAL_PX = 72
 """Side of the crop that the sizes below were chosen for; others in proportion."""
@@ -24,6 +26,43 @@ def centre_crop(crops: np.ndarray, size_px: int) -> np.ndarray:
     """
     edge = (crops.shape[2] - size_px) // 2
     return crops[:, edge : edge + size_px, edge : edge + size_px]
+
+
+def fit_crops(crops: np.ndarray, stored_crop: str, wanted: VideoInput) -> np.ndarray:
+    """Stored crops as a network is given them at inference, but for range and normalisation.
+
+    Args:
+        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]`` in RGB.
+        stored_crop: ``mouth``, of which the middle is taken, or ``face``, which is resized.
+        wanted: The network's input contract.
+
+    Returns:
+        uint8 ``[T, s, s]``, or ``[T, s, s, 3]`` in RGB where the contract and the crops are in colour;
+        may be a view.
+
+    Raises:
+        UsageError: Mouth crops smaller than the network's.
+    """
+    return centre_crop(with_room(crops, stored_crop, wanted), wanted.size_px)
+
+
+def with_room(crops: np.ndarray, stored_crop: str, wanted: VideoInput) -> np.ndarray:
+    """Stored crops in the colours and at the scale of a network's, with all that lies round it.
+
+    Args, Returns and Raises: as of ``fit_crops``, but mouth crops keep their size.
+    """
+    if wanted.colour == "gray" and crops.ndim == 4:
+        crops = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
+    stored_px, size_px = crops.shape[2], wanted.size_px
+    if stored_crop == "face" and stored_px != size_px:
+        mode = cv2.INTER_AREA if size_px < stored_px else cv2.INTER_LINEAR
+        return np.stack([cv2.resize(c, (size_px, size_px), interpolation=mode) for c in crops])
+    if stored_px < size_px:
+        raise UsageError(
+            f"mouth crops of {stored_px} px are too small for a network that takes {size_px} px",
+            remedy="Make them anew with synctool preprocess and a larger --size.",
+        )
+    return crops
 
 
 def warped(crops: np.ndarray, size_px: int, dice: Dice) -> np.ndarray:

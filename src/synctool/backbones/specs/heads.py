@@ -1,0 +1,28 @@
+"""What compares the embeddings of a pair."""
+
+from __future__ import annotations
+
+from synctool.types import HeadSpec
+
+
+def specs() -> list[HeadSpec]:
+    """The head of ``fcn-cls``, that of ``fcn-attn``, and none to speak of."""
+    return [
+        HeadSpec(
+            name="volume",
+            factory="synctool.backbones.pair_heads:volume",
+            summary="convolutions along time and offset sharpen the similarities, as in fcn-cls",
+            options={"channels": 16},
+        ),
+        HeadSpec(
+            name="attentive",
+            factory="synctool.backbones.pair_heads:attentive",
+            summary="the same after pictures have attended to nearby sounds, as in fcn-attn",
+            options={"channels": 16, "reach": 3, "heads": 4},
+        ),
+        HeadSpec(
+            name="plain",
+            factory="synctool.backbones.pair_heads:plain",
+            summary="similarities alone, times a learnt number",
+        ),
+    ]

@@ -1,0 +1,156 @@
+"""Pictures as a network wants them: colour, range, normalisation; and what stored crops can give it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synctool.errors import UsageError
+from synctool.types import VideoInput
+
+_MOUTH_ROOM = (72, 96)
+"""A network's mouth crop of so many pixels is cut out of a stored one of so many: the default
+network's 72 of 96 leave room to move, turn and scale it."""
+_SMALLEST_PX = 32
+
+
+class StoredCrops(Protocol):
+    """What kind of crops a sample holds: ``SampleInfo``."""
+
+    @property
+    def crop(self) -> str:
+        """``mouth`` or ``face``."""
+
+    @property
+    def size_px(self) -> int:
+        """Side."""
+
+    @property
+    def colour(self) -> str:
+        """``gray`` or ``rgb``."""
+
+
+def as_batch(crops: np.ndarray) -> Tensor:
+    """Crops of one face as a batch of one.
+
+    Args:
+        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
+
+    Returns:
+        uint8 ``[1, 1, T, S, S]`` or ``[1, 3, T, S, S]``; a view, unless what is stored may not be
+        written to.
+    """
+    video = torch.from_numpy(crops if crops.flags.writeable else crops.copy())
+    return video[None, None] if video.ndim == 3 else video.permute(3, 0, 1, 2)[None]
+
+
+def as_input(crops: np.ndarray, wanted: VideoInput) -> Tensor:
+    """Crops that have the contract's size and order of colours as the network's input.
+
+    Args:
+        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
+        wanted: The input contract.
+
+    Returns:
+        float32 ``[1, C, T, S, S]``.
+    """
+    return _normalised(as_batch(crops), wanted)
+
+
+def prepared(video: Tensor, wanted: VideoInput) -> Tensor:
+    """Stored pictures as the network's input.
+
+    Args:
+        video: uint8 ``[B, 1, T, S, S]`` grey or ``[B, 3, T, S, S]`` RGB.
+        wanted: The input contract.
+
+    Returns:
+        float32 ``[B, C, T, S, S]`` with C of the contract.
+
+    Raises:
+        ValueError: The pictures have colours, and the contract is grey.
+    """
+    if video.shape[1] == 3:
+        if wanted.colour == "gray":
+            raise ValueError("colour pictures for a network that takes grey ones")
+        if wanted.colour == "bgr":
+            video = video.flip(1)
+    return _normalised(video, wanted)
+
+
+def fitted(stored: StoredCrops, wanted: VideoInput, *, any_crop: bool) -> VideoInput:
+    """What a network is really given when it is trained on stored crops.
+
+    Face crops are resized. Mouth crops have one scale, so a smaller one shows less, and what is stored
+    round the network's crop is room for the augmentation.
+
+    Args:
+        stored: Kind, size and colour of the stored crops.
+        wanted: The network's own input contract.
+        any_crop: Whether the network can be trained on other crops.
+
+    Returns:
+        The contract where the crops can meet it. Else, with ``any_crop``, what comes nearest: the
+        stored kind of crop, grey in as many channels as the network has where no colour is stored, and
+        a size that the stored crops can give.
+
+    Raises:
+        UsageError: The crops are not what the network takes, or too small.
+    """
+    lacks_colour = stored.colour == "gray" and wanted.colour != "gray"
+    if stored.crop == wanted.crop and stored.size_px >= wanted.size_px and not lacks_colour:
+        return wanted
+    size_px = stored.size_px
+    if stored.crop == "mouth":
+        inner, outer = _MOUTH_ROOM
+        size_px = max(stored.size_px * inner // outer, min(_SMALLEST_PX, stored.size_px))
+    size_px = min(wanted.size_px, size_px)
+    if not any_crop or size_px < min(_SMALLEST_PX, wanted.size_px):
+        raise _unfit(stored, wanted)
+    found = replace(wanted, crop=stored.crop, size_px=size_px)
+    return _in_grey(found) if lacks_colour else found
+
+
+def _in_grey(wanted: VideoInput) -> VideoInput:
+    """The same input with the grey picture in each of its channels."""
+    mean, std = (
+        values * wanted.channels if len(values) == 1 else values
+        for values in (wanted.mean, wanted.std)
+    )
+    return replace(wanted, colour="gray", mean=mean, std=std)
+
+
+def _unfit(stored: StoredCrops, wanted: VideoInput) -> UsageError:
+    words = {"gray": "grey"}
+    size_px = wanted.size_px
+    if wanted.crop == "mouth":
+        inner, outer = _MOUTH_ROOM
+        size_px = -(-wanted.size_px * outer // inner)
+    colour = "gray" if wanted.colour == "gray" else "rgb"
+    return UsageError(
+        f"the processed films are {words.get(stored.colour, 'colour')} {stored.crop} crops of "
+        f"{stored.size_px} px, and the network takes {words.get(wanted.colour, 'colour')} "
+        f"{wanted.crop} crops of {wanted.size_px} px",
+        remedy="Make them anew: synctool preprocess FILMS FOLDER "
+        f"--crop {wanted.crop} --size {size_px} --colour {colour}",
+    )
+
+
+def _normalised(video: Tensor, wanted: VideoInput) -> Tensor:
+    """Range, mean and standard deviation; one channel becomes as many as the contract has."""
+    low, high = wanted.value_range
+    values = video.float() / (255.0 / (high - low))
+    if low:
+        values = values + low
+    if values.shape[1] != wanted.channels:
+        values = values.expand(-1, wanted.channels, -1, -1, -1)
+    for name, idle in (("mean", 0.0), ("std", 1.0)):
+        given = getattr(wanted, name)
+        if any(value != idle for value in given):
+            values_of = torch.tensor(given, device=values.device).view(-1, 1, 1, 1)
+            values = values - values_of if name == "mean" else values / values_of
+    return values
