@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool import registry
-from synctool.engine.build import construct
+from synctool.engine.build import construct, encoder_specs
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import BackboneSpec
@@ -50,6 +50,7 @@ class _Stream:
     steps: int
     reach: int
     size: int
+    bounded: bool
 
 
 def check_options(spec: BackboneSpec) -> None:
@@ -117,7 +118,7 @@ def check_shift(spec: BackboneSpec) -> None:
         later = whole.narrow(stream.axis, shift * stream.steps, (frames - shift) * stream.steps)
         with torch.no_grad():
             before, after = stream.encode(whole), stream.encode(later)
-            if not spec.bounded:
+            if not stream.bounded:
                 # Learned or fixed positions are the same in any clip: what another clip of this
                 # length gives is taken off, and the rest comes from what the clip holds.
                 other = stream.make(frames)
@@ -126,7 +127,7 @@ def check_shift(spec: BackboneSpec) -> None:
                     other.narrow(stream.axis, shift * stream.steps, (frames - shift) * stream.steps)
                 )
         inside = slice(stream.reach, frames - shift - stream.reach)
-        if spec.bounded:
+        if stream.bounded:
             _close(
                 after[..., inside], before[..., shift:][..., inside],
                 f"{stream.name}: the embeddings of a clip that begins {shift} frames later",
@@ -143,9 +144,9 @@ def check_centre(spec: BackboneSpec) -> None:
     """Row t looks as far back as ahead from the middle of frame t; bounded, no further than is said."""
     for stream in _small_streams(spec):
         row = stream.reach + 2
-        influence = _influence(stream, row, 2 * row + 1, inputs=1 if spec.bounded else _INPUTS)
+        influence = _influence(stream, row, 2 * row + 1, inputs=1 if stream.bounded else _INPUTS)
         where = (torch.arange(len(influence)) + 0.5) / stream.steps  # in frames
-        if not spec.bounded:
+        if not stream.bounded:
             centre = float((where * influence).sum() / influence.sum())
             _must(
                 abs(centre - row - 0.5) <= 0.5,
@@ -346,6 +347,8 @@ def _streams(
 ) -> list[_Stream]:
     joint = spec.role == "joint"
     size = spec.embedding_size
+    pair = encoder_specs(spec)
+    seeing, hearing = (s.bounded for s in pair) if pair else (spec.bounded, spec.bounded)
     found = []
     if spec.video is not None:
         side = size_px or (_SMALL_PX if spec.any_crop else spec.video.size_px)
@@ -360,7 +363,7 @@ def _streams(
 
         encode = network.encode_video if joint else network
         reach = spec.receptive_field_frames // 2
-        found.append(_Stream("video", encode, pictures, 2, 1, reach, size))
+        found.append(_Stream("video", encode, pictures, 2, 1, reach, size, seeing))
     if spec.audio is not None:
         kind = spec.audio.kind
         steps = FRONT_ENDS[kind].steps
@@ -373,7 +376,7 @@ def _streams(
 
         encode = network.encode_audio if joint else network
         reach = spec.audio_receptive_field_frames // 2
-        found.append(_Stream("audio", encode, sound, -1, steps, reach, size))
+        found.append(_Stream("audio", encode, sound, -1, steps, reach, size, hearing))
     return found
 
 
