@@ -21,6 +21,7 @@ FRAME_MS = 1000.0 / VIDEO_FPS
 """Milliseconds per video frame: 40."""
 
 DETECT_SCHEMA = "synctool.detect/1"
+TRIAL_SCHEMA = "synctool.trial/1"
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """Names that end so are archives, which can be unpacked."""
 
@@ -430,3 +431,141 @@ class DetectResult:
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(float(value), digits)
+
+
+# --------------------------------------------------------------------------- trials of compare
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a film was presented to the models.
+
+    Attributes:
+        kind: ``plain``, ``shift`` (the sound moved), ``piece`` (a stretch of it, its sound moved) or
+            ``perturbed`` (made worse).
+        moved_frames: By how much the sound was moved ahead; a multiple of one sample, 1/640.
+        start_s: Begin of the stretch, None for the whole film.
+        end_s: End of the stretch.
+        perturbation: What was done to it, "" for nothing.
+        level: Step of severity, 1 to 5; 0 for nothing.
+        value: What that step is, in ``unit``.
+        unit: For example ``dB`` or ``kbit/s``.
+    """
+
+    kind: Literal["plain", "shift", "piece", "perturbed"] = "plain"
+    moved_frames: float = 0.0
+    start_s: float | None = None
+    end_s: float | None = None
+    perturbation: str = ""
+    level: int = 0
+    value: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is known about a film.
+
+    Attributes:
+        offset_frames: Its true offset, None where it is not known.
+        person: Who speaks, "" where nobody said.
+        source: The collection.
+        language: What is spoken.
+        segments: True offsets by stretch, where it changes within the film.
+    """
+
+    offset_frames: float | None = None
+    person: str = ""
+    source: str = ""
+    language: str = ""
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One film under one condition through one model: what ``compare`` collects.
+
+    Attributes:
+        film: The film as it was given.
+        backbone: Full name of the model.
+        weights: Name and checksum of its weights.
+        condition: How the film was presented.
+        label: What is known about it.
+        truth_frames: True offset under this condition, None where it is not known.
+        offset_frames: The best match, whether or not it is shown; None where nothing can be compared.
+        confidence: Probability in 0..1 that it is right within a frame.
+        verdict: As of ``detect``.
+        answered: Whether the offset is shown, or the trial is inconclusive.
+        reason: Why it is inconclusive.
+        lse_c: SyncNet's median minus minimum of the mean distances, larger is better.
+        lse_d: SyncNet's minimum of the mean distances, smaller is better.
+        coverage: Share of the stretch with a face, 0..1.
+        segments: Stretches that were found.
+        frames: Offset and confidence per 25 Hz frame.
+        curve: Mean score of the candidates -K..K above the mean of all, None where there is none.
+        windows: For windows of N frames, how many have their best of 31 candidates within a frame of
+            the truth, and how many there are; empty where the truth is not known.
+        duration_s: Length of the stretch.
+        seconds: Time that this model took for it, without what the models share.
+        memory_mb: Most memory of the process until then, MiB; None where it is not known.
+        error: Why there is no answer at all; then the figures mean nothing.
+    """
+
+    film: str
+    backbone: str
+    weights: str = ""
+    condition: Condition = Condition()
+    label: Label = Label()
+    truth_frames: float | None = None
+    offset_frames: float | None = None
+    confidence: float = 0.0
+    verdict: Verdict = "inconclusive"
+    answered: bool = False
+    reason: str | None = None
+    lse_c: float | None = None
+    lse_d: float | None = None
+    coverage: float = 0.0
+    segments: tuple[Segment, ...] = ()
+    frames: FrameSeries = FrameSeries((), (), ())
+    curve: tuple[float | None, ...] = ()
+    windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    duration_s: float = 0.0
+    seconds: float = 0.0
+    memory_mb: float | None = None
+    error: str | None = None
+
+    @property
+    def error_frames(self) -> float | None:
+        """Best match minus truth, None where either is not known."""
+        if self.offset_frames is None or self.truth_frames is None:
+            return None
+        return self.offset_frames - self.truth_frames
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; ``from_dict`` takes it back."""
+        return {"schema": TRIAL_SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Trial:
+        """A trial from what ``to_dict`` gave, also after a way through JSON.
+
+        Raises:
+            TypeError: Something is missing, or there is more than a trial has.
+            ValueError: It is no trial of this schema.
+        """
+        given = dict(data)
+        if given.pop("schema", None) != TRIAL_SCHEMA:
+            raise ValueError(f"no {TRIAL_SCHEMA}")
+        label = dict(given["label"])
+        label["segments"] = _segments(label["segments"])
+        given["label"] = Label(**label)
+        given["condition"] = Condition(**given["condition"])
+        given["segments"] = _segments(given["segments"])
+        given["frames"] = FrameSeries(**{k: tuple(v) for k, v in given["frames"].items()})
+        given["curve"] = tuple(given["curve"])
+        given["windows"] = {int(n): (int(a), int(b)) for n, (a, b) in given["windows"].items()}
+        return cls(**given)
+
+
+def _segments(data: Any) -> tuple[Segment, ...]:
+    return tuple(Segment(**entry) for entry in data)
