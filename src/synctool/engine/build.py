@@ -52,7 +52,7 @@ def named(name: str) -> BackboneSpec:
         audio_receptive_field_frames=audio.audio_receptive_field_frames,
         options={
             **_PAIR_OPTIONS,
-            **_prefixed("head", registry.head(_PAIR_OPTIONS["head"]).options),
+            **_prefixed("head", _default_head_options()),
             **_prefixed("video", video.options),
             **_prefixed("audio", audio.options),
         },
@@ -64,6 +64,11 @@ def named(name: str) -> BackboneSpec:
             **_prefixed("audio", audio.small),
         },
     )
+
+
+def _default_head_options() -> Mapping[str, Any]:
+    known = {head.name: head.options for head in registry.heads()}
+    return known.get(_PAIR_OPTIONS["head"], {})
 
 
 def encoder_specs(spec: BackboneSpec) -> tuple[BackboneSpec, BackboneSpec] | None:
