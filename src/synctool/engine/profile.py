@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from synctool import registry
 from synctool.engine.build import construct, encoder_specs, named
+from synctool.engine.models import choose_device
 from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import VIDEO_FPS, AudioInput, BackboneSpec, VideoInput
@@ -79,7 +80,9 @@ def profiles(names: Iterable[str], *, device: str = "cpu") -> Iterator[Profile]:
 
     Raises:
         UsageError: There is no such network; before anything is measured.
+        MissingError: There is no such device.
     """
+    choose_device(device)
     for spec in [wanted(name) for name in names]:
         # A new interpreter for each: memory of one must not count for the next, and a network that
         # takes all of it must end alone.

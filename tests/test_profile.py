@@ -1,0 +1,104 @@
+"""``backbones --profile``: what is counted is right, and one that fails costs the others nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fake_plugins import FakePlugin, run_synctool
+from synctool import plugins
+from synctool.cli.app import main
+from synctool.engine.build import build
+from synctool.engine.profile import SECONDS, measured, profiles
+from synctool.errors import EXIT_MISSING, EXIT_UNEXPECTED, EXIT_USAGE, UsageError
+from synctool.plugins import Plugins
+from synctool.types import AudioInput, BackboneSpec, WeightsSpec
+
+
+class Strided(nn.Module):
+    """One convolution: 64 bands times 4 steps to 8 numbers a frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(64, 8, 4, stride=4)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.conv(audio[:, 0])
+
+
+STRIDED = BackboneSpec(
+    name="strided", tag="one", role="audio", factory=f"{__name__}:Strided", summary="made up",
+    audio=AudioInput(kind="logmel64"), embedding_size=8, default=True,
+    weights=WeightsSpec(name="w", licence="MIT", catalogue="nowhere", file_name="w.pt"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def strided() -> None:
+    found = Plugins()
+    found.register(FakePlugin(synctool_backbones=[STRIDED]), name="strided")
+    with plugins.use(found):
+        yield
+
+
+def test_what_is_counted(strided: None) -> None:
+    profile = measured("strided", "cpu")
+    assert profile.parameters == 64 * 8 * 4 + 8
+    assert profile.multiply_adds == 25 * 64 * 8 * 4, "a second of film"
+    assert profile.embedding_size == 8
+    assert profile.times_real_time == pytest.approx(1000 / profile.ms)
+    assert profile.memory_mb >= 0
+    assert (profile.weights, profile.licence) == ("download", "MIT")
+
+
+def test_a_pair_costs_what_its_halves_cost() -> None:
+    with torch.device("meta"):
+        parts = sum(p.numel() for p in build("fcn-mouth+fcn-mel")[1].parameters())
+    pair = measured("fcn-mouth+fcn-mel", "cpu")
+    assert pair.parameters == parts
+    halves = [measured(name, "cpu").multiply_adds for name in ("fcn-mouth", "fcn-mel")]
+    assert pair.multiply_adds > sum(halves), "the head comes on top"
+    assert pair.multiply_adds < 1.05 * sum(halves)
+    assert SECONDS * pair.times_real_time > 0
+
+
+def test_one_that_fails_does_not_cost_the_others(strided: None) -> None:
+    """The child process knows installed plugins only, so this network is not there for it."""
+    failed, fine = profiles(["strided", "strided"])
+    assert "there is no backbone 'strided'" in failed.error
+    assert failed.multiply_adds is None
+    assert fine.name == "strided"
+
+
+def test_names_are_checked_before_anything_is_measured() -> None:
+    with pytest.raises(UsageError, match="resnet4d"):
+        next(profiles(["fcn-mel", "resnet4d"]))
+
+
+def test_the_table_and_json() -> None:
+    done = run_synctool("backbones", "--profile", "fcn-mel")
+    assert done.returncode == 0, done.stderr
+    head, row = done.stdout.splitlines()
+    assert head.split()[:4] == ["NAME", "ROLE", "PARAMETERS", "MULTIPLY-ADDS/S"]
+    assert row.split()[:2] == ["fcn-mel", "audio"]
+    done = run_synctool("backbones", "--profile", "fcn-mel", "--json")
+    (profile,) = json.loads(done.stdout)
+    assert profile["multiply_adds"] > 1e7
+    assert profile["error"] is None
+
+
+def test_a_failure_ends_with_its_reason(strided: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backbones", "--profile", "strided"]) == EXIT_UNEXPECTED
+    told = capsys.readouterr()
+    assert told.out.splitlines()[1].split()[:3] == ["strided", "audio", "-"]
+    assert "there is no backbone" in told.err
+    assert main(["backbones", "--profile", "stridet"]) == EXIT_USAGE
+    assert "Did you mean strided" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_here() -> None:
+    assert main(["backbones", "--profile", "fcn-mel", "--device", "cuda"]) == EXIT_MISSING
