@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synctool.errors import UsageError
-from synctool.models.speech_transformer import SpeechTransformer
+from synctool.models.speech_transformer import SpeechTransformer, wav2vec_config
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
-
-_HEAD = 64
-"""Width of an attention head in all of them."""
 
 
 def wav2vec2_base(
@@ -52,7 +48,7 @@ def wav2vec2_base(
     """
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    config = _config(Wav2Vec2Config, layers=layers, size=size, channels=channels, norm=norm)
+    config = wav2vec_config(Wav2Vec2Config, layers=layers, size=size, channels=channels, norm=norm)
     return _encoder("wav2vec2", Wav2Vec2Model, config, layer=layer, mix=mix, normalise=normalise)
 
 
@@ -96,7 +92,7 @@ def hubert_base(
     """HuBERT base: 12 layers of 768. Arguments, result and errors as for ``wav2vec2_base``."""
     from transformers import HubertConfig, HubertModel
 
-    config = _config(HubertConfig, layers=layers, size=size, channels=channels, norm=norm)
+    config = wav2vec_config(HubertConfig, layers=layers, size=size, channels=channels, norm=norm)
     return _encoder("hubert", HubertModel, config, layer=layer, mix=mix, normalise=normalise)
 
 
@@ -126,28 +122,3 @@ def _encoder(
     name: str, network: type[PreTrainedModel], config: PretrainedConfig, **options: Any
 ) -> SpeechTransformer:
     return SpeechTransformer(network=network, config=config, name=name, **options)
-
-
-def _config(
-    kind: type[PretrainedConfig], *, layers: int, size: int, channels: int, norm: str
-) -> PretrainedConfig:
-    """What these networks share; everything else is as the library has it for wav2vec 2.0."""
-    if norm not in ("group", "layer"):
-        raise UsageError(f"no normalisation {norm!r}", remedy="It is group or layer.")
-    heads = max(1, size // _HEAD)
-    if size < 16 or size % 16 or size % heads:
-        raise UsageError(
-            f"no speech transformer of size {size}",
-            remedy="Choose a multiple of 64, or 16, 32 or 48.",
-        )
-    stable = norm == "layer"
-    return kind(
-        num_hidden_layers=layers,
-        hidden_size=size,
-        num_attention_heads=heads,
-        intermediate_size=4 * size,
-        conv_dim=(channels,) * 7,
-        feat_extract_norm=norm,
-        conv_bias=stable,
-        do_stable_layer_norm=stable,
-    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from synctool.errors import WeightsError
+from synctool.errors import UsageError, WeightsError
 from synctool.models.layer_mix import LayerMix, chosen_layer
 from synctool.models.rates import normalise_utterance, pad_for_windows, pool_steps
 from synctool.types import SAMPLES_PER_FRAME
@@ -27,6 +27,68 @@ _SAME = (
     *("position_embeddings_type", "rotary_embedding_base", "conv_depthwise_kernel_size"),
 )
 """Fields of a configuration that say what the network computes, as far as a network has them."""
+
+
+_HEAD = 64
+"""Width of an attention head in all of them."""
+
+
+def heads_of(size: int) -> int:
+    """How many heads a speech transformer of this width has; a narrow one has one.
+
+    Args:
+        size: Its width.
+
+    Raises:
+        UsageError: The width is no multiple of 16, or cannot be divided among the heads.
+    """
+    heads = max(1, size // _HEAD)
+    if size < 16 or size % 16 or size % heads:
+        raise UsageError(
+            f"no speech transformer of size {size}",
+            remedy="Choose a multiple of 64, or 16, 32 or 48.",
+        )
+    return heads
+
+
+def wav2vec_config(
+    kind: type[PretrainedConfig],
+    *,
+    layers: int,
+    size: int,
+    channels: int,
+    norm: str,
+    **more: Any,
+) -> PretrainedConfig:
+    """A configuration; everything that is not said is as the library has it for wav2vec 2.0.
+
+    Args:
+        kind: Class of the ``transformers`` library.
+        layers: Layers of the transformer.
+        size: Their width, D.
+        channels: Channels of the convolutions.
+        norm: ``group``: group normalisation of the first convolution over the whole input, transformer
+            layers that normalise after each step. ``layer``: layer normalisation of every
+            convolution, which then have biases, and transformer layers that normalise before.
+        more: Further fields.
+
+    Raises:
+        UsageError: There is no such size or normalisation.
+    """
+    if norm not in ("group", "layer"):
+        raise UsageError(f"no normalisation {norm!r}", remedy="It is group or layer.")
+    stable = norm == "layer"
+    fields = {
+        "num_hidden_layers": layers,
+        "hidden_size": size,
+        "num_attention_heads": heads_of(size),
+        "intermediate_size": 4 * size,
+        "conv_dim": (channels,) * 7,
+        "feat_extract_norm": norm,
+        "conv_bias": stable,
+        "do_stable_layer_norm": stable,
+    }
+    return kind(**{**fields, **more})
 
 
 class SpeechTransformer(nn.Module):

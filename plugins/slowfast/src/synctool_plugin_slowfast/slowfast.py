@@ -6,29 +6,23 @@ Feichtenhofer et al., "SlowFast Networks for Video Recognition", ICCV 2019 (arXi
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import torch
-from synctool.errors import WeightsError
-from synctool.models.dense import clip_shape, make_dense, reach
-from synctool.weights.published import fit_published, read_published
+from synctool.models.dense import clip_shape, reach
+from synctool.models.staged import STAGES, WIDTH, StagedEncoder, check_stages
 from torch import Tensor, nn
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it uses torch.jit.script, which newer PyTorch warns of
     from pytorchvideo.models.hub import slowfast as hub
 
-STAGES = 4
-"""Residual stages of the published networks."""
-WIDTH = 64
-"""Channels of the slow path's stem."""
 ALPHA = 4
 """The slow path of the published networks sees every fourth frame of the fast one."""
 BETA = 8
 """It has eight times as many channels."""
 
 
-class SlowFast(nn.Module):
+class SlowFast(StagedEncoder):
     """Both paths with a row for every frame: stems, residual stages, means over space, side by side.
 
     The slow path sees every frame, its kernels reach over rows four frames apart: at each frame it gives
@@ -44,24 +38,24 @@ class SlowFast(nn.Module):
     """
 
     def __init__(self, *, name: str, stages: int = STAGES, width: int = WIDTH) -> None:
-        super().__init__()
-        if stages not in range(1, STAGES + 1):
-            raise ValueError(f"stages is 1 to {STAGES}, not {stages}")
+        check_stages(stages)
         if width < BETA or width % BETA:
             raise ValueError(f"width is a multiple of {BETA}, not {width}")
-        self.name = name
-        self.width = width
-        slow = width * 2 ** (stages + 1)
-        self.embedding_size = slow + slow // BETA
-        """D: 2304 for the published networks."""
-        self.network = getattr(hub, name)(pretrained=False, stem_dim_outs=(width, width // BETA))
-        blocks = self.network.blocks
-        self._left_out = [f"blocks.{n}." for n in range(stages + 1, len(blocks))]
-        self._left_out.append(f"blocks.{stages}.multipathway_fusion.")
-        self.network.blocks = blocks[: stages + 1]
+        network = getattr(hub, name)(pretrained=False, stem_dim_outs=(width, width // BETA))
+        blocks, slow = network.blocks, width * 2 ** (stages + 1)
+        left_out = [f"blocks.{n}." for n in range(stages + 1, len(blocks))]
+        left_out.append(f"blocks.{stages}.multipathway_fusion.")
+        network.blocks = blocks[: stages + 1]
         # As behind the published last stage: nothing comes after it that would need the fast path.
-        self.network.blocks[-1].multipathway_fusion = nn.Identity()
-        make_dense(self.network, lambda frames: [clip_shape(frames // ALPHA), clip_shape(frames)])
+        network.blocks[-1].multipathway_fusion = nn.Identity()
+        super().__init__(
+            name=name,
+            network=network,
+            left_out=left_out,
+            embedding_size=slow + slow // BETA,
+            width=width,
+            example=lambda frames: [clip_shape(frames // ALPHA), clip_shape(frames)],
+        )
 
     @property
     def receptive_field_frames(self) -> int:
@@ -73,11 +67,6 @@ class SlowFast(nn.Module):
             slow = max(slow, fast + max(reach(block.multipathway_fusion)))
         return 1 + 2 * max(slow, fast)
 
-    @property
-    def pretrained(self) -> nn.Module:
-        """The published part: stems and stages, in order."""
-        return self.network.blocks
-
     def forward(self, video: Tensor) -> Tensor:
         """Embeddings of pictures.
 
@@ -88,22 +77,6 @@ class SlowFast(nn.Module):
             ``[B, D, T]``, row t centred on frame t; first the slow path's channels, then the fast one's.
         """
         return torch.cat([path.mean((3, 4)) for path in self.network([video, video])], 1)
-
-    def load_published(self, path: Path) -> None:
-        """Take the weights of PyTorchVideo's file for this network; any number of stages.
-
-        Raises:
-            MissingError: No such file.
-            WeightsError: It is another network's, a part of one, or no weights; or the width is
-                another.
-        """
-        if self.width != WIDTH:
-            raise WeightsError(
-                f"the published weights are for width={WIDTH}, not {self.width}",
-                remedy="Leave the option width out.",
-            )
-        state = read_published(path)
-        fit_published(self.network, state, name=self.name, ignored=self._left_out)
 
 
 def slowfast_r50(*, stages: int = STAGES, width: int = WIDTH) -> SlowFast:

@@ -13,10 +13,10 @@ from transformers.models.audio_spectrogram_transformer.modeling_audio_spectrogra
 )
 
 from synctool.models.layer_mix import LayerMix, chosen_layer
+from synctool.models.speech_transformer import heads_of
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.transformers_folder import load_transformers
 from synctool_plugin_speech.pieces import in_pieces
-from synctool_plugin_speech.sizes import heads_of
 from synctool_plugin_speech.spectrograms import HOP, WINDOW, KaldiMel
 
 COLUMN_STRIDE = SAMPLES_PER_FRAME // HOP

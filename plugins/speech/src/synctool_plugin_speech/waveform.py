@@ -14,9 +14,7 @@ from transformers import (
     WavLMModel,
 )
 
-from synctool.errors import UsageError
-from synctool.models.speech_transformer import SpeechTransformer
-from synctool_plugin_speech.sizes import heads_of
+from synctool.models.speech_transformer import SpeechTransformer, wav2vec_config
 
 
 def wavlm_base(
@@ -50,17 +48,8 @@ def wavlm_base(
     Raises:
         UsageError: There is no such layer, normalisation or size.
     """
-    if norm not in ("group", "layer"):
-        raise UsageError(f"no normalisation {norm!r}", remedy="It is group or layer.")
-    config = WavLMConfig(
-        num_hidden_layers=layers,
-        hidden_size=size,
-        num_attention_heads=heads_of(size),
-        intermediate_size=4 * size,
-        conv_dim=(channels,) * 7,
-        conv_bias=False,
-        feat_extract_norm=norm,
-        do_stable_layer_norm=norm == "layer",
+    config = wav2vec_config(
+        WavLMConfig, layers=layers, size=size, channels=channels, norm=norm, conv_bias=False
     )
     return SpeechTransformer(
         network=WavLMModel, config=config, name="wavlm", layer=layer, mix=mix, normalise=normalise
@@ -117,16 +106,14 @@ def conformer_medium(
     Raises:
         UsageError: There is no such layer or size.
     """
-    config = Wav2Vec2ConformerConfig(
-        num_hidden_layers=layers,
-        hidden_size=size,
-        num_attention_heads=heads_of(size),
-        intermediate_size=4 * size,
+    # Its blocks normalise first, so the last layer needs a normalisation after it: norm "layer".
+    config = wav2vec_config(
+        Wav2Vec2ConformerConfig,
+        layers=layers,
+        size=size,
+        channels=channels,
+        norm="layer",
         hidden_act="swish",
-        conv_dim=(channels,) * 7,
-        conv_bias=True,
-        feat_extract_norm="layer",
-        do_stable_layer_norm=True,  # its blocks normalise first, so the last layer needs one after it
         position_embeddings_type="rotary",
     )
     return SpeechTransformer(

@@ -14,9 +14,9 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from synctool.models.layer_mix import LayerMix, chosen_layer
 from synctool.models.rates import pool_steps
+from synctool.models.speech_transformer import heads_of
 from synctool.weights.transformers_folder import load_transformers
 from synctool_plugin_speech.pieces import in_pieces
-from synctool_plugin_speech.sizes import heads_of
 from synctool_plugin_speech.spectrograms import HOP, WINDOW, WhisperMel
 
 STEPS_PER_FRAME = 2
