@@ -22,6 +22,7 @@ from synctool.cli import train as train_cli
 from synctool.cli.app import main
 from synctool.data.processed import Processed
 from synctool.engine import train as engine
+from synctool.engine import train_run
 from synctool.engine.build import build
 from synctool.engine.pairs import PairsSettings, pairs
 from synctool.engine.train import TrainSettings, check_training, train
@@ -348,9 +349,9 @@ def test_attention_is_passed_to_networks_that_leave_the_choice(
     )
     known = registry.backbone
     monkeypatch.setattr(registry, "backbone", lambda n: spec if n == "attentive" else known(n))
-    built = engine._built(replace(TINY, backbone="attentive", use_attention="no"))
+    built = train_run._built(replace(TINY, backbone="attentive", use_attention="no"))
     assert built[1].chosen is False
-    assert engine._built(replace(TINY, backbone="attentive"))[1].chosen is True
+    assert train_run._built(replace(TINY, backbone="attentive"))[1].chosen is True
 
 
 IMPORTS = """

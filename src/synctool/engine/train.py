@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
 from torch import nn
 
-from synctool._version import __version__
-from synctool.data.targets import read_targets
-from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.build import build, named
-from synctool.engine.models import choose_device, load_model, training_facts
-from synctool.engine.pretrained import SIDES, load_pretrained
+from synctool.engine.models import choose_device
 from synctool.engine.train_config import (
     CONFIG,
     TrainSettings,
-    check_config,
     settings_toml,
     settle_config,
 )
-from synctool.engine.train_data import TrainData, train_data
-from synctool.engine.validation import CALIBRATION, Validation
-from synctool.errors import UsageError
-from synctool.features.pictures import fitted
+from synctool.engine.train_run import TrainPlan, TrainRun
+from synctool.engine.validation import CALIBRATION
 from synctool.files import make_folder
-from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training import replicas
-from synctool.training.checkpoint import BEST, WEIGHTS, save_weights
+from synctool.training.checkpoint import BEST, WEIGHTS
 from synctool.training.devices import choose_precision, make_fabric
-from synctool.training.evidence import head_margin
-from synctool.training.loop import LoopSettings, Schedule, Trainer, TrainProgress
-from synctool.training.objective import LossTerm, build_objective
-from synctool.training.regression import RegressionObjective, fit_line
+from synctool.training.loop import Trainer, TrainProgress
 from synctool.training.timing import bottleneck
-from synctool.training.unfreezing import LayerGroups, Unfreezing
-from synctool.types import BackboneSpec, VideoInput
-from synctool.weights.files import fit, load_weights
 
 __all__ = [
     "CALIBRATION",
@@ -56,46 +39,6 @@ __all__ = [
     "settings_toml",
     "train",
 ]
-_RAMP_SHARE = 0.5
-_MARGIN = 5
-"""Frames of sound beyond the searched range, for networks without a head that asks for some."""
-_LINE_BATCHES = 32
-"""Batches that the line of a regressor is fitted on."""
-
-
-@dataclass(frozen=True)
-class TrainPlan:
-    """What would be trained.
-
-    Attributes:
-        backbone: Its full name.
-        parameters: How many it has.
-        trained: How many of them are trained in the first epoch.
-        pretrained: Published weights in its encoders, by side.
-        pictures: What it is given to see.
-        device: Kind of device.
-        precision: Numbers that it computes with.
-        losses: Their weights by name; empty for a task with a loss of its own.
-        steps: Of the whole run.
-        windows: Clips drawn in all of them.
-        train: Clips, people and hours of each source.
-        val: The same of those validated with.
-        continues: Whether a run in the folder would go on.
-    """
-
-    backbone: str
-    parameters: int
-    trained: int
-    pretrained: dict[str, str]
-    pictures: VideoInput
-    device: str
-    precision: str
-    losses: dict[str, float]
-    steps: int
-    windows: int
-    train: dict[str, dict[str, float]]
-    val: dict[str, dict[str, float]]
-    continues: bool
 
 
 def check_training(
@@ -116,7 +59,7 @@ def check_training(
     Args and Raises: as of ``train``.
     """
     files = _files(processed, output, split, constants, init, source, pairs, teacher, targets)
-    run = _Run(settings, files)
+    run = TrainRun(settings, files)
     return run.plan()
 
 
@@ -175,7 +118,7 @@ def train(
         nodes=settings.nodes,
     )
     files = _files(processed, output, split, constants, init, source, pairs, teacher, targets)
-    run = _Run(settings, files)
+    run = TrainRun(settings, files)
     fabric.barrier()  # every process has looked into the folder before one writes there
     if fabric.is_global_zero:
         make_folder(output)
@@ -212,214 +155,6 @@ def is_first_process() -> bool:
     return replicas.rank() == 0
 
 
-class _Run:
-    """Everything of a run that is settled before the first step; building it finds what is wrong."""
-
-    def __init__(self, settings: TrainSettings, files: Mapping[str, Any]) -> None:
-        self.settings = settings
-        self.device = choose_device(settings.device)
-        self.precision = choose_precision(settings.precision, self.device)
-        torch.manual_seed(settings.seed)
-        plain, self.model = _built(settings)
-        self._check_freezing(plain)
-        self.pretrained: dict[str, str] = {}
-        if files["init"] is not None:
-            fit(self.model, load_weights(files["init"]), backbone=plain.full_name)
-        elif settings.pretrained != "no":
-            wanted = settings.pretrained == "yes"
-            self.pretrained = load_pretrained(plain, self.model, required=wanted)
-        self._begun = files["init"] is not None
-        self.data = self._found_data(files)
-        seen = fitted(self.data.train[0].info, plain.video, any_crop=plain.any_crop)
-        self.spec = replace(plain, video=seen)
-        teacher = None if files["teacher"] is None else _teacher(files["teacher"], self.spec)
-        self.targets = {} if files["targets"] is None else read_targets(files["targets"])
-        self.terms = self._terms(teacher)
-        self.objective = _objective(settings, self.spec, self.model, self.terms, teacher)
-        self.continues = check_config(files["out"], settings, files, split=self.data.split)
-        self.validation = Validation(
-            spec=self.spec,
-            samples=self.data.val,
-            true_offset=self.data.constant,
-            person=self.data.person,
-            tolerance=self.data.tolerance,
-        )
-        self.stream()
-
-    def _check_freezing(self, spec: BackboneSpec) -> None:
-        """Options that freeze or thaw encoders need a network that has them."""
-        s = self.settings
-        if (s.freeze != "none" or s.unfreeze_epoch > 1) and not hasattr(
-            self.model, "video_encoder"
-        ):
-            raise UsageError(
-                f"{spec.full_name} has no encoders that could be frozen",
-                remedy="Leave --freeze and --unfreeze-epoch out.",
-            )
-
-    def _terms(self, teacher: nn.Module | None) -> tuple[LossTerm, ...]:
-        """The mixture of losses; none for a task with a loss of its own."""
-        s = self.settings
-        if s.task != "sync" or isinstance(self.model, OffsetRegressor):
-            return s.terms() if s.losses is not None else ()  # refused later, in its own words
-        width = next(iter(self.targets.values())).shape[1] if self.targets else 0
-        size = self.spec.embedding_size
-        return s.terms(teacher=teacher is not None, values=width, embedding=size)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the header of the weights says."""
-        facts = training_facts(self.spec, named(self.spec.full_name))
-        if self.pretrained:
-            facts["pretrained"] = self.pretrained
-        return {**facts, "synctool": __version__, "seed": self.settings.seed}
-
-    def fit_line(self, path: Path) -> None:
-        """Put the calibration of a regressor behind its last layer, in stored weights.
-
-        Args:
-            path: The weights.
-        """
-        loaded = load_weights(path)
-        fit(self.model, loaded, backbone=self.spec.full_name)
-        stream = self.stream()
-        fit_line(self.model.eval(), (stream.batch(i) for i in range(_LINE_BATCHES)))
-        save_weights(path, self.model.state_dict(), loaded.metadata)
-
-    @property
-    def schedule(self) -> Schedule:
-        """Length and rates."""
-        s = self.settings
-        return Schedule(
-            epochs=s.epochs,
-            steps_per_epoch=s.steps_per_epoch,
-            learning_rate=s.learning_rate,
-            weight_decay=s.weight_decay,
-            clip_norm=s.clip_norm,
-            shape=s.schedule,
-            warmup=s.warmup,
-        )
-
-    @property
-    def loop(self) -> LoopSettings:
-        """How it goes."""
-        s = self.settings
-        return LoopSettings(
-            ema=s.ema,
-            accumulate=s.accumulate,
-            early_stopping=s.early_stopping,
-            plateau_epochs=s.plateau_epochs,
-            save_every=s.save_every,
-            save_minutes=s.save_minutes,
-            log_every=s.log_every,
-            tensorboard=s.tensorboard,
-            unfreezing=self.unfreezing,
-        )
-
-    @property
-    def unfreezing(self) -> Unfreezing:
-        """Which encoders stay as they are, and when the others are thawed."""
-        s = self.settings
-        sides = SIDES if s.freeze == "both" else () if s.freeze == "none" else (s.freeze,)
-        return Unfreezing(
-            s.unfreeze_epoch,
-            s.unfreeze_every,
-            s.layer_decay,
-            frozen=tuple(f"{side}_encoder" for side in sides),
-            top=s.train_top,
-        )
-
-    def stream(self) -> WindowStream:
-        """The batches; in each process its share of every batch."""
-        s = self.settings
-        batches = s.steps_per_epoch * s.accumulate
-        windows = WindowSettings(
-            frames=s.window_frames,
-            batch=s.batch_size,
-            max_offset=s.max_offset,
-            margin=head_margin(self.model) or _MARGIN,
-            video=self.spec.video,
-            audio=self.spec.audio,
-            strength=s.augment,
-            ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
-            augment=s.changed_augmentations(),
-            curriculum_steps=s.curriculum * batches,
-            resolution_steps=s.progressive_resolution * batches,
-        )
-        return WindowStream(
-            self.data.train,
-            windows,
-            constants=[self.data.constant(x) for x in self.data.train],
-            people=[self.data.person(x) for x in self.data.train],
-            seed=s.seed,
-            offsets=self.data.offsets,
-            shard=(replicas.rank(), replicas.world_size()),
-            targets=self._targets(),
-        )
-
-    def _targets(self) -> list[np.ndarray | None] | None:
-        """Further values of every clip trained on, None for a clip without."""
-        if not self.targets:
-            return None
-        found = [self.targets.get(x.info.key) for x in self.data.train]
-        if all(x is None for x in found):
-            raise UsageError(
-                "the targets are of other clips than those trained on",
-                remedy="Make them from the same processed folder.",
-            )
-        return found
-
-    def plan(self) -> TrainPlan:
-        """What would be trained."""
-        s = self.settings
-        steps = self.schedule.steps
-        LayerGroups(self.model, self.unfreezing).at(1)
-        local = getattr(self.model, "local_scale", None) is not None
-        return TrainPlan(
-            backbone=self.spec.full_name,
-            parameters=sum(p.numel() for p in self.model.parameters()),
-            trained=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
-            pretrained=self.pretrained,
-            pictures=self.spec.video,
-            device=self.device.type,
-            precision=self.precision,
-            losses={
-                term.part: term.weight for term in self.terms if local or not term.where_available
-            },
-            steps=steps,
-            windows=steps * s.accumulate * s.batch_size,
-            train=self.data.summary(self.data.train),
-            val=self.data.summary(self.data.val),
-            continues=self.continues,
-        )
-
-    def _found_data(self, files: Mapping[str, Any]) -> TrainData:
-        s = self.settings
-        data = train_data(
-            files["data"],
-            split=files["split"],
-            constants=files["constants"],
-            source=files["source"],
-            pairs=files["pairs"],
-            max_offset=s.max_offset,
-            cache_mb=s.cache_mb / (s.workers + 1),
-        )
-        needing = [
-            name
-            for name, wanted in (
-                ("--early-stopping", s.early_stopping > 0),
-                ("--schedule plateau", s.schedule == "plateau"),
-            )
-            if wanted
-        ]
-        if needing and not data.val:
-            raise UsageError(
-                f"{needing[0]} looks at the validation score, and the split keeps nobody for it",
-                remedy="Leave it out, or make the split anew with --val-fraction.",
-            )
-        return data
-
-
 def _files(
     processed: Path,
     output: Path,
@@ -436,62 +171,3 @@ def _files(
         "constants": constants, "source": source, "init": init, "teacher": teacher,
         "targets": targets,
     }  # fmt: skip
-
-
-def _built(settings: TrainSettings) -> tuple[BackboneSpec, nn.Module]:
-    """The network, with random weights."""
-    spec = named(settings.backbone)
-    options = settings.network_options()
-    if "max_offset" in spec.options:
-        options.setdefault("max_offset", settings.max_offset)
-    if settings.use_attention != "auto":
-        if "use_attention" not in spec.options:
-            raise UsageError(
-                f"{settings.backbone} has no choice about attention",
-                remedy="Leave --use-attention and --no-use-attention out.",
-            )
-        options["use_attention"] = settings.use_attention == "yes"
-    return build(settings.backbone, **options)
-
-
-def _objective(
-    settings: TrainSettings,
-    spec: BackboneSpec,
-    model: nn.Module,
-    terms: tuple[LossTerm, ...],
-    teacher: nn.Module | None,
-) -> nn.Module:
-    """What the network is trained towards."""
-    if isinstance(model, OffsetRegressor) and settings.task == "sync":
-        if teacher is not None or len(terms) > 1:
-            raise UsageError(
-                f"{spec.full_name} is trained with one loss and no teacher",
-                remedy="Give --loss l1, l2 or huber, or nothing for l1.",
-            )
-        return RegressionObjective(
-            max_offset=settings.max_offset, loss=terms[0].name if terms else "l1"
-        )
-    return build_objective(
-        settings.task,
-        terms=terms,
-        max_offset=settings.max_offset,
-        teacher=teacher,
-        embedding=spec.embedding_size,
-    )
-
-
-def _teacher(path: Path, student: BackboneSpec) -> nn.Module:
-    """A trained network that sees what the student sees."""
-    name = load_weights(path).metadata.get("backbone", student.full_name)
-    loaded = load_model(name, weights=path, device="cpu")
-    if not isinstance(loaded.network, OffsetClassifier):
-        raise UsageError(
-            f"{name} cannot be a teacher: it gives no logits over offsets",
-            remedy="Give weights of fcn-cls or another network that can be trained.",
-        )
-    if (loaded.spec.video, loaded.spec.audio) != (student.video, student.audio):
-        raise UsageError(
-            f"the teacher {name} takes other pictures or sound than {student.full_name}",
-            remedy="Give weights of a network with the same crops and sound features.",
-        )
-    return loaded.network
