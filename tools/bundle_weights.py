@@ -1,6 +1,8 @@
 """Put the weights of a run into the package: half precision, with what ``detect`` needs in the header.
 
 python tools/bundle_weights.py runs/x/last.safetensors fcn-cls.v2 [--zero 0.0]
+python tools/bundle_weights.py runs/y/last.safetensors graph-cls.v1 --backbone graph-cls \\
+    --into plugins/graph/src/synctool_plugin_graph/bundled
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("name")
     parser.add_argument("--zero", type=float, help="constant error of the network, in frames")
+    parser.add_argument("--into", type=Path, default=BUNDLED, help="folder (default: the package's)")
+    parser.add_argument("--backbone", help="name of the complete model, where a pair was trained")
     given = parser.parse_args()
     loaded = load_weights(given.weights)
     state = {
@@ -30,7 +34,10 @@ def main() -> None:
     facts = dict(loaded.metadata)
     if given.zero is not None:
         facts["zero_frames"] = str(given.zero)
-    target = BUNDLED / f"{given.name}.safetensors"
+    if given.backbone is not None:
+        facts["backbone"] = given.backbone
+    given.into.mkdir(parents=True, exist_ok=True)
+    target = given.into / f"{given.name}.safetensors"
     save_weights(target, state, metadata(facts))
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 

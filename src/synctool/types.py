@@ -78,7 +78,8 @@ class WeightsSpec:
     Attributes:
         name: Name shown to people and stored in results, for example ``fcn-cls.v2``.
         licence: Licence or terms of the weights.
-        bundled: File name inside ``synctool/weights/bundled`` when the package carries them.
+        bundled: Name of the file in the folder ``bundled`` of ``package``, when that carries them.
+        package: Package that carries them: synctool's own, or a plugin's.
         catalogue: Catalogue entry for ``synctool download`` when they are fetched.
         file_name: Path of the file below the entry's folder, ``.`` for the folder itself; without an
             entry, below the cache folder.
@@ -91,6 +92,7 @@ class WeightsSpec:
     catalogue: str | None = None
     file_name: str | None = None
     part: str = ""
+    package: str = "synctool.weights"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import synctool
 from synctool import registry
 from synctool.contract import CHECKS
+from synctool.engine.build import build
+from synctool.engine.pretrained import load_pretrained
+from synctool.scoring.confidence import UNCALIBRATED
 from synctool_plugin_graph.encoder import GraphConv, GraphEncoder, grid_adjacency
 
 TINY = {"embedding": 8, "width": 4, "grid": 3}
@@ -18,9 +22,24 @@ def same_noise() -> None:
     torch.manual_seed(3)
 
 
+@pytest.mark.parametrize("name", ["graph", "graph-cls"])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_contract(check) -> None:
-    check(registry.single("graph"))
+def test_contract(check, name: str) -> None:
+    check(registry.single(name))
+
+
+def test_the_trained_weights_come_with_the_plugin() -> None:
+    model = synctool.load_model("graph-cls", device="cpu")
+    assert model.weights.startswith("graph-cls.v1 sha256:")
+    assert model.calibration is not UNCALIBRATED
+    built, pair = build("graph+fcn-mel")
+    assert load_pretrained(built, pair)["video"] == "graph-cls.v1"
+    trained = model.network.video_encoder.state_dict()
+    assert all(
+        torch.equal(tensor, trained[name])
+        for name, tensor in pair.video_encoder.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    )
 
 
 def test_the_grid_joins_patches_that_touch() -> None:

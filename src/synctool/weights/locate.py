@@ -19,7 +19,7 @@ def located(spec: WeightsSpec) -> Path | None:
         Its path, None if it is not here.
     """
     if spec.bundled:
-        path = Path(str(resources.files("synctool.weights").joinpath("bundled", spec.bundled)))
+        path = Path(str(resources.files(spec.package).joinpath("bundled", spec.bundled)))
         if path.is_file():
             return path
     if not spec.file_name:

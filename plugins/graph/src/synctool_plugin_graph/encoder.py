@@ -14,6 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synctool.backbones.fcn_cls import mel_encoder
+from synctool.models.offset_classifier import OffsetClassifier
+
 _CONTRAST = 0.02
 """Contrast, in the units of the picture, below which a crop counts as flat."""
 _KERNEL = 5
@@ -138,3 +141,21 @@ class GraphEncoder(nn.Module):
         x = F.adaptive_avg_pool2d(x, self.grid).flatten(2)
         x = x.unflatten(0, (batch, -1)).transpose(1, 2)
         return self.out(self.blocks(x + self.place).mean(3))
+
+
+def graph_cls(
+    *, max_offset: int = 15, embedding: int = 256, width: int = 32, grid: int = 6
+) -> OffsetClassifier:
+    """The offset classifier of ``fcn-cls`` with this encoder for the pictures.
+
+    Args:
+        max_offset: K.
+        embedding: D.
+        width: Channels of the first layers of both encoders.
+        grid: Patches along one side of the grid.
+    """
+    return OffsetClassifier(
+        video_encoder=GraphEncoder(embedding=embedding, width=width, grid=grid),
+        audio_encoder=mel_encoder(embedding=embedding, width=width),
+        max_offset=max_offset,
+    )
