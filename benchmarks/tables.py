@@ -13,8 +13,15 @@ from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import Interval
 from synctool.files import write_text
 
-BEGIN = "<!-- written by benchmarks/strangers.py: begin -->"
-END = "<!-- written by benchmarks/strangers.py: end -->"
+STRANGERS = "benchmarks/strangers.py"
+
+
+def markers(script: str) -> tuple[str, str]:
+    """The lines between which a script writes."""
+    return f"<!-- written by {script}: begin -->", f"<!-- written by {script}: end -->"
+
+
+BEGIN, END = markers(STRANGERS)
 
 
 @dataclass
@@ -77,20 +84,31 @@ def drawn(interval: Interval, values: str = "clips") -> str:
     return f"95% intervals by bootstrap over {interval.units} {values} ({few})"
 
 
-def write_section(page: Path, text: str) -> None:
-    """Put text between the markers of a page; what stands around them stays.
+def write_section(page: Path, text: str, *, script: str = STRANGERS) -> None:
+    """Put text between a script's markers on a page; what stands around them stays.
 
     Raises:
         MissingError: The page is not there, or has no markers.
     """
+    before, after = around_section(page, script=script)
+    begin, end = markers(script)
+    write_text(page, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def around_section(page: Path, *, script: str = STRANGERS) -> tuple[str, str]:
+    """What stands before a script's markers on a page, and what stands behind them.
+
+    Raises:
+        MissingError: The page is not there, or has no markers.
+    """
+    begin, end = markers(script)
     old = page.read_text("utf-8") if page.is_file() else ""
-    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
+    if old.count(begin) != 1 or old.count(end) != 1 or old.index(begin) > old.index(end):
         raise MissingError(
             f"{page} has no place for the results",
-            remedy=f"Put these two lines where they shall stand:\n{BEGIN}\n{END}",
+            remedy=f"Put these two lines where they shall stand:\n{begin}\n{end}",
         )
-    before, after = old.split(BEGIN)[0], old.split(END)[1]
-    write_text(page, f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+    return old.split(begin)[0], old.split(end)[1]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from fake_plugins import run_synctool, write_distribution
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_UNEXPECTED
+from synctool.evaluation.metric_specs import FAMILIES, METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,6 +55,26 @@ def test_scripts_that_pages_name_exist() -> None:
     }
     assert named, "no page names a script"
     assert not [script for script in named if not (ROOT / script).is_file()]
+
+
+def test_every_metric_has_its_paragraph() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    for family, title in FAMILIES.items():
+        section = " ".join(text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0].split())
+        paragraphs = re.findall(
+            r"\*\*(`.+?`)\*\* \((.+?)\): (.+?) Source: (.+?)\.(?= \*\*|$)", section
+        )
+        told = {name: more for names, *more in paragraphs for name in re.findall("`(.+?)`", names)}
+        expected = {name: spec for name, spec in METRICS.items() if spec.family == family}
+        assert list(told) == list(expected)
+        for name, spec in expected.items():
+            facts, definition, source = told[name]
+            length = f"of {name.partition('@')[2]} frames"
+            assert definition == spec.definition.replace(length, "of N frames"), name
+            assert source == spec.source, name
+            assert facts.startswith(spec.unit or "no unit"), name
+            better = {True: "higher is better", False: "lower is better", None: "0 is best"}
+            assert better[spec.higher_is_better] in facts, name
 
 
 # ------------------------------------------------------------------------------------- the plugins

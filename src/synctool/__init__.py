@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from synctool._version import __version__
 
 if TYPE_CHECKING:
+    from synctool.engine.compare import compare
     from synctool.engine.detect import detect
     from synctool.engine.models import load_model
     from synctool.errors import SyncToolError
@@ -24,12 +25,21 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "DetectResult": "synctool.types",
     "SyncToolError": "synctool.errors",
+    "compare": "synctool.engine.compare",
     "detect": "synctool.engine.detect",
     "hookimpl": "synctool.hookspecs",
     "load_model": "synctool.engine.models",
 }
 
-__all__ = ["DetectResult", "SyncToolError", "__version__", "detect", "hookimpl", "load_model"]
+__all__ = [
+    "DetectResult",
+    "SyncToolError",
+    "__version__",
+    "compare",
+    "detect",
+    "hookimpl",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> Any:

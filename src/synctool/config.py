@@ -157,6 +157,8 @@ _DETECTOR = Setting("detector", str, "centerface", "Face detector, as listed by 
 _MAX_OFFSET = Setting(
     "max_offset", int, 15, "Largest offset searched, in frames of 40 ms", minimum=15, maximum=125
 )
+_AUDIO_TRACK = Setting("audio_track", int, 0, "Audio track to listen to, from 0", minimum=0)
+_MAX_FACES = Setting("max_faces", int, 4, "Most faces followed at a time", minimum=1)
 _SEED = Setting("seed", int, 0, "Seed of all random choices", minimum=0, maximum=_SEED_LIMIT)
 
 SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
@@ -166,8 +168,8 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _MAX_OFFSET,
             _DEVICE,
             _DETECTOR,
-            Setting("audio_track", int, 0, "Audio track to listen to, from 0", minimum=0),
-            Setting("max_faces", int, 4, "Most faces followed at a time", minimum=1),
+            _AUDIO_TRACK,
+            _MAX_FACES,
         ),
         "preprocess": (
             _DETECTOR,
@@ -462,6 +464,47 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
                 choices=_AUTO,
             ),
         ),
+        "compare": (
+            Setting(
+                "backbones",
+                str,
+                "fcn-cls",
+                "Networks with commas between, as listed by synctool backbones; NAME=FILE takes "
+                "weights of one's own",
+            ),
+            Setting(
+                "shift",
+                str,
+                None,
+                "Move the sound ahead, too, by frames such as -10,-5,5,10, or random:N for N moves",
+            ),
+            Setting(
+                "pieces",
+                float,
+                0.0,
+                "Length in seconds of pieces that must agree with their film, 0 for no such test",
+                minimum=0,
+            ),
+            Setting(
+                "perturb",
+                str,
+                None,
+                "Make the films worse, too: all, names, noise:1-3; list shows what there is",
+            ),
+            Setting(
+                "by",
+                str,
+                None,
+                "Metrics of groups, too: person, source, language, condition, perturbation",
+            ),
+            _MAX_OFFSET,
+            _DETECTOR,
+            _DEVICE,
+            _AUDIO_TRACK,
+            _MAX_FACES,
+            _SEED,
+            Setting("jobs", int, 1, "Films at a time, 0 for one per core", minimum=0),
+        ),
         "download": (
             Setting("parallel", int, 4, "Parts of a file fetched at once", minimum=1, maximum=16),
             Setting("retries", int, 5, "Tries again after a failure of the line", minimum=0),
@@ -522,7 +565,7 @@ def resolve(
     that a mistake is told before a long job and not after it.
 
     Args:
-        section: ``detect``, ``preprocess``, ``pairs``, ``train`` or ``download``.
+        section: ``detect``, ``compare``, ``preprocess``, ``pairs``, ``train`` or ``download``.
         flags: Values by setting name; None means that the flag was not given.
         file: The settings file; None for the usual one.
 

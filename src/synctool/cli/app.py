@@ -15,6 +15,7 @@ from synctool.cli import download as download_group
 from synctool.cli import plugins as plugins_group
 from synctool.cli.backbones import backbones
 from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
+from synctool.cli.compare import compare
 from synctool.cli.detect import detect
 from synctool.cli.detectors import detectors
 from synctool.cli.pairs import pairs
@@ -26,7 +27,15 @@ from synctool.plugins import PluginRecord, get_plugins
 EXIT_BROKEN_PIPE = 141
 """The reader of stdout went away: 128 and the number of the signal, as shells count."""
 
-COMMANDS: list[Callable[..., None]] = [detect, preprocess, pairs, train, backbones, detectors]
+COMMANDS: list[Callable[..., None]] = [
+    detect,
+    compare,
+    preprocess,
+    pairs,
+    train,
+    backbones,
+    detectors,
+]
 """The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
 functions only."""
 
@@ -47,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug, words = _debug_first(words)
     configure_logging(debug=debug)
     try:
-        code = _exit_code(lambda: build_app()(args=words, prog_name="synctool"))
+        code = _exit_code(lambda: build_app()(args=words, prog_name="synctool", obj=words))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,8 @@ _EXAMPLES = """Examples:
 
   synctool detect talk.mp4 --json result.json --plot result.png
 
+  synctool detect season1/ --html season1.html
+
   synctool detect season1/ 'extras/*.mov' --csv report.csv --fail-over detectable
 
 Exit codes: 0 measured, 3 inconclusive, 4 out of tolerance (with --fail-over), 5 something is
@@ -58,6 +61,7 @@ missing, 2 usage, 1 anything else; several films give the worst."""
 
 
 def detect(
+    context: typer.Context,
     films: Annotated[
         list[str] | None,
         typer.Argument(help="Films, globs, or folders of films.", show_default=False),
@@ -83,6 +87,10 @@ def detect(
         str | None,
         typer.Option(help="Draw offset and confidence over time; several films: into this folder."),
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option(help="Write one page for a browser: charts, faces, figures; - for stdout."),
+    ] = None,
     fail_over: Annotated[
         str | None,
         typer.Option(
@@ -105,14 +113,17 @@ def detect(
 
     names = expand(films or [], from_file=from_file)
     one = means_one_film(films or [], from_file=from_file)
-    outputs = Outputs(names, one=one, json=json, csv=csv, plot=plot, quiet=quiet)
+    command = ["synctool", *(context.obj or ["detect"])]
+    outputs = Outputs(
+        names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet
+    )
     outputs.check()
     measuring = _detector(settings, weights)
     outcomes: list[Outcome] = []
     codes: list[int] = []
     try:
         with progress_bar(quiet=quiet) as bar:
-            for outcome in _measured(names, measuring, bar):
+            for outcome in _measured(names, measuring, bar, outputs):
                 outcomes.append(outcome)
                 outputs.stream(outcome)
                 codes += [_code(outcome, limit), _drawn(outputs, outcome, bar)]
@@ -139,7 +150,9 @@ def _detector(settings: Any, weights: Path | None) -> Detector:
     )
 
 
-def _measured(names: list[str], measuring: Detector, bar: Progress) -> Iterator[Outcome]:
+def _measured(
+    names: list[str], measuring: Detector, bar: Progress, outputs: Outputs
+) -> Iterator[Outcome]:
     """Measure one film after the other; one that fails becomes a failure and the rest goes on."""
     from synctool.report.outcome import Failure
     from synctool.types import VIDEO_FPS
@@ -158,8 +171,11 @@ def _measured(names: list[str], measuring: Detector, bar: Progress) -> Iterator[
                 speed=f"{pace:.1f}x" if progress.ticks_done else "",
             )
 
+        more: dict[str, Any] = {}
+        if outputs.wants_pictures:
+            more["on_thumbnails"] = partial(outputs.pictures, name)
         try:
-            outcome: Outcome = measuring.detect(name, on_progress=show)
+            outcome: Outcome = measuring.detect(name, on_progress=show, **more)
         except Exception as error:  # also a bug with one film must not cost the others
             if len(names) == 1 and not isinstance(error, SyncToolError):
                 raise

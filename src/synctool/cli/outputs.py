@@ -1,8 +1,9 @@
-"""Where the results of ``synctool detect`` go: the terminal, JSON, CSV, plots."""
+"""Where the results of ``synctool detect`` go: the terminal, JSON, CSV, plots, a page."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 from synctool.errors import UsageError
 
 if TYPE_CHECKING:
+    from synctool.engine.thumbnails import Thumbnail
+    from synctool.report.html_pictures import Shot
     from synctool.report.outcome import Outcome
 
 _LONGEST_NAME_BYTES = 255
 _ROOM_BYTES = 16  # for a number and the suffix
+_STANDARD_OUTPUT = "-"
 
 
 class Outputs:
@@ -26,6 +30,8 @@ class Outputs:
         json: Path or ``-`` or None.
         csv: The same.
         plot: A file or a folder.
+        html: Path of a page or ``-`` or None.
+        command: The words of the command, for the page.
         quiet: Whether to print nothing for people.
     """
 
@@ -37,11 +43,15 @@ class Outputs:
         json: str | None,
         csv: str | None,
         plot: str | None,
+        html: str | None = None,
+        command: Sequence[str] = (),
         quiet: bool,
     ) -> None:
         self._films, self._one = films, one
         self._json, self._csv = json, csv
-        self._for_people = not quiet and "-" not in (json, csv)
+        self._html, self._command = html, command
+        self._shots: dict[str, tuple[Shot, ...]] = {}
+        self._for_people = not quiet and _STANDARD_OUTPUT not in (json, csv, html)
         self._plot = None if plot is None else Path(plot)
         # A folder is meant, too, where there is one or the name ends in a slash.
         seps = tuple(filter(None, (os.sep, os.altsep)))
@@ -60,9 +70,13 @@ class Outputs:
         from synctool.files import check_writable, make_folder
         from synctool.report.plot import check_format
 
-        if self._json == "-" and self._csv == "-":
-            raise UsageError("JSON and CSV cannot both go to stdout", remedy="Give one a file.")
-        files = [name for name in (self._json, self._csv) if name not in (None, "-")]
+        named = {"JSON": self._json, "CSV": self._csv, "HTML": self._html}
+        on_stdout = [kind for kind, name in named.items() if name == _STANDARD_OUTPUT]
+        if len(on_stdout) > 1:
+            raise UsageError(
+                f"{' and '.join(on_stdout[:2])} cannot both go to stdout", remedy="Give one a file."
+            )
+        files = [name for name in named.values() if name not in (None, _STANDARD_OUTPUT)]
         if self._plot is not None and not self._plot_folder:
             check_format(self._plot)
             files.append(os.fspath(self._plot))
@@ -88,6 +102,17 @@ class Outputs:
                     f"two results cannot both go to {files[number]}",
                     remedy="Give each its own name.",
                 )
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether ``pictures`` is to be called."""
+        return self._html is not None
+
+    def pictures(self, film: str, thumbnails: Sequence[Thumbnail]) -> None:
+        """Take the small pictures of a film; they are kept as JPEG, as there may be many films."""
+        from synctool.report.html_pictures import shots
+
+        self._shots[film] = shots(thumbnails)
 
     def stream(self, outcome: Outcome) -> None:
         """Write at once what need not wait for the other films: a line of JSON on stdout.
@@ -129,6 +154,14 @@ class Outputs:
             json_out.write_json(outcomes, self._json, lines=not self._one)
         if self._csv is not None:
             csv_out.write_csv(outcomes, self._csv)
+        if self._html is not None:
+            self._write_page(outcomes)
+
+    def _write_page(self, outcomes: Sequence[Outcome]) -> None:
+        from synctool.report.html import detect_page, write_html
+
+        page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=self._shots)
+        write_html(page, self._html)
 
     def _plot_path(self, film: str) -> Path:
         if not self._plot_folder:

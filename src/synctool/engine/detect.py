@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from synctool._version import __version__
+from synctool.engine.concluding import conclude, find, is_silent
 from synctool.engine.footage import build_detector, followed
 from synctool.engine.models import LoadedModel, load_model
 from synctool.engine.stopwatch import Stopwatch
-from synctool.engine.streams import FaceStream, SoundStream, encoding_beside
-from synctool.engine.volumes import FaceScores, combine, score_face
+from synctool.engine.streams import SoundStream, encoding_beside
+from synctool.engine.thumbnails import Thumbnail, ThumbnailKeeper
+from synctool.engine.watching import Crops, FacesSeen
 from synctool.errors import UsageError
 from synctool.media.film import Film
-from synctool.scoring.offset import estimate_offset
-from synctool.scoring.path import follow_offset
-from synctool.scoring.segments import overall_offset
-from synctool.scoring.syncnet import syncnet_score
-from synctool.scoring.verdict import LEAST_CONFIDENCE, decide
-from synctool.types import VIDEO_FPS, DetectResult, FrameSeries, Source, Track
+from synctool.types import VIDEO_FPS, DetectResult
 
-SHORTEST_FACE_FRAMES = 5
-_SILENT_PEAK = 33
-"""Sound that never exceeds -60 dB of full scale is silence."""
+THUMBNAILS = 8
+"""At most so many are made of a film, where they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +72,14 @@ class Detector:
         path: str | os.PathLike[str],
         *,
         on_progress: Callable[[DetectProgress], None] | None = None,
+        on_thumbnails: Callable[[tuple[Thumbnail, ...]], None] | None = None,
     ) -> DetectResult:
         """Measure one film.
 
         Args:
             path: The film.
             on_progress: Called every second of film.
+            on_thumbnails: Called once, at the end, with a few small pictures of the film.
 
         Returns:
             The result; a film that carries no answer gives the verdict ``inconclusive``.
@@ -108,126 +104,42 @@ class Detector:
                 sound=film.sound,
                 zero_frames=self._model.zero_frames,
             )
-            faces = self._watch_film(film, sound, beside, watch, on_progress)
+            seen = FacesSeen(model=self._model, beside=beside, watch=watch)
+            most = THUMBNAILS if on_thumbnails else 0
+            kept = ThumbnailKeeper(most, expected_ticks=film.expected_ticks, colour=colour)
+            for tracked in followed(film, self._faces, max_faces=self._max_faces, watch=watch):
+                kept.see(tracked)
+                seen.add(tracked, Crops(tracked.picture, colour=colour))
+                tick = tracked.picture.index
+                if tick % VIDEO_FPS == 0:
+                    seen.release(tracked)
+                    watch.now("audio")
+                    sound.encode()
+                    watch.now("faces")
+                    if on_progress:
+                        on_progress(DetectProgress(tick, film.expected_ticks))
             watch.now("audio")
             sound.encode(last=True)
             watch.now("video")
-            for face in faces.values():
-                face.encode(last=True)
-                face.embeddings()  # waits for the network, so that its time is not another's
+            seen.finish()  # waits for the network, so that its time is not another's
             watch.now("scoring")
-            heard = sound.embeddings()
-            ticks = max(film.tick, 1)
-            scored = [
-                score_face(self._model, number, face, heard, max_offset=self._max_offset)
-                for number, face in sorted(faces.items())
-                if face.frames >= SHORTEST_FACE_FRAMES
-            ]
-            silent = film.sound.peak < _SILENT_PEAK
-            if silent:  # whatever fits silence best is no answer
-                scored = [replace(face, estimate=None, confidence=0.0) for face in scored]
-            result = self._conclude(
-                os.fspath(path), film.source, scored, ticks, any_face=bool(faces), silent=silent
+            findings = find(
+                self._model,
+                seen.faces,
+                sound.embeddings(),
+                ticks=max(film.tick, 1),
+                max_offset=self._max_offset,
+                silent=is_silent(film.sound.peak),
             )
+            result = conclude(self._model, findings, name=os.fspath(path), source=film.source)
         watch.now("")
+        if on_thumbnails:
+            on_thumbnails(kept.thumbnails())
         timing = (
             dict.fromkeys(("decode", "faces", "video", "audio", "scoring"), 0.0) | watch.seconds
         )
         timing["total"] = sum(timing.values())
         return replace(result, timing_s=timing)
-
-    def _watch_film(
-        self,
-        film: Film,
-        sound: SoundStream,
-        beside: ThreadPoolExecutor,
-        watch: Stopwatch,
-        on_progress: Callable[[DetectProgress], None] | None,
-    ) -> dict[int, FaceStream]:
-        faces: dict[int, FaceStream] = {}
-        for tracked in followed(film, self._faces, max_faces=self._max_faces, watch=watch):
-            tick = tracked.picture.index
-            for number, pose in tracked.poses.items():
-                face = faces.get(number)
-                if face is None:
-                    face = faces[number] = FaceStream(
-                        network=self._model.network,
-                        spec=self._model.spec,
-                        device=self._model.device,
-                        first_tick=tick,
-                        beside=beside,
-                    )
-                face.add(tracked.picture, pose)
-                if face.ready:
-                    watch.now("video")
-                    face.encode()
-                    watch.now("faces")
-            if tick % VIDEO_FPS == 0:
-                # A face that has gone will not come back under its number: free its crops.
-                for number, face in faces.items():
-                    if number not in tracked.poses and face.waiting:
-                        watch.now("video")
-                        face.encode(last=True)
-                watch.now("audio")
-                sound.encode()
-                watch.now("faces")
-                if on_progress:
-                    on_progress(DetectProgress(tick, film.expected_ticks))
-        return faces
-
-    def _conclude(
-        self,
-        name: str,
-        source: Source,
-        faces: list[FaceScores],
-        ticks: int,
-        *,
-        any_face: bool,
-        silent: bool,
-    ) -> DetectResult:
-        calibration = self._model.calibration
-        rows = 2 * self._max_offset + 1
-        combined = combine(faces, ticks, rows, calibration)
-        estimate = None if silent else estimate_offset(combined.volume)
-        confidence = calibration.confidence(estimate) if estimate else 0.0
-        offset, at_edge, segments, drift = None, False, (), None
-        series = FrameSeries((), (), ())
-        if estimate is not None:
-            path = follow_offset(combined.volume, calibration=calibration)
-            segments, drift, series = path.segments, path.drift_ms_per_min, path.series()
-            offset, confidence = overall_offset(estimate, confidence, segments)
-            at_edge = estimate.at_edge
-        decision = decide(
-            offset,
-            confidence=confidence,
-            max_offset=self._max_offset,
-            frames=estimate.frames if estimate else 0,
-            at_edge=at_edge,
-            has_face=any_face,
-            has_sound=not silent,
-            segments=segments,
-        )
-        distances = syncnet_score(combined.distances)
-        return DetectResult(
-            input=name,
-            backbone=self._model.spec.full_name,
-            weights=self._model.weights,
-            synctool=__version__,
-            source=source,
-            offset_frames=None if decision.verdict == "inconclusive" else offset,
-            confidence=confidence,
-            verdict=decision.verdict,
-            reason=decision.reason,
-            coverage=combined.coverage,
-            drift_ms_per_min=drift,
-            syncnet_confidence=distances.syncnet_confidence if distances else None,
-            min_distance=distances.min_distance if distances else None,
-            segments=segments,
-            tracks=tuple(_track(face) for face in faces),
-            frames=series,
-            timing_s={},
-            max_offset=self._max_offset,
-        )
 
 
 def detect(
@@ -275,17 +187,3 @@ def detect(
         max_faces=max_faces,
     )
     return measuring.detect(path, on_progress=on_progress)
-
-
-def _track(face: FaceScores) -> Track:
-    speaking = face.confidence >= LEAST_CONFIDENCE
-    left, top, right, bottom = (float(round(x, 1)) for x in face.box)
-    return Track(
-        id=face.number,
-        start_s=face.first_tick / VIDEO_FPS,
-        end_s=(face.first_tick + face.frames) / VIDEO_FPS,
-        box_px=(left, top, round(right - left, 1), round(bottom - top, 1)),
-        speaking=speaking,
-        offset_frames=round(face.estimate.offset_frames, 3) if speaking and face.estimate else None,
-        confidence=round(face.confidence, 4),
-    )

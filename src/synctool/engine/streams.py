@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -59,7 +59,7 @@ class FaceStream:
         spec: BackboneSpec,
         device: torch.device,
         first_tick: int,
-        beside: ThreadPoolExecutor | None = None,
+        beside: Executor | None = None,
     ) -> None:
         self._network = network
         self._input = spec.video
@@ -76,9 +76,9 @@ class FaceStream:
         self.frames = 0
         self.boxes: list[np.ndarray] = []
 
-    def add(self, picture: Picture, pose: Pose) -> None:
-        """Take the next picture of this face."""
-        self._crops.append(crop_for(self._input, picture, pose))
+    def add(self, picture: Picture, pose: Pose, *, crop: np.ndarray | None = None) -> None:
+        """Take the next picture of this face; ``crop`` is what ``crop_for`` gives of it, if cut already."""
+        self._crops.append(crop_for(self._input, picture, pose) if crop is None else crop)
         if self.frames % 25 == 0:
             self.boxes.append(pose.box / picture.scale)
         self.frames += 1

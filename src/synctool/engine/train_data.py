@@ -137,7 +137,7 @@ def train_data(
         val=sides["val"],
         split=used,
         assignments=assignments,
-        constants=_constants(constants),
+        constants=read_constants(constants),
         offsets=None if listed is None else [listed[s.info.key] for s in train],
     )
 
@@ -179,7 +179,13 @@ def _listed_offsets(
     return listed
 
 
-def _constants(path: Path | None) -> dict[str, float]:
+def read_constants(path: Path | None) -> dict[str, float]:
+    """Constant offsets in frames by sample, person or source; none without a file.
+
+    Raises:
+        MissingError: There is no such file.
+        SyncToolError: It is no JSON object of numbers.
+    """
     if path is None:
         return {}
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from synctool.engine.models import LoadedModel
-from synctool.engine.streams import FaceStream
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.path import WINDOW_S
@@ -18,6 +19,18 @@ from synctool.scoring.syncnet import pairwise_distances
 _BLOCK_CELLS = 60_000
 _HALO_FRAMES = 16
 """Frames beyond a block that a head may look at; one that looks further says so as its ``reach``."""
+
+
+class SeenFace(Protocol):
+    """One face as a network sees it: a ``FaceStream``, or what was kept of one."""
+
+    first_tick: int
+    frames: int
+    boxes: Sequence[np.ndarray]
+
+    def embeddings(self) -> np.ndarray:
+        """float16 ``[D, T]``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,15 +69,23 @@ class FilmScores:
         volume: float32 ``[2K+1, ticks]``, NaN where there is no face.
         distances: The same for distances.
         coverage: Share of the film with a face, 0..1.
+        chosen: Number of the face that is heard at each tick, int64 ``[ticks]``, -1 for none.
     """
 
     volume: np.ndarray
     distances: np.ndarray
     coverage: float
+    chosen: np.ndarray
 
 
 def score_face(
-    model: LoadedModel, number: int, face: FaceStream, heard: np.ndarray, *, max_offset: int
+    model: LoadedModel,
+    number: int,
+    face: SeenFace,
+    heard: np.ndarray,
+    *,
+    max_offset: int,
+    heard_from: int = 0,
 ) -> FaceScores:
     """Score one face against the sound.
 
@@ -72,13 +93,14 @@ def score_face(
         model: The network.
         number: Track number.
         face: Its embeddings.
-        heard: Embeddings of the sound, float16 ``[D, T_audio]`` from tick 0.
+        heard: Embeddings of the sound, float16 ``[D, T_audio]``.
         max_offset: K.
+        heard_from: Tick of the first of ``heard``.
     """
-    seen = face.embeddings()
-    volume = _volume(model, seen, heard, face.first_tick, max_offset)
+    seen, lead = face.embeddings(), face.first_tick - heard_from
+    volume = _volume(model, seen, heard, lead, max_offset)
     distances = pairwise_distances(
-        seen.T.astype(np.float32), heard.T.astype(np.float32), max_offset, -face.first_tick
+        seen.T.astype(np.float32), heard.T.astype(np.float32), max_offset, -lead
     )
     estimate = estimate_offset(volume)
     return FaceScores(
@@ -103,6 +125,7 @@ def combine(faces: list[FaceScores], ticks: int, rows: int, calibration: Calibra
     """
     volume = np.full((rows, ticks), np.nan, np.float32)
     distances = volume.copy()
+    chosen = np.full(ticks, -1, np.int64)
     best = np.full(ticks, -1.0, np.float32)
     for face in faces:
         end = min(face.first_tick + face.frames, ticks)
@@ -121,14 +144,46 @@ def combine(faces: list[FaceScores], ticks: int, rows: int, calibration: Calibra
         columns = np.flatnonzero(better) + face.first_tick
         volume[:, columns] = face.volume[:, :length][:, better]
         distances[:, columns] = face.distances[:, :length][:, better]
-        best[columns] = local[better]
-    return FilmScores(volume, distances, float((best >= 0).mean()))
+        best[columns], chosen[columns] = local[better], face.number
+    return FilmScores(volume, distances, float((best >= 0).mean()), chosen)
+
+
+def film_volume(
+    model: LoadedModel,
+    faces: Mapping[int, SeenFace],
+    heard: np.ndarray,
+    chosen: np.ndarray,
+    *,
+    max_offset: int,
+    heard_from: int = 0,
+) -> np.ndarray:
+    """The film's volume over another range, of the faces that ``combine`` chose.
+
+    Args:
+        model: The network.
+        faces: All faces by track number.
+        heard: Embeddings of the sound, float16 ``[D, T_audio]``.
+        chosen: ``FilmScores.chosen``.
+        max_offset: K.
+        heard_from: Tick of the first of ``heard``.
+
+    Returns:
+        float32 ``[2K+1, ticks]``, NaN outside the sound and where there is no face.
+    """
+    out = np.full((2 * max_offset + 1, len(chosen)), np.nan, np.float32)
+    for number in np.unique(chosen[chosen >= 0]).tolist():
+        face, columns = faces[number], np.flatnonzero(chosen == number)
+        lead = face.first_tick - heard_from
+        own = _volume(model, face.embeddings(), heard, lead, max_offset)
+        out[:, columns] = own[:, columns - face.first_tick]
+    return out
 
 
 def _volume(
     model: LoadedModel, seen: np.ndarray, heard: np.ndarray, first_tick: int, max_offset: int
 ) -> np.ndarray:
-    """Score volume in blocks, each with a halo for heads that look along time."""
+    """Score volume in blocks, each with a halo for heads that look along time; ``first_tick`` counts
+    from the first of ``heard``, and may be negative where the sound begins later."""
     frames = seen.shape[1]
     block = max(64, _BLOCK_CELLS // (2 * max_offset + 1))
     out = np.full((2 * max_offset + 1, frames), np.nan, np.float32)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,9 +21,9 @@ from pathlib import Path
 from synctool.data.processed import ShardReport
 from synctool.data.storage import storage
 from synctool.engine.shards import NOW, ShardJob, make_shard
+from synctool.engine.worker_process import KILLED, settle
 from synctool.errors import SyncToolError
 
-KILLED = "a worker died while reading it (out of memory, or a crash in the decoder)"
 _POLL_S = 0.3
 
 
@@ -129,7 +127,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context(
         "spawn"
     )  # decoders and runtimes have threads of their own
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=settle)
     try:
         yield pool
     except BaseException:
@@ -143,18 +141,3 @@ def _end(pool: ProcessPoolExecutor) -> None:
     """Stop the workers at once: what they have half done is never seen, and is made again."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
-
-
-def _settle() -> None:
-    """A worker leaves Ctrl-C to the program, and ends when the program is gone."""
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -73,10 +73,7 @@ def mean_interval(
     # A mean over the clips of the people drawn, as the mean itself is one over clips.
     means = (times @ sums) / (times @ counts)
     tail = 50 * (1 - level)
-    low, high = np.percentile(means, [tail, 100 - tail])
-    if low == high and low in (0.0, 1.0):
-        open_end = (tail / 100) ** (1 / len(index))
-        low, high = (open_end, 1.0) if low == 1.0 else (0.0, 1 - open_end)
+    low, high = open_ends(*np.percentile(means, [tail, 100 - tail]), len(index), level=level)
     return Interval(
         mean=float(np.mean(np.asarray(values, float))),
         low=float(low),
@@ -85,3 +82,18 @@ def mean_interval(
         units=len(index),
         values=len(values),
     )
+
+
+def open_ends(low: float, high: float, units: int, *, level: float = 0.95) -> tuple[float, float]:
+    """An interval of a share, opened after Clopper & Pearson where it is only 0 or only 1.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        units: How many independent trials there are.
+        level: Of the interval, 0..1.
+    """
+    if low != high or low not in (0.0, 1.0):
+        return low, high
+    open_end = (0.5 * (1 - level)) ** (1 / units)
+    return (open_end, 1.0) if low == 1.0 else (0.0, 1 - open_end)

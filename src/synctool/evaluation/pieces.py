@@ -16,6 +16,7 @@ from torch import nn
 
 from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import Interval, mean_interval
+from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import estimate_offset
@@ -26,47 +27,6 @@ from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 LARGEST_MOVE_FRAMES = 10
 """Pieces' sounds are moved by up to this."""
-LEAST_PIECES = 3
-"""Films of fewer pieces have no consensus."""
-ACCEPTED_FRAMES = 1.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was said about a stretch of film.
-
-    Attributes:
-        offset_frames: The best match, whether or not it would be shown; None where there is none.
-        confidence: 0..1.
-        answered: Whether it is shown, or the stretch is inconclusive.
-    """
-
-    offset_frames: float | None
-    confidence: float
-    answered: bool
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of a film and the answer to it.
-
-    Attributes:
-        film: Which film.
-        person: Who speaks in it.
-        moved_frames: How far its sound was moved ahead.
-        answer: The answer.
-    """
-
-    film: str
-    person: Hashable
-    moved_frames: float
-    answer: Answer
-
-    @property
-    def offset_frames(self) -> float | None:
-        """The offset of the film that the answer stands for."""
-        found = self.answer.offset_frames
-        return None if found is None else found - self.moved_frames
 
 
 @dataclass(frozen=True)
@@ -91,7 +51,12 @@ class PiecesResult:
 
 
 def cuts(
-    frames: int, piece_frames: int, sound_samples: int, rng: np.random.Generator
+    frames: int,
+    piece_frames: int,
+    sound_samples: int,
+    rng: np.random.Generator,
+    *,
+    largest_move: int = LARGEST_MOVE_FRAMES,
 ) -> Iterator[tuple[int, int, int]]:
     """Where to cut a film, and how to move each piece's sound.
 
@@ -100,13 +65,14 @@ def cuts(
         piece_frames: Length of a piece.
         sound_samples: N; sample 0 belongs to frame 0.
         rng: Source of chance.
+        largest_move: Sounds are moved by up to so many frames.
 
     Yields:
         First frame of a piece, first sample of its sound, and how many samples that is moved ahead;
         a move that would leave the sound is turned round.
     """
     length = piece_frames * SAMPLES_PER_FRAME
-    reach = LARGEST_MOVE_FRAMES * SAMPLES_PER_FRAME
+    reach = largest_move * SAMPLES_PER_FRAME
     for start in range(0, frames - piece_frames + 1, piece_frames):
         moved = int(rng.integers(-reach, reach + 1))
         begin = start * SAMPLES_PER_FRAME
@@ -216,27 +182,16 @@ def pieces_of(
 def agreement(pieces: Sequence[Piece]) -> PiecesResult | None:
     """Compare pieces with their films' consensus.
 
-    The consensus of a film is the median of its answered pieces, where there are three or more, and
-    else of all that have a match. Films of fewer than three pieces take no part.
+    Films of fewer than three pieces take no part; see ``consensus_of``.
 
     Returns:
         None if no film has a consensus.
     """
-    consensus: dict[str, float] = {}
-    for film in dict.fromkeys(piece.film for piece in pieces):
-        here = [p for p in pieces if p.film == film and p.offset_frames is not None]
-        sure = [p for p in here if p.answer.answered]
-        chosen = sure if len(sure) >= LEAST_PIECES else here
-        if len(chosen) >= LEAST_PIECES:
-            consensus[film] = float(np.median([p.offset_frames for p in chosen]))
+    consensus = consensus_of(pieces)
     counted = [piece for piece in pieces if piece.film in consensus]
     if not counted:
         return None
-    right = [
-        p.offset_frames is not None
-        and abs(p.offset_frames - consensus[p.film]) <= ACCEPTED_FRAMES + 1e-9
-        for p in counted
-    ]
+    right = [agrees(piece, consensus[piece.film]) for piece in counted]
     people = [p.person for p in counted]
     sure = [i for i, p in enumerate(counted) if p.answer.answered]
     return PiecesResult(

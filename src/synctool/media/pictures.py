@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-_FULL_RANGE = 2
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Luma uint8 ``[H, W]`` and two planes of chroma ``[H/2, W/2]``, in video range; H and W are even."""
+_VIDEO_RANGE, _FULL_RANGE = 1, 2
 _TO_VIDEO_RANGE = np.round(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 
 
@@ -94,9 +96,7 @@ class PictureReader:
         Returns:
             uint8 ``[H, W]``, uint8 ``[H, W, 3]`` or None, and the reduction (at most 1.0).
         """
-        width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
-        scale = min(1.0, self._max_side_px / max(width, height))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        size, scale = self._size(frame)
         turn = self._turn(frame)
         colour = None
         if self._colour:
@@ -104,6 +104,37 @@ class PictureReader:
             shown = self._reformatter.reformat(frame, width=size[0], height=size[1], format=wanted)
             colour = turn.apply(shown.to_ndarray())
         return turn.apply(self._luma(frame, size)), colour, scale
+
+    def planes(self, frame: av.VideoFrame) -> Planes:
+        """The same luma, and the chroma beside it, as encoders take them.
+
+        Args:
+            frame: A decoded frame.
+
+        Returns:
+            Three planes. Of odd sizes the last row or column is left out.
+        """
+        size, _ = self._size(frame)
+        turn = self._turn(frame)
+        shown = self._reformatter.reformat(
+            frame,
+            width=size[0],
+            height=size[1],
+            format="yuv420p",
+            dst_color_range=_VIDEO_RANGE,
+        )
+        luma = turn.apply(self._luma(frame, size))
+        height, width = (n // 2 * 2 for n in luma.shape)
+        blue, red = (
+            turn.apply(_plane(plane))[: height // 2, : width // 2] for plane in shown.planes[1:3]
+        )
+        return tuple(map(np.ascontiguousarray, (luma[:height, :width], blue, red)))
+
+    def _size(self, frame: av.VideoFrame) -> tuple[tuple[int, int], float]:
+        """Width and height with square pixels, not yet turned, and the reduction (at most 1.0)."""
+        width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
+        scale = min(1.0, self._max_side_px / max(width, height))
+        return (max(1, round(width * scale)), max(1, round(height * scale))), scale
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:
         # Side data keeps its frame alive until the garbage collector comes by, and with it a buffer
@@ -135,6 +166,12 @@ class PictureReader:
         elif not full_range:
             luma = luma.copy()
         return cv2.LUT(luma, _TO_VIDEO_RANGE) if full_range else luma
+
+
+def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """A plane of bytes as an array of its own: uint8 ``[H, W]``."""
+    rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height]
+    return rows.reshape(plane.height, plane.line_size)[:, : plane.width].copy()
 
 
 @lru_cache(maxsize=64)

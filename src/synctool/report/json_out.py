@@ -20,13 +20,13 @@ from synctool.report.stream import send
 
 def to_json(outcome: Outcome) -> str:
     """One object, one line per key: readable, and no line per frame. Ends with a line feed."""
-    entries = [f"  {_dump(k)}: {_dump(v)}" for k, v in _clean(outcome.to_dict()).items()]
+    entries = [f"  {dump(k)}: {dump(v)}" for k, v in clean(outcome.to_dict()).items()]
     return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def to_json_line(outcome: Outcome) -> str:
     """One object in one line, with a line feed."""
-    return _dump(_clean(outcome.to_dict())) + "\n"
+    return dump(clean(outcome.to_dict())) + "\n"
 
 
 def write_json(
@@ -47,7 +47,8 @@ def write_json(
     send(target, text.encode("utf-8"))
 
 
-def _dump(value: Any) -> str:
+def dump(value: Any) -> str:
+    """JSON in one line, readable where the text is valid Unicode."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     try:
         text.encode("utf-8")
@@ -56,12 +57,12 @@ def _dump(value: Any) -> str:
     return text
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """The same data with None for whatever is not a finite number."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _clean(item) for key, item in value.items()}
+        return {key: clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     return value

@@ -67,9 +67,23 @@ def grained(crops: np.ndarray, dice: Dice) -> np.ndarray:
     if rng is None:
         return crops
     level = rng.uniform(1, 12) * dice.strength("grain")
-    thrown = rng.integers(0, 256, (len(crops), crops[0].size), np.uint8)
+    return with_grain(crops.reshape(len(crops), -1), level, rng).reshape(crops.shape)
+
+
+def with_grain(picture: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """A picture with a sensor's noise.
+
+    Args:
+        picture: uint8 ``[H, W]``.
+        level: Standard deviation of the noise, in levels of 0..255.
+        rng: Source of chance.
+
+    Returns:
+        uint8 ``[H, W]``.
+    """
+    thrown = rng.integers(0, 256, picture.shape, np.uint8)
     grain = cv2.LUT(thrown, np.round(_normal_levels() * level).astype(np.int16))
-    return cv2.add(crops.reshape(thrown.shape), grain, dtype=cv2.CV_8U).reshape(crops.shape)
+    return cv2.add(picture, grain, dtype=cv2.CV_8U)
 
 
 def coarse(crops: np.ndarray, px: int) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import scipy.signal
@@ -72,21 +73,52 @@ def aligned_codecs() -> tuple[tuple[Codec, int], ...]:
     """
     import soundfile
 
+    found = []
+    for codec in CODECS:
+        try:
+            delay = delay_samples(partial(codec.through, level=0.5))
+        except (soundfile.SoundFileError, TypeError, ValueError):  # not in this build of libsndfile
+            continue
+        if delay is not None:
+            found.append((codec, delay))
+    return tuple(found)
+
+
+def delay_samples(through: Callable[[np.ndarray], np.ndarray]) -> int | None:
+    """By how much a codec delays sound, measured on a made-up one.
+
+    Args:
+        through: Encodes and decodes float32 ``[N]`` in -1..1.
+
+    Returns:
+        Samples; None where the sound cannot be found in what comes out.
+    """
     rng = np.random.default_rng(0)
     loud = np.repeat(rng.random(25), int(_PROBE_S * AUDIO_HZ) // 25)
     probe = scipy.signal.lfilter([0.1], [1, -0.9], rng.normal(0, 1, loud.size) * loud)
     probe = (probe / np.abs(probe).max() / 2).astype(np.float32)
-    found = []
-    for codec in CODECS:
-        try:
-            heard = codec.through(probe, 0.5)
-        except (soundfile.SoundFileError, TypeError, ValueError):  # not in this build of libsndfile
-            continue
-        scores = scipy.signal.correlate(heard, probe, method="fft")
-        scores /= np.linalg.norm(heard) * np.linalg.norm(probe) + 1e-9
-        if scores.max() > _LEAST_LIKENESS:
-            found.append((codec, int(scores.argmax()) - (probe.size - 1)))
-    return tuple(found)
+    heard = through(probe)
+    scores = scipy.signal.correlate(heard, probe, method="fft")
+    scores /= np.linalg.norm(heard) * np.linalg.norm(probe) + 1e-9
+    return int(scores.argmax()) - (probe.size - 1) if scores.max() > _LEAST_LIKENESS else None
+
+
+def put_back(heard: np.ndarray, delay: int, size: int) -> np.ndarray:
+    """What a codec gave back, in its place again.
+
+    Args:
+        heard: float32 ``[M]``.
+        delay: Of ``delay_samples``.
+        size: Samples of the sound that went in.
+
+    Returns:
+        float32 ``[size]``; silence where nothing came back.
+    """
+    out = np.zeros(size, np.float32)
+    begin = max(delay, 0)
+    part = heard[begin : begin + size - max(-delay, 0)]
+    out[max(-delay, 0) :][: part.size] = part
+    return out
 
 
 def through_codec(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
@@ -108,8 +140,4 @@ def through_codec(sound: np.ndarray, rng: np.random.Generator, strength: float) 
     codec, delay = known[int(rng.choice(len(known), p=shares / shares.sum()))]
     scale = max(1.0, peak)  # encoders cut off what is beyond 1
     heard = codec.through((sound / scale).astype(np.float32), rng.random() * min(strength, 1.0))
-    out = np.zeros(sound.size, np.float32)
-    begin = max(delay, 0)
-    part = heard[begin : begin + sound.size - max(-delay, 0)]
-    out[max(-delay, 0) :][: part.size] = part
-    return out * np.float32(scale)
+    return put_back(heard, delay, sound.size) * np.float32(scale)

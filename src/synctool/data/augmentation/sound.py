@@ -43,7 +43,7 @@ def augment_sound(
         sound = mixed(sound, music(sound.size, rng), snr_db, dice.strength("music"))
     if rng := dice.of("noise"):
         snr_db = rng.uniform(0, 35)
-        sound = mixed(sound, _coloured_noise(sound.size, rng), snr_db, dice.strength("noise"))
+        sound = mixed(sound, coloured_noise(sound.size, rng), snr_db, dice.strength("noise"))
     sound = _through_channel(sound, dice)
     if rng := dice.of("gain"):
         sound = sound * np.float32(10 ** (rng.uniform(-24, 6) * dice.size("gain") / 20))
@@ -83,25 +83,63 @@ def mixed(sound: np.ndarray, other: np.ndarray, snr_db: float, strength: float =
     return sound + other * np.float32(np.sqrt(power / noise / 10 ** (snr_db / 10)) * strength)
 
 
-def _reverberated(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    # An exponentially decaying noise tail behind an untouched direct path (Polack's room model).
-    length = int(rng.uniform(0.1, 0.7) * AUDIO_HZ)
+def room_tail(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """What a room adds behind the direct sound: noise that decays by 60 dB (Polack's model, 1988).
+
+    Args:
+        seconds: Until it has decayed, the reverberation time RT60.
+        rng: Source of chance.
+
+    Returns:
+        float32 ``[N]``, silent in the first 2 ms.
+    """
+    length = int(seconds * AUDIO_HZ)
     tail = rng.standard_normal(length, np.float32)
     tail *= np.exp(np.linspace(0, -6.9, length, endpoint=False, dtype=np.float32))
     tail[: AUDIO_HZ // 500] = 0
-    level = 10 ** (rng.uniform(-15, 0) / 20) * strength
-    tail *= np.float32(level / (np.linalg.norm(tail) + 1e-9))
-    tail[0] = 1.0
-    size = scipy.fft.next_fast_len(sound.size + length - 1, real=True)
-    spectrum = scipy.fft.rfft(sound.astype(np.float32), size) * scipy.fft.rfft(tail, size)
+    return tail
+
+
+def in_room(sound: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
+    """A sound with a room's tail behind the untouched direct path.
+
+    Args:
+        sound: float32 ``[N]``.
+        tail: Of ``room_tail``.
+        level: Amplitude of the tail, all of it together, relative to the direct sound.
+
+    Returns:
+        float32 ``[N]``.
+    """
+    response = tail * np.float32(level / (np.linalg.norm(tail) + 1e-9))
+    response[0] = 1.0
+    size = scipy.fft.next_fast_len(sound.size + response.size - 1, real=True)
+    spectrum = scipy.fft.rfft(sound.astype(np.float32), size) * scipy.fft.rfft(response, size)
     return scipy.fft.irfft(spectrum, size)[: sound.size]
 
 
-def _coloured_noise(size: int, rng: np.random.Generator) -> np.ndarray:
+def _reverberated(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    tail = room_tail(rng.uniform(0.1, 0.7), rng)
+    return in_room(sound, tail, 10 ** (rng.uniform(-15, 0) / 20) * strength)
+
+
+def coloured_noise(
+    size: int, rng: np.random.Generator, *, slope: float | None = None
+) -> np.ndarray:
+    """Noise whose amplitude falls with frequency.
+
+    Args:
+        size: Samples.
+        rng: Source of chance.
+        slope: Exponent of the fall: 0 white, 0.5 pink, 1 brown; None draws one of 0 to 1.2.
+
+    Returns:
+        float32 ``[size]``, of any loudness.
+    """
     # Drawn as a spectrum: one transform of a length that is quick, in single precision.
     whole = scipy.fft.next_fast_len(size, real=True)
     parts = rng.standard_normal((2, whole // 2 + 1), np.float32)
-    slope = rng.uniform(0, 1.2)
+    slope = rng.uniform(0, 1.2) if slope is None else slope
     parts *= np.maximum(np.arange(parts.shape[1], dtype=np.float32), 1) ** np.float32(-slope)
     return scipy.fft.irfft(parts[0] + 1j * parts[1], whole)[:size]
 

@@ -1,0 +1,51 @@
+"""Where results go: found out before the work, so that a long run does not end with an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from synctool.errors import UsageError
+from synctool.files import check_writable
+
+STANDARD_OUTPUT = "-"
+
+
+def check_places(
+    outputs: Mapping[str, str | os.PathLike[str] | None], *, kept: Iterable[str]
+) -> None:
+    """Check that all results can be written, each to a place of its own.
+
+    Args:
+        outputs: Option -> path, ``-`` for the standard output, or None where it is not wanted.
+        kept: Files that must not be overwritten: what is read.
+
+    Raises:
+        OutputError: One cannot be written.
+        UsageError: Two would go to one place, or one would replace what is read.
+    """
+    wanted = {option: os.fspath(name) for option, name in outputs.items() if name is not None}
+    files = {option: name for option, name in wanted.items() if name != STANDARD_OUTPUT}
+    on_stdout = [option for option, name in wanted.items() if name == STANDARD_OUTPUT]
+    if len(on_stdout) > 1:
+        raise UsageError(
+            f"{' and '.join(on_stdout)} cannot both go to stdout", remedy="Give one a file."
+        )
+    read = {os.path.realpath(name) for name in kept}
+    taken: dict[str, str] = {}
+    for option, name in files.items():
+        place = os.path.realpath(name)
+        if place in read and os.path.isfile(place):
+            raise UsageError(
+                f"{option} {name} is read by this run and would be overwritten",
+                remedy="Give the result another name.",
+            )
+        ordinary = os.path.isfile(place) or not os.path.exists(place)
+        if place in taken and ordinary:
+            raise UsageError(
+                f"{taken[place]} and {option} cannot both go to {name}",
+                remedy="Give each its own name.",
+            )
+        taken[place] = option
+    for name in files.values():
+        check_writable(name)

@@ -1,0 +1,84 @@
+"""A clip of a processed folder as if its film had been read: crops and sound as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from synctool.data.augment import fit_crops
+from synctool.data.pool import PooledSample
+from synctool.data.samples import Sample
+from synctool.engine.models import LoadedModel
+from synctool.engine.recording import RecordedFace, Recording, Seen, words
+from synctool.engine.stopwatch import Stopwatch, network_clock
+from synctool.engine.streams import encoding_beside
+from synctool.evaluation.encoding import in_pieces
+from synctool.features.pictures import as_batch, fitted
+from synctool.types import AUDIO_HZ, VIDEO_FPS, Source
+
+
+def clip_recording(clip: Sample | PooledSample, models: Sequence[LoadedModel]) -> Recording:
+    """Encode a clip with each network.
+
+    Args:
+        clip: The clip.
+        models: The networks; one that cannot be given these crops says why.
+
+    Raises:
+        SyncToolError: The clip is damaged or gone.
+    """
+    info, watch = clip.info, Stopwatch()
+    watch.now("decode")
+    crops, sound = clip.crops, clip.sound
+    watch.now("")
+    size = info.size_px
+    with encoding_beside():  # on as many threads as a film's: the figures are the same
+        seen = tuple(_seen(model, clip, crops) for model in models)
+    return Recording(
+        source=Source(
+            duration_s=info.num_frames / VIDEO_FPS,
+            video_fps=float(VIDEO_FPS),
+            video_start_s=0.0,
+            audio_start_s=-info.sound_lead / AUDIO_HZ,
+            width_px=size,
+            height_px=size,
+            audio_hz=AUDIO_HZ,
+        ),
+        ticks=info.num_frames,
+        sound=sound,
+        sound_at=-info.sound_lead,
+        seen=seen,
+        shared_s=watch.seconds,
+    )
+
+
+def _seen(model: LoadedModel, clip: Sample | PooledSample, crops: np.ndarray) -> Seen:
+    now = network_clock(model.device.type)
+    began = now()
+    faces: tuple[RecordedFace, ...] = ()
+    error = None
+    try:
+        whole = np.array([0.0, 0.0, clip.info.size_px, clip.info.size_px])
+        faces = (RecordedFace(0, 0, _rows(model, clip, crops), (whole,)),)
+    except Exception as wrong:  # a network may fail in any way, and the others go on
+        error = words(wrong)
+    return Seen(
+        backbone=model.spec.full_name,
+        weights=model.weights,
+        faces=faces,
+        seconds=now() - began,
+        error=error,
+    )
+
+
+@torch.inference_mode()
+def _rows(model: LoadedModel, clip: Sample | PooledSample, crops: np.ndarray) -> np.ndarray:
+    wanted = fitted(clip.info, model.spec.video, any_crop=False)
+    video = as_batch(fit_crops(crops, clip.info.crop, wanted))
+
+    def encode(pictures: torch.Tensor) -> tuple[torch.Tensor]:
+        return (model.network.encode_video(pictures.to(model.device)),)
+
+    return in_pieces(encode, video, model.spec)[0][0].half().cpu().numpy()

@@ -1,0 +1,68 @@
+"""What a process that compares begins with: the networks, and its share of the cores.
+
+Apart from the comparison itself, so that workers need not load what only the results need.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from synctool.engine.compare_set import Entry
+from synctool.engine.compare_settings import CompareSettings
+from synctool.engine.film_trials import FilmTrials
+from synctool.engine.models import LoadedModel, load_model
+from synctool.errors import SyncToolError, UsageError
+
+
+def load_networks(settings: CompareSettings) -> list[LoadedModel]:
+    """The networks of a comparison.
+
+    Raises:
+        UsageError: No such network, or one of them twice.
+        MissingError: Weights or the device are not here.
+        WeightsError: Weights do not fit.
+    """
+    models: list[LoadedModel] = []
+    known: set[tuple[str, str]] = set()
+    for text in settings.backbones:
+        name, _, weights = text.partition("=")
+        try:
+            model = load_model(name.strip(), weights=weights or None, device=settings.device)
+        except SyncToolError as error:
+            if name.strip() not in error.cause:
+                error.cause = f"{name.strip()} cannot be compared: {error.cause}"
+            raise
+        key = (model.spec.full_name, model.weights)
+        if key in known:
+            raise UsageError(
+                f"{key[0]} with the weights {key[1]} is given twice", remedy="Give it once."
+            )
+        known.add(key)
+        models.append(model)
+    return models
+
+
+def make_worker(
+    entries: list[Entry], settings: CompareSettings, scratch: Path | None, threads: int
+) -> FilmTrials:
+    """What a worker process begins with.
+
+    Args:
+        entries: The films.
+        settings: What to try.
+        scratch: Folder for perturbed copies.
+        threads: Of the networks.
+    """
+    torch.set_num_threads(threads)
+    models = load_networks(settings)
+    return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

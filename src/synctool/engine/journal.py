@@ -1,0 +1,254 @@
+"""The journal of a comparison: what is finished is on the disk, and a second run goes on after it.
+
+A file of JSON lines: first what the run is, then for each finished film its trials, a line each, and a
+line that closes the film. A film without its closing line is unfinished and is made again; its lines
+are cut off when the journal is opened. One run writes at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import filelock
+
+from synctool.errors import SyncToolError, UsageError
+from synctool.files import check_writable, output_error
+from synctool.types import Trial
+
+SCHEMA = "synctool.compare-journal/1"
+_HEAD = json.dumps({"schema": SCHEMA})[:-1].encode()
+_CLOSED = "film"
+_LONGEST = 80
+
+
+@dataclass(frozen=True)
+class FilmRecord:
+    """What a journal holds of a film.
+
+    Attributes:
+        film: Its name.
+        trials: Its trials, in order.
+        facts: What else was noted of it.
+    """
+
+    film: str
+    trials: tuple[Trial, ...]
+    facts: Mapping[str, Any]
+
+
+class Journal:
+    """A journal that is open for going on. Use it as a context manager.
+
+    Args:
+        path: The file; it is made if it is not there.
+        settings: What the trials depend on, as JSON knows it. A journal of other settings is another
+            run's.
+
+    Raises:
+        UsageError: The file is another run's journal, or no journal.
+        SyncToolError: Another run is writing it.
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> None:
+        self._path = Path(path)
+        self._settings = json.loads(json.dumps(settings))
+        self._films: dict[str, tuple[int, int]] = {}
+        self._end = 0
+        check_writable(self._path)
+        if self._path.exists() and not self._path.is_file():
+            raise UsageError(
+                f"{self._path} is no ordinary file", remedy="Give --journal another name."
+            )
+        real = Path(os.path.realpath(self._path))
+        self._lock = filelock.FileLock(real.with_name(f".{real.name}.lock"))
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise SyncToolError(
+                f"another run is writing {self._path}",
+                remedy="Wait for it, or give another --journal.",
+            ) from error
+        except OSError as error:
+            raise output_error(self._path, error) from error
+        try:
+            self._file = self._open()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a film is finished."""
+        return key in self._films
+
+    def __len__(self) -> int:
+        """How many films are finished."""
+        return len(self._films)
+
+    def read(self, key: str) -> FilmRecord:
+        """What is noted of a finished film.
+
+        Args:
+            key: As it was given to ``add``.
+
+        Raises:
+            SyncToolError: It is damaged.
+        """
+        begin, end = self._films[key]
+        with open(self._path, "rb") as file:
+            file.seek(begin)
+            *trials, closing = file.read(end - begin).splitlines()
+        try:
+            noted = json.loads(closing)
+            return FilmRecord(
+                film=noted[_CLOSED],
+                trials=tuple(Trial.from_dict(json.loads(line)) for line in trials),
+                facts=noted["facts"],
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SyncToolError(
+                f"{self._path} is damaged: {error}", remedy="Delete it, and run again."
+            ) from error
+
+    def add(
+        self, key: str, film: str, trials: Sequence[Trial], facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note a finished film; it is on the disk when this returns.
+
+        Args:
+            key: What tells it from others, and from itself with other content or another label.
+            film: Its name.
+            trials: Its trials.
+            facts: What else to note, as JSON knows it.
+
+        Raises:
+            OutputError: It cannot be written; what was noted before stays.
+        """
+        closing = {_CLOSED: film, "key": key, "trials": len(trials), "facts": dict(facts or {})}
+        lines = [_line(trial.to_dict()) for trial in trials]
+        begin = self._end
+        self._append(b"".join([*lines, _line(closing)]))
+        self._films[key] = (begin, self._end)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        self._unlock()
+
+    def _open(self) -> BinaryIO:
+        try:
+            file = open(self._path, "ab", buffering=0)
+        except OSError as error:
+            raise output_error(self._path, error) from error
+        self._file = file
+        try:
+            begun = self._read_all()
+            file.truncate(self._end)  # what a killed run had half written
+            if not begun:
+                self._append(_line({"schema": SCHEMA, "settings": self._settings}))
+        except OSError as error:
+            file.close()
+            raise output_error(self._path, error) from error
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _read_all(self) -> bool:
+        """Find the finished films; returns whether there is a header."""
+        with open(self._path, "rb") as lines:
+            header = next(lines, b"")
+            if not header.endswith(b"\n"):
+                if _HEAD.startswith(header) or header.startswith(_HEAD):
+                    return False  # empty, or killed at its very beginning
+                raise self._no_journal()
+            self._check(header)
+            self._end = begin = at = len(header)
+            trials = 0
+            for line in lines:
+                at += len(line)
+                entry = _entry(line)
+                if _CLOSED not in entry or "key" not in entry:
+                    trials += "schema" in entry
+                    continue
+                if entry.get("trials") == trials:  # else something in it was damaged
+                    self._films[entry["key"]] = (begin, at)
+                    self._end = at
+                begin, trials = at, 0
+        return True
+
+    def _check(self, header: bytes) -> None:
+        entry = _entry(header)
+        theirs = entry.get("settings")
+        if entry.get("schema") != SCHEMA or not isinstance(theirs, dict):
+            raise self._no_journal()
+        differ = [
+            f"{name} is {_shown(theirs.get(name))} there, and {_shown(ours)} here"
+            for name, ours in {**dict.fromkeys(theirs), **self._settings}.items()
+            if theirs.get(name) != ours
+        ]
+        if differ:
+            raise UsageError(
+                f"{self._path} is the journal of another run: {'; '.join(differ)}",
+                remedy="Run with the same settings, or give another --journal.",
+            )
+
+    def _no_journal(self) -> UsageError:
+        return UsageError(
+            f"{self._path} is there and is no journal of synctool compare",
+            remedy="Give --journal another name.",
+        )
+
+    def _append(self, data: bytes) -> None:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):  # a half line would be cut off by the next run, too
+                self._file.truncate(self._end)
+            raise output_error(self._path, error) from error
+        self._end += len(data)
+
+    def _unlock(self) -> None:
+        with suppress(OSError):  # Windows keeps what is open
+            os.unlink(self._lock.lock_file)
+        self._lock.release()
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    # ASCII, so that names of files that are not UTF-8 come back as they are.
+    return json.dumps(entry).encode("ascii") + b"\n"
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    """The object on a line; an empty one where the line is torn or damaged."""
+    try:
+        entry = json.loads(line) if line.endswith(b"\n") else {}
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -1,0 +1,133 @@
+"""How far models agree with each other, whether or not anybody knows the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from synctool.evaluation.model_names import model_names
+from synctool.evaluation.resampling import Estimate, numbered, ratio_of, units_of
+from synctool.types import VIDEO_FPS, Trial
+
+AGREED_FRAMES = 1.0
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often two models say the same of one film under one condition.
+
+    Attributes:
+        first: One model.
+        second: The other.
+        frames: Share of the 25 Hz frames where both have an offset, that are within a frame.
+        frame_count: How many frames these are.
+        trials: Share of the trials where both have a best match, that are within a frame.
+        trial_count: How many trials these are.
+        frames_interval: ``frames`` with its 95% interval.
+        trials_interval: ``trials`` with its interval.
+    """
+
+    first: str
+    second: str
+    frames: float
+    frame_count: int
+    trials: float
+    trial_count: int
+    frames_interval: Estimate
+    trials_interval: Estimate
+
+
+@dataclass
+class _Pair:
+    """What two models share: who, which film, and how many frames and trials agree of how many."""
+
+    people: list[Hashable] = field(default_factory=list)
+    films: list[str] = field(default_factory=list)
+    counts: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+
+def agreement(trials: Iterable[Trial]) -> list[Agreement]:
+    """Compare every two models on the films and conditions that both have.
+
+    Frames are held until all trials were seen, four bytes each.
+
+    Args:
+        trials: Of any conditions; those that failed take no part.
+
+    Returns:
+        Every pair of models, in the order of their first trials.
+    """
+    heard: dict[tuple, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
+    models: dict[tuple[str, str], int] = {}
+    pairs: dict[frozenset, _Pair] = {}
+    for trial in trials:
+        model = (trial.backbone, trial.weights)
+        models.setdefault(model, len(models))
+        if trial.error is not None:
+            continue
+        others = heard.setdefault((trial.film, trial.condition), {})
+        mine = (trial.offset_frames, _by_tick(trial))
+        for other, theirs in others.items():
+            if other != model:
+                pair = pairs.setdefault(frozenset((model, other)), _Pair())
+                person = trial.label.person
+                pair.people.append((trial.label.source, person) if person else None)
+                pair.films.append(trial.film)
+                pair.counts.append((*_agreeing(mine[1], theirs[1]), *_same(mine[0], theirs[0])))
+        others[model] = mine
+    names = model_names(models)
+    return [
+        _agreement(names[a], names[b], pairs.get(frozenset((a, b)), _Pair()))
+        for a, b in combinations(models, 2)
+    ]
+
+
+def _agreement(first: str, second: str, pair: _Pair) -> Agreement:
+    # In one order, whichever model or film came first, so that the intervals are the same.
+    order = sorted(range(len(pair.films)), key=lambda i: (pair.films[i], pair.counts[i]))
+    counts = np.array([pair.counts[i] for i in order], float).reshape(-1, 4)
+    people = numbered([pair.people[i] for i in order])
+    films = numbered([pair.films[i] for i in order])
+    shares = []
+    for right, of in ((0, 1), (2, 3)):
+        kept = counts[:, of] > 0
+        units = units_of(people[kept], films[kept])
+        shares.append(ratio_of(counts[kept, right], counts[kept, of], units, share=True))
+    totals = counts.sum(0).astype(int)
+    return Agreement(
+        first=first,
+        second=second,
+        frames=shares[0].value,
+        frame_count=int(totals[1]),
+        trials=shares[1].value,
+        trial_count=int(totals[3]),
+        frames_interval=shares[0],
+        trials_interval=shares[1],
+    )
+
+
+def _by_tick(trial: Trial) -> np.ndarray:
+    """Offsets by 25 Hz frame of the film, float32, NaN where there is none."""
+    times = np.array(trial.frames.t_s, float)
+    ticks = np.rint(times * VIDEO_FPS).astype(int)
+    offsets = np.full(ticks.max(initial=-1) + 1, np.nan, np.float32)
+    offsets[ticks] = np.array(trial.frames.offset_frames, float)
+    return offsets
+
+
+def _agreeing(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
+    """How many frames agree, of how many where both have an offset."""
+    length = min(len(a), len(b))
+    apart = np.abs(a[:length].astype(float) - b[:length])
+    near = apart <= AGREED_FRAMES + 1e-5  # what float32 keeps of an offset
+    return int(near.sum()), int((~np.isnan(apart)).sum())
+
+
+def _same(a: float | None, b: float | None) -> tuple[int, int]:
+    if a is None or b is None:
+        return 0, 0
+    return int(abs(a - b) <= AGREED_FRAMES + _ROUNDING), 1

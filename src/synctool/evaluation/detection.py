@@ -1,0 +1,78 @@
+"""In sync or off sync: what is true of a trial, what a model says, and how strongly.
+
+In sync is what ITU-R BT.1359-1 (1998) calls not detectable: sound at most 45 ms ahead and 125 ms behind.
+It is the line that the verdict of ``detect`` draws, so that a model's decision and the truth mean the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synctool.evaluation.perturbations import PERTURBATIONS, offset_factor
+from synctool.scoring.verdict import DETECTABLE_MS, LEAST_CONFIDENCE, judge
+from synctool.types import FRAME_MS, Trial
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of film whose true offset is known, as it was presented."""
+
+    start_s: float
+    end_s: float
+    offset_frames: float
+
+
+def in_tolerance(offset_frames: np.ndarray) -> np.ndarray:
+    """Whether offsets are in sync, as ``judge`` has it; bool of the same shape, False for NaN."""
+    shown = np.rint(offset_frames * FRAME_MS)
+    return (shown >= DETECTABLE_MS[0]) & (shown <= DETECTABLE_MS[1])
+
+
+def is_in_tolerance(offset_frames: float) -> bool:
+    """The same for one offset."""
+    return judge(offset_frames * FRAME_MS) == "in sync"
+
+
+def true_stretches(trial: Trial) -> tuple[Stretch, ...]:
+    """The true offsets of what was presented, in seconds of the film; empty where they are not known."""
+    condition = trial.condition
+    start_s = condition.start_s or 0.0
+    end_s = start_s + trial.duration_s
+    if not trial.label.segments:
+        known = trial.truth_frames
+        return () if known is None else (Stretch(start_s, end_s, known),)
+    # A film that runs faster has its stretches, and their offsets, shorter by as much.
+    stretched = condition.perturbation in PERTURBATIONS and condition.level > 0
+    factor = offset_factor(condition.perturbation, condition.level) if stretched else 1.0
+    moved = (
+        Stretch(
+            max(start_s, s.start_s * factor),
+            min(end_s, s.end_s * factor),
+            s.offset_frames * factor + condition.moved_frames,
+        )
+        for s in trial.label.segments
+    )
+    return tuple(stretch for stretch in moved if stretch.end_s > stretch.start_s)
+
+
+def truly_in_sync(trial: Trial) -> bool | None:
+    """Whether all that was presented is in sync; None where that is not known."""
+    stretches = true_stretches(trial)
+    if not stretches:
+        return None
+    return all(is_in_tolerance(stretch.offset_frames) for stretch in stretches)
+
+
+def in_sync_score(trial: Trial) -> float:
+    """How strongly a model takes a film to be in sync, -1..1.
+
+    Its confidence, with a minus where the best match or a confident segment lies outside the tolerance; 0
+    where it has no match. Nothing is to be tuned: the threshold 0.5 of ``detect`` cuts the same order.
+    """
+    if trial.offset_frames is None or np.isnan(trial.confidence):
+        return 0.0
+    sure = [s.offset_frames for s in trial.segments if s.confidence >= LEAST_CONFIDENCE]
+    inside = all(map(is_in_tolerance, (trial.offset_frames, *sure)))
+    return trial.confidence if inside else -trial.confidence

@@ -1,0 +1,67 @@
+"""How well a score ranks trials: area under the ROC curve, average precision.
+
+The figures are scikit-learn's. Resampling needs them for hundreds of weightings at once, which are computed
+here in one go, with the same treatment of equal scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from synctool.evaluation.resampling import UNDEFINED, Estimate, Units, interval_of
+
+
+def roc_auc(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
+    """Area under the ROC curve with its interval; undefined where there is one class only.
+
+    Args:
+        truth: bool ``[N]``.
+        score: float ``[N]``, higher for true.
+        units: What is drawn together.
+    """
+    return _ranked(roc_auc_score, _roc_auc, truth, score, units)
+
+
+def average_precision(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
+    """Average precision likewise."""
+    return _ranked(average_precision_score, _average_precision, truth, score, units)
+
+
+def _ranked(
+    figure: Callable[..., float],
+    statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    truth: np.ndarray,
+    score: np.ndarray,
+    units: Units,
+) -> Estimate:
+    if truth.all() or not truth.any():
+        return UNDEFINED
+    order = np.argsort(-score, kind="stable")
+    falling = -score[order]
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(falling) > 0]))
+    right = truth[order].astype(float)
+
+    def drawn(weights: np.ndarray) -> np.ndarray:
+        true = np.add.reduceat(weights * right, starts, axis=1)
+        false = np.add.reduceat(weights * (1 - right), starts, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return statistic(true, false)
+
+    value = float(figure(truth, score))
+    sorted_units = Units(units.index[order], units.count, units.drawn)
+    return interval_of(drawn, sorted_units, value=value, share=True)
+
+
+def _roc_auc(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """Of how many are true and false at each score, highest first, ``[D, S]``; half for equal scores."""
+    below = false.sum(1, keepdims=True) - false.cumsum(1)
+    return (true * (below + 0.5 * false)).sum(1) / (true.sum(1) * false.sum(1))
+
+
+def _average_precision(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    found = true.cumsum(1)
+    precision = found / np.maximum(found + false.cumsum(1), 1)
+    return (true * precision).sum(1) / true.sum(1)

@@ -1,0 +1,246 @@
+"""Writing a film anew, frame by frame, with picture and sound changed and their sync kept.
+
+Both are taken from the film's presentation timeline and written back to it: the new film's timeline
+is the old one's. Frames stream through; of a long film no more than the 16 kHz sound is held.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+
+from synctool.errors import MediaError, MissingError, OutputError, UsageError
+from synctool.files import atomic_path
+from synctool.media.frames import FilmFrames, Frame
+from synctool.media.pictures import Planes
+from synctool.types import AUDIO_HZ, VIDEO_FPS
+
+SUFFIX = ".mkv"
+_TICK = Fraction(1, 90_000)
+_HELD_BYTES = 32 << 20
+_THREADS = 4  # fixed: what x264 writes depends on it
+_BLOCK = AUDIO_HZ // 10
+_SMALLEST_PX = 16
+_FASTEST_FPS = 240
+
+
+@dataclass(frozen=True)
+class PictureCoding:
+    """How pictures are stored.
+
+    Attributes:
+        encoder: FFmpeg's name of it.
+        options: Its options.
+    """
+
+    encoder: str = "libx264"
+    options: Mapping[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "crf": "12"})
+
+
+NEAR_LOSSLESS = PictureCoding()
+
+
+def rewrite(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    frames: Callable[[Iterator[Frame]], Iterable[Frame]] | None = None,
+    sound: Callable[[np.ndarray], np.ndarray] | None = None,
+    coding: PictureCoding = NEAR_LOSSLESS,
+    fps: float | None = None,
+    audio_track: int = 0,
+) -> None:
+    """Write a film anew.
+
+    Pictures are 8-bit 4:2:0, upright, with square pixels and at most 1920 px wide or high; the sound is
+    16 kHz mono PCM, which is what every network is given. Frames keep their own times, to the
+    millisecond that Matroska counts in.
+
+    Args:
+        source: The film.
+        target: The new film; ends in ``.mkv``.
+        frames: Changes the frames: takes them in order of their times and gives them so.
+        sound: Changes the sound: takes and gives int16 ``[N]``, from timeline 0.
+        coding: How the pictures are stored.
+        fps: Frames per second of what ``frames`` gives, if not the film's own.
+        audio_track: Which sound track, counted from 0.
+
+    Raises:
+        UsageError: The new name does not end in ``.mkv``, or there is no such sound track.
+        MissingError: There is no such film, or this FFmpeg lacks the encoder.
+        MediaError: The film cannot be read, or lacks picture or sound.
+        OutputError: The new film cannot be written.
+    """
+    check_target(target)
+    check_encoder(coding.encoder, "w")
+    with (
+        FilmFrames(source, audio_track=audio_track) as film,
+        atomic_path(target) as part,
+        tempfile.SpooledTemporaryFile(_HELD_BYTES) as spool,
+    ):
+        try:
+            # Without "bitexact" Matroska numbers its tracks by chance.
+            with av.open(
+                f"file:{part}", "w", format="matroska", options={"fflags": "bitexact"}
+            ) as copy:
+                writer = _Writer(copy, coding, fps or film.source.video_fps, film.colour_matrix)
+                shown: Iterator[Frame] = iter(film)
+                pictures = _Packets(spool)
+                for frame in frames(shown) if frames else shown:
+                    pictures.add(writer.encode(frame))
+                for _ in shown:  # to the end, so that the sound is complete
+                    pass
+                pictures.add(writer.finish())
+                heard = film.sound.pop(film.sound.end)
+                writer.interleave(pictures, sound(heard) if sound else heard)
+        except FFmpegError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(
+                f"cannot write {os.fspath(target)} with {coding.encoder}: {reason}",
+                remedy="See whether the disk is full; or give a film of a common size.",
+            ) from error
+
+
+def check_target(target: str | os.PathLike[str]) -> None:
+    """See whether a film can have this name.
+
+    Raises:
+        UsageError: It does not end in ``.mkv``.
+    """
+    if Path(target).suffix.lower() != SUFFIX:
+        raise UsageError(
+            f"{os.fspath(target)}: films are written anew as Matroska only",
+            remedy=f"Give a name that ends in {SUFFIX}.",
+        )
+
+
+def check_encoder(name: str, mode: str) -> None:
+    """See whether FFmpeg, as PyAV carries it, has an encoder (``w``) or a decoder (``r``).
+
+    Raises:
+        MissingError: It has not.
+    """
+    try:
+        av.codec.Codec(name, mode)
+    except ValueError as error:
+        kind = "encoder" if mode == "w" else "decoder"
+        raise MissingError(
+            f"the FFmpeg of this PyAV has no {kind} {name}",
+            remedy="Install PyAV from PyPI, whose wheels carry the common ones: pip install av",
+        ) from error
+
+
+class _Writer:
+    """The streams of the new film."""
+
+    def __init__(
+        self,
+        copy: av.container.OutputContainer,
+        coding: PictureCoding,
+        fps: float,
+        matrix: int | None,
+    ) -> None:
+        self._copy = copy
+        rate = Fraction(min(fps, _FASTEST_FPS) or VIDEO_FPS).limit_denominator(1001)
+        self._video = copy.add_stream(coding.encoder, rate=rate, options=dict(coding.options))
+        self._video.pix_fmt = "yuv420p"
+        self._video.codec_context.time_base = _TICK
+        self._video.codec_context.thread_count = _THREADS
+        if matrix is not None:
+            self._video.codec_context.colorspace = matrix
+        self._audio = copy.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
+        self._size: tuple[int, int] | None = None
+        self._last = -1
+
+    def encode(self, frame: Frame) -> Iterable[av.Packet]:
+        """Packets that are ready."""
+        height, width = frame.planes[0].shape
+        if self._size is None:
+            if min(height, width) < _SMALLEST_PX:
+                raise MediaError(
+                    f"pictures of {width}x{height} px are too small to be stored",
+                    remedy=f"Give a film of at least {_SMALLEST_PX} px.",
+                )
+            self._size = (width, height)
+            self._video.width, self._video.height = self._size
+        planes = frame.planes if (width, height) == self._size else _fitted(frame, self._size)
+        stamp = round(frame.time_s / _TICK)
+        if stamp <= self._last:
+            return []
+        self._last = stamp
+        stored = av.VideoFrame.from_ndarray(_stacked(planes), format="yuv420p")
+        stored.pts, stored.time_base = stamp, _TICK
+        return self._video.encode(stored)
+
+    def finish(self) -> Iterable[av.Packet]:
+        """What the encoder still holds."""
+        return self._video.encode(None)
+
+    def interleave(self, pictures: _Packets, sound: np.ndarray) -> None:
+        """Write everything, in order of time."""
+        heard = self._sound_packets(sound)
+        waiting = next(heard, None)
+        for packet in pictures.read(self._video):
+            while waiting is not None and waiting.dts * waiting.time_base < packet.dts * _TICK:
+                self._copy.mux(waiting)
+                waiting = next(heard, None)
+            self._copy.mux(packet)
+        while waiting is not None:
+            self._copy.mux(waiting)
+            waiting = next(heard, None)
+
+    def _sound_packets(self, sound: np.ndarray) -> Iterator[av.Packet]:
+        for start in range(0, sound.size, _BLOCK):
+            part = np.ascontiguousarray(sound[None, start : start + _BLOCK], np.int16)
+            frame = av.AudioFrame.from_ndarray(part, "s16", "mono")
+            frame.sample_rate, frame.pts = AUDIO_HZ, start
+            frame.time_base = Fraction(1, AUDIO_HZ)
+            yield from self._audio.encode(frame)
+        yield from self._audio.encode(None)
+
+
+class _Packets:
+    """Coded pictures that wait for the sound, on disk where they are many."""
+
+    def __init__(self, spool: BinaryIO) -> None:
+        self._spool = spool
+        self._facts: list[tuple[int, int, int, int, bool]] = []
+
+    def add(self, packets: Iterable[av.Packet]) -> None:
+        """Keep packets."""
+        for packet in packets:
+            unit = packet.time_base / _TICK
+            times = (round(n * unit) for n in (packet.pts, packet.dts, packet.duration or 0))
+            self._facts.append((packet.size, *times, packet.is_keyframe))
+            self._spool.write(bytes(packet))
+
+    def read(self, stream: av.VideoStream) -> Iterator[av.Packet]:
+        """Give them back in order."""
+        self._spool.seek(0)
+        for size, pts, dts, duration, key in self._facts:
+            packet = av.Packet(self._spool.read(size))
+            packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, duration, _TICK
+            packet.is_keyframe, packet.stream = key, stream
+            yield packet
+
+
+def _stacked(planes: Planes) -> np.ndarray:
+    """The planes one below the other, as PyAV takes them: uint8 ``[1.5 H, W]``."""
+    return np.concatenate([plane.ravel() for plane in planes]).reshape(-1, planes[0].shape[1])
+
+
+def _fitted(frame: Frame, size: tuple[int, int]) -> Planes:
+    """A frame of another size than the first, brought to that."""
+    luma, blue, red = frame.planes
+    half = (size[0] // 2, size[1] // 2)
+    return cv2.resize(luma, size), cv2.resize(blue, half), cv2.resize(red, half)

@@ -1,0 +1,192 @@
+"""Pages for people: one self-contained HTML file for ``detect``, and one for ``compare``.
+
+A page loads nothing, opens from the disk, has light and dark colours, can be used without a mouse,
+and can be printed. The results are in it for programs, too: as JSON in ``script`` elements.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from synctool._version import __version__
+from synctool.evaluation.metric_specs import Metric
+from synctool.report import html_compare as compared
+from synctool.report import html_detect as detected
+from synctool.report.html_charts import reliability_chart
+from synctool.report.html_metrics import (
+    breakdowns,
+    context_chart,
+    definitions,
+    metric_families,
+    robustness_charts,
+)
+from synctool.report.html_models import Models
+from synctool.report.html_moves import pieces_table, shift_parts
+from synctool.report.html_page import embedded_json, render
+from synctool.report.html_parts import verdict_class, verdict_mark
+from synctool.report.html_pictures import Picture, Shot
+from synctool.report.outcome import Outcome
+from synctool.report.stream import send
+from synctool.report.text import printable
+from synctool.scoring.confidence import ReliabilityBin
+from synctool.types import Trial
+
+REPORT_SCHEMA = "synctool.compare-report/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareReport:
+    """What the page of ``compare`` shows.
+
+    Attributes:
+        title: For example "2 models, 12 films".
+        command: The command that made it.
+        trials: Of all conditions.
+        metrics: As ``summarise`` gives them, of all groups.
+        reliability: Bins of confidence by model; None: they are computed from the trials.
+        thumbnails: Pictures by film.
+        versions: Versions of what took part, by name.
+        shared_s: Seconds by film that all models shared (decoding, faces).
+        notes: Sentences for the top of the page.
+    """
+
+    title: str
+    command: str
+    trials: Sequence[Trial]
+    metrics: Sequence[Metric] = ()
+    reliability: Mapping[str, Sequence[ReliabilityBin]] | None = None
+    thumbnails: Mapping[str, Sequence[Picture | Shot]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    shared_s: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def detect_page(
+    outcomes: Sequence[Outcome],
+    *,
+    command: str,
+    thumbnails: Mapping[str, Sequence[Picture | Shot]] | None = None,
+) -> str:
+    """The page of one film or of several.
+
+    Args:
+        outcomes: Results and failures, at least one.
+        command: The command that made them.
+        thumbnails: Small pictures by ``input``.
+    """
+    sections = detected.sections(outcomes, thumbnails or {})
+    single = len(outcomes) == 1 and bool(sections)
+    films = f"{len(outcomes)} film{'' if len(outcomes) == 1 else 's'}"
+    return render(
+        "detect.html.j2",
+        title=sections[0].name if single else films,
+        single=single,
+        sections=sections,
+        summary=None if single else detected.summary(outcomes, sections),
+        counts=detected.counts(outcomes),
+        left_out=sum(isinstance(o, detected.DetectResult) for o in outcomes) - len(sections),
+        command=printable(command),
+        version=__version__,
+        verdict_mark=verdict_mark,
+        verdict_class=verdict_class,
+    )
+
+
+def compare_page(report: CompareReport) -> str:
+    """The page of a comparison."""
+    from synctool.evaluation.metrics import agreement, reliability
+
+    trials = list(report.trials)
+    models = Models.of(trials)
+    chosen = compared.chosen_films(trials)
+    linked = {film: f"film-{number}" for number, film in enumerate(chosen, 1)}
+    pairs = agreement(trials) if len(models.names) > 1 else []
+    bins = reliability(trials) if report.reliability is None else report.reliability
+    metrics = models.named(report.metrics)
+    brief = models.brief()
+    shift_table, shift_charts = shift_parts(trials, models)
+    kinds = models.kinds
+    return render(
+        "compare.html.j2",
+        title=printable(report.title),
+        headline=compared.headline(trials, models),
+        notes=[printable(note) for note in report.notes],
+        legend=[(f"line {kinds[name]}", printable(name)) for name in models.names.values()],
+        models=compared.models_table(trials, models),
+        films=compared.films_table(trials, models, linked),
+        agreement=compared.agreement_table(pairs, brief),
+        families=metric_families(metrics, kinds),
+        context=context_chart(metrics, kinds),
+        reliability=_reliability_charts(
+            {brief.get(name, name): b for name, b in bins.items()}, kinds
+        ),
+        robustness=robustness_charts(metrics, kinds),
+        shift_table=shift_table,
+        shift_charts=shift_charts,
+        pieces=pieces_table(trials, models),
+        breakdowns=breakdowns(metrics),
+        details=compared.film_details(trials, models, linked, report.thumbnails, report.shared_s),
+        left_out=len(compared.plain_trials(trials)) - len(linked),
+        definitions=definitions(metrics),
+        command=printable(report.command),
+        versions=[(printable(k), printable(v)) for k, v in _versions(report).items()],
+        weights=[(printable(name), printable(w)) for (_, w), name in models.names.items()],
+        json=embedded_json(_data(report, pairs)),
+        version=__version__,
+    )
+
+
+def write_html(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a page to a file, atomically, or for ``-`` to the standard output.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    send(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _versions(report: CompareReport) -> dict[str, str]:
+    return {"synctool": __version__, **report.versions}
+
+
+def _reliability_charts(
+    bins: Mapping[str, Sequence[ReliabilityBin]], kinds: Mapping[str, str]
+) -> list[tuple[str, Any, int]]:
+    """Name of the model, its chart, and how many answers that is of."""
+    return [
+        (
+            printable(name),
+            reliability_chart(
+                found,
+                title=f"How often answers of some confidence are right, {printable(name)}",
+                kind=kinds.get(name, "m0"),
+            ),
+            sum(b.count for b in found),
+        )
+        for name, found in bins.items()
+        if found
+    ]
+
+
+def _data(report: CompareReport, pairs: Sequence[Any]) -> str:
+    """The figures for programs; the trials themselves are in the JSON of the command."""
+    data = {
+        "schema": REPORT_SCHEMA,
+        "title": report.title,
+        "command": report.command,
+        "versions": _versions(report),
+        "metrics": [metric.to_dict() for metric in report.metrics if metric.defined],
+        "agreement": [
+            {
+                "models": [pair.first, pair.second],
+                "trials": None if pair.trials != pair.trials else round(pair.trials, 4),
+                "frames": None if pair.frames != pair.frames else round(pair.frames, 4),
+            }
+            for pair in pairs
+        ],
+    }
+    return json.dumps(data, separators=(",", ":"))

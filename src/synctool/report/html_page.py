@@ -1,0 +1,84 @@
+"""The frame of a page: templates, the style sheet and the script in it, and safe text.
+
+A page is one file that loads nothing: its policy (Content-Security-Policy) lets the browser run the
+page's own script, known by its checksum, and nothing else, whatever the name of a film says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from synctool.report.html_svg import swatch
+from synctool.report.text import printable
+
+_IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template; whatever is not markup already is escaped.
+
+    Args:
+        template: Name of a file in ``templates``.
+        values: What the template asks for.
+    """
+    text = environment().get_template(template).render(values)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def embedded_json(text: str) -> Markup:
+    """JSON that can stand in a ``script`` element: the same data, with no sign that ends it.
+
+    Args:
+        text: JSON; the signs that are escaped can stand inside its strings only.
+    """
+    return Markup(text.strip().translate(_IN_SCRIPT))
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates, with everything escaped that they are given."""
+    made = Environment(
+        loader=PackageLoader("synctool.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = _asset(made, "page.js")
+    made.globals.update(
+        swatch=swatch,
+        style=Markup(_asset(made, "page.css")),
+        script=Markup(script),
+        policy=_policy(script),
+    )
+    return made
+
+
+def _shown(value: Any) -> Any:
+    """Whatever comes into a page as text: nothing in it turns the direction or is invisible."""
+    return printable(value) if type(value) is str else value
+
+
+def _asset(templates: Environment, name: str) -> str:
+    loader = templates.loader
+    assert loader is not None
+    return loader.get_source(templates, name)[0].strip()
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    rules: Mapping[str, str] = {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "script-src": f"'sha256-{digest}'",
+        "img-src": "data:",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())

@@ -1,0 +1,83 @@
+"""Small pictures of a film with the faces that were followed, as parts of a page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+
+from synctool.report.html_svg import element
+from synctool.report.text import clock
+from synctool.types import VIDEO_FPS
+
+_QUALITY = 72
+
+
+class Picture(Protocol):
+    """What a thumbnail must have: see ``Thumbnail`` of the engine, which makes them."""
+
+    @property
+    def tick(self) -> int: ...
+    @property
+    def picture(self) -> np.ndarray: ...
+    @property
+    def boxes(self) -> Sequence[tuple[float, float, float, float]]: ...
+    @property
+    def numbers(self) -> Sequence[int]: ...
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A small picture ready for a page, of about 10 kB.
+
+    Attributes:
+        tick: Its frame in the film, 25 a second.
+        jpeg: The picture.
+        size_px: Its width and height.
+        boxes: Faces: x, y, width, height in its pixels.
+        numbers: Their numbers.
+    """
+
+    tick: int
+    jpeg: bytes
+    size_px: tuple[int, int]
+    boxes: tuple[tuple[float, float, float, float], ...]
+    numbers: tuple[int, ...]
+
+
+def shots(pictures: Iterable[Picture | Shot]) -> tuple[Shot, ...]:
+    """Pictures made small enough to be kept for many films; what is small already stays."""
+    return tuple(p if isinstance(p, Shot) else _encoded(p) for p in pictures)
+
+
+def drawn(shot: Shot) -> Markup:
+    """The picture with its faces framed, as an SVG element that loads nothing."""
+    width, height = shot.size_px
+    data = base64.b64encode(shot.jpeg).decode("ascii")
+    image = element("image", href=f"data:image/jpeg;base64,{data}", width=width, height=height)
+    frames = [
+        element("rect", class_=kind, x=float(x), y=float(y), width=float(w), height=float(h), rx=2)
+        for x, y, w, h in shot.boxes
+        for kind in ("face-edge", "face")
+    ]
+    faces = {0: "no face", 1: "one face"}.get(len(shot.boxes), f"{len(shot.boxes)} faces")
+    label = f"The picture at {clock(shot.tick / VIDEO_FPS)}, {faces} followed"
+    return element(
+        "svg", image, *frames, class_="shot", role="img", aria_label=label,
+        view_box=f"0 0 {width} {height}", width=width, height=height,
+    )  # fmt: skip
+
+
+def _encoded(picture: Picture) -> Shot:
+    pixels = np.asarray(picture.picture)
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    height, width = pixels.shape[:2]
+    boxes = tuple(tuple(float(x) for x in box) for box in picture.boxes)
+    return Shot(picture.tick, jpeg.tobytes(), (width, height), boxes, tuple(picture.numbers))

@@ -1,0 +1,307 @@
+"""A film that is read once for several networks gives each what it would have got alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import flicker_models as fakes
+from films import PlacedFace
+from flicker import flicker_film
+from synctool.engine import recording as recording_module
+from synctool.engine import watching
+from synctool.engine.detect import Detector, DetectProgress
+from synctool.engine.models import LoadedModel, load_model
+from synctool.engine.recording import RecordedFace, Recording, record
+from synctool.engine.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
+from synctool.engine.trials import trials
+from synctool.errors import MediaError, MissingError, UsageError
+from synctool.faces.tracking import Pose, TrackedPicture
+from synctool.media.film import Film
+from synctool.media.pictures import Picture
+from synctool.types import Condition, DetectResult, Label, Trial
+
+
+def plain(recording: Recording, models: list[LoadedModel]) -> list[Trial]:
+    return list(trials(recording, models, [Condition()], Label(), film="a"))
+
+
+def assert_equal(trial: Trial, result: DetectResult) -> None:
+    """To the last digit."""
+    assert trial.error is None
+    assert (trial.backbone, trial.weights) == (result.backbone, result.weights)
+    assert (trial.offset_frames if trial.answered else None) == result.offset_frames
+    assert (trial.confidence, trial.verdict) == (result.confidence, result.verdict)
+    assert (trial.reason, trial.coverage) == (result.reason, result.coverage)
+    assert (trial.lse_c, trial.lse_d) == (result.syncnet_confidence, result.min_distance)
+    assert (trial.segments, trial.frames) == (result.segments, result.frames)
+    assert trial.duration_s == result.source.duration_s
+
+
+def test_each_network_says_what_it_says_alone(tmp_path: Path) -> None:
+    """Two that share their crops, and one that wants crops of its own."""
+    film = flicker_film(tmp_path / "a.mp4", ahead_frames=2.25, seconds=5)
+    models = [fakes.grey(), fakes.grey("twin"), fakes.coloured("rgb")]
+    recording = record(film, models, detector="whole")
+    for model, trial in zip(models, plain(recording, models)):
+        alone = Detector(model=model, detector="whole").detect(film)
+        assert alone.offset_frames == pytest.approx(2.25, abs=0.15)
+        assert_equal(trial, alone)
+        assert recording.source == alone.source
+    assert recording.ticks == 125
+
+
+def test_with_real_faces_and_the_default_network(tmp_path: Path) -> None:
+    film = flicker_film(
+        tmp_path / "a.mp4",
+        seconds=2,
+        faces=lambda t: [PlacedFace(90, 90, 90), *([PlacedFace(230, 90, 90)] if t < 1 else [])],
+        size=(320, 180),
+        ahead_frames=2,
+    )
+    models = [load_model("fcn-cls", device="cpu"), fakes.grey()]
+    recording = record(film, models)
+    first, second = (len(seen.faces) for seen in recording.seen)
+    assert first == second >= 2
+    for model, trial in zip(models, plain(recording, models)):
+        assert_equal(trial, Detector(model=model).detect(film))
+
+
+def test_the_constant_of_a_network_is_taken_out_as_detect_does_it(tmp_path: Path) -> None:
+    film = flicker_film(tmp_path / "a.mp4", seconds=3)
+    models = [
+        replace(fakes.grey(f"zero{i}"), zero_frames=zero)
+        for i, zero in enumerate((0.4, 2.3, -0.4, -2.3))
+    ]
+    recording = record(film, models, detector="whole")
+    for model, trial in zip(models, plain(recording, models)):
+        assert trial.offset_frames == pytest.approx(-model.zero_frames, abs=0.2)
+        assert_equal(trial, Detector(model=model, detector="whole").detect(film))
+
+
+def test_the_sound_is_kept_whole(tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mp4", seconds=3, sound_start_s=0.5)
+    recording = record(path, [], detector="whole")
+    with Film(path) as film:
+        assert sum(1 for _ in film) == recording.ticks
+        np.testing.assert_array_equal(recording.sound, film.sound.pop(film.sound.end))
+    assert recording.sound.dtype == np.int16
+    assert not recording.sound[:4000].any() and recording.sound_at == 0
+
+
+# ---------------------------------------------------------------------------------------- colours
+
+
+def test_red_and_blue_are_not_confused(tmp_path: Path) -> None:
+    """Blue follows red by four frames: the sound is ahead of it by so much."""
+    film = fakes.coloured_film(tmp_path / "a.mkv", late_blue_frames=4)
+    models = [fakes.coloured("rgb"), fakes.coloured("bgr"), fakes.grey()]
+    recording = record(film, models, detector="whole", thumbnails=1)
+    found = plain(recording, models)
+    assert [t.offset_frames for t in found[:2]] == pytest.approx([0, 4], abs=0.2)
+    for model, trial in zip(models, found):
+        assert_equal(trial, Detector(model=model, detector="whole").detect(film))
+    red, _, blue = recording.thumbnails[0].picture.reshape(-1, 3).mean(0)
+    shown = recording.thumbnails[0].tick
+    for only in ("rgb", "bgr"):
+        alone = record(film, [fakes.coloured(only)], detector="whole", thumbnails=1)
+        assert alone.thumbnails[0].tick == shown
+        again = alone.thumbnails[0].picture.reshape(-1, 3).mean(0)
+        np.testing.assert_allclose(again[[0, 2]], [red, blue])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "decoded"),
+    [
+        (("gray",), None),
+        (("gray", "bgr"), "bgr"),
+        (("rgb",), "rgb"),
+        (("bgr", "rgb", "gray"), "rgb"),
+    ],
+)
+def test_colours_are_decoded_where_they_are_wanted_only(
+    tmp_path: Path, monkeypatch, wanted: tuple[str, ...], decoded: str | None
+) -> None:
+    asked = []
+
+    def opened(path: Path, **how: object) -> Film:
+        asked.append(how["colour"])
+        return Film(path, **how)
+
+    monkeypatch.setattr(recording_module, "Film", opened)
+    film = fakes.coloured_film(tmp_path / "a.mkv", seconds=0.4)
+    models = [fakes.grey() if c == "gray" else fakes.coloured(c) for c in wanted]
+    record(film, models, detector="whole")
+    assert asked == [decoded], "the film is opened once"
+
+
+def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
+    cut, made = watching.crop_for, []
+
+    def counted(wanted, picture, pose):
+        made.append((wanted.colour, wanted.size_px))
+        return cut(wanted, picture, pose)
+
+    monkeypatch.setattr(watching, "crop_for", counted)
+    film = fakes.coloured_film(tmp_path / "a.mkv", seconds=1)
+    models = [
+        *(fakes.grey(), fakes.grey("twin")),
+        *(fakes.coloured("rgb"), fakes.coloured("bgr")),
+        replace(
+            fakes.coloured("rgb", size_px=32),
+            weights="other",
+        ),
+    ]
+    record(film, models, detector="whole")
+    assert {kind: made.count(kind) for kind in set(made)} == {
+        ("gray", 16): 25,
+        ("rgb", 24): 25,
+        ("rgb", 32): 25,
+    }
+
+
+# --------------------------------------------------------------------------------------- failures
+
+
+@pytest.mark.parametrize("dies_at", [1, 2])
+def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: int) -> None:
+    monkeypatch.setattr("synctool.engine.streams._VIDEO_CHUNK_PIXELS", 16 * 16 * 16)
+    film = flicker_film(tmp_path / "a.mp4", ahead_frames=3, seconds=5)
+    failing = fakes.loaded(fakes.Failing(dies_at=dies_at), "failing")
+    models = [failing, fakes.grey()]
+    recording = record(film, models, detector="whole")
+    assert recording.seen[0].error == "RuntimeError: out of ideas"
+    assert recording.seen[0].faces == ()
+    assert failing.network.calls < 8, "it is not asked again and again"
+    conditions = [Condition(), Condition("shift", 2.0)]
+    found = list(trials(recording, models, conditions, Label(1.0), film="a"))
+    assert [t.error for t in found] == ["RuntimeError: out of ideas", None] * 2
+    assert [t.truth_frames for t in found] == [1.0, 1.0, 3.0, 3.0]
+    assert found[0].backbone == "failing" and found[0].offset_frames is None
+    assert_equal(found[1], Detector(model=models[1], detector="whole").detect(film))
+
+
+def test_a_network_that_fails_with_the_sound(tmp_path: Path) -> None:
+    film = flicker_film(tmp_path / "a.mp4", seconds=2)
+    models = [fakes.loaded(fakes.Failing(deaf=True), "deaf"), fakes.grey()]
+    found = plain(record(film, models, detector="whole"), models)
+    assert [t.error for t in found] == ["ValueError: what was that?", None]
+
+
+def test_what_is_wrong_with_the_film_is_raised(tmp_path: Path) -> None:
+    film = flicker_film(tmp_path / "a.mp4", seconds=1)
+    models = [fakes.grey()]
+    with pytest.raises(MissingError, match=r"none\.mp4"):
+        record(tmp_path / "none.mp4", models, detector="whole")
+    (tmp_path / "broken.mp4").write_bytes(film.read_bytes()[:2000])
+    with pytest.raises(MediaError, match=r"broken\.mp4"):
+        record(tmp_path / "broken.mp4", models, detector="whole")
+    with pytest.raises(UsageError, match="sound track 1"):
+        record(film, models, detector="whole", audio_track=1)
+    with pytest.raises(UsageError, match="no face detector"):
+        record(film, models, detector="none")
+    with pytest.raises(UsageError, match="given twice"):
+        record(film, [*models, fakes.grey()], detector="whole")
+    with pytest.raises(KeyError, match="not recorded for twin"):
+        plain(record(film, models, detector="whole"), [fakes.grey("twin")])
+
+
+def test_an_error_in_the_caller_ends_the_work(tmp_path: Path) -> None:
+    def stop(progress: DetectProgress) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        record(flicker_film(tmp_path / "a.mp4"), [fakes.grey()], on_progress=stop)
+
+
+# ------------------------------------------------------------------------------- time, thumbnails
+
+
+def test_every_network_has_its_own_time(tmp_path: Path) -> None:
+    told: list[DetectProgress] = []
+    models = [fakes.grey(), fakes.coloured("rgb")]
+    film = flicker_film(tmp_path / "a.mp4", seconds=3)
+    recording = record(film, models, detector="whole", on_progress=told.append)
+    assert recording.shared_s.keys() == {"decode", "faces"}
+    assert recording.shared_total_s == sum(recording.shared_s.values()) > 0
+    assert all(seen.seconds > 0 for seen in recording.seen)
+    assert [p.ticks_done for p in told] == [0, 25, 50]
+
+
+def test_thumbnails_show_the_faces(tmp_path: Path) -> None:
+    film = flicker_film(
+        tmp_path / "a.mp4",
+        seconds=2,
+        faces=lambda _: [PlacedFace(320, 180, 180)],
+        size=(640, 360),
+    )
+    recording = record(film, [fakes.grey()], thumbnails=4)
+    assert 3 <= len(recording.thumbnails) <= 4
+    assert set(np.diff([t.tick for t in recording.thumbnails])) == {13}
+    for thumbnail in recording.thumbnails:
+        assert thumbnail.picture.shape == (180, LARGEST_PX)
+        assert thumbnail.picture.dtype == np.uint8
+        (box,) = thumbnail.boxes
+        assert thumbnail.numbers == (0,)
+        assert (box[0] + box[2] / 2, box[1] + box[3] / 2) == pytest.approx((160, 90), abs=12)
+        assert box[3] == pytest.approx(90, abs=12)
+    assert record(film, [fakes.grey()]).thumbnails == ()
+
+
+def test_detect_gives_thumbnails_and_the_same_result(tmp_path: Path) -> None:
+    film = flicker_film(tmp_path / "a.mp4", seconds=3)
+    shown: list[tuple[Thumbnail, ...]] = []
+    measuring = Detector(model=fakes.grey(), detector="whole")
+    with_them = measuring.detect(film, on_thumbnails=shown.append)
+    assert replace(with_them, timing_s={}) == replace(measuring.detect(film), timing_s={})
+    assert len(shown) == 1 and 4 <= len(shown[0]) <= 8
+
+
+def seen_pictures(keeper: ThumbnailKeeper, ticks: range) -> list[int]:
+    """The ticks of the thumbnails, after these pictures; never too many are kept meanwhile."""
+    pose = Pose(np.array([0.0, 0, 8, 8]), np.zeros((5, 2)))
+    picture = np.full((8, 8), 16, np.uint8)
+    for tick in ticks:
+        keeper.see(TrackedPicture(Picture(tick, picture), {0: pose}))
+        assert len(keeper.thumbnails()) <= 5
+    assert all(t.picture.max() == 0 for t in keeper.thumbnails()), "black is black"
+    return [t.tick for t in keeper.thumbnails()]
+
+
+@pytest.mark.parametrize("expected", [None, 40, 1000, 10_000])
+@pytest.mark.parametrize("ticks", [range(1, 7), range(1000), range(700, 1000), range(3001)])
+def test_thumbnails_are_evenly_spaced_however_long_the_film_is(
+    expected: int | None, ticks: range
+) -> None:
+    kept = seen_pictures(ThumbnailKeeper(5, expected_ticks=expected, colour=None), ticks)
+    assert len(set(np.diff(kept))) <= 1
+    if expected is None or expected <= len(ticks):
+        assert len(kept) >= 2
+    if expected == 1000 and ticks == range(1000):
+        assert kept == [100, 300, 500, 700, 900]
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_few_thumbnails(most: int) -> None:
+    keeper = ThumbnailKeeper(most, expected_ticks=None, colour=None)
+    assert len(seen_pictures(keeper, range(200))) == most
+
+
+# ------------------------------------------------------------------------------------------ pieces
+
+
+def test_a_part_of_a_face() -> None:
+    boxes = tuple(np.full(4, i) for i in range(4))
+    face = RecordedFace(3, 10, np.arange(200).reshape(2, 100).astype(np.float16), boxes)
+    part = face.part(20, 60)
+    assert (part.number, part.first_tick, part.frames) == (3, 0, 40)
+    np.testing.assert_array_equal(part.embeddings(), face.rows[:, 10:50])
+    assert [b[0] for b in part.boxes] == [0, 1]
+    early = face.part(0, 12)
+    assert (early.first_tick, early.frames, len(early.boxes)) == (10, 2, 1)
+    late = face.part(100, 150)
+    assert (late.first_tick, late.frames, late.boxes[0][0]) == (0, 10, 3)
+    assert face.part(0, 10) is None and face.part(110, 120) is None
