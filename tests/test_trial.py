@@ -29,7 +29,7 @@ def test_a_trial_survives_json() -> None:
 
 
 def test_what_is_no_trial_is_refused() -> None:
-    with pytest.raises(ValueError, match="no synctool.trial/1"):
+    with pytest.raises(ValueError, match=r"no synctool\.trial/1"):
         Trial.from_dict({**TRIAL.to_dict(), "schema": "synctool.trial/2"})
     with pytest.raises(TypeError):
         Trial.from_dict({**TRIAL.to_dict(), "smell": 1})
