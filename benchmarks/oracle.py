@@ -37,6 +37,7 @@ from safetensors.torch import save_file
 from tables import Table, around_section, write_section
 
 from films import ROOT, arguments
+from synctool import __version__
 from synctool.engine.build import build
 from synctool.engine.compare import CompareSettings, run_trials
 from synctool.engine.compare_set import film_entries
@@ -83,7 +84,8 @@ def main(words: Sequence[str] | None = None) -> int:
             given.json.write_text(json.dumps(figures, indent=1) + "\n")
         if given.docs:
             command = f"python {SCRIPT} --films {given.films} --seconds {given.seconds:g}"
-            made = f"Made by `{command} --networks {given.networks} --seed {given.seed} --docs`."
+            command += f" --networks {given.networks} --seed {given.seed} --docs"
+            made = f"Made by `{command}` with synctool {__version__}, torch {torch.__version__}."
             write_section(PAGE, f"{made}\n\n{table.markdown()}", script=SCRIPT)
     except SyncToolError as error:
         notes.print(f"error: {error}", style="red", highlight=False, markup=False)
@@ -265,6 +267,8 @@ def _shown(found: dict[str, Any] | None) -> str:
 
 
 def _number(value: float) -> str:
+    if abs(value) < 0.0005:
+        value = 0.0  # without a minus sign
     return f"{value:.0f}" if abs(value) >= 20 else f"{value:.3f}"
 
 

@@ -50,7 +50,7 @@ HEAVY = {
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
     *{"lightning_fabric", "tensorboardX", "tomli_w"},
-    *{"torchvision", "pytorchvideo", "torchvggish"},
+    *{"torchvision", "pytorchvideo", "torchvggish", "jinja2", "sklearn"},
 }
 
 

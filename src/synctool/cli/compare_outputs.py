@@ -76,8 +76,8 @@ class CompareOutputs:
     ) -> None:
         self._entries, self._targets, self._read = entries, targets, read
         self._command, self._settings, self._by = command, settings, by
-        on_stdout = (targets.json, targets.trials, targets.csv, targets.metrics_csv)
-        self._for_people = not quiet and STANDARD_OUTPUT not in on_stdout
+        others = (targets.json, targets.trials, targets.csv, targets.metrics_csv, targets.report)
+        self._for_people = not quiet and STANDARD_OUTPUT not in others
         plot = targets.plot
         ends = tuple(filter(None, (os.sep, os.altsep)))
         self._folder = plot is not None and (not one or plot.endswith(ends) or os.path.isdir(plot))

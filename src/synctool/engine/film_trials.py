@@ -33,7 +33,7 @@ from synctool.types import VIDEO_FPS, Condition, Label, Trial
 Tell = Callable[[tuple[str, float | None]], None]
 """Told what is being done with the film, and how far that is, 0..1 or None."""
 READING = "reading"
-_COPY_BYTES_PER_PIXEL = 0.1
+_COPY_BYTES_PER_PIXEL = 0.25
 _COPY_BYTES_PER_S = 32_000
 _COPY_LEAST_BYTES = 16 << 20
 _log = logging.getLogger(__name__)
