@@ -10,6 +10,7 @@ up (``coded_films.py``) and have random offsets. ``code-reader`` reads them by t
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import math
@@ -36,7 +37,7 @@ from rich.console import Console
 from safetensors.torch import save_file
 from tables import Table, around_section, write_section
 
-from films import ROOT, arguments
+from films import ROOT
 from synctool import __version__
 from synctool.engine.build import build
 from synctool.engine.compare import CompareSettings, run_trials
@@ -58,11 +59,14 @@ PIECES_S = 2.0
 
 def main(words: Sequence[str] | None = None) -> int:
     """Make the films, let all networks judge them, print the table."""
-    parser = arguments(__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--films", type=int, default=20, help="how many")
     parser.add_argument("--seconds", type=float, default=8.0, help="their length")
     parser.add_argument("--networks", type=int, default=3, help="how many of random weights")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--docs", action="store_true", help="write docs/results.md")
     given = parser.parse_args(words)
     torch.set_num_threads(1)
