@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synctool.report.html import CompareReport
+from synctool.report.html.pages import CompareReport
 from synctool.scoring.verdict import judge
 from synctool.types import FRAME_MS, Condition, FrameSeries, Label, Segment, Trial
 

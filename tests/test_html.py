@@ -24,12 +24,13 @@ from synctool.engine.detect import Detector
 from synctool.errors import MissingError, OutputError
 from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.evaluation.metrics import summarise
-from synctool.report import html_compare, html_detect
-from synctool.report.html import CompareReport, compare_page, detect_page, write_html
-from synctool.report.html_charts import offset_chart, reliability_chart, whiskers
-from synctool.report.html_metrics import figure
-from synctool.report.html_pictures import drawn, shots
-from synctool.report.html_svg import element, nice_ticks, path_of
+from synctool.report.html import compare as html_compare
+from synctool.report.html import detect as html_detect
+from synctool.report.html.charts import offset_chart, reliability_chart, whiskers
+from synctool.report.html.metrics import figure
+from synctool.report.html.pages import CompareReport, compare_page, detect_page, write_html
+from synctool.report.html.pictures import drawn, shots
+from synctool.report.html.svg import element, nice_ticks, path_of
 from synctool.report.outcome import Failure
 from synctool.scoring.confidence import ReliabilityBin
 from synctool.types import Condition, FrameSeries, Label, Segment

@@ -11,7 +11,7 @@ import pytest
 import browser
 from fake_report import made_picture, made_report
 from fake_results import inconclusive, made_result, series
-from synctool.report.html import compare_page, detect_page, write_html
+from synctool.report.html.pages import compare_page, detect_page, write_html
 from synctool.types import Segment
 
 pytestmark = [

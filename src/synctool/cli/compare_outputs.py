@@ -186,7 +186,7 @@ class CompareOutputs:
 
     def _write_page(self, metrics: Sequence[Metric]) -> None:
         from synctool.report.compare_out import versions
-        from synctool.report.html import CompareReport, compare_page, write_html
+        from synctool.report.html.pages import CompareReport, compare_page, write_html
 
         models = len({(trial.backbone, trial.weights) for trial in self._trials})
         films = len({trial.film for trial in self._trials})

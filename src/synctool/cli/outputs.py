@@ -12,7 +12,7 @@ from synctool.errors import UsageError
 
 if TYPE_CHECKING:
     from synctool.engine.thumbnails import Thumbnail
-    from synctool.report.html_pictures import Shot
+    from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
 
 _LONGEST_NAME_BYTES = 255
@@ -110,7 +110,7 @@ class Outputs:
 
     def pictures(self, film: str, thumbnails: Sequence[Thumbnail]) -> None:
         """Take the small pictures of a film; they are kept as JPEG, as there may be many films."""
-        from synctool.report.html_pictures import shots
+        from synctool.report.html.pictures import shots
 
         self._shots[film] = shots(thumbnails)
 
@@ -158,7 +158,7 @@ class Outputs:
             self._write_page(outcomes)
 
     def _write_page(self, outcomes: Sequence[Outcome]) -> None:
-        from synctool.report.html import detect_page, write_html
+        from synctool.report.html.pages import detect_page, write_html
 
         page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=self._shots)
         write_html(page, self._html)

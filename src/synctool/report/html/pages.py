@@ -14,21 +14,21 @@ from typing import Any
 
 from synctool._version import __version__
 from synctool.evaluation.metric_specs import Metric
-from synctool.report import html_compare as compared
-from synctool.report import html_detect as detected
-from synctool.report.html_charts import reliability_chart
-from synctool.report.html_metrics import (
+from synctool.report.html import compare as compared
+from synctool.report.html import detect as detected
+from synctool.report.html.charts import reliability_chart
+from synctool.report.html.metrics import (
     breakdowns,
     context_chart,
     definitions,
     metric_families,
     robustness_charts,
 )
-from synctool.report.html_models import Models
-from synctool.report.html_moves import pieces_table, shift_parts
-from synctool.report.html_page import embedded_json, render
-from synctool.report.html_parts import verdict_class, verdict_mark
-from synctool.report.html_pictures import Picture, Shot
+from synctool.report.html.models import Models
+from synctool.report.html.moves import pieces_table, shift_parts
+from synctool.report.html.page import embedded_json, render
+from synctool.report.html.parts import verdict_class, verdict_mark
+from synctool.report.html.pictures import Picture, Shot
 from synctool.report.outcome import Outcome
 from synctool.report.stream import send
 from synctool.report.text import printable

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from synctool.report.html_svg import swatch
+from synctool.report.html.svg import swatch
 from synctool.report.text import printable
 
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -45,7 +45,7 @@ def embedded_json(text: str) -> Markup:
 def environment() -> Environment:
     """The templates, with everything escaped that they are given."""
     made = Environment(
-        loader=PackageLoader("synctool.report", "templates"),
+        loader=PackageLoader("synctool.report.html", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,

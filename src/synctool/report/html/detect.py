@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from synctool.report.html_charts import Line, model_class, offset_chart
-from synctool.report.html_page import embedded_json
-from synctool.report.html_parts import (
+from synctool.report.html.charts import Line, model_class, offset_chart
+from synctool.report.html.page import embedded_json
+from synctool.report.html.parts import (
     NOTHING,
     Cell,
     Chart,
@@ -26,7 +26,7 @@ from synctool.report.html_parts import (
     plain,
     verdict_cell,
 )
-from synctool.report.html_pictures import Picture, Shot, drawn, shots
+from synctool.report.html.pictures import Picture, Shot, drawn, shots
 from synctool.report.json_out import to_json, to_json_line
 from synctool.report.outcome import Failure, Outcome, worst_ms
 from synctool.report.text import clock, printable

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from synctool.evaluation.metric_specs import Metric
 from synctool.evaluation.model_names import model_names
 from synctool.report.compare_rows import brief_names, model_of, names_of
-from synctool.report.html_charts import model_class
-from synctool.report.html_parts import Cell
-from synctool.report.html_svg import swatch
+from synctool.report.html.charts import model_class
+from synctool.report.html.parts import Cell
+from synctool.report.html.svg import swatch
 from synctool.report.text import printable
 from synctool.types import Trial
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
-from synctool.report.html_svg import element
+from synctool.report.html.svg import element
 from synctool.report.text import printable
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from synctool.report.html_page import embedded_json
-from synctool.report.html_parts import MINUS, Chart, known, plain
-from synctool.report.html_svg import Axes, Drawing, dots_of, element, nice_ticks, number, path_of
+from synctool.report.html.page import embedded_json
+from synctool.report.html.parts import MINUS, Chart, known, plain
+from synctool.report.html.svg import Axes, Drawing, dots_of, element, nice_ticks, number, path_of
 from synctool.report.text import clock, printable
 from synctool.scoring.confidence import ReliabilityBin
 from synctool.scoring.verdict import DETECTABLE_MS, LEAST_CONFIDENCE, UNACCEPTABLE_MS

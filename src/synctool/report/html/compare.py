@@ -17,10 +17,10 @@ from synctool.report.compare_rows import (
     model_of,
     plain_trials,
 )
-from synctool.report.html_charts import Line, offset_chart
-from synctool.report.html_models import Models, model_cell
-from synctool.report.html_moves import move_digits
-from synctool.report.html_parts import (
+from synctool.report.html.charts import Line, offset_chart
+from synctool.report.html.models import Models, model_cell
+from synctool.report.html.moves import move_digits
+from synctool.report.html.parts import (
     NOTHING,
     Cell,
     Chart,
@@ -34,7 +34,7 @@ from synctool.report.html_parts import (
     share_cell,
     verdict_cell,
 )
-from synctool.report.html_pictures import Picture, Shot, drawn, shots
+from synctool.report.html.pictures import Picture, Shot, drawn, shots
 from synctool.report.text import clock, printable
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS, VIDEO_FPS, Segment, Trial

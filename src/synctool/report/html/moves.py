@@ -8,9 +8,9 @@ from statistics import fmean, median
 from synctool.evaluation.consistency import pieces_agree, shift_errors
 from synctool.evaluation.kept import Kept
 from synctool.report.compare_rows import is_within, model_of
-from synctool.report.html_charts import scatter_chart
-from synctool.report.html_models import Models, model_cell
-from synctool.report.html_parts import Chart, Column, Table, number_cell, share_cell
+from synctool.report.html.charts import scatter_chart
+from synctool.report.html.models import Models, model_cell
+from synctool.report.html.parts import Chart, Column, Table, number_cell, share_cell
 from synctool.report.text import printable
 from synctool.types import FRAME_MS, Trial
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from synctool.evaluation.metric_specs import FAMILIES, METRICS, Metric, MetricSpec
 from synctool.evaluation.perturbations import PERTURBATIONS
-from synctool.report.html_charts import Point, curves_chart, whiskers
-from synctool.report.html_parts import (
+from synctool.report.html.charts import Point, curves_chart, whiskers
+from synctool.report.html.parts import (
     MINUS,
     NOTHING,
     Cell,
