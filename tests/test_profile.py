@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from fake_plugins import FakePlugin, run_synctool
 from synctool import plugins
@@ -23,7 +24,8 @@ class Strided(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(64, 8, 4, stride=4)
+        # As in wav2vec 2.0, whose weights are normalised.
+        self.conv = weight_norm(nn.Conv1d(64, 8, 4, stride=4))
 
     def forward(self, audio: Tensor) -> Tensor:
         return self.conv(audio[:, 0])
@@ -46,7 +48,7 @@ def strided() -> None:
 
 def test_what_is_counted(strided: None) -> None:
     profile = measured("strided", "cpu")
-    assert profile.parameters == 64 * 8 * 4 + 8
+    assert profile.parameters == 64 * 8 * 4 + 8 + 8, "with the length of every filter"
     assert profile.multiply_adds == 25 * 64 * 8 * 4, "a second of film"
     assert profile.embedding_size == 8
     assert profile.times_real_time == pytest.approx(1000 / profile.ms)

@@ -143,7 +143,8 @@ def measured(name: str, device: str) -> Profile:
 
 def multiply_adds(work: Callable[[], object]) -> float:
     """Multiply-adds of one second of film: ``work`` does ``SECONDS`` of it."""
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+    # Not in inference mode, where the counter breaks layers with normalised weights.
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         work()
     # The counter takes a multiplication and an addition for two.
     return counter.get_total_flops() / 2 / SECONDS
