@@ -20,6 +20,7 @@ from fake_samples import talking_sample, write_processed
 from synctool import config, registry
 from synctool.cli import train as train_cli
 from synctool.cli.app import main
+from synctool.cli.train_text import use_of
 from synctool.data.processed import Processed
 from synctool.engine import train as engine
 from synctool.engine import train_run
@@ -388,3 +389,10 @@ def test_weights_of_a_run_are_detected_with(processed: Path, tmp_path: Path) -> 
     best = train(processed, tmp_path / "run", TINY)
     network = load_model("fcn-cls", weights=best, device="cpu").network
     assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_what_to_do_with_the_weights_names_the_network() -> None:
+    weights = Path("my run/best.safetensors")
+    said = use_of(weights, "fcn-cls")
+    assert said == "use them: synctool detect FILM --weights 'my run/best.safetensors'"
+    assert "--backbone resnet3d+vggish --weights" in use_of(weights, "resnet3d+vggish")

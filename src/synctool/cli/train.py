@@ -51,7 +51,7 @@ def train(
         if files.get(name) is None:
             raise UsageError(f"--{name} is missing", remedy="'synctool train --help' says more.")
     data, out = files.pop("data"), files.pop("out")
-    from synctool.cli.train_text import TrainBar, show_plan
+    from synctool.cli.train_text import TrainBar, show_plan, use_of
 
     if check:
         show_plan(engine.check_training(data, out, wanted, **files))
@@ -63,4 +63,4 @@ def train(
         typer.echo("Stopped, and saved. Run the same command again to go on.", err=True)
         raise
     if not quiet and engine.is_first_process():
-        typer.echo(f"weights: {weights}\nuse them: synctool detect FILM --weights {weights}")
+        typer.echo(f"weights: {weights}\n{use_of(weights, wanted.backbone)}")

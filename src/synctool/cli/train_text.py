@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import typer
 
+from synctool import config
 from synctool.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -34,6 +37,13 @@ def show_plan(plan: TrainPlan) -> None:
     if plan.continues:
         lines.append("the run in this folder would go on")
     typer.echo("\n".join(lines))
+
+
+def use_of(weights: Path, backbone: str) -> str:
+    """How to measure with trained weights, in one line."""
+    default = config.setting("detect", "backbone").default
+    name = "" if backbone == default else f"--backbone {backbone} "
+    return f"use them: synctool detect FILM {name}--weights {shlex.quote(str(weights))}"
 
 
 class TrainBar:
