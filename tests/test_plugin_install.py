@@ -53,7 +53,7 @@ def test_it_is_listed_with_what_it_gives(installed: FreshEnvironment, place: Pat
     assert done.returncode == EXIT_OK, said(done)
     (record,) = [r for r in json.loads(done.stdout) if r["name"] == "graph"]
     assert (record["distribution"], record["status"]) == ("synctool-plugin-graph", "ok")
-    assert record["gives"] == {"synctool_backbones": ["graph"]}
+    assert record["gives"] == {"synctool_backbones": ["graph", "graph-cls"]}
     done = installed.run("synctool", "backbones", cwd=place, env=ONLY)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("graph ")]
     assert line.split()[1] == "video"
