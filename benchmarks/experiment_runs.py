@@ -290,9 +290,7 @@ class Runs:
         with self._shown(name, schedule.steps) as tell:
             trainer = Trainer(
                 model=model,
-                objective=RegressionObjective(
-                    max_offset=MAX_OFFSET, loss="l2" if plan.loss == "mse" else plan.loss
-                ),
+                objective=RegressionObjective(max_offset=MAX_OFFSET, loss=plan.loss),
                 schedule=schedule,
                 output=folder,
                 facts={"backbone": "fcn-reg", "synctool": __version__, "seed": plan.seed},

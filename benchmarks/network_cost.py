@@ -11,9 +11,9 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from synctool.engine.models import LoadedModel
+from synctool.engine.profile import multiply_adds
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
 
@@ -69,16 +69,14 @@ def cost(model: LoadedModel, films: list[Path], *, weights: Path | None) -> dict
 
 
 def _part(work: Callable[[], object]) -> dict[str, float]:
-    with FlopCounterMode(display=False) as counter:
-        work()
+    counted = multiply_adds(work)
     taken = []
     for _ in range(_RUNS):
         started = time.perf_counter()
         work()
         taken.append(time.perf_counter() - started)
     return {
-        # The counter takes a multiplication and an addition for two.
-        "multiply_adds": counter.get_total_flops() / 2 / FRAMES,
+        "multiply_adds": counted / FRAMES,
         "ms": 1000 * statistics.median(taken) / FRAMES,
     }
 

@@ -233,6 +233,42 @@ def test_a_pair_learns(mouths: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------- refused, why
 
 
+@pytest.mark.parametrize(
+    ("loss", "calibration"), [(None, "fitted"), ("mse", "fitted"), ("l1", "linear")]
+)
+def test_a_regressor_trains_and_is_calibrated(
+    loss: str | None, calibration: str, mouths: Path, tmp_path: Path
+) -> None:
+    chosen = (*options("fcn-reg"), f"calibration={calibration}")
+    settings = replace(
+        TINY, backbone="fcn-reg", options=chosen, losses=None if loss is None else (loss,)
+    )
+    seen: list[TrainProgress] = []
+    best = train(mouths, tmp_path / "run", settings, on_progress=seen.append)
+    assert list(seen[0].parts) == [loss or "l1"]
+    network = load_model("fcn-reg", weights=best, device="cpu").network
+    fitted = network.line.tolist() != [1.0, 0.0]
+    assert fitted == (calibration == "fitted")
+    with torch.no_grad():
+        volume = network.score(
+            network.encode_audio(torch.randn(1, 1, 64, 4 * 40)),
+            network.encode_video(torch.rand(1, 1, 10, 72, 72)),
+            max_offset=15,
+            audio_lead=15,
+        )
+    assert volume.shape == (1, 31, 10)
+    assert volume.isfinite().all()
+
+
+@pytest.mark.parametrize("losses", [("focal",), ("l1", "mse"), ("l1=1,on=plain",)])
+def test_a_regressor_takes_one_loss_of_its_own(
+    losses: tuple[str, ...], mouths: Path, tmp_path: Path
+) -> None:
+    settings = replace(TINY, backbone="fcn-reg", options=options("fcn-reg"), losses=losses)
+    with pytest.raises(UsageError, match="l1"):
+        check_training(mouths, tmp_path / "run", settings)
+
+
 def test_encoders_that_are_not_there_cannot_be_frozen(faces: Path, tmp_path: Path) -> None:
     settings = replace(TINY, backbone="syncnet", freeze="video")
     with pytest.raises(UsageError, match="no encoders that could be frozen"):

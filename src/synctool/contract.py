@@ -32,7 +32,6 @@ Check = Callable[[BackboneSpec], None]
 
 _SMALL_PX = 40
 """Side of the pictures where the encoder takes any."""
-_BANDS = {"mfcc13": 13, "logmel64": 64}
 _INPUTS = 8
 """How many inputs a centre of influence is the mean of: that of one is a matter of chance."""
 _HEAD_REACH = 8
@@ -365,18 +364,16 @@ def _streams(
         reach = spec.receptive_field_frames // 2
         found.append(_Stream("video", encode, pictures, 2, 1, reach, size, seeing))
     if spec.audio is not None:
-        kind = spec.audio.kind
-        steps = FRONT_ENDS[kind].steps
+        front = FRONT_ENDS[spec.audio.kind]
 
         def sound(frames: int, batch: int = 1) -> Tensor:
             """Noise in the shape that the network wants."""
-            if kind == "waveform16k":
-                return 0.1 * torch.randn(batch, steps * frames)
-            return torch.randn(batch, 1, _BANDS[kind], steps * frames)
+            noise = torch.randn(front.shape(frames, batch=batch))
+            return noise if front.bands else 0.1 * noise
 
         encode = network.encode_audio if joint else network
         reach = spec.audio_receptive_field_frames // 2
-        found.append(_Stream("audio", encode, sound, -1, steps, reach, size, hearing))
+        found.append(_Stream("audio", encode, sound, -1, front.steps, reach, size, hearing))
     return found
 
 

@@ -20,12 +20,11 @@ from synctool.engine.build import construct, encoder_specs, named
 from synctool.engine.models import choose_device
 from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
-from synctool.types import VIDEO_FPS, AudioInput, BackboneSpec, VideoInput
+from synctool.types import VIDEO_FPS, BackboneSpec, VideoInput
 from synctool.weights.locate import whereabouts
 
 SECONDS = 2
 """Length of the film that is measured on: noise, since the cost does not depend on what is seen."""
-_BANDS = {"mfcc13": 13, "logmel64": 64}
 _MAX_OFFSET = 15
 _LONG_S = 3.0
 _RUNS = 3
@@ -123,7 +122,7 @@ def measured(name: str, device: str) -> Profile:
         network.score(heard, seen, max_offset=_MAX_OFFSET)
 
     started = time.perf_counter()
-    counted = multiply_adds(work)
+    counted = multiply_adds(work) / SECONDS
     # Beside what takes long, the counting and the preparing of kernels cost nothing.
     first_s = time.perf_counter() - started
     seconds = first_s if first_s > _LONG_S else _timed(work, device)
@@ -142,12 +141,12 @@ def measured(name: str, device: str) -> Profile:
 
 
 def multiply_adds(work: Callable[[], object]) -> float:
-    """Multiply-adds of one second of film: ``work`` does ``SECONDS`` of it."""
+    """Multiply-adds of some work: those of convolutions, matrix products and attention."""
     # Not in inference mode, where the counter breaks layers with normalised weights.
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         work()
     # The counter takes a multiplication and an addition for two.
-    return counter.get_total_flops() / 2 / SECONDS
+    return counter.get_total_flops() / 2
 
 
 def _timed(work: Callable[[], object], device: str) -> float:
@@ -167,19 +166,13 @@ def _inputs(spec: BackboneSpec, device: str) -> list[torch.Tensor]:
     frames = SECONDS * VIDEO_FPS
     makers = (
         (spec.video, lambda video: _pictures(video, frames)),
-        (spec.audio, lambda audio: _sound(audio, frames)),
+        (spec.audio, lambda audio: 0.1 * torch.randn(FRONT_ENDS[audio.kind].shape(frames))),
     )
     return [make(contract).to(device) for contract, make in makers if contract is not None]
 
 
 def _pictures(video: VideoInput, frames: int) -> torch.Tensor:
     return torch.rand(1, video.channels, frames, video.size_px, video.size_px)
-
-
-def _sound(audio: AudioInput, frames: int) -> torch.Tensor:
-    steps = FRONT_ENDS[audio.kind].steps * frames
-    shape = (1, 1, _BANDS[audio.kind], steps) if audio.kind in _BANDS else (1, steps)
-    return 0.1 * torch.randn(shape)
 
 
 def _memory_mb() -> float:

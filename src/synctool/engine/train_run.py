@@ -313,10 +313,10 @@ def _objective(
 ) -> nn.Module:
     """What the network is trained towards."""
     if isinstance(model, OffsetRegressor) and settings.task == "sync":
-        if teacher is not None or len(terms) > 1:
+        if teacher is not None or len(terms) > 1 or any(term.options for term in terms):
             raise UsageError(
                 f"{spec.full_name} is trained with one loss and no teacher",
-                remedy="Give --loss l1, l2 or huber, or nothing for l1.",
+                remedy="Give --loss l1 or --loss mse without options, or nothing for l1.",
             )
         return RegressionObjective(
             max_offset=settings.max_offset, loss=terms[0].name if terms else "l1"

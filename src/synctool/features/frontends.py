@@ -23,12 +23,19 @@ class FrontEnd:
         compute: int16 or float32 samples ``[before + 640 n + after]`` to features whose last axis
             belongs to n frames.
         steps: Entries of that axis per frame.
+        bands: Rows of the features, 0 for a waveform.
     """
 
     before: int
     after: int
     compute: Callable[[np.ndarray], np.ndarray]
     steps: int
+    bands: int = 0
+
+    def shape(self, frames: int, *, batch: int = 1) -> tuple[int, ...]:
+        """Shape of a network's input: ``[B, 1, bands, 4 n]``, or ``[B, 640 n]`` of a waveform."""
+        length = self.steps * frames
+        return (batch, 1, self.bands, length) if self.bands else (batch, length)
 
 
 def _waveform(samples: np.ndarray) -> np.ndarray:
@@ -40,8 +47,10 @@ def _bands(spectrogram: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndar
 
 
 FRONT_ENDS: dict[str, FrontEnd] = {
-    "logmel64": FrontEnd(logmel.MARGIN, logmel.MARGIN, _bands(logmel.logmel), _BAND_STEPS),
-    "mfcc13": FrontEnd(0, 2 * mfcc.MARGIN, _bands(mfcc.mfcc), _BAND_STEPS),
+    "logmel64": FrontEnd(
+        logmel.MARGIN, logmel.MARGIN, _bands(logmel.logmel), _BAND_STEPS, logmel.BANDS
+    ),
+    "mfcc13": FrontEnd(0, 2 * mfcc.MARGIN, _bands(mfcc.mfcc), _BAND_STEPS, mfcc.COEFFICIENTS),
     "waveform16k": FrontEnd(0, 0, _waveform, SAMPLES_PER_FRAME),
 }
 """By ``AudioInput.kind``; features are ``[1, bands, 4 n]``, the waveform ``[640 n]``."""

@@ -16,20 +16,20 @@ from synctool.features.pictures import prepared
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training.losses import known_mean, numbers
 
-RegressionLoss = Literal["l1", "l2", "huber"]
-_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss, "huber": F.smooth_l1_loss}
+RegressionLoss = Literal["l1", "mse"]
+_LOSSES = {"l1": F.l1_loss, "mse": F.mse_loss}
+"""By the names that ``--loss`` knows; over volumes these are losses of their mean offset."""
 
 
 class RegressionObjective(nn.Module):
     """Error of every frame's answer, in units of the largest offset, so that it is of other losses' size.
 
-    The least error of ``l2``, the squared one, lies at the mean of the offsets that the evidence
-    leaves open, that of ``l1`` at their median. ``huber`` (Huber 1964) is ``l2`` within a frame of
-    the truth and ``l1`` beyond, with the slope of ``l1``.
+    The least error of ``mse``, the squared one, lies at the mean of the offsets that the evidence
+    leaves open, that of ``l1`` at their median.
 
     Args:
         max_offset: K.
-        loss: ``l1``, ``l2`` or ``huber``.
+        loss: ``l1`` or ``mse``.
 
     Raises:
         UsageError: There is no such loss.
@@ -56,9 +56,8 @@ class RegressionObjective(nn.Module):
         """
         answers = predicted(model, batch)
         true = batch.offset_frames[:, None].expand_as(answers)
-        within = {"beta": 1 / self.max_offset} if self.loss == "huber" else {}
         errors = _LOSSES[self.loss](
-            answers / self.max_offset, true / self.max_offset, reduction="none", **within
+            answers / self.max_offset, true / self.max_offset, reduction="none"
         )
         # The mean over all processes' rows, which need not be as many in each.
         loss = known_mean(errors, torch.ones_like(errors, dtype=torch.bool))
@@ -85,12 +84,14 @@ def fit_line(model: OffsetRegressor, batches: Iterable[WindowBatch]) -> None:
     model.train(was_training)
     if not pairs:
         raise ValueError("there are no windows to fit a line to")
-    answers = torch.cat([answer for answer, _ in pairs])
-    true = torch.cat([offset for _, offset in pairs])
+    # Windows of two batches need not be of one length.
+    answers = torch.cat([answer.flatten() for answer, _ in pairs])
+    true = torch.cat([offset[:, None].expand_as(answer).flatten() for answer, offset in pairs])
     if model.calibration == "fitted":
-        slope, intercept = model.calibrate(answers.mean(1), true)
+        whole = torch.cat([answer.mean(1) for answer, _ in pairs])
+        slope, intercept = model.calibrate(whole, torch.cat([offset for _, offset in pairs]))
         answers = slope * answers + intercept
-    model.fit_spread(answers, true[:, None].expand_as(answers))
+    model.fit_spread(answers, true)
 
 
 def predicted(model: OffsetRegressor, batch: WindowBatch) -> Tensor:
