@@ -83,6 +83,16 @@ class Page:
             raise RuntimeError(json.dumps(done["exceptionDetails"]))
         return done["result"].get("value")
 
+    def settled(self, code: str, value: Any) -> Any:
+        """The value of an expression once it is the one given, or the last one when patience ends.
+
+        For what the page does in a turn of its own, as it follows a link.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while (now := self.run(code)) != value and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return now
+
     def key(self, key: str, *, shift: bool = False) -> None:
         """Press and release a key."""
         codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "End": 35}

@@ -175,11 +175,10 @@ def test_a_link_opens_the_film_it_leads_to(tab: browser.Page, folder: Path) -> N
     tab.open(folder / "several.html")
     assert tab.run("document.querySelectorAll('details[open]').length") == 0
     tab.click("td.name a[href='#film-3']")
-    assert tab.run("Array.from(document.querySelectorAll('details[open]'), d => d.id)") == [
-        "film-3"
-    ]
+    shown = "Array.from(document.querySelectorAll('details[open]'), d => d.id)"
+    assert tab.settled(shown, ["film-3"]) == ["film-3"]
     tab.open(folder / "compare.html", anchor="#film-5")
-    assert tab.run("document.getElementById('film-5').open") is True
+    assert tab.settled("document.getElementById('film-5').open", True) is True
 
 
 def test_the_result_can_be_saved(tab: browser.Page, folder: Path) -> None:
