@@ -19,6 +19,7 @@ BASE = {"config", "errors", "types", "files", "_version"}
 ROOMS = {
     *{"media", "faces", "features", "models", "scoring"},
     *{"data", "training", "evaluation", "weights", "downloads"},
+    *{"exporters", "runtimes"},
 }
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
@@ -41,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
 
 BUILT_IN_PLUGINS = {
     *{"data/builtin.py", "faces/builtin.py", "downloads/builtin.py", "training/builtin.py"},
+    "exporters/builtin.py",
 }
 """Modules of rooms that implement hooks, and so take the marker from ``hookspecs``."""
 
@@ -50,6 +52,7 @@ HEAVY = {
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
     *{"lightning_fabric", "tensorboardX", "tomli_w"},
     *{"torchvision", "pytorchvideo", "torchvggish", "jinja2", "sklearn"},
+    *{"onnxscript", "openvino", "coremltools", "litert_torch", "ai_edge_litert", "tensorrt"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never a half of either.
+"""Writing files so that a reader sees the old content or the new, never a half of either; checksums.
 
 Everything that synctool writes for a person goes through here. What the operating system refuses
 becomes an :class:`~synctool.errors.OutputError` that says what to do. Standard library only.
@@ -7,6 +7,7 @@ becomes an :class:`~synctool.errors.OutputError` that says what to do. Standard 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -168,3 +169,12 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

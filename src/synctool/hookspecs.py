@@ -16,6 +16,7 @@ from synctool.types import (
     BackboneSpec,
     CatalogueEntry,
     DatasetSpec,
+    ExporterSpec,
     FaceDetectorSpec,
     HeadSpec,
     LossSpec,
@@ -63,8 +64,8 @@ def synctool_datasets() -> list[DatasetSpec]:
 
 
 @hookspec
-def synctool_exporters() -> list[Any]:
-    """Specs of formats that a trained model can be written in; each has a ``name``."""
+def synctool_exporters() -> list[ExporterSpec]:
+    """Formats that a trained model can be exported to with ``export --format``."""
     raise NotImplementedError
 
 

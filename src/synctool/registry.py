@@ -17,6 +17,7 @@ from synctool.types import (
     BackboneSpec,
     CatalogueEntry,
     DatasetSpec,
+    ExporterSpec,
     FaceDetectorSpec,
     HeadSpec,
     LossSpec,
@@ -28,6 +29,7 @@ _DETECTORS = "synctool_face_detectors"
 _DATASETS = "synctool_datasets"
 _CATALOGUE = "synctool_catalogue"
 _LOSSES = "synctool_losses"
+_EXPORTERS = "synctool_exporters"
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,25 @@ def loss(name: str) -> LossSpec:
         PluginError: If two plugins claim the name.
     """
     return _one(_LOSSES, "loss", name)
+
+
+def exporters() -> list[ExporterSpec]:
+    """All export formats of all plugins, by name.
+
+    Raises:
+        PluginError: If two plugins claim one name.
+    """
+    return _all(_EXPORTERS, "export format")
+
+
+def exporter(name: str) -> ExporterSpec:
+    """The export format of a name.
+
+    Raises:
+        UsageError: If there is no such name.
+        PluginError: If two plugins claim the name.
+    """
+    return _one(_EXPORTERS, "export format", name)
 
 
 def imported(factory: str) -> Any:

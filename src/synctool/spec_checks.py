@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from synctool.types import (
@@ -12,16 +12,19 @@ from synctool.types import (
     CatalogueEntry,
     CatalogueFile,
     DatasetSpec,
+    ExporterSpec,
     FaceDetectorSpec,
     HeadSpec,
     HubSource,
     LossSpec,
+    Precision,
     WeightsSpec,
 )
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TAG = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_SUFFIX = re.compile(r"\.[a-z0-9]+")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _DIGITS = {
     "sha256": re.compile(r"[0-9a-f]{64}"),
@@ -36,6 +39,7 @@ _TYPES = {
     "synctool_datasets": DatasetSpec,
     "synctool_catalogue": CatalogueEntry,
     "synctool_losses": LossSpec,
+    "synctool_exporters": ExporterSpec,
 }
 
 
@@ -73,6 +77,8 @@ def specs(hook: str, got: object) -> list[Any]:
             spec.weights, (WeightsSpec, type(None))
         ):
             raise ValueError(f"{name}: the weights {spec.weights!r}; they are a WeightsSpec")
+        if isinstance(spec, ExporterSpec):
+            _check_exporter(spec)
         if isinstance(spec, CatalogueEntry):
             _check_entry(spec)
         if name in seen:
@@ -100,6 +106,17 @@ def _check_backbone(spec: BackboneSpec) -> None:
     strange = sorted(set(spec.small) - set(spec.options))
     if strange:
         raise ValueError(f"{spec.name}: small names {strange[0]!r}, which is none of its options")
+
+
+def _check_exporter(spec: ExporterSpec) -> None:
+    _check_factory(spec.name, spec.writer)
+    if spec.reader:
+        _check_factory(spec.name, spec.reader)
+    if not isinstance(spec.suffix, str) or not _SUFFIX.fullmatch(spec.suffix):
+        raise ValueError(f"{spec.name}: the suffix {spec.suffix!r}; it is a dot and letters")
+    strange = sorted(set(spec.precisions) - set(get_args(Precision)))
+    if strange or not spec.precisions:
+        raise ValueError(f"{spec.name}: the precisions {spec.precisions!r}")
 
 
 def _check_factory(name: str, factory: object) -> None:

@@ -22,12 +22,17 @@ FRAME_MS = 1000.0 / VIDEO_FPS
 
 DETECT_SCHEMA = "synctool.detect/1"
 TRIAL_SCHEMA = "synctool.trial/1"
+EXPORT_SCHEMA = "synctool.export/1"
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """Names that end so are archives, which can be unpacked."""
 
 Verdict = Literal["in sync", "detectable", "unacceptable", "inconclusive"]
 AudioIs = Literal["ahead", "behind", "level"]
 Role = Literal["video", "audio", "joint"]
+Precision = Literal["float32", "float16", "int8-static", "int8-dynamic"]
+"""How the numbers of an exported network are kept. ``float16``: weights in 16 bits, computed with in 32
+where the format can; ``int8-static``: weights and activations in 8 bits, their ranges found beforehand on
+clips; ``int8-dynamic``: the activations' ranges are found while it runs."""
 
 
 # --------------------------------------------------------------------------- specifications
@@ -312,6 +317,39 @@ class LossSpec:
     summary: str
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+
+
+@dataclass(frozen=True)
+class ExporterSpec:
+    """A format that a trained model can be exported to, chosen by name; one graph is one file or folder.
+
+    Attributes:
+        name: Name for ``--format`` and, where it can be run, for ``--runtime``.
+        writer: ``package.module:callable``, called as ``callable(part, path, precision=..., metadata=...,
+            clips=...)``: a ``synctool.exporters.graph.GraphPart``, the new file, a ``Precision``, texts to
+            keep inside where the format can, and for ``int8-static`` the inputs to find ranges with, a
+            list of tuples of arrays in the order of the part's inputs (else None).
+        summary: One line for people.
+        suffix: Ending of its files, with the dot.
+        precisions: The precisions that it can be written in.
+        writes_with: Modules that writing imports beyond PyTorch, such as ``openvino``.
+        reader: ``package.module:callable``, called as ``callable(path, threads=N)``; gives a
+            ``synctool.runtimes.protocol.Graph``. Empty where nothing can run it from Python.
+        runs_with: Modules that running imports.
+        requirement: What ``pip install`` must be given to get all these modules.
+        runs_on: Systems, as ``platform.system()`` names them, that can run it; empty for any.
+    """
+
+    name: str
+    writer: str
+    summary: str
+    suffix: str
+    precisions: tuple[Precision, ...] = ("float32",)
+    writes_with: tuple[str, ...] = ()
+    reader: str = ""
+    runs_with: tuple[str, ...] = ()
+    requirement: str = ""
+    runs_on: tuple[str, ...] = ()
 
 
 # --------------------------------------------------------------------------- results of detect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from synctool.downloads.places import cache_folder
 from synctool.errors import MissingError, WeightsError
+from synctool.files import sha256
 from synctool.types import WeightsSpec
 from synctool.weights.locate import located
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
             remedy="Give a state dict: tensors by name.",
         )
     try:
-        label = f"{name or path.stem} sha256:{_sha256(path)[:16]}"
+        label = f"{name or path.stem} sha256:{sha256(path)[:16]}"
     except OSError as error:
         raise _unreadable(path, error) from error
     return LoadedWeights(state, label, metadata)
@@ -165,11 +163,3 @@ def listed(*, missing: list[str], foreign: list[str], shapes: list[str]) -> str:
         )
         if keys
     )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

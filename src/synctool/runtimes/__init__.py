@@ -1,0 +1,1 @@
+"""What runs a network, in numpy arrays: PyTorch, or one of the formats that ``export`` writes."""

@@ -1,0 +1,262 @@
+"""Exported models: a folder with one file for each graph, and ``synctool.json``, which says everything
+that is needed to run them. Reads no graph and imports no PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from synctool.errors import MissingError, WeightsError
+from synctool.files import sha256, write_text
+from synctool.types import (
+    AUDIO_HZ,
+    EXPORT_SCHEMA,
+    VIDEO_FPS,
+    AudioInput,
+    BackboneSpec,
+    Precision,
+    VideoInput,
+)
+
+MANIFEST = "synctool.json"
+CLASS_TO_OFFSET = "offset_frames = row - max_offset; positive: the sound is ahead of the picture"
+_LARGEST_MANIFEST = 1 << 22
+_AGAIN = "Export it again."
+
+
+@dataclass(frozen=True)
+class ArtefactPart:
+    """One graph of an exported model.
+
+    Attributes:
+        file: Its name in the folder; some formats make a folder of their own.
+        sha256: Checksum, as of ``digest``.
+        bytes: Size, as of ``size``.
+        inputs: Names and axes, as of ``synctool.exporters.graph``.
+        outputs: Names.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    inputs: Mapping[str, tuple[int | str, ...]]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """An exported model.
+
+    Attributes:
+        format: Name of the export format.
+        precision: How its numbers are kept.
+        backbone: Full name of the network.
+        weights: Name and checksum of the weights that it was made of.
+        embedding_size: D.
+        receptive_field_frames: Of the pictures.
+        audio_receptive_field_frames: Of the sound.
+        bounded: Whether an embedding depends on nothing beyond these.
+        video: Picture input.
+        audio: Sound input.
+        margin: Rows of the score volume that the head needs beyond the asked range, on either side.
+        reach: Frames beyond a frame that the head may look at.
+        zero_frames: Constant that is subtracted from its offsets.
+        calibration: Coefficients of the confidence; None for the cautious default.
+        licence: Of the weights.
+        parts: The graphs by name.
+        options: Options that the network was built with, where they differ from its defaults.
+        checks: What was measured against PyTorch when it was made.
+        synctool: Version that made it.
+        folder: Where it is; not in the file.
+    """
+
+    format: str
+    precision: Precision
+    backbone: str
+    weights: str
+    embedding_size: int
+    receptive_field_frames: int
+    audio_receptive_field_frames: int
+    bounded: bool
+    video: VideoInput
+    audio: AudioInput
+    margin: int
+    reach: int
+    zero_frames: float
+    calibration: Mapping[str, float] | None
+    licence: str
+    parts: Mapping[str, ArtefactPart]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    synctool: str = ""
+    folder: Path = Path()
+
+    @property
+    def label(self) -> str:
+        """Name, checksum and precision, as results show them."""
+        return self.weights if self.precision == "float32" else f"{self.weights} {self.precision}"
+
+    @property
+    def bytes(self) -> int:
+        """Size of all graphs."""
+        return sum(part.bytes for part in self.parts.values())
+
+    def spec(self) -> BackboneSpec:
+        """The network as the engine knows it; nothing can be built from it."""
+        name, _, tag = self.backbone.partition(".")
+        return BackboneSpec(
+            name=name,
+            tag=tag or "exported",
+            default=not tag,
+            role="joint",
+            factory="",
+            summary=f"{self.backbone} exported to {self.format}",
+            video=self.video,
+            audio=self.audio,
+            embedding_size=self.embedding_size,
+            receptive_field_frames=self.receptive_field_frames,
+            audio_receptive_field_frames=self.audio_receptive_field_frames,
+            bounded=self.bounded,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; what other programs need to know is spelled out."""
+        data = asdict(self)
+        del data["folder"]
+        return {
+            "schema": EXPORT_SCHEMA,
+            "video_fps": VIDEO_FPS,
+            "audio_hz": AUDIO_HZ,
+            "class_to_offset": CLASS_TO_OFFSET,
+            **data,
+        }
+
+
+def is_artefact(path: Path) -> bool:
+    """Whether this is the folder of an exported model, or its manifest."""
+    return path.name == MANIFEST or (path / MANIFEST).is_file()
+
+
+def write_manifest(artefact: Artefact, folder: Path) -> None:
+    """Write ``synctool.json``.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    text = json.dumps(artefact.to_dict(), indent=2, ensure_ascii=False)
+    write_text(folder / MANIFEST, text + "\n")
+
+
+def read_artefact(path: Path) -> Artefact:
+    """Read the manifest of an exported model; its graphs stay closed.
+
+    Args:
+        path: The folder, or its ``synctool.json``.
+
+    Raises:
+        MissingError: There is none.
+        WeightsError: It is damaged, or of a newer version.
+    """
+    folder = path.parent if path.name == MANIFEST else path
+    file = folder / MANIFEST
+    try:
+        if file.stat().st_size > _LARGEST_MANIFEST:
+            raise WeightsError(f"{file} is no manifest: it is too large", remedy=_AGAIN)
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingError(
+            f"{folder} holds no exported model: no {MANIFEST}",
+            remedy="Make one with: synctool export --out FOLDER",
+        ) from error
+    except ValueError as error:
+        raise WeightsError(f"{file} is damaged: {error}", remedy=_AGAIN) from error
+    _check_schema(data, file)
+    try:
+        return _artefact(data, folder)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{file} is damaged: {type(error).__name__}: {error}", remedy=_AGAIN
+        ) from error
+
+
+def graph_path(artefact: Artefact, name: str) -> Path:
+    """The file of one graph, after making sure that it is the one that was exported.
+
+    Raises:
+        MissingError: The model has no such graph, or its file is gone.
+        WeightsError: The file has changed.
+    """
+    part = artefact.parts.get(name)
+    if part is None:
+        raise MissingError(
+            f"{artefact.folder} has no graph {name!r}, only {', '.join(artefact.parts)}",
+            remedy="Export it again with --parts video,audio,head.",
+        )
+    path = artefact.folder / part.file
+    if not path.exists():
+        raise MissingError(f"{path} is gone", remedy=_AGAIN)
+    if digest(path) != part.sha256:
+        raise WeightsError(
+            f"{path} is not the file that was exported: its checksum differs", remedy=_AGAIN
+        )
+    return path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, of the names and contents of its files in order."""
+    if path.is_file():
+        return sha256(path)
+    told = (f"{f.relative_to(path).as_posix()} {sha256(f)}\n" for f in _files(path))
+    return hashlib.sha256("".join(told).encode()).hexdigest()
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in _files(path))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _check_schema(data: object, file: Path) -> None:
+    schema = data.get("schema") if isinstance(data, dict) else None
+    name, _, version = str(schema).partition("/")
+    known_name, _, known = EXPORT_SCHEMA.partition("/")
+    if name != known_name or not version.isdigit():
+        raise WeightsError(f"{file} is not the manifest of an exported model", remedy=_AGAIN)
+    if int(version) > int(known):
+        raise WeightsError(
+            f"{file} was made by a newer version of synctool ({data.get('synctool', 'unknown')})",
+            remedy="Update it with: pip install -U synctool",
+        )
+
+
+def _artefact(data: Mapping[str, Any], folder: Path) -> Artefact:
+    known = {f.name for f in fields(Artefact)}
+    given = {k: v for k, v in data.items() if k in known}
+    video = {k: tuple(v) if isinstance(v, list) else v for k, v in given["video"].items()}
+    given["video"] = VideoInput(**video)
+    given["audio"] = AudioInput(**given["audio"])
+    given["parts"] = {name: _part(part) for name, part in given["parts"].items()}
+    for name in ("embedding_size", "margin", "reach", "receptive_field_frames"):
+        given[name] = int(given[name])
+    given["zero_frames"] = float(given["zero_frames"])
+    return Artefact(**{**given, "folder": folder})
+
+
+def _part(data: Mapping[str, Any]) -> ArtefactPart:
+    file = str(data["file"])
+    if Path(file).name != file:  # a manifest must not lead out of its folder
+        raise ValueError(f"{file!r} is no file name")
+    return ArtefactPart(
+        file=file,
+        sha256=str(data["sha256"]),
+        bytes=int(data["bytes"]),
+        inputs={name: tuple(axes) for name, axes in data["inputs"].items()},
+        outputs=tuple(data["outputs"]),
+    )
