@@ -248,7 +248,7 @@ def _films(folder: Path) -> list[str]:
 def _own_constants(given: argparse.Namespace, work: Path) -> Path:
     """Constants by sample, each by the default network and all clips but this one."""
     people = held_out(given.processed, given.split)
-    model = load_model(device="cpu")
+    model = load_model(device="cpu", runtime="torch")
     found = clip_constants(model.network, people.samples, spec=model.spec, person=people.person)
     path = work / "constants.json"
     path.write_text(json.dumps({key: value - model.zero_frames for key, value in found.items()}))

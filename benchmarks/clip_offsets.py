@@ -47,7 +47,10 @@ def main() -> int:
     given = parser.parse_args()
     try:
         people = held_out(given.processed, given.split)
-        models = [load_model(given.backbone, weights=w, device="cpu") for w in given.weights]
+        models = [
+            load_model(given.backbone, weights=w, device="cpu", runtime="torch")
+            for w in given.weights
+        ]
     except SyncToolError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -42,7 +42,7 @@ def main() -> None:
     wanted = {info.key for _, info in folder.infos() if info.speaker in HELD_OUT}
     samples = list(folder.samples(wanted))
     frames = sum(s.info.num_frames for s in samples)
-    model = load_model(given.backbone, weights=given.weights)
+    model = load_model(given.backbone, weights=given.weights, runtime="torch")
     rows = []
     for quality in given.qualities:
         made = [compressed(s, quality) for s in samples]

@@ -20,7 +20,7 @@ from torch import nn
 from synctool._version import __version__
 from synctool.data.pool import PooledSample
 from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.models import choose_device
+from synctool.engine.networks import choose_device
 from synctool.engine.train import TrainProgress, TrainSettings, train
 from synctool.engine.train_data import TrainData, train_data
 from synctool.errors import MissingError, UsageError

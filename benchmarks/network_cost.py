@@ -12,7 +12,7 @@ import av
 import numpy as np
 import torch
 
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.profile import multiply_adds
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS

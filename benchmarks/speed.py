@@ -1,9 +1,11 @@
 """Speed and memory of ``synctool detect``, as ratios to pure decoding of the same file in the same run.
 
-Each measurement is a process of its own; the median of some runs is shown. Peak memory is that of
-the whole process. The ten-minute film is a loop of one of the clips, made in a temporary folder.
+Each measurement is a process of its own; the median of some runs is shown, and those of decoding and of
+the runtimes take turns. Peak memory is that of the whole process. The ten-minute film is a loop of one of
+the clips, made in a temporary folder.
 
-    python benchmarks/speed.py [--film FILE ...] [--minutes 10] [--runs 3] [--json FILE]
+    python benchmarks/speed.py [--film FILE ...] [--minutes 10] [--runs 3] [--runtime auto torch onnx]
+                               [--json FILE]
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -35,13 +38,14 @@ import json, resource, sys, time
 started = time.perf_counter()
 from synctool.engine.detect import Detector
 from synctool.engine.models import load_model
-detector = Detector(model=load_model(sys.argv[2], weights=sys.argv[3] or None))
+detector = Detector(model=load_model(sys.argv[2], weights=sys.argv[3] or None, runtime=sys.argv[4]))
 ready = time.perf_counter()
 result = detector.detect(sys.argv[1])
 ended = time.perf_counter()
 print(json.dumps({"start_s": ready - started, "detect_s": ended - ready,
                   "film_s": result.source.duration_s, "timing_s": dict(result.timing_s),
                   "offset": result.offset_frames, "verdict": result.verdict,
+                  "runtime": result.runtime,
                   "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
@@ -79,15 +83,27 @@ def run(code: str, *words: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def measure(film: Path, runs: int, backbone: str, weights: str) -> dict:
-    """Medians for one film."""
-    floors = [[float(x) for x in run(_FLOOR, str(film)).split()] for _ in range(runs)]
-    found = [json.loads(run(_DETECT, str(film), backbone, weights)) for _ in range(runs)]
+def measure(
+    film: Path, runs: int, backbone: str, weights: str, runtimes: Sequence[str]
+) -> list[dict]:
+    """Medians for one film, by runtime."""
+    floors: list[list[float]] = []
+    found: dict[str, list[dict]] = {runtime: [] for runtime in runtimes}
+    for _ in range(runs):
+        floors.append([float(x) for x in run(_FLOOR, str(film)).split()])
+        for runtime in runtimes:
+            done = run(_DETECT, str(film), backbone, weights, runtime)
+            found[runtime].append(json.loads(done))
+    return [_medians(film, floors, of_runtime) for of_runtime in found.values()]
+
+
+def _medians(film: Path, floors: list[list[float]], found: list[dict]) -> dict:
     floor_s = statistics.median(f[0] for f in floors)
     detect_s = statistics.median(f["detect_s"] for f in found)
     seconds = found[0]["film_s"]
     return {
         "film": film.name,
+        "runtime": found[0]["runtime"],
         "film_s": seconds,
         "decode_s": floor_s,
         "detect_s": detect_s,
@@ -102,6 +118,17 @@ def measure(film: Path, runs: int, backbone: str, weights: str) -> dict:
     }
 
 
+def _line(row: dict) -> str:
+    parts = "  ".join(f"{k} {v:.2f}" for k, v in row["timing_s"].items())
+    return (
+        f"{row['film']:22} {row['film_s']:7.1f} s  {row['runtime']:5}  "
+        f"{row['times_real_time']:6.1f} x real time  "
+        f"{row['ratio_to_decoding']:5.1f} x decoding ({row['decode_s']:.2f} s)  "
+        f"peak {row['peak_mb']:.0f} MB (decoding {row['decode_peak_mb']:.0f})  "
+        f"start {row['start_s']:.1f} s\n    {parts}"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
@@ -112,6 +139,7 @@ def main() -> None:
         "--minutes", type=float, default=10, help="length of the looped film; 0: none"
     )
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runtime", nargs="+", default=["auto"], help="as of synctool detect")
     given = parser.parse_args()
     clips = shared("clips")
     films = given.film or [clips / "example.avi", clips / "demo1_video.mp4"]
@@ -123,16 +151,9 @@ def main() -> None:
             loop(films[0], long, given.minutes)
             films = [*films, long]
         for film in films:
-            row = measure(film, given.runs, given.backbone, weights)
-            rows.append(row)
-            parts = "  ".join(f"{k} {v:.2f}" for k, v in row["timing_s"].items())
-            print(
-                f"{row['film']:22} {row['film_s']:7.1f} s  {row['times_real_time']:6.1f} x real time  "
-                f"{row['ratio_to_decoding']:5.1f} x decoding ({row['decode_s']:.2f} s)  "
-                f"peak {row['peak_mb']:.0f} MB (decoding {row['decode_peak_mb']:.0f})  "
-                f"start {row['start_s']:.1f} s\n    {parts}",
-                flush=True,
-            )
+            for row in measure(film, given.runs, given.backbone, weights, given.runtime):
+                rows.append(row)
+                print(_line(row), flush=True)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1))
 

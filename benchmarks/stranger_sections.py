@@ -18,7 +18,7 @@ from rich.console import Console
 from tables import Table, drawn, share
 
 from synctool.engine.detect import Detector
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.evaluation.calibration import calibrate, known_stretches, reliability

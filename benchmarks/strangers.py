@@ -68,7 +68,7 @@ def main() -> int:
     show, notes = Console(width=160), Console(stderr=True)
     try:
         with tempfile.TemporaryDirectory() as work:
-            model = load_model(given.backbone, weights=given.weights, device="cpu")
+            model = load_model(given.backbone, weights=given.weights, device="cpu", runtime="torch")
             bench = Bench(model, given, Path(work), notes)
             # What is missing is said before hours of work, not after.
             if {"multiway", "pieces", "calibration"} & set(chosen):

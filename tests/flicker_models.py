@@ -11,7 +11,8 @@ from torch import Tensor
 
 import flicker
 from films import Sound, Video, make_film
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
+from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.types import BackboneSpec, VideoInput
 
@@ -51,7 +52,7 @@ def loaded(network: flicker.Flicker, name: str, **of_spec: object) -> LoadedMode
     """A network ready to measure."""
     spec: BackboneSpec = replace(flicker.SPEC, name=name, **of_spec)
     network.eval().requires_grad_(False)
-    return LoadedModel(spec, network, CPU, f"{name} sha256:0", UNCALIBRATED, 0.0)
+    return LoadedModel(spec, TorchRuntime(network, CPU), f"{name} sha256:0", UNCALIBRATED, 0.0)
 
 
 def grey(name: str = "flicker") -> LoadedModel:

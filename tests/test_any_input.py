@@ -27,6 +27,7 @@ from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
 from synctool.media.sound import SoundTrack
 from synctool.models.correlation import correlate
+from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.training.evidence import embeddings, head_margin, observe, volume_head
 from synctool.training.losses import pooled
@@ -379,15 +380,15 @@ def test_chunks_are_not_shorter_than_their_context() -> None:
         receptive_field_frames=109,
         audio_receptive_field_frames=401,
     )
-    cpu = torch.device("cpu")
+    runtime = TorchRuntime(nn.Identity(), torch.device("cpu"))
     wide = replace(far, video=replace(far.video, size_px=224))
     for spec in (far, wide):
-        face = FaceStream(network=nn.Identity(), spec=spec, device=cpu, first_tick=0)
+        face = FaceStream(runtime=runtime, spec=spec, first_tick=0)
         assert face._chunk >= 108
     near = replace(wide, receptive_field_frames=5)
-    face = FaceStream(network=nn.Identity(), spec=near, device=cpu, first_tick=0)
+    face = FaceStream(runtime=runtime, spec=near, first_tick=0)
     assert face._chunk == 8
-    sound = SoundStream(network=nn.Identity(), spec=far, device=cpu, sound=SoundTrack())
+    sound = SoundStream(runtime=runtime, spec=far, sound=SoundTrack())
     assert sound._chunk >= 401
 
 

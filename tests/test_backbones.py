@@ -17,7 +17,8 @@ from fake_plugins import FakePlugin
 from synctool import contract, plugins, registry
 from synctool.backbones.fcn_rgb import BandEncoder
 from synctool.contract import CHECKS
-from synctool.engine.build import build, construct, named
+from synctool.engine.build import build, construct
+from synctool.engine.naming import named
 from synctool.errors import MissingError, PluginError, UsageError
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.two_stream import Projected

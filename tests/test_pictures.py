@@ -10,7 +10,8 @@ import torch
 
 from synctool.data.augment import centre_crop, fit_crops, with_room
 from synctool.errors import UsageError
-from synctool.features.pictures import as_batch, as_input, fitted, prepared
+from synctool.features.inputs import as_input
+from synctool.features.pictures import as_batch, fitted, prepared
 from synctool.types import VideoInput
 
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
@@ -80,12 +81,14 @@ def test_training_and_measuring_make_the_same_of_a_crop() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
     rgb = VideoInput(crop="face", size_px=8, colour="rgb", **KINETICS)
     bgr = VideoInput(crop="face", size_px=8, colour="bgr", value_range=(0.0, 255.0))
-    assert torch.equal(prepared(as_batch(crops), rgb), as_input(crops, rgb))
+    assert torch.equal(prepared(as_batch(crops), rgb), torch.from_numpy(as_input(crops, rgb)))
     shown_bgr = np.ascontiguousarray(crops[..., ::-1])  # as a film is decoded for this contract
-    assert torch.equal(prepared(as_batch(crops), bgr), as_input(shown_bgr, bgr))
+    assert torch.equal(prepared(as_batch(crops), bgr), torch.from_numpy(as_input(shown_bgr, bgr)))
     grey = VideoInput(crop="face", size_px=8, colour="gray", **KINETICS)
     made = prepared(as_batch(crops[..., 0]), grey)
-    assert made.shape == (1, 3, 5, 8, 8) and torch.equal(made, as_input(crops[..., 0], grey))
+    assert made.shape == (1, 3, 5, 8, 8) and torch.equal(
+        made, torch.from_numpy(as_input(crops[..., 0], grey))
+    )
 
 
 # --------------------------------------------------------------------- what a folder can be used for

@@ -14,7 +14,8 @@ from flicker import flicker_film
 from synctool.engine import recording as recording_module
 from synctool.engine import watching
 from synctool.engine.detect import Detector, DetectProgress
-from synctool.engine.models import LoadedModel, load_model
+from synctool.engine.loaded import LoadedModel
+from synctool.engine.models import load_model
 from synctool.engine.recording import RecordedFace, Recording, record
 from synctool.engine.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
 from synctool.engine.trials import trials

@@ -12,13 +12,14 @@ from torch import nn
 import flicker
 from synctool.engine import streams, volumes
 from synctool.engine.build import build
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.stopwatch import Stopwatch
 from synctool.engine.streams import FaceStream, SoundStream, as_input, crop_for
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
+from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
 
@@ -44,7 +45,7 @@ def model() -> Callable[[str], LoadedModel]:
             with torch.random.fork_rng():
                 torch.manual_seed(3)
                 spec, network = build(name, **SMALL[name])
-                model = LoadedModel(spec, network, CPU, "random", UNCALIBRATED, 0.0)
+                model = LoadedModel(spec, TorchRuntime(network, CPU), "random", UNCALIBRATED, 0.0)
                 enliven(model)
             made[name] = model
         return made[name]
@@ -80,7 +81,7 @@ POSE = Pose(
 
 def seen_piecemeal(model: LoadedModel, frames: int) -> FaceStream:
     """A face whose crops come one by one, encoded as soon as a chunk is there."""
-    face = FaceStream(network=model.network, spec=model.spec, device=CPU, first_tick=0)
+    face = FaceStream(runtime=model.runtime, spec=model.spec, first_tick=0)
     most = 0
     for picture in face_pictures(frames):
         face.add(picture, POSE)
@@ -96,7 +97,7 @@ def seen_piecemeal(model: LoadedModel, frames: int) -> FaceStream:
 def seen_at_once(model: LoadedModel, frames: int) -> np.ndarray:
     wanted = model.spec.video
     crops = np.stack([crop_for(wanted, picture, POSE) for picture in face_pictures(frames)])
-    return model.network.encode_video(as_input(crops, wanted))[0].numpy()
+    return model.runtime.encode_video(as_input(crops, wanted))[0]
 
 
 def alike(got: np.ndarray, wanted: np.ndarray) -> None:
@@ -137,7 +138,7 @@ def test_the_last_crops_may_be_encoded_early(model) -> None:
 
 
 def test_boxes_are_kept_once_a_second_in_pixels_of_the_source(model) -> None:
-    face = FaceStream(network=model("flicker").network, spec=flicker.SPEC, device=CPU, first_tick=7)
+    face = FaceStream(runtime=model("flicker").runtime, spec=flicker.SPEC, first_tick=7)
     for picture in face_pictures(51):
         face.add(Picture(picture.index, picture.luma, None, 0.5), POSE)
     assert len(face.boxes) == 3
@@ -160,7 +161,7 @@ def heard_piecemeal(
     """Sound that arrives in odd pieces."""
     track = SoundTrack()
     stream = SoundStream(
-        network=model.network, spec=model.spec, device=CPU, sound=track, zero_frames=zero_frames
+        runtime=model.runtime, spec=model.spec, sound=track, zero_frames=zero_frames
     )
     for start in range(0, samples.size, piece):
         track.place(samples[start : start + piece])

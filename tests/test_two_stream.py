@@ -17,8 +17,10 @@ from fake_samples import talking_sample, write_processed
 from synctool import contract, registry
 from synctool.cli.app import main
 from synctool.data.samples import Sample
-from synctool.engine.build import build, construct, named
-from synctool.engine.models import load_model, training_facts
+from synctool.engine.build import build, construct
+from synctool.engine.naming import named
+from synctool.engine.models import load_model
+from synctool.engine.networks import training_facts
 from synctool.engine.pairs import PairsSettings, pairs
 from synctool.engine.pretrained import load_pretrained, put_published
 from synctool.engine.train import TrainProgress, TrainSettings, check_training, train

@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="fcn-cls")
     parser.add_argument("--clips", action="append", default=[], metavar="SOURCE")
     given = parser.parse_args()
-    model = load_model(given.backbone, weights=given.weights, device="cpu")
+    model = load_model(given.backbone, weights=given.weights, device="cpu", runtime="torch")
     split = read_split(given.processed / SPLIT_FILE)
     people: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     for sample in Processed(given.processed).samples():

@@ -153,6 +153,9 @@ _BACKBONE = Setting("backbone", str, "fcn-cls", "Network, as listed by synctool 
 _DEVICE = Setting(
     "device", str, "auto", "Where the network runs", choices=("auto", "cpu", "cuda", "mps")
 )
+_RUNTIME = Setting(
+    "runtime", str, "auto", "What runs the network: torch, an export format, or auto for the faster"
+)
 _DETECTOR = Setting("detector", str, "centerface", "Face detector, as listed by synctool detectors")
 _MAX_OFFSET = Setting(
     "max_offset", int, 15, "Largest offset searched, in frames of 40 ms", minimum=15, maximum=125
@@ -167,6 +170,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _BACKBONE,
             _MAX_OFFSET,
             _DEVICE,
+            _RUNTIME,
             _DETECTOR,
             _AUDIO_TRACK,
             _MAX_FACES,
@@ -470,7 +474,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
                 str,
                 "fcn-cls",
                 "Networks with commas between, as listed by synctool backbones; NAME=FILE takes "
-                "weights of one's own",
+                "weights of one's own, NAME=FOLDER an exported model",
             ),
             Setting(
                 "shift",
@@ -500,6 +504,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _MAX_OFFSET,
             _DETECTOR,
             _DEVICE,
+            _RUNTIME,
             _AUDIO_TRACK,
             _MAX_FACES,
             _SEED,

@@ -23,7 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool import registry
-from synctool.engine.build import construct, encoder_specs
+from synctool.engine.build import construct
+from synctool.engine.naming import encoder_specs
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import BackboneSpec

@@ -73,3 +73,9 @@ class TrainingError(SyncToolError):
     """A training run that cannot go on."""
 
     exit_code = EXIT_UNEXPECTED
+
+
+class ExportError(SyncToolError):
+    """A network that cannot be written in a format, or that answers otherwise there."""
+
+    exit_code = EXIT_UNEXPECTED

@@ -88,6 +88,7 @@ class WeightsSpec:
         catalogue: Catalogue entry for ``synctool download`` when they are fetched.
         file_name: Path of the file below the entry's folder, ``.`` for the folder itself; without an
             entry, below the cache folder.
+        exported: Name of the folder beside it that holds the same model exported, faster on a CPU.
         part: Beginning of the names of this network's tensors where the file holds a whole model.
     """
 
@@ -98,6 +99,7 @@ class WeightsSpec:
     file_name: str | None = None
     part: str = ""
     package: str = "synctool.weights"
+    exported: str | None = None
 
 
 @dataclass(frozen=True)
@@ -423,6 +425,7 @@ class DetectResult:
     frames: FrameSeries
     timing_s: Mapping[str, float]
     max_offset: int
+    runtime: str = "torch"
 
     @property
     def offset_ms(self) -> int | None:
@@ -445,6 +448,7 @@ class DetectResult:
             "input": self.input,
             "backbone": self.backbone,
             "weights": self.weights,
+            "runtime": self.runtime,
             "synctool": self.synctool,
             "source": asdict(self.source),
             "offset_frames": _rounded(self.offset_frames, 3),

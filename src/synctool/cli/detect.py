@@ -68,10 +68,12 @@ def detect(
     ] = None,
     backbone: Annotated[str | None, setting_option("detect", "backbone", "-b")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weight file in place of the backbone's own.")
+        Path | None,
+        typer.Option(help="Weight file, or exported model, in place of the backbone's own."),
     ] = None,
     max_offset: Annotated[int | None, setting_option("detect", "max_offset", "-k")] = None,
     device: Annotated[str | None, setting_option("detect", "device")] = None,
+    runtime: Annotated[str | None, setting_option("detect", "runtime")] = None,
     detector: Annotated[str | None, setting_option("detect", "detector")] = None,
     audio_track: Annotated[int | None, setting_option("detect", "audio_track")] = None,
     max_faces: Annotated[int | None, setting_option("detect", "max_faces")] = None,
@@ -105,8 +107,8 @@ def detect(
     settings = config.resolve(
         "detect",
         {
-            "backbone": backbone, "max_offset": max_offset, "device": device, "detector": detector,
-            "audio_track": audio_track, "max_faces": max_faces,
+            "backbone": backbone, "max_offset": max_offset, "device": device, "runtime": runtime,
+            "detector": detector, "audio_track": audio_track, "max_faces": max_faces,
         },
     )  # fmt: skip
     from synctool.engine.inputs import expand, means_one_film
@@ -142,7 +144,9 @@ def _detector(settings: Any, weights: Path | None) -> Detector:
     from synctool.engine.models import load_model
 
     return Detector(
-        model=load_model(settings.backbone, weights=weights, device=settings.device),
+        model=load_model(
+            settings.backbone, weights=weights, device=settings.device, runtime=settings.runtime
+        ),
         max_offset=settings.max_offset,
         detector=settings.detector,
         audio_track=settings.audio_track,

@@ -10,73 +10,14 @@ from typing import Any
 from torch import nn
 
 from synctool import registry
+from synctool.engine.naming import PAIR_OPTIONS, encoder_specs, named
 from synctool.errors import MissingError, PluginError, SyncToolError, UsageError
 from synctool.models.two_stream import two_stream
 from synctool.types import BackboneSpec
 
 _JOINT_METHODS = ("encode_video", "encode_audio", "score")
-_PAIR_OPTIONS = {"projection": 256, "max_offset": 15, "head": "volume"}
-"""Options of every pair: D that both encoders are brought to (0: none), K, and name of the head."""
 _SIDES = ("video", "audio")
 _REACHES = {"video": "receptive_field_frames", "audio": "audio_receptive_field_frames"}
-
-
-def named(name: str) -> BackboneSpec:
-    """The spec of a complete model; that of a pair is put together from those of its encoders.
-
-    Options of a pair's encoders are called ``video.NAME`` and ``audio.NAME``, those of its head
-    ``head.NAME``.
-
-    Args:
-        name: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``.
-
-    Raises:
-        UsageError: There is no such model.
-        PluginError: Two plugins claim the name.
-    """
-    found = registry.backbone(name)
-    if isinstance(found, BackboneSpec):
-        return found
-    video, audio = found.video, found.audio
-    return BackboneSpec(
-        name=found.full_name,
-        tag="pair",
-        default=True,
-        role="joint",
-        factory="synctool.models.two_stream:two_stream",
-        summary=f"{video.summary}; {audio.summary}",
-        video=video.video,
-        audio=audio.audio,
-        embedding_size=_PAIR_OPTIONS["projection"],
-        receptive_field_frames=video.receptive_field_frames,
-        audio_receptive_field_frames=audio.audio_receptive_field_frames,
-        options={
-            **_PAIR_OPTIONS,
-            **_prefixed("head", _default_head_options()),
-            **_prefixed("video", video.options),
-            **_prefixed("audio", audio.options),
-        },
-        bounded=video.bounded and audio.bounded,
-        any_crop=video.any_crop,
-        small={
-            "projection": 16,
-            **_prefixed("video", video.small),
-            **_prefixed("audio", audio.small),
-        },
-    )
-
-
-def _default_head_options() -> Mapping[str, Any]:
-    known = {head.name: head.options for head in registry.heads()}
-    return known.get(_PAIR_OPTIONS["head"], {})
-
-
-def encoder_specs(spec: BackboneSpec) -> tuple[BackboneSpec, BackboneSpec] | None:
-    """The specs of both encoders of a pair, None for any other model."""
-    if "+" not in spec.name:
-        return None
-    found = registry.backbone(spec.name)
-    return found.video, found.audio
 
 
 def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
@@ -137,7 +78,7 @@ def _joined(
     spec: BackboneSpec, pair: tuple[BackboneSpec, BackboneSpec], options: Mapping[str, Any]
 ) -> tuple[BackboneSpec, nn.Module]:
     """Both encoders of a pair, and what compares them."""
-    own = {**_PAIR_OPTIONS, **{k: v for k, v in options.items() if k in _PAIR_OPTIONS}}
+    own = {**PAIR_OPTIONS, **{k: v for k, v in options.items() if k in PAIR_OPTIONS}}
     (video, seeing), (audio, hearing) = (
         construct(s, _options_of(side, options)) for side, s in zip(_SIDES, pair)
     )
@@ -238,10 +179,6 @@ def _check_options(spec: BackboneSpec, options: Mapping[str, Any]) -> None:
 def _known(spec: BackboneSpec) -> str:
     words = [f"{name} ({value})" for name, value in sorted(spec.options.items())]
     return f"Its options and their defaults: {', '.join(words) or 'none'}."
-
-
-def _prefixed(part: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{part}.{name}": value for name, value in options.items()}
 
 
 def _options_of(part: str, options: Mapping[str, Any]) -> dict[str, Any]:

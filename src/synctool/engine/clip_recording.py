@@ -10,7 +10,7 @@ import torch
 from synctool.data.augment import fit_crops
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.recording import RecordedFace, Recording, Seen, words
 from synctool.engine.stopwatch import Stopwatch, network_clock
 from synctool.engine.streams import encoding_beside
@@ -34,7 +34,8 @@ def clip_recording(clip: Sample | PooledSample, models: Sequence[LoadedModel]) -
     crops, sound = clip.crops, clip.sound
     watch.now("")
     size = info.size_px
-    with encoding_beside():  # on as many threads as a film's: the figures are the same
+    # On as many threads as a film's: the figures are the same.
+    with encoding_beside(*(model.runtime for model in models)):
         seen = tuple(_seen(model, clip, crops) for model in models)
     return Recording(
         source=Source(
@@ -55,7 +56,7 @@ def clip_recording(clip: Sample | PooledSample, models: Sequence[LoadedModel]) -
 
 
 def _seen(model: LoadedModel, clip: Sample | PooledSample, crops: np.ndarray) -> Seen:
-    now = network_clock(model.device.type)
+    now = network_clock(model.runtime.device)
     began = now()
     faces: tuple[RecordedFace, ...] = ()
     error = None
@@ -79,6 +80,6 @@ def _rows(model: LoadedModel, clip: Sample | PooledSample, crops: np.ndarray) ->
     video = as_batch(fit_crops(crops, clip.info.crop, wanted))
 
     def encode(pictures: torch.Tensor) -> tuple[torch.Tensor]:
-        return (model.network.encode_video(pictures.to(model.device)),)
+        return (torch.from_numpy(model.runtime.encode_video(pictures.numpy())),)
 
-    return in_pieces(encode, video, model.spec)[0][0].half().cpu().numpy()
+    return in_pieces(encode, video, model.spec)[0][0].half().numpy()

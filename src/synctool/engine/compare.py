@@ -27,11 +27,12 @@ from synctool.engine.film_trials import FilmDone, FilmTrials, failed_rows
 from synctool.engine.film_workers import Died, in_workers
 from synctool.engine.inputs import expand
 from synctool.engine.journal import Journal
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.thumbnails import Thumbnail
 from synctool.errors import UsageError
 from synctool.evaluation.metrics import Metric, summarise
 from synctool.evaluation.perturbations import parse_perturb
+from synctool.runtimes.protocol import Runtime
 from synctool.types import Condition, Trial
 
 __all__ = [
@@ -143,7 +144,7 @@ def run_trials(
     with ExitStack() as stack:
         noted = None
         if journal is not None:
-            decides = _decides(settings, networks, models[0].device.type)
+            decides = _decides(settings, networks, [model.runtime for model in models])
             noted = stack.enter_context(Journal(journal, decides))
         keys = [_key(entry) for entry in entries]
         waiting = [i for i, key in enumerate(keys) if noted is None or key not in noted]
@@ -247,7 +248,7 @@ class _State:
 
 
 def _decides(
-    settings: CompareSettings, networks: Sequence[tuple[str, str]], device: str
+    settings: CompareSettings, networks: Sequence[tuple[str, str]], runtimes: Sequence[Runtime]
 ) -> dict[str, Any]:
     """All that trials depend on, but the films themselves."""
     return {
@@ -258,7 +259,7 @@ def _decides(
         "perturb": [list(p) for p in parse_perturb(settings.perturb)] if settings.perturb else [],
         "max_offset": settings.max_offset,
         "detector": settings.detector,
-        "device": device,
+        "runtimes": [f"{runtime.name} on {runtime.device}" for runtime in runtimes],
         "audio_track": settings.audio_track,
         "max_faces": settings.max_faces,
         "seed": settings.seed,
@@ -286,6 +287,7 @@ def compare(
     max_offset: int = 15,
     detector: str = "centerface",
     device: str = "auto",
+    runtime: str = "auto",
     audio_track: int = 0,
     max_faces: int = 4,
     seed: int = 0,
@@ -299,7 +301,8 @@ def compare(
 
     Args:
         films: Films, folders or globs.
-        backbones: The networks, each with ``=FILE`` for weights of its own.
+        backbones: The networks, each with ``=FILE`` for weights of its own or ``=FOLDER`` for an exported
+            model.
         shifts: Frames to move the sound ahead by, or ``random:N``.
         pieces_s: Length of the pieces of the pieces test; 0 for none.
         perturb: What to make worse, for example ``noise:1-3,blur``.
@@ -312,6 +315,7 @@ def compare(
         max_offset: Largest offset searched, in frames of 40 ms.
         detector: Name of the face detector.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        runtime: What runs the networks: see ``load_model``.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
         seed: Of moves and perturbations.
@@ -349,6 +353,7 @@ def compare(
         max_offset=max_offset,
         detector=detector,
         device=device,
+        runtime=runtime,
         audio_track=audio_track,
         max_faces=max_faces,
         seed=seed,

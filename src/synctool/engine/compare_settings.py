@@ -19,13 +19,14 @@ class CompareSettings:
 
     Attributes:
         backbones: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``, each with ``=FILE`` for weights of
-            its own.
+            its own, or ``=FOLDER`` for an exported model.
         shifts: Frames to move the sound ahead by, ``-10,0,2.5``, or ``random:N``; "" for none.
         pieces_s: Length of the pieces of the pieces test; 0 for none.
         perturb: What to make worse, as ``parse_perturb`` takes it; "" for nothing.
         max_offset: Largest offset searched, in frames.
         detector: Name of the face detector.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        runtime: What runs the networks: see ``load_model``.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
         seed: Of moves and perturbations.
@@ -40,6 +41,7 @@ class CompareSettings:
     max_offset: int = 15
     detector: str = "centerface"
     device: str = "auto"
+    runtime: str = "auto"
     audio_track: int = 0
     max_faces: int = 4
     seed: int = 0

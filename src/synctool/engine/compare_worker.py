@@ -13,12 +13,17 @@ import torch
 from synctool.engine.compare_set import Entry
 from synctool.engine.compare_settings import CompareSettings
 from synctool.engine.film_trials import FilmTrials
-from synctool.engine.models import LoadedModel, load_model
+from synctool.engine.loaded import LoadedModel
+from synctool.engine.models import load_model
 from synctool.errors import SyncToolError, UsageError
 
 
-def load_networks(settings: CompareSettings) -> list[LoadedModel]:
+def load_networks(settings: CompareSettings, *, threads: int | None = None) -> list[LoadedModel]:
     """The networks of a comparison.
+
+    Args:
+        settings: Which ones.
+        threads: Most that exported ones compute with; None for half of the cores.
 
     Raises:
         UsageError: No such network, or one of them twice.
@@ -30,7 +35,13 @@ def load_networks(settings: CompareSettings) -> list[LoadedModel]:
     for text in settings.backbones:
         name, _, weights = text.partition("=")
         try:
-            model = load_model(name.strip(), weights=weights or None, device=settings.device)
+            model = load_model(
+                name.strip(),
+                weights=weights or None,
+                device=settings.device,
+                runtime=settings.runtime,
+                threads=threads,
+            )
         except SyncToolError as error:
             if name.strip() not in error.cause:
                 error.cause = f"{name.strip()} cannot be compared: {error.cause}"
@@ -57,7 +68,7 @@ def make_worker(
         threads: Of the networks.
     """
     torch.set_num_threads(threads)
-    models = load_networks(settings)
+    models = load_networks(settings, threads=threads)
     return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synctool._version import __version__
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.volumes import FaceScores, FilmScores, SeenFace, combine, score_face
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.path import follow_offset
@@ -140,6 +140,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         input=name,
         backbone=model.spec.full_name,
         weights=model.weights,
+        runtime=model.runtime.name,
         synctool=__version__,
         source=source,
         offset_frames=None if verdict == "inconclusive" else findings.offset_frames,

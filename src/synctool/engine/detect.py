@@ -13,7 +13,8 @@ from pathlib import Path
 
 from synctool.engine.concluding import conclude, find, is_silent
 from synctool.engine.footage import build_detector, followed
-from synctool.engine.models import LoadedModel, load_model
+from synctool.engine.loaded import LoadedModel
+from synctool.engine.models import load_model
 from synctool.engine.stopwatch import Stopwatch
 from synctool.engine.streams import SoundStream, encoding_beside
 from synctool.engine.thumbnails import Thumbnail, ThumbnailKeeper
@@ -94,13 +95,12 @@ class Detector:
         spec = self._model.spec
         colour = None if spec.video.colour == "gray" else spec.video.colour
         with (
-            encoding_beside() as beside,
+            encoding_beside(self._model.runtime) as beside,
             Film(path, audio_track=self._audio_track, colour=colour) as film,
         ):
             sound = SoundStream(
-                network=self._model.network,
+                runtime=self._model.runtime,
                 spec=spec,
-                device=self._model.device,
                 sound=film.sound,
                 zero_frames=self._model.zero_frames,
             )
@@ -148,6 +148,7 @@ def detect(
     backbone: str = "fcn-cls",
     weights: str | Path | None = None,
     device: str = "auto",
+    runtime: str = "auto",
     max_offset: int = 15,
     detector: str = "centerface",
     audio_track: int = 0,
@@ -159,8 +160,9 @@ def detect(
     Args:
         path: The film.
         backbone: ``NAME[.TAG]``.
-        weights: Weight file; None takes the backbone's own.
+        weights: Weight file or exported model; None takes the backbone's own.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        runtime: What runs the network: see ``load_model``.
         max_offset: Largest offset searched, in frames of 40 ms.
         detector: Name of the face detector.
         audio_track: Which sound track, counted from 0.
@@ -178,7 +180,7 @@ def detect(
         >>> result.offset_ms, result.audio_is, result.verdict  # doctest: +SKIP
         (121, 'ahead', 'unacceptable')
     """
-    model = load_model(backbone, weights=weights, device=device)
+    model = load_model(backbone, weights=weights, device=device, runtime=runtime)
     measuring = Detector(
         model=model,
         max_offset=max_offset,

@@ -15,7 +15,7 @@ from synctool.engine.compare_set import Entry
 from synctool.engine.compare_settings import CompareSettings
 from synctool.engine.conditions import piece_conditions, shift_conditions
 from synctool.engine.footage import build_detector
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.recording import Recording, record, words
 from synctool.engine.thumbnails import Thumbnail
 from synctool.engine.trials import failed_trial, trials

@@ -1,166 +1,188 @@
-"""Networks ready to measure: trained weights in the network that they were made with, on a device."""
+"""From the name of a backbone, or from a file, to a model that is ready to measure."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+import os
+import platform
+from ctypes.util import find_library
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import nn
-
-from synctool.engine.build import build, named
+from synctool import registry
+from synctool.engine.loaded import LoadedModel, of_header
+from synctool.engine.naming import named
 from synctool.errors import MissingError, UsageError, WeightsError
-from synctool.scoring.confidence import UNCALIBRATED, Calibration
-from synctool.types import BackboneSpec, VideoInput
-from synctool.weights.files import LoadedWeights, find_weights, fit, load_weights
+from synctool.runtimes.graphs import GraphRuntime
+from synctool.types import BackboneSpec, ExporterSpec
+from synctool.weights.artefact import Artefact, graph_path, is_artefact, read_artefact
+from synctool.weights.locate import located_export
 
-_LARGEST_ZERO_FRAMES = 25.0
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A network ready to measure.
-
-    Attributes:
-        spec: What it is and what it takes.
-        network: The module, in evaluation mode on ``device``.
-        device: Where it is.
-        weights: Name and checksum of its weights.
-        calibration: Confidence calibration that came with the weights, else the default one.
-        zero_frames: Constant that is subtracted from its offsets, from the weights' calibration.
-    """
-
-    spec: BackboneSpec
-    network: nn.Module
-    device: torch.device
-    weights: str
-    calibration: Calibration
-    zero_frames: float
+GRAPHS = ("video", "audio", "head")
+"""Graphs of an exported model that measuring takes."""
+_GRAPHICS_CARDS = ("/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/kfd", "/dev/dxg")
 
 
 def load_model(
-    name: str = "fcn-cls", *, weights: str | Path | None = None, device: str = "auto"
+    name: str = "fcn-cls",
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    runtime: str = "auto",
+    threads: int | None = None,
 ) -> LoadedModel:
-    """Build a network and give it trained weights.
+    """Make a model ready to measure.
 
     Args:
         name: ``NAME[.TAG]`` or ``VIDEO[.TAG]+AUDIO[.TAG]``.
-        weights: Weight file; None takes the backbone's own. Its header says with which options and
-            on which crops it was trained.
+        weights: Weight file, or the folder of an exported model; None takes the backbone's own.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        runtime: ``torch``, an export format, or ``auto``: what the weights are for, and for a
+            backbone's own on a CPU the exported ones where they come with it, as these are faster.
+        threads: Most that an exported model computes with; None leaves half of the cores to other work.
 
     Raises:
-        MissingError: The weights or the device are not here.
+        MissingError: The weights, the device, or what should run them is not here.
         WeightsError: The weights do not fit, or are another backbone's.
-        UsageError: No such backbone.
+        UsageError: No such backbone or runtime, or the weights are not for it.
     """
+    if weights is not None and is_artefact(Path(weights)):
+        artefact = read_artefact(Path(weights))
+        _check_backbone(artefact, name)
+        _check_runtime(artefact, runtime)
+        return open_artefact(artefact, device=device, threads=threads)
     spec = named(name)
-    own = spec.weights.name if spec.weights and weights is None else None
-    path = (
-        Path(weights)
-        if weights is not None
-        else find_weights(spec.weights, backbone=spec.full_name)
-    )
-    loaded = load_weights(path, name=own)
-    spec, network = _rebuilt(spec, loaded, path)
-    fit(network, loaded, backbone=spec.full_name)
-    calibration, zero_frames = _header(loaded.metadata, path)
-    chosen = choose_device(device)
-    network.to(chosen).eval().requires_grad_(False)
+    if runtime != "torch" and weights is None:
+        own = _own_export(spec, runtime, device=device)
+        if own is not None:
+            return open_artefact(own, device="cpu", threads=threads, label=own.weights)
+    if runtime not in ("auto", "torch"):
+        raise _not_exported(spec, runtime, weights)
+    from synctool.engine.networks import load_network  # PyTorch takes a second to import
+
+    return load_network(spec, weights=None if weights is None else Path(weights), device=device)
+
+
+def open_artefact(
+    artefact: Artefact, *, device: str = "auto", threads: int | None = None, label: str = ""
+) -> LoadedModel:
+    """Open an exported model.
+
+    Args:
+        artefact: What its manifest says.
+        device: ``auto`` or ``cpu``.
+        threads: Most that its graphs compute with; half of the cores are left to other work.
+        label: What results call its weights; else that of the artefact.
+
+    Raises:
+        MissingError: A graph, or what should run it, is not here.
+        WeightsError: It has changed, or is damaged.
+        UsageError: It cannot run on that device, or its format cannot run from Python.
+    """
+    if device not in ("auto", "cpu"):
+        raise UsageError(
+            f"exported models run on the CPU here, not on {device}",
+            remedy="Use --device cpu, or --runtime torch with the weight file.",
+        )
+    spec = registry.exporter(artefact.format)
+    check_runs(spec)
+    read = registry.imported(spec.reader)
+    half = max(1, (os.cpu_count() or 2) // 2)
+    count = half if threads is None else max(1, min(threads, half))
+    graphs = {name: read(graph_path(artefact, name), threads=count) for name in GRAPHS}
+    facts = {"zero_frames": str(artefact.zero_frames)}
+    if artefact.calibration:
+        facts["calibration"] = json.dumps(dict(artefact.calibration))
+    calibration, zero_frames = of_header(facts, artefact.folder)
     return LoadedModel(
-        spec=spec,
-        network=network,
-        device=chosen,
-        weights=loaded.label,
+        spec=artefact.spec(),
+        runtime=GraphRuntime(
+            name=artefact.format,
+            margin=artefact.margin,
+            reach=artefact.reach,
+            threads=count,
+            **graphs,
+        ),
+        weights=label or artefact.label,
         calibration=calibration,
         zero_frames=zero_frames,
     )
 
 
-def training_facts(spec: BackboneSpec, plain: BackboneSpec) -> dict[str, Any]:
-    """What the header of weights must say so that their network can be built again.
-
-    Args:
-        spec: What was trained.
-        plain: The same with all defaults.
-    """
-    changed = {k: v for k, v in spec.options.items() if plain.options.get(k) != v}
-    facts: dict[str, Any] = {"backbone": spec.full_name}
-    if changed:
-        facts["options"] = changed
-    if spec.video != plain.video:
-        facts["pictures"] = asdict(spec.video)
-    return facts
-
-
-def _rebuilt(
-    spec: BackboneSpec, loaded: LoadedWeights, path: Path
-) -> tuple[BackboneSpec, nn.Module]:
-    """The network that weights were made with: its options and its crops are in their header."""
-    trained = loaded.metadata.get("backbone", spec.full_name)
-    try:
-        same = trained == spec.full_name or named(trained).full_name == spec.full_name
-    except UsageError:  # of a plugin that is not installed, perhaps
-        same = False
-    if not same:
-        raise WeightsError(
-            f"{path.name} holds weights of {trained}, not of {spec.full_name}",
-            remedy=f"Give --backbone {trained} with it.",
-        )
-    try:
-        options = json.loads(loaded.metadata.get("options", "{}"))
-        pictures = json.loads(loaded.metadata.get("pictures", "null"))
-        built, network = build(spec.full_name, **options)
-        if pictures is not None:
-            built = replace(built, video=_video_input(pictures))
-    except (ValueError, TypeError, UsageError) as error:
-        raise _damaged(path, error) from error
-    return built, network
-
-
-def _video_input(facts: dict[str, Any]) -> VideoInput:
-    known = {f.name for f in fields(VideoInput)}
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items() if k in known}
-    return VideoInput(**tuples)
-
-
-def _header(metadata: dict[str, str], path: Path) -> tuple[Calibration, float]:
-    """Calibration and zero from the header of a weight file."""
-    try:
-        text = metadata.get("calibration")
-        calibration = Calibration.from_dict(json.loads(text)) if text else UNCALIBRATED
-        zero_frames = float(metadata.get("zero_frames", 0.0))
-        if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
-            raise ValueError(f"zero_frames is {zero_frames}")
-    except (ValueError, TypeError) as error:
-        raise _damaged(path, error) from error
-    return calibration, zero_frames
-
-
-def _damaged(path: Path, error: Exception) -> WeightsError:
-    return WeightsError(
-        f"the header of {path.name} is damaged: {error}",
-        remedy="Get the file again, or train anew.",
-    )
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` takes the fastest that is here.
+def check_runs(spec: ExporterSpec) -> None:
+    """Make sure that models of a format can run here.
 
     Raises:
-        MissingError: It is not on this machine.
+        UsageError: Nothing runs it from Python, or not on this system.
+        MissingError: A package is not installed.
     """
-    here = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        name = next(n for n in ("cuda", "mps", "cpu") if here[n])
-    if not here.get(name, False):
-        raise MissingError(
-            f"no {name} device on this machine", remedy="Use --device cpu, or --device auto."
+    if not spec.reader or (spec.runs_on and platform.system() not in spec.runs_on):
+        where = f" on {platform.system()}" if spec.reader else " from Python"
+        raise UsageError(
+            f"models exported to {spec.name} do not run{where}",
+            remedy="Export to another format, such as onnx.",
         )
-    return torch.device(name)
+    missing = [module for module in spec.runs_with if find_spec(module) is None]
+    if missing:
+        raise MissingError(
+            f"running {spec.name} takes {', '.join(missing)}, which is not installed",
+            remedy=f"Install it with: pip install '{spec.requirement}'",
+        )
+
+
+def _own_export(spec: BackboneSpec, runtime: str, *, device: str) -> Artefact | None:
+    """The exported model that comes with a backbone, if it is the one to take."""
+    folder = None if spec.weights is None else located_export(spec.weights)
+    if folder is None or device not in ("auto", "cpu"):
+        return None
+    artefact = read_artefact(folder)
+    if runtime == artefact.format:
+        return artefact
+    wanted = runtime == "auto" and (device == "cpu" or not _graphics_card())
+    return artefact if wanted and _installed(artefact) else None
+
+
+def _installed(artefact: Artefact) -> bool:
+    return all(find_spec(module) for module in registry.exporter(artefact.format).runs_with)
+
+
+def _graphics_card() -> bool:
+    """Whether PyTorch may find something faster than the CPU, which only importing it would tell."""
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    return any(map(os.path.exists, _GRAPHICS_CARDS)) or bool(find_library("nvcuda"))
+
+
+def _check_backbone(artefact: Artefact, name: str) -> None:
+    try:
+        wanted = named(name).full_name
+    except UsageError:  # of a plugin that is not installed: the artefact needs none
+        wanted = name
+    if wanted != artefact.backbone:
+        raise WeightsError(
+            f"{artefact.folder} holds {artefact.backbone}, not {wanted}",
+            remedy=f"Give --backbone {artefact.backbone} with it.",
+        )
+
+
+def _check_runtime(artefact: Artefact, runtime: str) -> None:
+    if runtime not in ("auto", artefact.format):
+        raise UsageError(
+            f"{artefact.folder} was exported to {artefact.format}, not for {runtime}",
+            remedy=f"Use --runtime {artefact.format}, or leave it out.",
+        )
+
+
+def _not_exported(spec: BackboneSpec, runtime: str, weights: str | Path | None) -> Exception:
+    known = registry.exporter(runtime)  # an unknown one is said first
+    if weights is not None:
+        return UsageError(
+            f"{weights} is no folder of a model exported to {known.name}",
+            remedy=f"Export it with: synctool export --backbone {spec.full_name} --weights {weights} "
+            f"--format {known.name} --out FOLDER, then give --weights FOLDER.",
+        )
+    return MissingError(
+        f"{spec.full_name} is not exported to {known.name} here",
+        remedy=f"Export it with: synctool export --backbone {spec.full_name} --format {known.name} "
+        "--out FOLDER, then give --weights FOLDER.",
+    )

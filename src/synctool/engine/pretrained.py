@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from synctool.engine.build import encoder_specs
+from synctool.engine.naming import encoder_specs
 from synctool.errors import MissingError, PluginError
 from synctool.models.two_stream import Projected
 from synctool.types import BackboneSpec

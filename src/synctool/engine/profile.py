@@ -16,8 +16,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from synctool import registry
-from synctool.engine.build import construct, encoder_specs, named
-from synctool.engine.models import choose_device
+from synctool.engine.build import construct
+from synctool.engine.naming import encoder_specs, named
+from synctool.engine.networks import choose_device
 from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import VIDEO_FPS, BackboneSpec, VideoInput

@@ -18,7 +18,7 @@ import numpy as np
 
 from synctool.engine.detect import DetectProgress
 from synctool.engine.footage import build_detector, followed
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.stopwatch import Stopwatch, network_clock
 from synctool.engine.streams import encoding_beside
 from synctool.engine.thumbnails import Thumbnail, ThumbnailKeeper
@@ -170,7 +170,7 @@ def record(
     colour = _colour(models)
     sound: list[np.ndarray] = []
     with (
-        encoding_beside() as beside,
+        encoding_beside(*(model.runtime for model in models)) as beside,
         Film(path, audio_track=audio_track, colour=colour) as film,
     ):
         viewers = [_Viewer(model, beside, watch) for model in models]
@@ -213,7 +213,7 @@ class _Viewer:
 
     def __init__(self, model: LoadedModel, beside: Executor, watch: Stopwatch) -> None:
         self._model = model
-        self._clock = _Clock(beside, device=model.device.type)
+        self._clock = _Clock(beside, device=model.runtime.device)
         self._seen: FacesSeen | None = FacesSeen(model=model, beside=self._clock, watch=watch)
         self._watch = watch
         self._error: str | None = None

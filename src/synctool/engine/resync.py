@@ -12,7 +12,8 @@ import torch
 
 from synctool.data.samples import Sample
 from synctool.engine.clips import SyncSettings
-from synctool.engine.models import LoadedModel, load_model
+from synctool.engine.loaded import LoadedModel
+from synctool.engine.models import load_model
 from synctool.errors import UsageError
 from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.offset import estimate_offset
@@ -113,7 +114,7 @@ def moved(sample: Sample, offset_frames: float) -> Sample:
 
 def _load(settings: SyncSettings) -> LoadedModel:
     weights = Path(settings.weights) if settings.weights else None
-    return load_model(settings.backbone, weights=weights, device="cpu")
+    return load_model(settings.backbone, weights=weights, device="cpu", runtime="torch")
 
 
 @contextmanager

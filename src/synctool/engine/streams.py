@@ -10,15 +10,14 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import torch
-from torch import nn
 
 from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import as_input
+from synctool.features.inputs import as_input
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
+from synctool.runtimes.protocol import Runtime
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
 
 _VIDEO_CHUNK_PIXELS = 64 * 72 * 72
@@ -27,27 +26,33 @@ _WAITING_CHUNKS = 2
 
 
 @contextmanager
-def encoding_beside() -> Iterator[ThreadPoolExecutor]:
-    """A pool of one thread for the network, which leaves half of the cores to the rest of the work:
+def encoding_beside(*runtimes: Runtime) -> Iterator[ThreadPoolExecutor]:
+    """A pool of one thread for the networks, which leaves half of the cores to the rest of the work:
     threads of a network that wait for a taken core cost several times what they give."""
-    before = torch.get_num_threads()
-    threads = max(1, min(before, (os.cpu_count() or 2) // 2))
-    pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,))
-    torch.set_num_threads(threads)
+    most = max(1, (os.cpu_count() or 2) // 2)
+    # Those of one kind share their setting: each is asked before any is changed.
+    before = [runtime.threads for runtime in runtimes]
+
+    def begin() -> None:
+        for runtime, count in zip(runtimes, before):
+            runtime.threads = min(most, count)
+
+    begin()
+    pool = ThreadPoolExecutor(1, initializer=begin)
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(before)
+        for runtime, count in zip(runtimes, before):
+            runtime.threads = count
 
 
 class FaceStream:
     """Embeddings of one face.
 
     Args:
-        network: A ``SyncModel``.
+        runtime: Runs the network.
         spec: Its spec.
-        device: Where it is.
         first_tick: Tick of the first crop.
         beside: A pool of one thread that runs the network while this one goes on; None runs it here.
     """
@@ -55,15 +60,13 @@ class FaceStream:
     def __init__(
         self,
         *,
-        network: nn.Module,
+        runtime: Runtime,
         spec: BackboneSpec,
-        device: torch.device,
         first_tick: int,
         beside: Executor | None = None,
     ) -> None:
-        self._network = network
+        self._runtime = runtime
         self._input = spec.video
-        self._device = device
         self._reach = spec.receptive_field_frames // 2
         pixels = spec.video.size_px**2 * spec.video.channels
         # Context on either side is encoded with every chunk, and should not be most of the work.
@@ -116,10 +119,8 @@ class FaceStream:
         return np.concatenate(self._pieces, 1)
 
     def _rows(self, crops: np.ndarray, wanted: slice) -> np.ndarray:
-        with torch.inference_mode():
-            video = as_input(crops, self._input).to(self._device)
-            rows = self._network.encode_video(video)[0]
-        return rows[:, wanted].half().cpu().numpy()
+        rows = self._runtime.encode_video(as_input(crops, self._input))[0]
+        return rows[:, wanted].astype(np.float16)
 
     def _collect(self, *, keep: int = 0) -> None:
         """Wait for all chunks but the last ``keep``, so that only a few are ever held."""
@@ -134,9 +135,8 @@ class SoundStream:
     """Embeddings of the sound.
 
     Args:
-        network: A ``SyncModel``.
+        runtime: Runs the network.
         spec: Its spec.
-        device: Where it is.
         sound: The film's sound, filling while the film is decoded.
         zero_frames: Constant error of the network, taken out by moving the sound exactly.
     """
@@ -144,15 +144,13 @@ class SoundStream:
     def __init__(
         self,
         *,
-        network: nn.Module,
+        runtime: Runtime,
         spec: BackboneSpec,
-        device: torch.device,
         sound: SoundTrack,
         zero_frames: float = 0.0,
     ) -> None:
-        self._network = network
+        self._runtime = runtime
         self._size = spec.embedding_size
-        self._device = device
         self._sound = sound
         self._front = FRONT_ENDS[spec.audio.kind]
         self._reach = spec.audio_receptive_field_frames // 2 + 1
@@ -199,11 +197,9 @@ class SoundStream:
 
     def _encode(self, frames: int, count: int) -> None:
         features = self._front.compute(self._held[: self._samples(frames)])
-        with torch.inference_mode():
-            rows = self._network.encode_audio(torch.from_numpy(features)[None].to(self._device))[0]
-        self._pieces.append(
-            rows[:, self._known_before : self._known_before + count].half().cpu().numpy()
-        )
+        rows = self._runtime.encode_audio(features[None])[0]
+        wanted = slice(self._known_before, self._known_before + count)
+        self._pieces.append(rows[:, wanted].astype(np.float16))
         keep = max(0, self._known_before + count - self._reach)
         self._known_before += count - keep
         self._held = self._held[keep * SAMPLES_PER_FRAME :]

@@ -10,7 +10,7 @@ import cv2
 import torch
 from torch import nn
 
-from synctool.engine.models import choose_device
+from synctool.engine.networks import choose_device
 from synctool.engine.train_config import (
     CONFIG,
     TrainSettings,

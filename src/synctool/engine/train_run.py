@@ -14,8 +14,10 @@ from torch import nn
 from synctool._version import __version__
 from synctool.data.targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.build import build, named
-from synctool.engine.models import choose_device, load_model, training_facts
+from synctool.engine.build import build
+from synctool.engine.models import load_model
+from synctool.engine.naming import named
+from synctool.engine.networks import choose_device, training_facts
 from synctool.engine.pretrained import SIDES, load_pretrained
 from synctool.engine.train_config import (
     TrainSettings,
@@ -333,7 +335,7 @@ def _objective(
 def _teacher(path: Path, student: BackboneSpec) -> nn.Module:
     """A trained network that sees what the student sees."""
     name = load_weights(path).metadata.get("backbone", student.full_name)
-    loaded = load_model(name, weights=path, device="cpu")
+    loaded = load_model(name, weights=path, device="cpu", runtime="torch")
     if not isinstance(loaded.network, OffsetClassifier):
         raise UsageError(
             f"{name} cannot be a teacher: it gives no logits over offsets",

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synctool.engine.concluding import Findings, find, is_silent
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.recording import RecordedFace, Recording, Seen, words
 from synctool.engine.stopwatch import network_clock
 from synctool.engine.streams import SoundStream, encoding_beside
@@ -163,7 +163,7 @@ class _Ear:
         self.model = model
         self._film = recording
         self._seen: Seen = recording.seen_by(model)
-        self._now = network_clock(model.device.type)
+        self._now = network_clock(model.runtime.device)
         # Moves by whole frames leave the encoded sound as it is: it is kept while it will be used again.
         self._kept: dict[int, tuple[np.ndarray, float]] = {}
         self._to_come = Counter(self._phase(c) for c in conditions if not _is_piece(c))
@@ -173,7 +173,8 @@ class _Ear:
         if self._seen.error is not None:
             return failed_trial(names, condition, label, film=film, error=self._seen.error)
         stretch = _stretch(condition, self._film.ticks)
-        with encoding_beside():  # on as many threads as ``detect``: the figures are the same
+        # On as many threads as ``detect``: the figures are the same.
+        with encoding_beside(self.model.runtime):
             sound, heard = self._hear(condition, stretch)
             faces = self._faces(stretch)
             began = self._now()
@@ -244,9 +245,8 @@ class _Ear:
         track = SoundTrack()
         track.place(sound[max(-zero, 0) :])
         stream = SoundStream(
-            network=self.model.network,
+            runtime=self.model.runtime,
             spec=self.model.spec,
-            device=self.model.device,
             sound=track,
             zero_frames=(phase + max(zero, 0)) / SAMPLES_PER_FRAME,
         )

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.path import WINDOW_S
@@ -187,7 +186,7 @@ def _volume(
     frames = seen.shape[1]
     block = max(64, _BLOCK_CELLS // (2 * max_offset + 1))
     out = np.full((2 * max_offset + 1, frames), np.nan, np.float32)
-    halo = max(_HALO_FRAMES, getattr(model.network, "reach", 0))
+    halo = max(_HALO_FRAMES, model.runtime.reach)
     reach = max_offset + halo
     for start in range(0, frames, block):
         stop = min(start + block, frames)
@@ -196,17 +195,12 @@ def _volume(
         sound_high = max(sound_low, min(first_tick + high + reach, heard.shape[1]))
         if sound_low == sound_high:
             continue
-        with torch.inference_mode():
-            scores = model.network.score(
-                _tensor(heard[:, sound_low:sound_high], model.device),
-                _tensor(seen[:, low:high], model.device),
-                max_offset=max_offset,
-                audio_lead=first_tick + low - sound_low,
-            )[0]
-        values = scores[:, start - low : stop - low].float().cpu().numpy()
+        scores = model.runtime.score(
+            heard[None, :, sound_low:sound_high].astype(np.float32),
+            seen[None, :, low:high].astype(np.float32),
+            max_offset=max_offset,
+            audio_lead=first_tick + low - sound_low,
+        )[0]
+        values = scores[:, start - low : stop - low]
         out[:, start:stop] = np.where(np.isfinite(values), values, np.nan)
     return out
-
-
-def _tensor(embeddings: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(embeddings.astype(np.float32))[None].to(device)

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from synctool.engine.models import LoadedModel
+from synctool.engine.loaded import LoadedModel
 from synctool.engine.stopwatch import Stopwatch
 from synctool.engine.streams import FaceStream, crop_for
 from synctool.faces.tracking import Pose, TrackedPicture
@@ -59,9 +59,8 @@ class FacesSeen:
             face = self.faces.get(number)
             if face is None:
                 face = self.faces[number] = FaceStream(
-                    network=self._model.network,
+                    runtime=self._model.runtime,
                     spec=self._model.spec,
-                    device=self._model.device,
                     first_tick=tracked.picture.index,
                     beside=self._beside,
                 )

@@ -1,4 +1,4 @@
-"""Pictures as a network wants them: colour, range, normalisation; and what stored crops can give it."""
+"""Stored crops as a network is trained on them: as tensors, and what kind of input they can give it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from synctool.errors import UsageError
+from synctool.features.inputs import normalised
 from synctool.types import VideoInput
 
 _MOUTH_ROOM = (72, 96)
@@ -48,19 +49,6 @@ def as_batch(crops: np.ndarray) -> Tensor:
     return video[None, None] if video.ndim == 3 else video.permute(3, 0, 1, 2)[None]
 
 
-def as_input(crops: np.ndarray, wanted: VideoInput) -> Tensor:
-    """Crops that have the contract's size and order of colours as the network's input.
-
-    Args:
-        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
-        wanted: The input contract.
-
-    Returns:
-        float32 ``[1, C, T, S, S]``.
-    """
-    return _normalised(as_batch(crops), wanted)
-
-
 def prepared(video: Tensor, wanted: VideoInput) -> Tensor:
     """Stored pictures as the network's input.
 
@@ -79,7 +67,9 @@ def prepared(video: Tensor, wanted: VideoInput) -> Tensor:
             raise ValueError("colour pictures for a network that takes grey ones")
         if wanted.colour == "bgr":
             video = video.flip(1)
-    return _normalised(video, wanted)
+    return normalised(
+        video.float(), wanted, channels=lambda values: _channels(values, video.device)
+    )
 
 
 def fitted(stored: StoredCrops, wanted: VideoInput, *, any_crop: bool) -> VideoInput:
@@ -140,17 +130,5 @@ def _unfit(stored: StoredCrops, wanted: VideoInput) -> UsageError:
     )
 
 
-def _normalised(video: Tensor, wanted: VideoInput) -> Tensor:
-    """Range, mean and standard deviation; one channel becomes as many as the contract has."""
-    low, high = wanted.value_range
-    values = video.float() / (255.0 / (high - low))
-    if low:
-        values = values + low
-    if values.shape[1] != wanted.channels:
-        values = values.expand(-1, wanted.channels, -1, -1, -1)
-    for name, idle in (("mean", 0.0), ("std", 1.0)):
-        given = getattr(wanted, name)
-        if any(value != idle for value in given):
-            values_of = torch.tensor(given, device=values.device).view(-1, 1, 1, 1)
-            values = values - values_of if name == "mean" else values / values_of
-    return values
+def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device).view(-1, 1, 1, 1)

@@ -31,11 +31,14 @@ class Runtime(Protocol):
         name: ``torch``, or the name of an export format.
         device: ``cpu``, ``cuda`` or ``mps``.
         reach: Frames beyond a frame that the scores may look at.
+        threads: Threads that it computes with when asked from this thread; graphs keep those that they
+            were loaded with, whatever is set.
     """
 
     name: str
     device: str
     reach: int
+    threads: int
 
     def encode_video(self, video: np.ndarray) -> np.ndarray:
         """float32 ``[B, C, T, H, W] -> [B, D, T]``, row t centred on frame t."""
@@ -56,8 +59,4 @@ class Runtime(Protocol):
             max_offset: K.
             audio_lead: Index in ``heard`` of the sound that belongs to video frame 0.
         """
-        ...
-
-    def use_threads(self, count: int) -> None:
-        """Compute with so many threads where the calling thread asks, if it can be told."""
         ...

@@ -97,8 +97,8 @@ class Artefact:
 
     @property
     def label(self) -> str:
-        """Name, checksum and precision, as results show them."""
-        return self.weights if self.precision == "float32" else f"{self.weights} {self.precision}"
+        """Name and checksum of the weights, format and precision, as results show them."""
+        return f"{self.weights} ({self.format} {self.precision})"
 
     @property
     def bytes(self) -> int:

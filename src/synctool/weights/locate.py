@@ -34,6 +34,14 @@ def located(spec: WeightsSpec) -> Path | None:
     return None
 
 
+def located_export(spec: WeightsSpec) -> Path | None:
+    """The folder of the exported model that comes with weights, None where there is none."""
+    if not spec.exported:
+        return None
+    path = Path(str(resources.files(spec.package).joinpath("bundled", spec.exported)))
+    return path if path.is_dir() else None
+
+
 def whereabouts(spec: WeightsSpec | None) -> str:
     """Where weights are: ``bundled``, ``here``, ``download`` (not here yet) or ``none``.
 

@@ -1,0 +1,83 @@
+"""A model that is ready to measure, whatever runs it. Imports no PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synctool.errors import UsageError, WeightsError
+from synctool.runtimes.protocol import Runtime
+from synctool.scoring.confidence import UNCALIBRATED, Calibration
+from synctool.types import BackboneSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_LARGEST_ZERO_FRAMES = 25.0
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to measure.
+
+    Attributes:
+        spec: What it is and what it takes.
+        runtime: What runs it.
+        weights: Name and checksum of its weights.
+        calibration: Confidence calibration that came with the weights, else the default one.
+        zero_frames: Constant that is subtracted from its offsets, from the weights' calibration.
+    """
+
+    spec: BackboneSpec
+    runtime: Runtime
+    weights: str
+    calibration: Calibration
+    zero_frames: float
+
+    @property
+    def network(self) -> nn.Module:
+        """The PyTorch module, in evaluation mode.
+
+        Raises:
+            UsageError: The model is an exported one.
+        """
+        network = getattr(self.runtime, "network", None)
+        if network is None:
+            raise UsageError(
+                f"{self.spec.full_name} is exported to {self.runtime.name}, and this takes a PyTorch "
+                "network",
+                remedy="Give its weight file, and leave --runtime out.",
+            )
+        return network
+
+
+def of_header(metadata: Mapping[str, str], path: Path) -> tuple[Calibration, float]:
+    """Calibration and zero from what came with weights.
+
+    Args:
+        metadata: ``calibration``, JSON, and ``zero_frames``, a number; both may be missing.
+        path: The file that they are from, for the message.
+
+    Raises:
+        WeightsError: They are damaged.
+    """
+    try:
+        text = metadata.get("calibration")
+        calibration = Calibration.from_dict(json.loads(text)) if text else UNCALIBRATED
+        zero_frames = float(metadata.get("zero_frames", 0.0))
+        if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
+            raise ValueError(f"zero_frames is {zero_frames}")
+    except (ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+    return calibration, zero_frames
+
+
+def damaged(path: Path, error: Exception) -> WeightsError:
+    """The error for a file whose header cannot be used."""
+    return WeightsError(
+        f"the header of {path.name} is damaged: {error}",
+        remedy="Get the file again, or train anew.",
+    )
