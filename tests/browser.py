@@ -68,11 +68,12 @@ class Page:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
 
-    def open(self, path: Path, *, anchor: str = "") -> None:
-        """Open a file and wait until it is there."""
+    def open(self, page: Path | str, *, anchor: str = "") -> None:
+        """Open a file, or an address, and wait until it is there."""
         self._loaded = False
         self.complaints, self.requests = [], []
-        self.send("Page.navigate", url=path.resolve().as_uri() + anchor)
+        address = page if isinstance(page, str) else page.resolve().as_uri()
+        self.send("Page.navigate", url=address + anchor)
         while not self._loaded:
             self._next()
 
