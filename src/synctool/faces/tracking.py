@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from synctool.faces.detector import Face, FaceDetector, overlap
 from synctool.faces.shots import ShotCuts
@@ -146,7 +145,7 @@ class FaceTracker:
                 _grown(np.stack([t.last_box for t in active])),
                 _grown(np.stack([f.box for f in faces])),
             )
-            for i, j in zip(*linear_sum_assignment(-match)):
+            for i, j in _assigned(match):
                 if match[i, j] >= _SAME_FACE_OVERLAP:
                     active[i].add(tick, faces[j])
                     taken.add(j)
@@ -219,6 +218,16 @@ class FaceTracker:
         weights = _SMOOTHING[inside]
         place = weights @ places / weights.sum()
         return Pose(place[:4], place[4:].reshape(5, 2))
+
+
+def _assigned(match: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of rows and columns of the greatest sum (Kuhn 1955, "The Hungarian method")."""
+    if 1 in match.shape:  # the usual film of one face does without a slow import
+        i, j = np.unravel_index(match.argmax(), match.shape)
+        return [(int(i), int(j))]
+    from scipy.optimize import linear_sum_assignment
+
+    return list(zip(*linear_sum_assignment(-match)))
 
 
 def _grown(boxes: np.ndarray) -> np.ndarray:

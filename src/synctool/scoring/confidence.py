@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_expit
 
 from synctool.errors import MissingError, WeightsError
@@ -152,6 +151,8 @@ def fit_calibration(
         return value + 0.5 * l2 * (parameters[1:] ** 2).sum(), slope
 
     bounds = [(None, None), (0, None), (0, None), (None, None)]
+    from scipy.optimize import minimize  # slow to import, and measuring fits nothing
+
     found = minimize(loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=bounds)
     weights = found.x[1:] / std
     return Calibration(float(found.x[0] - weights @ mean), *map(float, weights))
@@ -171,6 +172,8 @@ def fit_temperature(
     def loss(log_temperature: float) -> float:
         scaled = log_odds / math.exp(log_temperature)
         return -(targets * log_expit(scaled) + (1 - targets) * log_expit(-scaled)).sum()
+
+    from scipy.optimize import minimize_scalar
 
     found = minimize_scalar(loss, bounds=(math.log(0.1), math.log(20.0)), method="bounded")
     return replace(calibration, temperature=math.exp(found.x))

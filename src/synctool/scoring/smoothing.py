@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import oaconvolve
-from scipy.signal.windows import hann
+from scipy.ndimage import convolve1d
 
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import RIVAL_DISTANCE, parabola_vertex, t_statistic
@@ -47,7 +46,7 @@ def local_peaks(volume: np.ndarray, calibration: Calibration, *, window_s: float
         window_s: Length of the window in seconds.
     """
     radius = max(1, round(window_s * VIDEO_FPS / 2))
-    weights = hann(2 * radius + 3)[1:-1].astype(np.float32)
+    weights = np.hanning(2 * radius + 3)[1:-1].astype(np.float32)
     results = np.full((3, volume.shape[1]), np.nan, dtype=np.float32)
     for part in blocks(volume.shape[1]):
         results[:, part] = _peaks_of_block(_with_halo(volume, part, radius), weights, calibration)
@@ -89,12 +88,17 @@ def _peaks_of_block(
 def _smooth(scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted means along time ``[R, B]``, ``-inf`` where not usable, and what is usable."""
     valid = np.isfinite(scores)
-    kernel = weights[None]
-    sums = oaconvolve(np.where(valid, scores, np.float32(0)), kernel, mode="valid", axes=1)
-    filled = oaconvolve(valid.astype(np.float32), kernel, mode="valid", axes=1)
+    sums = _along_time(np.where(valid, scores, np.float32(0)), weights)
+    filled = _along_time(valid.astype(np.float32), weights)
     least = np.maximum(MIN_SHARE * filled.max(axis=0), LEAST_FILLED * weights.sum())
     usable = filled >= least
     return np.divide(sums, filled, out=np.full_like(sums, -np.inf), where=usable), usable
+
+
+def _along_time(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sums where the whole window lies inside: ``[R, B + len(weights) - 1] -> [R, B]``."""
+    radius = len(weights) // 2
+    return convolve1d(values, weights, axis=1, mode="constant")[:, radius : -radius or None]
 
 
 def _stand_out(
