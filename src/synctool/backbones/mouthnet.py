@@ -121,18 +121,14 @@ class MouthEncoder(nn.Module):
 
     def local(self, video: Tensor) -> Tensor:
         """``[B, 1, T, H, W]`` grey in 0..1 ``-> [B, D, T]``: row t sees the frames t-2 .. t+2."""
-        batch, _, frames, height, width = video.shape
+        batch, frames = video.shape[0], video.shape[2]
         x = video[:, 0]
         # Each crop to zero mean and unit contrast: light and camera should not matter.
         x = (x - x.mean((2, 3), keepdim=True)) / (x.std((2, 3), keepdim=True) + 0.02)
         reach = STACK // 2
         first, last = x[:, :1].expand(-1, reach, -1, -1), x[:, -1:].expand(-1, reach, -1, -1)
         x = torch.cat([first, x, last], 1)
-        x = (
-            x.unfold(1, STACK, 1)
-            .permute(0, 1, 4, 2, 3)
-            .reshape(batch * frames, STACK, height, width)
-        )
+        x = torch.stack([x[:, i : i + frames] for i in range(STACK)], 2).flatten(0, 1)
         x = self.stages(F.relu(self.norm(self.stem(x))))
         x = self.project(self.dropout(F.relu(self.reduce(x)).flatten(1)))
         return x.view(batch, frames, -1).transpose(1, 2)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from synctool.models.correlation import candidates
+from synctool.models.correlation import candidates, inside_window, shear
+from synctool.models.tracing import exporting
 
 WINDOW_FRAMES = 5
 """Video frames that one embedding looks at."""
@@ -46,6 +47,7 @@ class SyncNet(nn.Module):
     def __init__(self, *, max_offset: int = 15, chunk_frames: int = 16) -> None:
         super().__init__()
         self.max_offset = max_offset
+        self.margin = 0
         self.chunk_frames = chunk_frames
         self.netcnnaud = nn.Sequential(
             *_rectified(nn.Conv2d(1, 64, 3, padding=1)),
@@ -145,7 +147,32 @@ class SyncNet(nn.Module):
             volume.append((-distance).masked_fill(~inside, float("-inf")))
         return torch.cat(volume, 2)
 
+    def score_window(
+        self,
+        sounds: Tensor,
+        inside: Tensor,
+        video_features: Tensor,
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
+        """As ``score``, of one window, for programs that have this graph alone; shapes and
+        arguments as of ``synctool.models.heads.WindowHead.score_window``.
+
+        All differences of all candidates would take D times the memory of the volume, so the squares
+        are multiplied out: ``|v - s|^2 = |v|^2 + |s|^2 - 2 v s``. That loses digits where both are long
+        and close; as the mean picture is taken off both first, little is left to lose.
+        """
+        frames = video_features.shape[-1]
+        middle = video_features.mean(2, keepdim=True)
+        seen, heard = video_features - middle + EPSILON, sounds - middle
+        squares = seen.square().sum(1)[:, :, None] + heard.square().sum(1)[:, None]
+        products = torch.bmm(seen.transpose(1, 2), heard)
+        apart = shear(squares - 2 * products).clamp_min(0.0).sqrt()
+        return (-apart).masked_fill(~inside_window(inside, frames), outside)
+
     def _chunks(self, batch: int, frames: int) -> list[tuple[int, int]]:
+        if exporting():
+            return [(0, frames)]
         size = max(1, self.chunk_frames // batch)
         return [(start, min(start + size, frames)) for start in range(0, frames, size)]
 

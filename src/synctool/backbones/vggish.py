@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from synctool.errors import UsageError, WeightsError
 from synctool.models.rates import pad_for_windows
+from synctool.models.tracing import exporting
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.published import fit_published, read_published
 
@@ -95,7 +96,7 @@ class Vggish(nn.Module):
         patches = steps.unfold(1, _STEPS, SAMPLES_PER_FRAME // _HOP).transpose(2, 3)
         batch, frames = patches.shape[:2]
         images = patches.reshape(batch * frames, 1, _STEPS, -1)
-        pieces = [images] if self.training else images.split(_AT_ONCE)
+        pieces = [images] if self.training or exporting() else images.split(_AT_ONCE)
         rows = torch.cat([self.network(piece) for piece in pieces])
         return rows.reshape(batch, frames, -1).transpose(1, 2)
 

@@ -209,7 +209,14 @@ class AttentiveHead(VolumeHead):
         )
         return tuple(zip(heard, seen))
 
-    def refine(self, volume: Tensor, inside: Tensor, further: Sequence[Tensor] = ()) -> Tensor:
+    def refine(
+        self,
+        volume: Tensor,
+        inside: Tensor,
+        further: Sequence[Tensor] = (),
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
         """As of ``VolumeHead``.
 
         Raises:
@@ -223,7 +230,7 @@ class AttentiveHead(VolumeHead):
         n = self.reach
         cut = slice(n, volume.shape[1] - n)
         logits = volume[:, cut] * self.log_scale.exp() + correction
-        return self._sharpened(logits, inside[:, cut])
+        return self._sharpened(logits, inside[:, cut], outside)
 
     def _gathered(self, similar: Tensor, values: Tensor, inside: Tensor) -> Tensor:
         """What attention adds to each row but the outermost N.

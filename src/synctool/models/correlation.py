@@ -1,10 +1,39 @@
-"""Every picture against every candidate sound: the raw score volume."""
+"""Every picture against every candidate sound: the raw score volume.
+
+What is compared is always a window: the sounds of T + 2R frames for T pictures, with the sound of the first
+picture at place R. Place i is offset ``R - i``, and the candidate of frame t there is sound ``i + t``.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def sound_window(
+    audio_features: Tensor, frames: int, *, max_offset: int, audio_lead: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The sounds that all candidates of all frames are among.
+
+    Args:
+        audio_features: ``[B, D, T_audio]``.
+        frames: T, the number of video frames.
+        max_offset: R.
+        audio_lead: Index of the sound that belongs to video frame 0.
+
+    Returns:
+        ``[B, D, T + 2R]``, zero outside the sound, and a boolean ``[T + 2R]`` that is True inside.
+    """
+    length = audio_features.shape[-1]
+    before = max(0, max_offset - audio_lead)
+    after = max(0, frames + max_offset + audio_lead - length)
+    start = audio_lead - max_offset + before
+    padded = F.pad(audio_features, (before, after))
+    index = torch.arange(frames + 2 * max_offset, device=audio_features.device)
+    index = index + (audio_lead - max_offset)
+    inside = (index >= 0) & (index < length)
+    return padded[..., start : start + frames + 2 * max_offset], inside
 
 
 def candidates(
@@ -24,14 +53,10 @@ def candidates(
     Returns:
         ``[B, D, 2K+1, T]`` and a boolean ``[2K+1, T]`` that is True inside the sound.
     """
-    length = audio_features.shape[-1]
-    before = max(0, max_offset - audio_lead)
-    after = max(0, frames + max_offset + audio_lead - length)
-    padded = F.pad(audio_features, (before, after))
-    start = audio_lead - max_offset + before
-    windows = padded[..., start : start + frames + 2 * max_offset].unfold(-1, frames, 1)
-    inside = inside_sound(frames, length, max_offset, audio_lead)
-    return windows.flip(2), inside.to(audio_features.device)
+    sounds, inside = sound_window(
+        audio_features, frames, max_offset=max_offset, audio_lead=audio_lead
+    )
+    return sounds.unfold(-1, frames, 1).flip(2), inside.unfold(-1, frames, 1).flip(0)
 
 
 def correlate(
@@ -48,16 +73,53 @@ def correlate(
     Returns:
         ``[B, 2K+1, T]``, zero outside the sound, and the boolean mask ``[2K+1, T]`` of the inside.
     """
-    frames, length = video_features.shape[-1], audio_features.shape[-1]
-    before = max(0, max_offset - audio_lead)
-    after = max(0, frames + max_offset + audio_lead - length)
-    start = audio_lead - max_offset + before
-    sounds = F.pad(audio_features, (before, after))[..., start : start + frames + 2 * max_offset]
-    products = video_features.transpose(1, 2) @ sounds
+    frames = video_features.shape[-1]
+    sounds, inside = sound_window(
+        audio_features, frames, max_offset=max_offset, audio_lead=audio_lead
+    )
+    return correlate_window(sounds, video_features), inside.unfold(-1, frames, 1).flip(0)
+
+
+def correlate_window(sounds: Tensor, video_features: Tensor) -> Tensor:
+    """Inner products of every video frame with its candidates.
+
+    Args:
+        sounds: ``[B, D, W]``, a window.
+        video_features: ``[B, D, T]``.
+
+    Returns:
+        ``[B, W-T+1, T]``; row r is offset ``r - R``.
+    """
+    return shear(torch.bmm(video_features.transpose(1, 2), sounds))
+
+
+def inside_window(inside: Tensor, frames: int) -> Tensor:
+    """Which candidates lie inside the sound.
+
+    Args:
+        inside: ``[B, W]`` or ``[1, W]``, 1 where a window has sound, else 0.
+        frames: T, the number of video frames.
+
+    Returns:
+        Boolean ``[B, W-T+1, T]`` or ``[1, W-T+1, T]``.
+    """
+    return shear(inside[:, None] + inside.new_zeros(frames, 1)) > 0.5
+
+
+def shear(products: Tensor) -> Tensor:
+    """From all pairs of a picture and a sound of its window to the candidates of each picture.
+
+    Args:
+        products: ``[B, T, W]``.
+
+    Returns:
+        ``[B, W-T+1, T]``: row r holds what frame t has with sound ``t + (W - T) - r``.
+    """
+    batch, frames, places = products.shape
     # Row t holds its candidates from column t on; one more column in a row shears them upright.
-    sheared = F.pad(products.flatten(1), (0, frames)).unflatten(1, (frames, sounds.shape[-1] + 1))
-    inside = inside_sound(frames, length, max_offset, audio_lead).to(audio_features.device)
-    return sheared[..., : 2 * max_offset + 1].flip(-1).transpose(1, 2) * inside, inside
+    flat = F.pad(products.reshape(batch, frames * places), (0, frames))
+    sheared = flat.reshape(batch, frames, places + 1)
+    return sheared[..., : places - frames + 1].flip(-1).transpose(1, 2)
 
 
 def inside_sound(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:

@@ -3,24 +3,21 @@ along the offsets, so a shift of the sound shifts their answer and weights fit a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.models.correlation import correlate
+from synctool.models.correlation import correlate_window, inside_window, sound_window
 
 
-class PlainHead(nn.Module):
-    """Cosine similarities times a learnt inverse temperature, and nothing more."""
+class WindowHead(nn.Module, ABC):
+    """What all heads share: they score windows, and cut these out of sounds of any length."""
 
     margin = 0
     """Offsets beyond the asked range that are looked at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(2.3))
 
     def forward(
         self,
@@ -31,13 +28,57 @@ class PlainHead(nn.Module):
         audio_lead: int = 0,
     ) -> Tensor:
         """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
-        cosines, inside = correlate(
-            audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead
+        sounds, inside = sound_window(
+            audio_features,
+            video_features.shape[-1],
+            max_offset=max_offset + self.margin,
+            audio_lead=audio_lead,
         )
-        return (cosines * self.log_scale.exp()).masked_fill(~inside, float("-inf"))
+        return self.score_window(sounds, inside.to(sounds.dtype)[None], video_features)
+
+    @abstractmethod
+    def score_window(
+        self,
+        sounds: Tensor,
+        inside: Tensor,
+        video_features: Tensor,
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
+        """Score T pictures against a window of sounds, of which each frame's own lies in the middle.
+
+        Args:
+            sounds: ``[B, D, W]``, unit length, zero where there is no sound.
+            inside: ``[B, W]`` or ``[1, W]``, 1 where there is sound, else 0.
+            video_features: ``[B, D, T]``, unit length; W - T is even and at least ``2 * margin``.
+            outside: What candidates without sound get.
+
+        Returns:
+            ``[B, W - T + 1 - 2 * margin, T]``, row r is offset ``r - (W - T) / 2 + margin``.
+        """
 
 
-class VolumeHead(nn.Module):
+class PlainHead(WindowHead):
+    """Cosine similarities times a learnt inverse temperature, and nothing more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(2.3))
+
+    def score_window(
+        self,
+        sounds: Tensor,
+        inside: Tensor,
+        video_features: Tensor,
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
+        """See ``WindowHead.score_window``."""
+        logits = correlate_window(sounds, video_features) * self.log_scale.exp()
+        return logits.masked_fill(~inside_window(inside, video_features.shape[-1]), outside)
+
+
+class VolumeHead(WindowHead):
     """A residual correction of the correlation by its neighbourhood in time and offset.
 
     Args:
@@ -62,20 +103,19 @@ class VolumeHead(nn.Module):
         """Offsets beyond the asked range that the convolutions look at."""
         return sum(k[0] // 2 for k in self.kernels)
 
-    def forward(
+    def score_window(
         self,
-        audio_features: Tensor,
+        sounds: Tensor,
+        inside: Tensor,
         video_features: Tensor,
         *,
-        max_offset: int,
-        audio_lead: int = 0,
+        outside: float = float("-inf"),
     ) -> Tensor:
-        """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
-        rows = max_offset + self.margin
-        pairs = ((audio_features, video_features), *self.further(audio_features, video_features))
-        found = [correlate(a, v, max_offset=rows, audio_lead=audio_lead) for a, v in pairs]
-        volume, inside = found[0]
-        return self.refine(volume, inside.expand_as(volume), [other for other, _ in found[1:]])
+        """See ``WindowHead.score_window``."""
+        pairs = ((sounds, video_features), *self.further(sounds, video_features))
+        volume, *others = (correlate_window(a, v) for a, v in pairs)
+        here = inside_window(inside, video_features.shape[-1])
+        return self.refine(volume, here.expand_as(volume), others, outside=outside)
 
     def further(
         self, audio_features: Tensor, video_features: Tensor
@@ -91,20 +131,28 @@ class VolumeHead(nn.Module):
         """
         return ()
 
-    def refine(self, volume: Tensor, inside: Tensor, further: Sequence[Tensor] = ()) -> Tensor:
+    def refine(
+        self,
+        volume: Tensor,
+        inside: Tensor,
+        further: Sequence[Tensor] = (),
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
         """Sharpen a raw volume that is ``margin`` rows larger on either side.
 
         Args:
             volume: ``[B, 2(K+margin)+1, T]`` similarities in -1..1, zero where ``inside`` is False.
             inside: Boolean, same shape.
             further: The volumes of the pairs that ``further`` gives, in its order and of this shape.
+            outside: What candidates without sound get.
 
         Returns:
             ``[B, 2K+1, T]``.
         """
-        return self._sharpened(volume * self.log_scale.exp(), inside)
+        return self._sharpened(volume * self.log_scale.exp(), inside, outside)
 
-    def _sharpened(self, logits: Tensor, inside: Tensor) -> Tensor:
+    def _sharpened(self, logits: Tensor, inside: Tensor, outside: float) -> Tensor:
         """Logits plus what the convolutions make of them, without the rows that these look at."""
         x = torch.stack([logits, inside.to(logits.dtype)], 1)
         for i, layer in enumerate(self.layers):
@@ -114,4 +162,4 @@ class VolumeHead(nn.Module):
                 x = F.gelu(x)
         lost = sum(kernel[0] // 2 for kernel in self.kernels)
         cut = slice(lost, logits.shape[1] - lost)
-        return (logits[:, cut] + x[:, 0]).masked_fill(~inside[:, cut], float("-inf"))
+        return (logits[:, cut] + x[:, 0]).masked_fill(~inside[:, cut], outside)

@@ -69,6 +69,22 @@ class OffsetClassifier(nn.Module):
         context = encoder.context(local)
         return F.normalize(local.float(), dim=1), F.normalize(context.float(), dim=1)
 
+    @property
+    def margin(self) -> int:
+        """Offsets beyond the asked range that the head looks at."""
+        return getattr(self.head, "margin", 0)
+
+    def score_window(
+        self,
+        sounds: Tensor,
+        inside: Tensor,
+        video_features: Tensor,
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
+        """See ``synctool.models.heads.WindowHead.score_window``."""
+        return self.head.score_window(sounds, inside, video_features, outside=outside)
+
     def score(
         self,
         audio_features: Tensor,

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.models.correlation import inside_sound
+from synctool.models.correlation import inside_sound, inside_window
 
 Calibrated = Literal["linear", "fitted"]
 _KERNEL = 5
@@ -126,6 +126,11 @@ class OffsetRegressor(nn.Module):
         """Frames that the head looks at to either side."""
         return sum(block.reach for block in self.blocks)
 
+    @property
+    def margin(self) -> int:
+        """Offsets beyond the asked range that it looks at: all that is within its reach."""
+        return self.reach
+
     def encode_video(self, video: Tensor) -> Tensor:
         """``[B, C, T, H, W] -> [B, D, T]``, unit length."""
         return F.normalize(self.video_encoder(video).float(), dim=1)
@@ -173,7 +178,10 @@ class OffsetRegressor(nn.Module):
             1,
         )
         first = audio_lead - begin
-        x = self.blocks(self.join(joined))[..., first : first + frames]
+        return self._answers(self.blocks(self.join(joined))[..., first : first + frames])
+
+    def _answers(self, x: Tensor) -> Tensor:
+        """``[B, width, T]`` behind the blocks ``-> [B, T]`` in frames."""
         slope, intercept = self.line
         return slope * self.max_offset * self.out(x)[:, 0].float() + intercept
 
@@ -202,12 +210,43 @@ class OffsetRegressor(nn.Module):
             ``[B, 2K+1, T]``, ``-inf`` where a candidate lies outside the sound.
         """
         answers = self.regress(audio_features, video_features, audio_lead=audio_lead)
+        frames, length = answers.shape[-1], audio_features.shape[-1]
+        inside = inside_sound(frames, length, max_offset, audio_lead).to(answers.device)
         rows = torch.arange(-max_offset, max_offset + 1, device=answers.device)
+        return self._density(answers, rows, inside, float("-inf"))
+
+    def score_window(
+        self,
+        sounds: Tensor,
+        inside: Tensor,
+        video_features: Tensor,
+        *,
+        outside: float = float("-inf"),
+    ) -> Tensor:
+        """See ``synctool.models.heads.WindowHead.score_window``.
+
+        The window holds all that its answers look at, so they are those of ``regress``, whose line of
+        time ends where sound and pictures end: the layers here see nothing beyond these ends either.
+        """
+        frames, margin = video_features.shape[-1], self.margin
+        spare = sounds.shape[-1] - frames
+        inside = inside.expand(sounds.shape[0], -1)
+        seen = F.pad(_marked(video_features), (spare // 2, spare - spare // 2))
+        known = torch.maximum(inside[:, None], seen[:, -1:])
+        x = self.join(torch.cat([seen, sounds, inside[:, None]], 1))
+        for block in self.blocks:
+            x = block(x * known)
+        answers = self._answers(x[..., spare // 2 : spare // 2 + frames])
+        places = torch.arange(sounds.shape[-1], device=answers.device)
+        rows = places[: spare + 1 - 2 * margin] - (spare // 2 - margin)
+        here = inside_window(inside[:, margin : inside.shape[1] - margin], frames)
+        return self._density(answers, rows, here, outside)
+
+    def _density(self, answers: Tensor, rows: Tensor, inside: Tensor, outside: float) -> Tensor:
+        """Log-densities ``[B, R, T]`` of the offsets ``rows [R]`` round answers ``[B, T]``."""
         errors = (rows[:, None] - answers[:, None]) / self.spread_frames
         scores = -errors.square() / 2 - (self.spread_frames * math.sqrt(2 * math.pi)).log()
-        length = audio_features.shape[-1]
-        inside = inside_sound(answers.shape[-1], length, max_offset, audio_lead)
-        return scores.masked_fill(~inside.to(answers.device), float("-inf"))
+        return scores.masked_fill(~inside, outside)
 
     @torch.no_grad()
     def calibrate(self, predicted: Tensor, true: Tensor) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from synctool.models.tracing import exporting
 from synctool.types import SAMPLES_PER_FRAME
 
 
@@ -16,7 +17,8 @@ def in_pieces(
     """Encode a waveform of any length with a network that takes so many frames and no more.
 
     Longer ones are cut into overlapping pieces of exactly ``limit`` frames; at a cut the outermost
-    ``margin`` rows of either piece are dropped, so that every row has at least that much context.
+    ``margin`` rows of either piece are dropped, so that every row has at least that much context. An
+    exported network takes one piece and no more.
 
     Args:
         encode: ``[B, 640 n] -> [B, D, n]`` for n up to ``limit``.
@@ -28,7 +30,7 @@ def in_pieces(
         ``[B, D, T]``.
     """
     frames = waveform.shape[1] // SAMPLES_PER_FRAME
-    if frames <= limit:
+    if exporting() or frames <= limit:
         return encode(waveform)
     rows: list[Tensor] = []
     done = 0

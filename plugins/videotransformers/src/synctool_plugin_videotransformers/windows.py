@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from synctool.errors import UsageError
+from synctool.models.tracing import exporting
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -128,7 +129,8 @@ class WindowedEncoder(nn.Module, ABC):
         rows = -(-frames // self.stride)
         index = self._windows(rows, x.device).clamp_(0, frames - 1)
         pieces = []
-        for some in index.flatten(0, 1).split(max(1, _AT_ONCE // batch)):
+        index = index.flatten(0, 1)
+        for some in [index] if exporting() else index.split(max(1, _AT_ONCE // batch)):
             windows = x[:, :, some].permute(0, 2, 3, 1, 4, 5)
             pieces.append(self._at_middle(windows.flatten(0, 1)).unflatten(0, (batch, -1)))
         near = torch.cat(pieces, 1).unflatten(

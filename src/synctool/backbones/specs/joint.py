@@ -12,6 +12,7 @@ FCN_WEIGHTS = WeightsSpec(
     name="fcn-cls.v2",
     licence="MIT; trained on GRID (CC BY 4.0) and LRW-AR clips, see the model card",
     bundled="fcn-cls.v2.safetensors",
+    exported="fcn-cls.v2.onnx",
 )
 _SYNCNET_WEIGHTS = WeightsSpec(
     name="syncnet_v2",

@@ -1,0 +1,95 @@
+"""Graphs in OpenVINO's own format, run on the processor."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from synctool.errors import WeightsError
+
+GRAPH_FILE = "model.xml"
+"""In the folder of a graph; its weights lie beside it in ``model.bin``."""
+_TELEMETRY = "openvino_telemetry"
+
+
+def openvino_module() -> ModuleType:
+    """The package ``openvino``, imported without telling anybody.
+
+    Importing it sends a message to its makers' statistics, unless the package that sends it is missing. So
+    for as long as the import takes, it is.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    if "openvino" in sys.modules:
+        return sys.modules["openvino"]
+    told = {name: sys.modules[name] for name in sys.modules if name.split(".")[0] == _TELEMETRY}
+    for name in told:
+        del sys.modules[name]
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # what makes an import fail
+    try:
+        import openvino
+    finally:
+        del sys.modules[_TELEMETRY]
+        sys.modules.update(told)
+    return openvino
+
+
+class OpenVinoGraph:
+    """A ``Graph``; several threads may call it at a time.
+
+    Args:
+        compiled: Of ``openvino.Core.compile_model``.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._own = threading.local()
+
+    def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
+        """See ``Graph``."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        request = self._own.request
+        request.infer([np.ascontiguousarray(x, np.float32) for x in inputs])
+        return [
+            np.array(request.get_output_tensor(i).data) for i in range(len(self._compiled.outputs))
+        ]
+
+
+def read(path: Path, *, threads: int) -> OpenVinoGraph:
+    """Load a graph.
+
+    Args:
+        path: Its folder.
+        threads: Threads that it computes with.
+
+    Raises:
+        WeightsError: It is damaged.
+    """
+    openvino = openvino_module()
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        # Processors that can would otherwise compute in bfloat16, and answer otherwise.
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    try:
+        compiled = openvino.Core().compile_model(str(path / GRAPH_FILE), "CPU", settings)
+    except Exception as error:  # RuntimeError, and whatever its own library raises
+        raise WeightsError(
+            f"{path} cannot be read by OpenVINO: {_reason(error)}", remedy="Export it again."
+        ) from error
+    return OpenVinoGraph(compiled)
+
+
+def _reason(error: Exception) -> str:
+    """The last line: the first ones name places in OpenVINO's sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
