@@ -16,11 +16,11 @@ from flicker import flicker_film
 from synctool.engine import streams
 from synctool.engine import trials as trials_module
 from synctool.engine.build import build
-from synctool.engine.naming import named
 from synctool.engine.conditions import piece_conditions, shift_conditions
 from synctool.engine.detect import Detector
 from synctool.engine.loaded import LoadedModel
 from synctool.engine.models import load_model
+from synctool.engine.naming import named
 from synctool.engine.recording import Recording, record
 from synctool.engine.trials import failed_trial, peak_memory_mb, trials, true_offset
 from synctool.errors import UsageError

@@ -18,8 +18,8 @@ from synctool import contract, registry
 from synctool.cli.app import main
 from synctool.data.samples import Sample
 from synctool.engine.build import build, construct
-from synctool.engine.naming import named
 from synctool.engine.models import load_model
+from synctool.engine.naming import named
 from synctool.engine.networks import training_facts
 from synctool.engine.pairs import PairsSettings, pairs
 from synctool.engine.pretrained import load_pretrained, put_published
@@ -137,7 +137,7 @@ def test_any_head_trains(head: str, mouths: Path, tmp_path: Path) -> None:
 def test_halves_of_the_default_network_come_with_its_weights() -> None:
     spec, pair = build("fcn-mouth+fcn-mel")
     assert load_pretrained(spec, pair) == {"video": "fcn-cls.v2", "audio": "fcn-cls.v2"}
-    whole = load_model("fcn-cls", device="cpu").network
+    whole = load_model("fcn-cls", device="cpu", runtime="torch").network
     mine, wanted = pair.state_dict(), whole.state_dict()
     encoders = [key for key in wanted if "_encoder." in key]
     assert len(encoders) > 50
@@ -211,7 +211,7 @@ def test_a_frozen_encoder_stays_as_it_was(mouths: Path, tmp_path: Path) -> None:
     assert plan.trained < plan.parameters
     train(mouths, tmp_path / "run", settings)
     state = load_file(tmp_path / "run" / WEIGHTS)
-    whole = load_model("fcn-cls", device="cpu").network.state_dict()
+    whole = load_model("fcn-cls", device="cpu", runtime="torch").network.state_dict()
     hearing = [key for key in state if key.startswith("audio_encoder.")]
     assert hearing
     assert all(torch.equal(state[key], whole[key]) for key in hearing)

@@ -17,6 +17,8 @@ from synctool._version import __version__
 if TYPE_CHECKING:
     from synctool.engine.compare import compare
     from synctool.engine.detect import detect
+    from synctool.engine.export import export
+    from synctool.engine.export_settings import ExportSettings
     from synctool.engine.models import load_model
     from synctool.errors import SyncToolError
     from synctool.hookspecs import hookimpl
@@ -24,19 +26,23 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "DetectResult": "synctool.types",
+    "ExportSettings": "synctool.engine.export_settings",
     "SyncToolError": "synctool.errors",
     "compare": "synctool.engine.compare",
     "detect": "synctool.engine.detect",
+    "export": "synctool.engine.export",
     "hookimpl": "synctool.hookspecs",
     "load_model": "synctool.engine.models",
 }
 
 __all__ = [
     "DetectResult",
+    "ExportSettings",
     "SyncToolError",
     "__version__",
     "compare",
     "detect",
+    "export",
     "hookimpl",
     "load_model",
 ]

@@ -510,6 +510,14 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _SEED,
             Setting("jobs", int, 1, "Films at a time, 0 for one per core", minimum=0),
         ),
+        "export": (
+            replace(_BACKBONE, help="Network to export, as listed by synctool backbones"),
+            Setting("format", str, "onnx", "Format, as listed by --list-formats"),
+            Setting("parts", str, "video,audio,head", "Graphs to write, or one for all in one"),
+            Setting("windows", int, 100, "Windows that are compared with PyTorch", minimum=1),
+            _DETECTOR,
+            _SEED,
+        ),
         "download": (
             Setting("parallel", int, 4, "Parts of a file fetched at once", minimum=1, maximum=16),
             Setting("retries", int, 5, "Tries again after a failure of the line", minimum=0),
@@ -570,7 +578,7 @@ def resolve(
     that a mistake is told before a long job and not after it.
 
     Args:
-        section: ``detect``, ``compare``, ``preprocess``, ``pairs``, ``train`` or ``download``.
+        section: Name of a table, such as ``detect``.
         flags: Values by setting name; None means that the flag was not given.
         file: The settings file; None for the usual one.
 

@@ -18,6 +18,7 @@ from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
 from synctool.cli.compare import compare
 from synctool.cli.detect import detect
 from synctool.cli.detectors import detectors
+from synctool.cli.export import export
 from synctool.cli.pairs import pairs
 from synctool.cli.preprocess import preprocess
 from synctool.cli.train import train
@@ -33,6 +34,7 @@ COMMANDS: list[Callable[..., None]] = [
     preprocess,
     pairs,
     train,
+    export,
     backbones,
     detectors,
 ]

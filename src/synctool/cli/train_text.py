@@ -28,6 +28,8 @@ def show_plan(plan: TrainPlan) -> None:
     ]
     if plan.losses:
         lines.append("losses: " + ", ".join(f"{name} x {w:g}" for name, w in plan.losses.items()))
+    if plan.teacher:
+        lines.append(f"teacher: {plan.teacher}")
     for label, sources in (("train", plan.train), ("validate", plan.val)):
         lines += [
             f"{label}: {source}: {figures['clips']} clips of {figures['people']} people, "

@@ -49,7 +49,7 @@ class LoadedModel:
             raise UsageError(
                 f"{self.spec.full_name} is exported to {self.runtime.name}, and this takes a PyTorch "
                 "network",
-                remedy="Give its weight file, and leave --runtime out.",
+                remedy='Load it with runtime="torch" (--runtime torch); a weight file in place of a folder.',
             )
         return network
 

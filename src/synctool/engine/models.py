@@ -6,10 +6,10 @@ import json
 import os
 import platform
 from ctypes.util import find_library
-from importlib.util import find_spec
 from pathlib import Path
 
 from synctool import registry
+from synctool.engine.export_formats import installing, status
 from synctool.engine.loaded import LoadedModel, of_header
 from synctool.engine.naming import named
 from synctool.errors import MissingError, UsageError, WeightsError
@@ -86,6 +86,7 @@ def open_artefact(
         )
     spec = registry.exporter(artefact.format)
     check_runs(spec)
+    _check_lengths(artefact)
     read = registry.imported(spec.reader)
     half = max(1, (os.cpu_count() or 2) // 2)
     count = half if threads is None else max(1, min(threads, half))
@@ -116,18 +117,27 @@ def check_runs(spec: ExporterSpec) -> None:
         UsageError: Nothing runs it from Python, or not on this system.
         MissingError: A package is not installed.
     """
-    if not spec.reader or (spec.runs_on and platform.system() not in spec.runs_on):
-        where = f" on {platform.system()}" if spec.reader else " from Python"
+    found = status(spec)
+    if found.lacks_to_run:
+        raise MissingError(
+            f"running {spec.name} takes {', '.join(found.lacks_to_run)}, not installed here",
+            remedy=f"Install with: {installing(spec)}",
+        )
+    if found.cannot_run_because:
         raise UsageError(
-            f"models exported to {spec.name} do not run{where}",
+            f"this model cannot be run here: {found.cannot_run_because}",
             remedy="Export to another format, such as onnx.",
         )
-    missing = [module for module in spec.runs_with if find_spec(module) is None]
-    if missing:
-        raise MissingError(
-            f"running {spec.name} takes {', '.join(missing)}, which is not installed",
-            remedy=f"Install it with: pip install '{spec.requirement}'",
-        )
+
+
+def _check_lengths(artefact: Artefact) -> None:
+    for name in GRAPHS:
+        part = artefact.parts.get(name)
+        if part and not any(isinstance(n, str) for axes in part.inputs.values() for n in axes[1:]):
+            raise UsageError(
+                f"{artefact.folder} takes windows of one length only, and films have any",
+                remedy="Export to another format, such as onnx, to measure films with.",
+            )
 
 
 def _own_export(spec: BackboneSpec, runtime: str, *, device: str) -> Artefact | None:
@@ -139,11 +149,8 @@ def _own_export(spec: BackboneSpec, runtime: str, *, device: str) -> Artefact | 
     if runtime == artefact.format:
         return artefact
     wanted = runtime == "auto" and (device == "cpu" or not _graphics_card())
-    return artefact if wanted and _installed(artefact) else None
-
-
-def _installed(artefact: Artefact) -> bool:
-    return all(find_spec(module) for module in registry.exporter(artefact.format).runs_with)
+    runs = not status(registry.exporter(artefact.format)).cannot_run_because
+    return artefact if wanted and runs else None
 
 
 def _graphics_card() -> bool:

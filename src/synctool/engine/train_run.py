@@ -37,7 +37,7 @@ from synctool.training.loop import LoopSettings, Schedule
 from synctool.training.objective import LossTerm, build_objective
 from synctool.training.regression import RegressionObjective, fit_line
 from synctool.training.unfreezing import LayerGroups, Unfreezing
-from synctool.types import BackboneSpec, VideoInput
+from synctool.types import AudioInput, BackboneSpec, VideoInput
 from synctool.weights.files import fit, load_weights
 
 _RAMP_SHARE = 0.5
@@ -60,6 +60,7 @@ class TrainPlan:
         device: Kind of device.
         precision: Numbers that it computes with.
         losses: Their weights by name; empty for a task with a loss of its own.
+        teacher: The network that is learnt from as well, its size and its weights; empty without one.
         steps: Of the whole run.
         windows: Clips drawn in all of them.
         train: Clips, people and hours of each source.
@@ -75,6 +76,7 @@ class TrainPlan:
     device: str
     precision: str
     losses: dict[str, float]
+    teacher: str
     steps: int
     windows: int
     train: dict[str, dict[str, float]]
@@ -102,7 +104,9 @@ class TrainRun:
         self.data = self._found_data(files)
         seen = fitted(self.data.train[0].info, plain.video, any_crop=plain.any_crop)
         self.spec = replace(plain, video=seen)
-        teacher = None if files["teacher"] is None else _teacher(files["teacher"], self.spec)
+        teacher, self.teacher = (
+            (None, "") if files["teacher"] is None else _teacher(files["teacher"], self.spec)
+        )
         self.targets = {} if files["targets"] is None else read_targets(files["targets"])
         self.terms = self._terms(teacher)
         self.objective = _objective(settings, self.spec, self.model, self.terms, teacher)
@@ -256,6 +260,7 @@ class TrainRun:
             losses={
                 term.part: term.weight for term in self.terms if local or not term.where_available
             },
+            teacher=self.teacher,
             steps=steps,
             windows=steps * s.accumulate * s.batch_size,
             train=self.data.summary(self.data.train),
@@ -332,8 +337,8 @@ def _objective(
     )
 
 
-def _teacher(path: Path, student: BackboneSpec) -> nn.Module:
-    """A trained network that sees what the student sees."""
+def _teacher(path: Path, student: BackboneSpec) -> tuple[nn.Module, str]:
+    """A trained network that sees what the student sees, and what it is."""
     name = load_weights(path).metadata.get("backbone", student.full_name)
     loaded = load_model(name, weights=path, device="cpu", runtime="torch")
     if not isinstance(loaded.network, OffsetClassifier):
@@ -341,9 +346,23 @@ def _teacher(path: Path, student: BackboneSpec) -> nn.Module:
             f"{name} cannot be a teacher: it gives no logits over offsets",
             remedy="Give weights of fcn-cls or another network that can be trained.",
         )
-    if (loaded.spec.video, loaded.spec.audio) != (student.video, student.audio):
+    inputs = [(spec.video, spec.audio) for spec in (loaded.spec, student)]
+    if inputs[0] != inputs[1]:
+        theirs, own = (_in_words(*pair) for pair in inputs)
         raise UsageError(
-            f"the teacher {name} takes other pictures or sound than {student.full_name}",
+            f"the teacher {name} takes other pictures or sound than {student.full_name}: "
+            f"{theirs}, not {own}",
             remedy="Give weights of a network with the same crops and sound features.",
         )
-    return loaded.network
+    millions = sum(p.numel() for p in loaded.network.parameters()) / 1e6
+    return loaded.network, f"{name}, {millions:.2f} million parameters, {loaded.weights}"
+
+
+def _in_words(video: VideoInput, audio: AudioInput) -> str:
+    """What a network takes."""
+    pictures = f"{video.colour} {video.crop} crops of {video.size_px} px"
+    low, high = video.value_range
+    norm = f" in {low:g}..{high:g}"
+    if any(video.mean) or any(x != 1 for x in video.std):
+        norm += ", normalised"
+    return f"{pictures}{norm} and {audio.kind}"
