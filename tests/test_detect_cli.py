@@ -32,7 +32,7 @@ not_root = pytest.mark.skipif(
     os.name != "posix" or os.geteuid() == 0, reason="nothing is forbidden to the superuser"
 )
 KEYS = set(
-    "schema input backbone weights synctool source offset_frames offset_ms audio_is confidence"
+    "schema input backbone weights runtime synctool source offset_frames offset_ms audio_is confidence"
     " verdict reason max_offset coverage drift_ms_per_min syncnet_confidence min_distance segments"
     " tracks frames timing_s".split()
 )

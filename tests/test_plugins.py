@@ -63,7 +63,7 @@ def test_the_nine_hooks() -> None:
 
 def test_the_built_in_plugins_use_the_same_door() -> None:
     found = {r.name: r for r in plugins.get_plugins().probe() if r.builtin}
-    names = ("backbones", "catalogue", "datasets", "detectors", "losses")
+    names = ("backbones", "catalogue", "datasets", "detectors", "exporters", "losses")
     assert set(found) == {f"builtin-{name}" for name in names}
     for record in found.values():
         assert (record.status, record.reason) == ("ok", None)
@@ -129,10 +129,10 @@ def test_strict_raises_and_names_plugin_and_reason() -> None:
 
 
 def test_specs_of_other_hooks_need_a_name() -> None:
-    named = type("Exporter", (), {"name": "onnx"})()
+    named = type("Reporter", (), {"name": "pdf"})()
     plugin_set = Plugins()
-    plugin_set.register(FakePlugin(synctool_exporters=[named], synctool_heads=[object()]), name="p")
-    assert [p.spec for p in plugin_set.collect("synctool_exporters")] == [named]
+    plugin_set.register(FakePlugin(synctool_reporters=[named], synctool_heads=[object()]), name="p")
+    assert [p.spec for p in plugin_set.collect("synctool_reporters")] == [named]
     assert plugin_set.collect("synctool_heads") == []
     assert plugin_set.records()[0].status == "broken"
 

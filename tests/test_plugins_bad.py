@@ -209,7 +209,7 @@ def test_the_list_says_what_each_gives(capsys: pytest.CaptureFixture[str]) -> No
     given.register(
         FakePlugin(
             synctool_backbones=tags,
-            synctool_exporters=many,
+            synctool_reporters=many,
             synctool_losses=[],
             synctool_commands=lambda app: None,
         ),
@@ -221,11 +221,11 @@ def test_the_list_says_what_each_gives(capsys: pytest.CaptureFixture[str]) -> No
         main(["plugins", "list", "--json"])
         (record,) = json.loads(capsys.readouterr().out)
     assert "backbones: two, two.b;" in line
-    assert "exporters: format-0, format-1, format-2, format-3, format-4, 3 more;" in line
+    assert "reporters: format-0, format-1, format-2, format-3, format-4, 3 more" in line
     assert "losses: none" in line
     assert "commands;" in line
     assert record["gives"]["synctool_backbones"] == ["two", "two.b"]
-    assert len(record["gives"]["synctool_exporters"]) == 8
+    assert len(record["gives"]["synctool_reporters"]) == 8
 
 
 # --------------------------------------------------------------------------- as distributions

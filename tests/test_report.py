@@ -40,7 +40,7 @@ FAILURE = Failure.of(
 )
 
 DOCUMENTED = {
-    "": "schema input backbone weights synctool source offset_frames offset_ms audio_is confidence"
+    "": "schema input backbone weights runtime synctool source offset_frames offset_ms audio_is confidence"
     " verdict reason max_offset coverage drift_ms_per_min syncnet_confidence min_distance segments"
     " tracks frames timing_s",
     "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"

@@ -50,6 +50,7 @@ def load_model(
         artefact = read_artefact(Path(weights))
         _check_backbone(artefact, name)
         _check_runtime(artefact, runtime)
+        _check_lengths(artefact)
         return open_artefact(artefact, device=device, threads=threads)
     spec = named(name)
     if runtime != "torch" and weights is None:
@@ -86,7 +87,6 @@ def open_artefact(
         )
     spec = registry.exporter(artefact.format)
     check_runs(spec)
-    _check_lengths(artefact)
     read = registry.imported(spec.reader)
     half = max(1, (os.cpu_count() or 2) // 2)
     count = half if threads is None else max(1, min(threads, half))
