@@ -203,19 +203,22 @@ def test_what_was_pruned_is_trained_beside_the_exported_model(
         calls.append((name, ratio, out, weights))
         return SimpleNamespace(backbone=name)
 
-    def fine_tune(pruned: object, data: Path, *, steps: int, on_progress: object) -> Path:
-        calls.append((data, steps))
+    def fine_tune(
+        pruned: object, data: Path, *, steps: int, constants: Path | None, on_progress: object
+    ) -> Path:
+        calls.append((data, steps, constants))
         on_progress(SimpleNamespace(step=1, steps=steps))
         return flicker.save_weights(tmp_path / "tuned.safetensors", backbone="scored")
 
     monkeypatch.setattr("synctool.engine.pruning.prune_weights", prune_weights)
     monkeypatch.setattr("synctool.engine.pruning.fine_tune", fine_tune)
     events: list[ExportEvent] = []
-    tuned = replace(wanted, prune=0.25, fine_tune=tmp_path / "data", steps=7)
+    known = tmp_path / "constants.json"
+    tuned = replace(wanted, prune=0.25, fine_tune=tmp_path / "data", steps=7, constants=known)
     report = export(tuned, on_event=events.append)
     assert report.weights.startswith("tuned sha256:")
     folder = tmp_path / "out-pruned"
-    assert calls == [("scored", 0.25, folder, weights), (tmp_path / "data", 7)]
+    assert calls == [("scored", 0.25, folder, weights), (tmp_path / "data", 7, known)]
     assert ExportEvent("training what is left", 1, 7) in events
     assert str(folder) in report.notes[-1]
 

@@ -73,7 +73,7 @@ def export(
     ] = None,
     constants: Annotated[
         Path | None,
-        typer.Option(help="Constant offsets of --dataset in frames by sample, person or source."),
+        typer.Option(help="Constant offsets of --dataset and --fine-tune, JSON in frames."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=0, help="Most clips of each source of --dataset, 0 for all.")

@@ -142,6 +142,7 @@ def _smaller(
         pruned,
         settings.fine_tune,
         steps=settings.steps,
+        constants=settings.constants,
         on_progress=lambda p: tell(ExportEvent("training what is left", p.step, p.steps)),
     )
     return load_model(pruned.backbone, weights=weights, device="cpu", runtime="torch"), [

@@ -54,7 +54,8 @@ class ExportSettings:
         clips: A processed folder, or films: real windows to check and to find ranges with.
         windows: How many windows are compared.
         dataset: Labelled set for the accuracy before and after.
-        constants: Its constant offsets, JSON by sample, person or source.
+        constants: Constant offsets of its clips and of those of ``fine_tune``, JSON by sample, person or
+            source.
         limit: Most clips of each of its sources; 0 for all.
         tolerance: Largest relative difference; None takes that of the precision.
         prune: Share of the channels that is taken out first, 0 for none.
@@ -146,9 +147,13 @@ def check_settings(settings: ExportSettings, spec: ExporterSpec) -> None:
         )
     if settings.fine_tune is not None and settings.steps < 1:
         raise UsageError(f"{settings.steps} steps", remedy="Train for at least one.")
-    if settings.dataset is None and (settings.constants is not None or settings.limit):
-        name = "--constants" if settings.constants is not None else "--limit"
-        raise UsageError(f"{name} belongs to --dataset", remedy="Add --dataset FOLDER.")
+    labelled = settings.dataset is not None or settings.fine_tune is not None
+    if settings.constants is not None and not labelled:
+        raise UsageError(
+            "--constants belongs to --dataset and --fine-tune", remedy="Add --dataset FOLDER."
+        )
+    if settings.limit and settings.dataset is None:
+        raise UsageError("--limit belongs to --dataset", remedy="Add --dataset FOLDER.")
 
 
 def _check_one(settings: ExportSettings) -> None:
