@@ -6,10 +6,12 @@ is played by onnxruntime: neither has been run itself.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import platform
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -198,6 +200,33 @@ def test_openvino_names_the_operator_that_it_has_no_form_of(tmp_path: Path) -> N
 
     with pytest.raises(ExportError, match=r"graph video .*eig"):
         write(other_part(Inverting()), tmp_path / "x", precision="float32", metadata={}, clips=None)
+
+
+@needs("openvino")
+@pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack is asked as Linux has it")
+def test_openvino_leaves_room_to_handle_signals() -> None:
+    from synctool.runtimes import openvino
+
+    def size() -> int:
+        now = openvino._SignalStack()
+        ctypes.CDLL(None).sigaltstack(None, ctypes.byref(now))
+        return now.size
+
+    def small_one() -> None:
+        memory = ctypes.create_string_buffer(11_568)
+        small = openvino._SignalStack(ctypes.addressof(memory), 0, 11_568)
+        assert ctypes.CDLL(None).sigaltstack(ctypes.byref(small), None) == 0
+        sizes.append(size())
+        openvino.room_for_signals()
+        sizes.append(size())
+        openvino.room_for_signals()
+        sizes.append(size())
+
+    sizes: list[int] = []
+    thread = threading.Thread(target=small_one)
+    thread.start()
+    thread.join()
+    assert sizes == [11_568, 1 << 16, 1 << 16]
 
 
 @needs("openvino")

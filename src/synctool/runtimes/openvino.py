@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from synctool.errors import WeightsError
 GRAPH_FILE = "model.xml"
 """In the folder of a graph; its weights lie beside it in ``model.bin``."""
 _TELEMETRY = "openvino_telemetry"
+_SIGNAL_STACK_BYTES = 1 << 16
+_SIGNAL_STACKS: list[ctypes.Array[ctypes.c_char]] = []
 
 
 def openvino_module() -> ModuleType:
@@ -54,10 +57,13 @@ class OpenVinoGraph:
 
     def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
         """See ``Graph``."""
-        if not hasattr(self._own, "request"):
+        fresh = not hasattr(self._own, "request")
+        if fresh:
             self._own.request = self._compiled.create_infer_request()
         request = self._own.request
         request.infer([np.ascontiguousarray(x, np.float32) for x in inputs])
+        if fresh:
+            room_for_signals()
         return [
             np.array(request.get_output_tensor(i).data) for i in range(len(self._compiled.outputs))
         ]
@@ -86,7 +92,37 @@ def read(path: Path, *, threads: int) -> OpenVinoGraph:
         raise WeightsError(
             f"{path} cannot be read by OpenVINO: {_reason(error)}", remedy="Export it again."
         ) from error
+    room_for_signals()
     return OpenVinoGraph(compiled)
+
+
+class _SignalStack(ctypes.Structure):
+    """``stack_t`` of sigaltstack(2)."""
+
+    _fields_ = (
+        ("place", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("size", ctypes.c_size_t),
+    )
+
+
+def room_for_signals() -> None:
+    """Enlarge the stack on which this thread handles signals, if there is one and it is small.
+
+    OpenVINO sets one up that just holds the registers of its day. Once another library uses more of them
+    (PyTorch in bfloat16 does), it overflows, and Ctrl-C ends in a segmentation fault.
+    """
+    if sys.platform != "linux":
+        return
+    system = ctypes.CDLL(None)
+    now = _SignalStack()
+    system.sigaltstack(None, ctypes.byref(now))
+    if not now.place or now.size >= _SIGNAL_STACK_BYTES:
+        return
+    memory = ctypes.create_string_buffer(_SIGNAL_STACK_BYTES)
+    roomy = _SignalStack(ctypes.addressof(memory), 0, _SIGNAL_STACK_BYTES)
+    if system.sigaltstack(ctypes.byref(roomy), None) == 0:
+        _SIGNAL_STACKS.append(memory)  # it must outlive the thread
 
 
 def _reason(error: Exception) -> str:
