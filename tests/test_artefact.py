@@ -125,6 +125,10 @@ def test_a_newer_version_is_refused_with_its_name(folder: Path) -> None:
         {"parts": {"video": {"file": "../../etc/passwd", "sha256": "", "bytes": 0}}},
         {"parts": 3},
         {"margin": "many"},
+        {"calibration": 5},
+        {"calibration": [1, 2]},
+        {"audio": {"kind": "smell"}},
+        {"video": {"crop": "ear", "size_px": 72, "colour": "gray"}},
         {"zero_frames": "nothing"},
     ],
 )

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from synctool.errors import MissingError, WeightsError
 from synctool.files import sha256, write_text
@@ -246,6 +246,14 @@ def _artefact(data: Mapping[str, Any], folder: Path) -> Artefact:
     for name in ("embedding_size", "margin", "reach", "receptive_field_frames"):
         given[name] = int(given[name])
     given["zero_frames"] = float(given["zero_frames"])
+    if given["calibration"] is not None and not isinstance(given["calibration"], dict):
+        raise ValueError(f"the calibration is {given['calibration']!r}")
+    kinds = {"audio": ("kind",), "video": ("crop", "colour")}
+    for side, names in kinds.items():
+        hints = get_type_hints(type(given[side]))
+        for name in names:
+            if (said := getattr(given[side], name)) not in get_args(hints[name]):
+                raise ValueError(f"{said!r} is no {name} of {side} that is known")
     return Artefact(**{**given, "folder": folder})
 
 
