@@ -71,7 +71,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("docs") / "experiments.md"
     text = (BENCHMARKS.parent / "docs" / "experiments.md").read_text("utf-8")
     empty = r"\1\n\nThe command above fills this in.\n\n\2"
-    text, filled = re.subn(r"(<!-- [^>]* begin -->).*?(<!-- [^>]* end -->)", empty, text, flags=re.S)
+    text, filled = re.subn(
+        r"(<!-- [^>]* begin -->).*?(<!-- [^>]* end -->)", empty, text, flags=re.S
+    )
     assert filled == 3
     path.write_text(text, "utf-8")
     return path

@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("name")
     parser.add_argument("--zero", type=float, help="constant error of the network, in frames")
-    parser.add_argument("--into", type=Path, default=BUNDLED, help="folder (default: the package's)")
+    parser.add_argument(
+        "--into", type=Path, default=BUNDLED, help="folder (default: the package's)"
+    )
     parser.add_argument("--backbone", help="name of the complete model, where a pair was trained")
     given = parser.parse_args()
     loaded = load_weights(given.weights)
