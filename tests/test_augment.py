@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 import scipy.signal
+import soundfile
 
 from synctool.data.augment import (
     GROUPS,
@@ -16,12 +21,15 @@ from synctool.data.augment import (
     augment_picture,
     augment_sound,
     centre_crop,
+    with_gain,
 )
 from synctool.data.augmentation import codec
+from synctool.data.augmentation.backgrounds import Backgrounds, convolved, direct_first
 from synctool.data.augmentation.camera import coarse
 from synctool.data.augmentation.mixing import mix_pictures, mix_sounds
 from synctool.data.augmentation.music import music
 from synctool.data.augmentation.sound import mixed
+from synctool.errors import MissingError, SyncToolError
 from synctool.types import AUDIO_HZ
 
 PICTURE = sorted(GROUPS["picture"])
@@ -56,6 +64,42 @@ def speech(seed: int = 0, seconds: float = 1.5) -> np.ndarray:
 
 def voices() -> list[np.ndarray]:
     return [(32768 * speech(seed)).astype(np.int16) for seed in (7, 8)]
+
+
+def room(delay: int = 120, hz: int = AUDIO_HZ) -> np.ndarray:
+    """An impulse response whose direct sound comes after ``delay`` samples: float32 ``[N]``."""
+    tail = np.random.default_rng(3).normal(0, 0.1, hz // 4)
+    response = np.concatenate([np.zeros(delay), [0.5], tail * np.exp(-np.arange(hz // 4) / 800)])
+    return response.astype(np.float32)
+
+
+def write_backgrounds(folder: Path) -> None:
+    """A room, a noise at another rate in two channels, and a tune."""
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 0.1, (44_100, 2)) * (1, 0)
+    for name, samples, hz in (
+        ("rir/hall.wav", room(), AUDIO_HZ),
+        ("noise/street/cars.flac", noise, 44_100),
+        ("music/tune.flac", 0.1 * music(32_000, rng) / 10, AUDIO_HZ),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, samples, hz)
+
+
+@lru_cache(maxsize=1)
+def backgrounds() -> Backgrounds:
+    with TemporaryDirectory() as folder:
+        write_backgrounds(Path(folder))
+        made = Backgrounds(Path(folder))
+        for kind in ("rir", "noise", "music"):
+            made.draw(kind, np.random.default_rng(0))  # and is kept
+    return made
+
+
+def heard(sound: np.ndarray, dice: Dice, voices=voices) -> np.ndarray:
+    """A sound after everything that a window's goes through."""
+    made = augment_sound(sound, dice, voices=voices, backgrounds=backgrounds())
+    return with_gain(made, dice, leveled=False)
 
 
 def lag(sound: np.ndarray, reference: np.ndarray) -> int:
@@ -184,7 +228,7 @@ def test_a_greater_strength_does_more_to_the_picture(name: str) -> None:
 def test_every_augmentation_of_the_sound_changes_it_and_moves_nothing(name: str) -> None:
     for seed in range(6):
         sound = speech(seed)
-        made = augment_sound(sound, dice(name, seed=seed), voices=voices)
+        made = heard(sound, dice(name, seed=seed))
         assert made.shape == sound.shape and made.dtype == np.float32
         assert np.isfinite(made).all() and not np.array_equal(made, sound)
         assert abs(lag(made, sound)) <= 2
@@ -195,7 +239,7 @@ def test_a_click_stays_where_it_is(name: str) -> None:
     for seed in range(6):
         sound = 0.002 * speech(seed)
         sound[9000] = 0.9
-        made = augment_sound(sound, dice(name, seed=seed), voices=voices)
+        made = heard(sound, dice(name, seed=seed))
         assert abs(int(np.abs(made).argmax()) - 9000) <= 2
 
 
@@ -285,6 +329,40 @@ def test_a_room_leaves_the_direct_sound_and_adds_what_follows() -> None:
     assert np.abs(made[1001:1031]).max() < 1e-5
 
 
+def test_gain_keeps_near_the_level_where_that_is_normalized() -> None:
+    sound, gains_db = speech(), {True: [], False: []}
+    for leveled, found in gains_db.items():
+        for seed in range(200):
+            made = with_gain(sound, dice("gain", seed=seed), leveled=leveled)
+            found.append(20 * np.log10(np.linalg.norm(made) / np.linalg.norm(sound)))
+    assert -6 <= min(gains_db[True]) < -5 and 5 < max(gains_db[True]) <= 6
+    assert -24 <= min(gains_db[False]) < -22 and 5 < max(gains_db[False]) <= 6
+
+
+def test_a_recorded_room_moves_nothing_whatever_its_own_delay() -> None:
+    click = np.zeros(4000, np.float32)
+    click[1000] = 1.0
+    for delay in (0, 37, 900):
+        made = convolved(click, direct_first(room(delay)))
+        assert int(np.abs(made).argmax()) == 1000 and made[1000] == pytest.approx(1.0, abs=1e-5)
+        assert np.abs(made[:1000]).max() < 1e-5 and np.abs(made[1001:1400]).max() > 0.05
+
+
+def test_backgrounds_are_read_at_16_khz_in_mono() -> None:
+    noise = backgrounds().draw("noise", np.random.default_rng(1))
+    assert noise.dtype == np.float32 and noise.shape == (16_000,)
+    assert noise.std() == pytest.approx(0.1 * (16 / 44.1) ** 0.5, rel=0.1)  # of the first channel
+
+
+def test_a_folder_without_backgrounds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="no background sounds"):
+        Backgrounds(tmp_path)
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "x.wav").write_bytes(b"not a sound")
+    with pytest.raises(SyncToolError, match=r"x\.wav"):
+        Backgrounds(tmp_path).draw("noise", np.random.default_rng(0))
+
+
 def test_music_has_a_beat_and_goes_on() -> None:
     for seed in range(8):
         tune = music(48_000, np.random.default_rng(seed))
@@ -297,12 +375,12 @@ def test_music_has_a_beat_and_goes_on() -> None:
 def test_a_strength_of_nothing_leaves_the_sound_alone(name: str) -> None:
     sound = speech()
     for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
-        assert np.array_equal(augment_sound(sound, none, voices=voices), sound)
+        assert np.array_equal(heard(sound, none), sound)
 
 
 def test_a_clean_sound_is_left_alone() -> None:
     sound = speech()
-    assert augment_sound(sound, dice("clean_sound", *SOUND), voices=voices) is sound
+    assert heard(sound, dice("clean_sound", *SOUND)) is sound
 
 
 @pytest.mark.parametrize(
@@ -315,10 +393,10 @@ def test_a_clean_sound_is_left_alone() -> None:
     ],
     ids=["none", "one sample", "silence", "far too loud"],
 )
-@pytest.mark.parametrize("heard", [[], [np.zeros(0, np.int16)], [np.ones(1, np.int16)]])
-def test_odd_sounds_come_out_finite(sound: np.ndarray, heard: list[np.ndarray]) -> None:
+@pytest.mark.parametrize("others", [[], [np.zeros(0, np.int16)], [np.ones(1, np.int16)]])
+def test_odd_sounds_come_out_finite(sound: np.ndarray, others: list[np.ndarray]) -> None:
     for seed in range(3):
-        made = augment_sound(sound, dice(*SOUND, seed=seed), voices=lambda: heard)
+        made = heard(sound, dice(*SOUND, seed=seed), lambda: others)
         assert made.shape == sound.shape and np.isfinite(made).all()
     assert np.isfinite(augment_sound(sound, dice(*SOUND))).all()
 

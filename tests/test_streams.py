@@ -173,8 +173,9 @@ def heard_piecemeal(
 def heard_at_once(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
     front = FRONT_ENDS[model.spec.audio.kind]
     frames = -(-samples.size // SAMPLES_PER_FRAME)
+    leveled = front.at_level(samples) if samples.dtype == np.int16 else samples
     padded = np.pad(
-        samples, (front.before, frames * SAMPLES_PER_FRAME - samples.size + front.after)
+        leveled, (front.before, frames * SAMPLES_PER_FRAME - samples.size + front.after)
     )
     features = torch.from_numpy(front.compute(padded))[None]
     return model.network.encode_audio(features)[0].numpy()
@@ -219,10 +220,11 @@ def test_the_zero_moves_the_sound_by_exactly_that(model, small_chunks, zero_fram
     network = model("fcn-cls")
     samples = some_sound(50)
     moved = round(abs(zero_frames) * SAMPLES_PER_FRAME)
+    leveled = FRONT_ENDS[network.spec.audio.kind].at_level(samples)  # whatever the zero
     if zero_frames >= 0:  # the network reads too much, so the sound is delayed
-        wanted = heard_at_once(network, np.pad(samples, (moved, 0)))
+        wanted = heard_at_once(network, np.pad(leveled, (moved, 0)))
     else:
-        wanted = heard_at_once(network, samples[moved:])
+        wanted = heard_at_once(network, leveled[moved:])
     alike(heard_piecemeal(network, samples, zero_frames=zero_frames), wanted)
 
 

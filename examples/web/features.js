@@ -1,5 +1,6 @@
 // Pictures and sound as networks take them: what synctool.features does in Python.
 
+import { normalizeLevel } from "./level.js";
 import { SynctoolError } from "./manifest.js";
 
 export const AUDIO_HZ = 16000;
@@ -13,10 +14,17 @@ const MARGIN = (WINDOW - HOP) / 2;
 const [LOW_HZ, HIGH_HZ] = [60, 7600];
 const FLOOR = 1e-5;
 const [MEAN, STD] = [-4, 3.5];
+const LEVEL_DB = -14;
 
-/** Sound inputs that can be made here, with the samples that they need before and after. */
+/** Sound inputs that can be made here, the samples that they need before and after, and their level. */
 const FRONT_ENDS = {
-  logmel64: { before: MARGIN, after: MARGIN, compute: logMel, shape: (n) => [1, 1, BANDS, 4 * n] },
+  logmel64: {
+    before: MARGIN,
+    after: MARGIN,
+    compute: logMel,
+    shape: (n) => [1, 1, BANDS, 4 * n],
+    levelDb: LEVEL_DB,
+  },
   waveform16k: { before: 0, after: 0, compute: (x) => x, shape: (n) => [1, n * SAMPLES_PER_FRAME] },
 };
 
@@ -42,8 +50,10 @@ export function soundInput(samples, facts) {
   const frames = Math.max(0, Math.ceil((samples.length + moved) / SAMPLES_PER_FRAME));
   const padded = new Float32Array(front.before + frames * SAMPLES_PER_FRAME + front.after);
   const scale = samples instanceof Int16Array ? 1 / 32768 : 1;
+  let leveled = Float32Array.from(samples, (x) => x * scale);
+  if (front.levelDb !== undefined) leveled = normalizeLevel(leveled, front.levelDb);
   for (let i = Math.max(0, -moved); i < samples.length; i++) {
-    padded[front.before + moved + i] = samples[i] * scale;
+    padded[front.before + moved + i] = leveled[i];
   }
   return { values: front.compute(padded), shape: front.shape(frames) };
 }

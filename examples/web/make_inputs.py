@@ -127,7 +127,7 @@ def sound_input(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
     up with silence, and a constant error of the network is taken out by moving the sound."""
     front = FRONT_ENDS[model.spec.audio.kind]
     moved = round(model.zero_frames * SAMPLES_PER_FRAME)
-    samples = np.pad(samples, (max(moved, 0), 0))[max(-moved, 0) :]
+    samples = np.pad(front.at_level(samples), (max(moved, 0), 0))[max(-moved, 0) :]
     frames = -(-len(samples) // SAMPLES_PER_FRAME)
     filling = frames * SAMPLES_PER_FRAME - len(samples)
     return front.compute(np.pad(samples, (front.before, filling + front.after)))[None]

@@ -321,6 +321,12 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
                 "Further values of every frame to learn from the pictures, as safetensors",
             ),
             Setting(
+                "backgrounds",
+                Path,
+                None,
+                "Folder with recorded rooms, noises and music to add, in rir/, noise/, music/",
+            ),
+            Setting(
                 "losses",
                 tuple,
                 None,

@@ -26,7 +26,7 @@ from synctool.data.augmentation.picture import (
     fit_crops,
     with_room,
 )
-from synctool.data.augmentation.sound import augment_sound
+from synctool.data.augmentation.sound import augment_sound, with_gain
 from synctool.data.augmentation.table import (
     AUGMENTATIONS,
     GROUPS,
@@ -50,5 +50,6 @@ __all__ = [
     "centre_crop",
     "fit_crops",
     "parse_augment",
+    "with_gain",
     "with_room",
 ]

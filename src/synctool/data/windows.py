@@ -17,8 +17,10 @@ from synctool.data.augment import (
     augment_features,
     augment_picture,
     augment_sound,
+    with_gain,
     with_room,
 )
+from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.augmentation.camera import coarse
 from synctool.data.augmentation.mixing import PICTURES, SOUND, mix_pictures, mix_sounds
 from synctool.data.samples import SampleInfo
@@ -102,6 +104,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         offsets: Offsets of each sample in whole frames to choose from; None draws any.
         shard: Number of this process and how many there are; each makes its own rows of the same
             batch, and the rows of all in order are the batch of one process.
+        backgrounds: Recorded rooms, noises and music for the sound's augmentation.
         targets: Of each sample float ``[T, N]``, which do not change when the picture is mirrored,
             or None where nothing is known of it.
 
@@ -120,7 +123,9 @@ class WindowStream(torch.utils.data.IterableDataset):
         offsets: Sequence[Sequence[int]] | None = None,
         shard: tuple[int, int] = (0, 1),
         targets: Sequence[np.ndarray | None] | None = None,
+        backgrounds: Backgrounds | None = None,
     ) -> None:
+        self._backgrounds = backgrounds
         self._samples = samples
         self._infos = getattr(samples, "infos", None) or [s.info for s in samples]
         self._settings = settings
@@ -204,7 +209,12 @@ class WindowStream(torch.utils.data.IterableDataset):
             crops = with_room(crops, self._infos[index].crop, s.video)
         voices, stranger = rng.integers(2**63, size=2)
         with self._clock("sound augmentation"):
-            sound = augment_sound(sound, dice, voices=lambda: self._voices(int(voices)))
+            sound = augment_sound(
+                sound,
+                dice,
+                voices=lambda: self._voices(int(voices)),
+                backgrounds=self._backgrounds,
+            )
         with self._clock("picture augmentation"):
             crops = augment_picture(
                 crops, s.video.size_px, dice, stranger=lambda: self._stranger(int(stranger))
@@ -227,6 +237,8 @@ class WindowStream(torch.utils.data.IterableDataset):
             with self._clock("sound augmentation"):
                 sound = mix_sounds(sound, other.sound, dice)
         with self._clock("bands"):
+            leveled = self._front.level_db is not None
+            sound = with_gain(self._front.at_level(sound), dice, leveled=leveled)
             features = self._front.compute(sound)
         with self._clock("sound augmentation"):
             features = augment_features(features, self._settings.audio.kind, dice)

@@ -75,7 +75,7 @@ class Window:
         padded = np.zeros(high - low, np.int16)
         at = max(-low, 0)
         padded[at : at + inner.size] = inner
-        return front.compute(padded)[None]
+        return front.compute(front.at_level(padded))[None]
 
     @property
     def inside(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ receptive field, as if there were nothing beyond that much context."""
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.inputs import as_input
+from synctool.features.level import LevelNormalizer, as_float
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
 from synctool.runtimes.protocol import Runtime
@@ -151,18 +153,19 @@ class SoundStream:
     ) -> None:
         self._runtime = runtime
         self._size = spec.embedding_size
-        self._sound = sound
         self._front = FRONT_ENDS[spec.audio.kind]
+        self._sound = LeveledSound(sound, self._front.level_db)
         self._reach = spec.audio_receptive_field_frames // 2 + 1
         self._chunk = max(_SOUND_CHUNK_FRAMES, 2 * self._reach)
         moved = round(zero_frames * SAMPLES_PER_FRAME)
-        self._held = np.zeros(self._front.before + max(moved, 0), np.int16)
+        self._held = np.zeros(self._front.before + max(moved, 0), np.float32)
         self._to_drop = max(-moved, 0)
         self._known_before = 0
         self._pieces: list[np.ndarray] = []
 
     def encode(self, *, last: bool = False) -> None:
         """Encode what has come in; with ``last`` up to the end of the sound."""
+        self._sound.fill(last=last)
         if self._to_drop:
             self._to_drop -= self._sound.pop(self._to_drop).size
         wanted = self._known_before + self._chunk + self._reach
@@ -203,6 +206,44 @@ class SoundStream:
         keep = max(0, self._known_before + count - self._reach)
         self._known_before += count - keep
         self._held = self._held[keep * SAMPLES_PER_FRAME :]
+
+
+class LeveledSound:
+    """The samples of a ``SoundTrack`` at the level that a front end wants, as they come in.
+
+    Args:
+        sound: Where they come from.
+        level_db: Speech level to bring them to; None leaves them as they are.
+    """
+
+    def __init__(self, sound: SoundTrack, level_db: float | None) -> None:
+        self._sound = sound
+        self._normalizer = None if level_db is None else LevelNormalizer(level_db)
+        self._ready: deque[np.ndarray] = deque()
+        self.available = 0
+
+    def fill(self, *, last: bool = False) -> None:
+        """Take what has come in; with ``last`` also what is left at the end of the sound."""
+        samples = self._sound.pop(self._sound.available)
+        if self._normalizer is None:
+            self._append(as_float(samples))
+            return
+        self._append(self._normalizer.add(samples))
+        if last:
+            self._append(self._normalizer.finish())
+
+    def pop(self, count: int) -> np.ndarray:
+        """Take at most ``count`` samples off the front: float32."""
+        held = np.concatenate([*self._ready, np.zeros(0, np.float32)])
+        self._ready.clear()
+        self.available = 0
+        self._append(held[count:])
+        return held[:count]
+
+    def _append(self, samples: np.ndarray) -> None:
+        if samples.size:
+            self._ready.append(samples)
+            self.available += samples.size
 
 
 def crop_for(wanted: VideoInput, picture: Picture, pose: Pose) -> np.ndarray:

@@ -53,12 +53,15 @@ def check_training(
     pairs: Path | None = None,
     teacher: Path | None = None,
     targets: Path | None = None,
+    backgrounds: Path | None = None,
 ) -> TrainPlan:
     """Find everything that ``train`` would refuse before it trains; nothing is written.
 
     Args and Raises: as of ``train``.
     """
-    files = _files(processed, output, split, constants, init, source, pairs, teacher, targets)
+    files = _files(
+        processed, output, split, constants, init, source, pairs, teacher, targets, backgrounds
+    )
     run = TrainRun(settings, files)
     return run.plan()
 
@@ -75,6 +78,7 @@ def train(
     pairs: Path | None = None,
     teacher: Path | None = None,
     targets: Path | None = None,
+    backgrounds: Path | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> Path:
     """Train a backbone; a killed run in the same folder is continued.
@@ -94,6 +98,7 @@ def train(
         teacher: Weights of a trained network with the same inputs, for the loss ``distillation``.
         targets: safetensors file with further values ``[T, N]`` of every frame of a sample, by its
             key, for the loss ``auxiliary``.
+        backgrounds: Folder with recorded rooms, noises and music: ``rir``, ``noise``, ``music``.
         on_progress: Called after each step and epoch.
 
     Returns:
@@ -117,7 +122,9 @@ def train(
         devices=settings.devices,
         nodes=settings.nodes,
     )
-    files = _files(processed, output, split, constants, init, source, pairs, teacher, targets)
+    files = _files(
+        processed, output, split, constants, init, source, pairs, teacher, targets, backgrounds
+    )
     run = TrainRun(settings, files)
     fabric.barrier()  # every process has looked into the folder before one writes there
     if fabric.is_global_zero:
@@ -165,9 +172,10 @@ def _files(
     pairs: Path | None,
     teacher: Path | None,
     targets: Path | None,
+    backgrounds: Path | None,
 ) -> dict[str, Any]:
     return {
         "data": processed, "out": output, "split": split, "pairs": pairs,
         "constants": constants, "source": source, "init": init, "teacher": teacher,
-        "targets": targets,
+        "targets": targets, "backgrounds": backgrounds,
     }  # fmt: skip

@@ -23,12 +23,15 @@ from synctool.training.objective import DEFAULT_TERMS, LossTerm
 
 CONFIG = "config.toml"
 """All settings of a run, for ``--config``, and what it was made with."""
-FILES = ("data", "out", "split", "pairs", "constants", "source", "init", "teacher", "targets")
+FILES = (
+    *("data", "out", "split", "pairs", "constants", "source", "init", "teacher", "targets"),
+    "backgrounds",
+)
 """Settings that say what is trained on and with; the others are ``TrainSettings``."""
 _CHECKED = ("split", "pairs", "constants", "init", "teacher", "targets")
 """Files that a continued run must find as they were."""
 _FREE = {
-    *{"data", "out", *_CHECKED, "device", "devices", "nodes", "workers", "cache_mb"},
+    *{"data", "out", "backgrounds", *_CHECKED, "device", "devices", "nodes", "workers", "cache_mb"},
     *{"save_every", "save_minutes", "log_every", "tensorboard"},
 }
 """Settings that a continued run may change: what it learns does not depend on them."""

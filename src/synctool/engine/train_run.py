@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from synctool._version import __version__
+from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
 from synctool.engine.build import build
@@ -108,6 +109,8 @@ class TrainRun:
             (None, "") if files["teacher"] is None else _teacher(files["teacher"], self.spec)
         )
         self.targets = {} if files["targets"] is None else read_targets(files["targets"])
+        folder = files["backgrounds"]
+        self.backgrounds = None if folder is None else Backgrounds(Path(folder))
         self.terms = self._terms(teacher)
         self.objective = _objective(settings, self.spec, self.model, self.terms, teacher)
         self.continues = check_config(files["out"], settings, files, split=self.data.split)
@@ -229,6 +232,7 @@ class TrainRun:
             offsets=self.data.offsets,
             shard=(replicas.rank(), replicas.world_size()),
             targets=self._targets(),
+            backgrounds=self.backgrounds,
         )
 
     def _targets(self) -> list[np.ndarray | None] | None:

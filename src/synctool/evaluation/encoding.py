@@ -43,7 +43,7 @@ def encoded_sound(network: nn.Module, sound: np.ndarray, *, spec: BackboneSpec) 
     """
     front = FRONT_ENDS[spec.audio.kind]
     whole = sound[: sound.size // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME]
-    features = front.compute(np.pad(whole, (front.before, front.after)))
+    features = front.compute(np.pad(front.at_level(whole), (front.before, front.after)))
     return network.encode_audio(torch.from_numpy(features)[None])
 
 

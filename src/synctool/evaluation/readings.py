@@ -176,7 +176,7 @@ class ClipReader:
         length = front.before + (self.frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
         rng = np.random.default_rng(0)
         sound = stretch(self._sample.sound, begin - front.before, length, self._filler, rng)
-        return torch.from_numpy(front.compute(sound))
+        return torch.from_numpy(front.compute(front.at_level(sound)))
 
 
 def _cosines(heard: Tensor, seen: Tensor) -> Tensor:

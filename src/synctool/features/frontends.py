@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synctool.features import logmel, mfcc
+from synctool.features.level import as_float, normalize_level
 from synctool.types import SAMPLES_PER_FRAME
 
 _BAND_STEPS = SAMPLES_PER_FRAME // logmel.HOP
@@ -24,6 +25,8 @@ class FrontEnd:
             belongs to n frames.
         steps: Entries of that axis per frame.
         bands: Rows of the features, 0 for a waveform.
+        level_db: Speech level that ``compute`` wants its samples at, in dB relative to full scale;
+            None where it takes any.
     """
 
     before: int
@@ -31,15 +34,16 @@ class FrontEnd:
     compute: Callable[[np.ndarray], np.ndarray]
     steps: int
     bands: int = 0
+    level_db: float | None = None
 
     def shape(self, frames: int, *, batch: int = 1) -> tuple[int, ...]:
         """Shape of a network's input: ``[B, 1, bands, 4 n]``, or ``[B, 640 n]`` of a waveform."""
         length = self.steps * frames
         return (batch, 1, self.bands, length) if self.bands else (batch, length)
 
-
-def _waveform(samples: np.ndarray) -> np.ndarray:
-    return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples
+    def at_level(self, samples: np.ndarray) -> np.ndarray:
+        """A whole recording, int16 or float32 ``[N]``, at the level wanted: float32 ``[N]``."""
+        return normalize_level(samples, self.level_db)
 
 
 def _bands(spectrogram: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -48,9 +52,14 @@ def _bands(spectrogram: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndar
 
 FRONT_ENDS: dict[str, FrontEnd] = {
     "logmel64": FrontEnd(
-        logmel.MARGIN, logmel.MARGIN, _bands(logmel.logmel), _BAND_STEPS, logmel.BANDS
+        logmel.MARGIN,
+        logmel.MARGIN,
+        _bands(logmel.logmel),
+        _BAND_STEPS,
+        logmel.BANDS,
+        level_db=logmel.LEVEL_DB,
     ),
     "mfcc13": FrontEnd(0, 2 * mfcc.MARGIN, _bands(mfcc.mfcc), _BAND_STEPS, mfcc.COEFFICIENTS),
-    "waveform16k": FrontEnd(0, 0, _waveform, SAMPLES_PER_FRAME),
+    "waveform16k": FrontEnd(0, 0, as_float, SAMPLES_PER_FRAME),
 }
 """By ``AudioInput.kind``; features are ``[1, bands, 4 n]``, the waveform ``[640 n]``."""

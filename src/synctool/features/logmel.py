@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 
+from synctool.features.level import as_float
 from synctool.types import AUDIO_HZ
 
 BANDS = 64
@@ -18,21 +19,24 @@ MARGIN = (WINDOW - HOP) // 2
 _LOW_HZ, _HIGH_HZ = 60.0, 7600.0
 _FLOOR = 1e-5
 _MEAN, _STD = -4.0, 3.5
-"""Fixed scaling: typical speech at -25 dBFS comes out near zero mean and unit variance."""
+"""Fixed scaling: speech at ``LEVEL_DB`` comes out near zero mean and unit variance."""
+LEVEL_DB = -14.0
+"""Speech level of what goes in (``synctool.features.level``): floor and mean are fixed, so a
+softer recording would be another input to the networks, and move their offsets."""
 
 
 def logmel(samples: np.ndarray) -> np.ndarray:
     """Log-mel spectrogram of a stretch with its margins.
 
     Args:
-        samples: float32 or int16 ``[MARGIN + 160 n + MARGIN]``; int16 is scaled to -1..1.
+        samples: float32 or int16 ``[MARGIN + 160 n + MARGIN]``; int16 is scaled to -1..1. Networks
+            are trained with speech at ``LEVEL_DB``.
 
     Returns:
         float32 ``[64, n]``, about zero mean and unit variance for speech; column j is the window
         of 25 ms centred on the 10 ms step j.
     """
-    if samples.dtype == np.int16:
-        samples = samples.astype(np.float32) * np.float32(1 / 32768)
+    samples = as_float(samples)
     steps = (samples.size - 2 * MARGIN) // HOP
     if steps <= 0:
         return np.zeros((BANDS, 0), np.float32)

@@ -8,6 +8,8 @@ import numpy as np
 
 from synctool.data.augmentation.table import AUGMENTATIONS, AugmentSettings
 
+_FIRST_ROWS = 39
+"""Rows with chance from the window's own; those added since derive theirs, so that runs can go on."""
 _PLACE = {row.name: i for i, row in enumerate(AUGMENTATIONS)}
 
 
@@ -27,8 +29,11 @@ class Dice:
         self, settings: AugmentSettings, rng: np.random.Generator, *, amount: float = 1.0
     ) -> None:
         odds, self._strengths = _vectors(settings)
-        thrown = rng.random(len(odds))
-        self._seeds = rng.integers(2**63, size=len(odds))
+        thrown, seeds = rng.random(_FIRST_ROWS), rng.integers(2**63, size=_FIRST_ROWS)
+        later = np.random.default_rng(int(seeds[0]))
+        more = len(odds) - _FIRST_ROWS
+        thrown = np.concatenate([thrown, later.random(more)])
+        self._seeds = np.concatenate([seeds, later.integers(2**63, size=more)])
         self.amount = amount
         self._hit = (thrown < np.where(_RAMPED, odds * amount, odds)) & (amount > 0)
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from synctool.data.augmentation.backgrounds import Backgrounds, convolved
 from synctool.data.augmentation.codec import through_codec
 from synctool.data.augmentation.dice import Dice
 from synctool.data.augmentation.music import music
@@ -17,7 +18,11 @@ _NYQUIST_HZ = AUDIO_HZ / 2
 
 
 def augment_sound(
-    sound: np.ndarray, dice: Dice, *, voices: Callable[[], Sequence[np.ndarray]] | None = None
+    sound: np.ndarray,
+    dice: Dice,
+    *,
+    voices: Callable[[], Sequence[np.ndarray]] | None = None,
+    backgrounds: Backgrounds | None = None,
 ) -> np.ndarray:
     """Put speech into a room, among noise and other voices, through a poor channel.
 
@@ -25,13 +30,17 @@ def augment_sound(
         sound: float32 ``[N]`` in -1..1.
         dice: What happens to this window.
         voices: Gives sounds of other clips, of any length and scale, for babble; asked only then.
+        backgrounds: Recorded rooms, noises and music.
 
     Returns:
         float32 ``[N]``; nothing is moved in time.
     """
     if dice.hit("clean_sound") or not sound.size:
         return sound
-    if rng := dice.of("reverb"):
+    room = dice.of("recorded_room") if backgrounds else None
+    if room and (response := backgrounds.draw("rir", room)) is not None:
+        sound = convolved(sound, response, room.uniform(0.3, 1.0) * dice.strength("recorded_room"))
+    elif rng := dice.of("reverb"):
         sound = _reverberated(sound, rng, dice.strength("reverb"))
     if (rng := dice.of("babble")) and voices is not None:
         heard = [fitted(voice, sound.size, rng) for voice in voices() if voice.size]
@@ -44,10 +53,21 @@ def augment_sound(
     if rng := dice.of("noise"):
         snr_db = rng.uniform(0, 35)
         sound = mixed(sound, coloured_noise(sound.size, rng), snr_db, dice.strength("noise"))
-    sound = _through_channel(sound, dice)
-    if rng := dice.of("gain"):
-        sound = sound * np.float32(10 ** (rng.uniform(-24, 6) * dice.size("gain") / 20))
-    return np.asarray(sound, np.float32)
+    for kind in ("noise", "music") if backgrounds else ():
+        name = f"recorded_{kind}"
+        if (rng := dice.of(name)) and (other := backgrounds.draw(kind, rng)) is not None:
+            snr_db = rng.uniform(-3, 25)
+            sound = mixed(sound, fitted(other, sound.size, rng), snr_db, dice.strength(name))
+    return np.asarray(_through_channel(sound, dice), np.float32)
+
+
+def with_gain(sound: np.ndarray, dice: Dice, *, leveled: bool) -> np.ndarray:
+    """A sound softer or louder; of one that was brought to one level, by as much as that may err."""
+    rng = None if dice.hit("clean_sound") else dice.of("gain")
+    if rng is None:
+        return sound
+    low, high = (-6, 6) if leveled else (-24, 6)
+    return sound * np.float32(10 ** (rng.uniform(low, high) * dice.size("gain") / 20))
 
 
 def _through_channel(sound: np.ndarray, dice: Dice) -> np.ndarray:

@@ -82,7 +82,8 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
     Augmentation("codec", "sound", 0.02,
                  "through MP3, Vorbis, Opus or GSM at low rates, as far as libsndfile has them"),
     Augmentation("dropouts", "sound", 0.03, "one to four gaps of 5 to 60 ms"),
-    Augmentation("gain", "sound", 1.0, "24 dB softer to 6 dB louder"),
+    Augmentation("gain", "sound", 1.0,
+                 "24 dB softer to 6 dB louder; at most 6 dB either way where the level is normalized"),
     Augmentation("vocal_tract", "bands", 0.6, "bands stretched: another throat",
                  "Jaitly & Hinton 2013"),
     Augmentation("microphone", "bands", 0.6, "a smooth random curve over the bands"),
@@ -94,6 +95,12 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
     Augmentation("cutmix", "windows", 0.0, "a rectangle of another window, at most 40 %",
                  "Yun et al. 2019, with the larger one's label"),
     Augmentation("second_voice", "windows", 0.0, "another window's sound behind, at 0 to 15 dB"),
+    Augmentation("recorded_room", "sound", 0.25,
+                 "through a recorded impulse response from its direct sound on, with --backgrounds"),
+    Augmentation("recorded_noise", "sound", 0.3,
+                 "recorded noise behind, at -3 to 25 dB, with --backgrounds"),
+    Augmentation("recorded_music", "sound", 0.12,
+                 "recorded music behind, at -3 to 25 dB, with --backgrounds"),
 )  # fmt: skip
 """All augmentations, in the order in which chance is drawn for them."""
 
