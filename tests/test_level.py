@@ -33,6 +33,12 @@ def test_a_level_is_that_of_speech_and_not_of_its_pauses() -> None:
     )
 
 
+@pytest.mark.parametrize("gain", [1e-3, 1, 100])
+def test_whatever_is_beyond_full_scale_has_a_level_too(gain: float) -> None:
+    wanted = -20 + 20 * np.log10(gain)
+    assert level(np.float32(gain) * talk(3)) == pytest.approx(wanted, abs=0.2)
+
+
 def test_silence_has_no_level_and_is_left_alone() -> None:
     assert level(np.zeros(AUDIO_HZ, np.float32)) is None
     assert level(np.zeros(0, np.float32)) is None

@@ -68,7 +68,8 @@ class SpeechLevel {
     const total = sum(this.count, 0);
     if (total < 1e-6) return undefined;
     const gateDb = 10 * Math.log10(sum(this.power, 0) / total) - RELATIVE_GATE_DB;
-    const first = Math.max(0, Math.floor((gateDb - LOWEST_DB) / STEP_DB));
+    const cell = Math.floor((gateDb - LOWEST_DB) / STEP_DB);
+    const first = Math.min(Math.max(cell, 0), CELLS - 1);
     return 10 * Math.log10(sum(this.power, first) / sum(this.count, first));
   }
 }

@@ -58,7 +58,7 @@ class SpeechLevel:
         if total < 1e-6:
             return None
         gate_db = 10 * np.log10(self._power.sum() / total) - _RELATIVE_GATE_DB
-        first = max(0, int(np.floor((gate_db - _LOWEST_DB) / _STEP_DB)))
+        first = int(np.clip(np.floor((gate_db - _LOWEST_DB) / _STEP_DB), 0, _CELLS - 1))
         power, count = self._power[first:].sum(), self._count[first:].sum()
         return float(10 * np.log10(power / count))
 
