@@ -1,9 +1,9 @@
 """One pass over a film: pictures on the 25 Hz timeline, sound at 16 kHz, both by timestamp.
 
 Timeline 0 is the earlier start of the two chosen streams, moved back to the grid of the picture, so
-that constant 25 fps material is read frame for frame. A tick shows the frame nearest to it in
-presentation time, as long as that frame comes at most ``AHEAD_S`` later; or else the one still on
-screen, as a player would. So the pictures of a tick are never biased early or late at 10 fps or more.
+that constant 25 fps material is read frame for frame. Which frame a tick shows is told by
+``frame_choice``: of a constant rate the nearest, so that pictures are neither early nor late on
+average.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from synctool.errors import MediaError, MissingError, SyncToolError, UsageError
+from synctool.media.frame_choice import FrameChoice
 from synctool.media.pictures import Picture, PictureReader
 from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
@@ -32,8 +33,6 @@ QUEUED_PICTURES = 16
 """Pictures that the decoder may be ahead of the reader."""
 MAX_SIDE_PX = 1920
 """Larger pictures are reduced to this; faces fill crops of 224 px at most."""
-AHEAD_S = 0.05
-"""A tick may show a frame that comes up to this much later, if that is the nearest."""
 _TICK_S = 1.0 / VIDEO_FPS
 _EPSILON_S = 1e-4
 _CLOSE_S = 5.0
@@ -105,6 +104,7 @@ class Film:
         self._thread: threading.Thread | None = None
         self._shown: tuple[float, av.VideoFrame] | None = None
         self._shown_arrays: tuple[np.ndarray, np.ndarray | None, float] | None = None
+        self._choice = FrameChoice(1.0 / (self._source.video_fps or VIDEO_FPS))
         self._tick = 0
         self._frames = 0
         self._damaged = 0
@@ -351,13 +351,10 @@ class Film:
 
     def _show_until(self, next_s: float) -> None:
         """Emit the ticks that the frame on screen serves before the next one at ``next_s``."""
+        shown_s = None if self._shown is None else self._shown[0]
+        self._choice.begin(shown_s, next_s)
         while (tick_s := self._tick * _TICK_S) < next_s - _EPSILON_S:
-            ahead_s = next_s - tick_s
-            if self._shown is None:
-                nearer = ahead_s <= _TICK_S / 2
-            else:
-                nearer = ahead_s <= AHEAD_S and ahead_s < tick_s - self._shown[0] - _EPSILON_S
-            if nearer:
+            if self._choice.prefers_next(tick_s):
                 return
             self._emit()
 
