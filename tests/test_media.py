@@ -141,7 +141,10 @@ def test_ties_between_two_frames_go_to_either_in_turn(tmp_path, name):
 
 
 def test_a_frame_that_lasts_one_tick_is_not_left_out_in_a_tie(tmp_path):
-    times = [0.0, *(0.06 + 0.04 * i for i in range(50))]  # half a tick off the grid from the second on
+    times = [
+        0.0,
+        *(0.06 + 0.04 * i for i in range(50)),
+    ]  # half a tick off the grid from the second on
     seen = see(make_film(tmp_path / "a.mp4", seconds=2.0, video=Video(times_s=times, options=FAST)))
     assert np.diff(seen.times_ms[3:-2]).tolist() == [40] * (len(seen.times_ms) - 6)
 
