@@ -601,7 +601,7 @@ BAD = {
     "folder": (lambda d: folder(d / "a.mp4"), UsageError, EXIT_USAGE, "is a folder"),
     "subtitles": (
         lambda d: text(d / "a.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n\n"),
-        MediaError, EXIT_UNEXPECTED, "neither picture nor sound",
+        MediaError, EXIT_UNEXPECTED, "it is a subtitle file",
     ),
     "cut before its index": (
         lambda d: half_of(make_film(d / "a.mp4", seconds=1, video=Video(options=FAST))),
