@@ -78,6 +78,15 @@ def locate(name: str | os.PathLike[str]) -> Place:
     return _place(path, shown, facts)
 
 
+def is_pipe(name: str | os.PathLike[str]) -> bool:
+    """Whether a name stands for something that can be read once only: a pipe or the standard input."""
+    text = os.fspath(name)
+    try:
+        return text == STANDARD_INPUT or stat.S_ISFIFO(os.stat(text).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _as_path(text: str, shown: str) -> str:
     """The path that a name means; an address is refused."""
     if os.path.lexists(text):

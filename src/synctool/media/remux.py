@@ -12,10 +12,12 @@ from pathlib import Path
 import av
 from av.error import FFmpegError
 
-from synctool.errors import MediaError, OutputError
+from synctool.errors import MediaError, OutputError, UsageError
 from synctool.files import atomic_path
 from synctool.media.film import Film
+from synctool.media.locating import is_pipe
 from synctool.media.opening import open_video
+from synctool.names import printable
 
 _CANNOT_START_LATE = (".avi",)
 """Containers without timestamps of their own: a late stream cannot be written."""
@@ -44,6 +46,7 @@ def move_sound(
 
     Raises:
         MissingError: There is no such film.
+        UsageError: It is a pipe.
         MediaError: The film cannot be read, lacks picture or sound, or has no timestamps to copy.
         OutputError: The new film cannot be written, or its container cannot hold the streams.
     """
@@ -51,6 +54,11 @@ def move_sound(
     if suffix in _CANNOT_START_LATE:
         raise OutputError(
             f"{suffix} cannot hold a moved sound", remedy="Write to .mkv, .mp4 or .mov instead."
+        )
+    if is_pipe(source):
+        raise UsageError(
+            f"{printable(os.fspath(source))} is a pipe, and a copy must read it twice",
+            remedy="Save it, and give the file.",
         )
     Film(
         source, allow_external=allow_external
