@@ -31,3 +31,20 @@ def volume_of(
 def constant(offset: float, seconds: float, **more: float) -> np.ndarray:
     """A volume of one offset throughout."""
     return volume_of(np.full(round(seconds * 25), float(offset)), **more)
+
+
+def foreign(
+    seconds: float, *, seed: int, max_offset: int = 15, matches_per_min: float = 12
+) -> np.ndarray:
+    """Audio from elsewhere: chance matches of one to a few seconds, each on its own offset."""
+    rng = np.random.default_rng(seed)
+    frames, rows = round(seconds * 25), np.arange(-max_offset, max_offset + 1)[:, None]
+    volume = constant(np.nan, seconds, max_offset=max_offset, seed=seed + 1)
+    for _ in range(rng.poisson(matches_per_min * seconds / 60)):
+        length = round(25 * rng.uniform(0.6, 2.4))
+        start = int(rng.integers(0, max(frames - length, 1)))
+        peak = rng.uniform(1.0, 2.0) * np.exp(
+            -0.5 * (rows - rng.uniform(-max_offset, max_offset)) ** 2
+        )
+        volume[:, start : start + length] += peak.astype(np.float32)
+    return volume

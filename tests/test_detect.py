@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -152,9 +153,89 @@ def test_the_edge_of_the_range_is_no_answer(measure: Detector, tmp_path: Path, f
     assert "--max-offset" in result.reason
 
 
-def test_beyond_the_range_there_is_no_answer(measure: Detector, tmp_path: Path) -> None:
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=30))
+@pytest.mark.parametrize(("frames", "words"), [(30, "ahead"), (-41, "behind")])
+def test_a_clear_match_beyond_the_range_is_named(
+    measure: Detector, tmp_path: Path, frames: int, words: str
+) -> None:
+    result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=8, ahead_frames=frames))
     assert result.verdict == "inconclusive"
+    assert result.offset_frames is None
+    said = re.search(rf"the audio (\d+) ms {words}: .* --max-offset (\d+)", result.reason)
+    assert int(said[1]) == pytest.approx(40 * abs(frames), abs=20)
+    again = Detector(model=measure._model, detector="whole", max_offset=int(said[2]))
+    assert again.detect(tmp_path / "a.mp4").offset_frames == pytest.approx(frames, abs=FINE)
+
+
+def test_audio_that_starts_late_and_is_late_is_told_by_both(
+    measure: Detector, tmp_path: Path
+) -> None:
+    path = flicker_film(tmp_path / "a.mkv", seconds=8, ahead_frames=-40, sound_start_s=1.6)
+    result = measure.detect(path)
+    assert result.verdict == "inconclusive"
+    assert "the audio starts 1.60 s later than the video by the file's own times" in result.reason
+    assert "search wider with --max-offset 50" in result.reason
+
+
+def test_streams_that_start_far_apart_are_worth_a_wider_search(
+    measure: Detector, tmp_path: Path
+) -> None:
+    """Nothing matches anywhere, but the file says where a match may lie."""
+    other = flicker.pattern(seed=9)
+    sound = Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(other, 6), start_s=1.6)
+    path = make_film(tmp_path / "a.mkv", seconds=6, video=flickering(6), sounds=[sound])
+    result = measure.detect(path)
+    assert result.verdict == "inconclusive"
+    assert "the audio starts 1.60 s later" in result.reason
+    assert "--max-offset 50" in result.reason
+
+
+def test_weak_evidence_is_no_reason_to_search_wider(measure: Detector, tmp_path: Path) -> None:
+    other = flicker.flicker_sound(flicker.pattern(seed=9), 6)
+    sound = Sound(rate=16_000, layout="mono", samples=other)
+    result = measure.detect(
+        make_film(tmp_path / "a.mp4", seconds=6, video=flickering(6), sounds=[sound])
+    )
+    assert result.verdict == "inconclusive"
+    assert "--max-offset" not in result.reason
+    assert "elsewhere" in result.reason
+
+
+def flickering(seconds: float, *, still_s: float = 0.0) -> Video:
+    """A picture that is still, and then flickers as ``flicker.pattern`` says."""
+    at = flicker.pattern()
+    levels = [
+        125 if i < 25 * still_s else 140 if at(i / 25 + 0.02) else 110
+        for i in range(round(25 * seconds))
+    ]
+    pictures = [np.full((64, 64), level, np.uint8) for level in levels]
+    return Video(size=(64, 64), pictures=pictures, options={"preset": "ultrafast"})
+
+
+def test_a_still_face_that_then_talks_has_an_answer(measure: Detector, tmp_path: Path) -> None:
+    at, still_s, seconds = flicker.pattern(), 30.0, 36.0
+    samples = flicker.flicker_sound(lambda t: at(t + 3 / 25), seconds)
+    samples[: round(16_000 * still_s)] = 0.0
+    sound = Sound(rate=16_000, layout="mono", samples=samples)
+    video = flickering(seconds, still_s=still_s)
+    path = make_film(tmp_path / "a.mp4", seconds=seconds, video=video, sounds=[sound])
+    result = measure.detect(path)
+    assert result.offset_frames == pytest.approx(3, abs=FINE)
+    assert result.verdict == "unacceptable"
+    assert result.confidence > 0.8
+    assert result.coverage == 1.0
+    assert result.verdict_coverage == pytest.approx(1 / 6, abs=0.04)
+    assert re.search(
+        r"the verdict rests on 1\d % of the video \((29|30)\.\d to 3[56]\.\d s\)", sentence(result)
+    )
+
+
+def test_steady_noise_is_no_speech(measure: Detector, tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000 * 5)
+    sound = Sound(rate=16_000, layout="mono", samples=noise)
+    path = make_film(tmp_path / "a.mp4", seconds=5, video=flickering(5), sounds=[sound])
+    result = measure.detect(path)
+    assert result.verdict == "inconclusive"
+    assert result.reason.startswith("no speech was found in the audio")
 
 
 def test_a_film_cut_from_two_parts_gives_two_segments(measure: Detector, tmp_path: Path) -> None:
@@ -292,7 +373,7 @@ def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(
 def test_no_face(look: Detector, tmp_path: Path) -> None:
     result = look.detect(flicker_film(tmp_path / "a.mp4", seconds=2))
     assert result.verdict == "inconclusive"
-    assert result.reason == "no face was found in the picture"
+    assert result.reason == "no face was found"
     assert (result.coverage, result.tracks, result.segments) == (0.0, (), ())
     assert result.syncnet_confidence is result.min_distance is None
     assert result.confidence == 0.0
@@ -327,7 +408,7 @@ def test_silence(measure: Detector, tmp_path: Path) -> None:
     sound = Sound(samples=np.zeros(96_000))
     path = make_film(tmp_path / "a.mp4", seconds=2, video=grey(2), sounds=[sound])
     result = measure.detect(path)
-    assert (result.verdict, result.reason) == ("inconclusive", "the sound is silent")
+    assert (result.verdict, result.reason) == ("inconclusive", "the audio is silent")
     assert result.coverage == 1.0
     assert result.confidence == 0.0
     assert result.segments == ()

@@ -41,8 +41,8 @@ FAILURE = Failure.of(
 
 DOCUMENTED = {
     "": "schema input backbone weights runtime synctool source offset_frames offset_ms audio_is confidence"
-    " verdict reason max_offset coverage drift_ms_per_min syncnet_confidence min_distance segments"
-    " tracks frames timing_s",
+    " verdict reason max_offset coverage verdict_coverage drift_ms_per_min syncnet_confidence min_distance"
+    " segments tracks frames timing_s",
     "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"
     " warnings",
     "segments": "start_s end_s offset_frames confidence",
@@ -188,6 +188,15 @@ def test_one_film_begins_with_the_sentence() -> None:
     }.items():
         assert part in figures[name]
     assert "Segments" not in text and "Faces" not in text
+
+
+def test_the_share_that_carries_the_verdict_is_shown_with_its_segment() -> None:
+    film = made_result(coverage=1.0, verdict_coverage=0.17)
+    text = shown(print_result, film)
+    assert "100 % of the film shows a face, 17 % carry the verdict" in text
+    assert "Segments" in text
+    whole = shown(print_result, made_result(verdict_coverage=1.0))
+    assert "100 % carry the verdict" in whole and "Segments" not in whole
 
 
 def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:

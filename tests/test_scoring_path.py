@@ -11,9 +11,7 @@ from fake_volumes import constant, volume_of
 from synctool.scoring import rows, segments
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.scoring.drift import find_drift
-from synctool.scoring.offset import estimate_offset
 from synctool.scoring.path import OffsetPath, follow_offset
-from synctool.scoring.segments import overall_offset
 from synctool.types import Segment
 
 
@@ -199,17 +197,12 @@ def test_the_series_has_none_and_never_nan() -> None:
 
 
 def test_the_offset_of_a_film_of_two_parts_is_that_of_the_longer() -> None:
-    volume = volume_of(pieces((3, 25), (-5, 35)))
-    whole = estimate_offset(volume)
-    path = follow_offset(volume)
-    offset, confidence = overall_offset(whole, 0.1, path.segments)
-    assert offset == pytest.approx(-5, abs=0.2)
-    assert confidence > 0.9
+    path = follow_offset(volume_of(pieces((3, 25), (-5, 35))))
+    assert path.overall.offset_frames == pytest.approx(-5, abs=0.2)
+    assert path.overall.confidence > 0.9
 
 
-@pytest.mark.parametrize("offsets", [(), (3.0,), (3.0, 3.6)])
-def test_the_offset_of_an_even_film_is_that_of_all_of_it(offsets: tuple[float, ...]) -> None:
-    whole = estimate_offset(constant(3.3, 20))
-    parts = tuple(Segment(i, i + 1, offset, 0.9) for i, offset in enumerate(offsets))
-    confidence = UNCALIBRATED.confidence(whole)
-    assert overall_offset(whole, confidence, parts) == (whole.offset_frames, confidence)
+def test_the_offset_of_an_even_film_is_that_of_all_of_it() -> None:
+    path = follow_offset(constant(3.3, 20))
+    assert path.overall.offset_frames == path.estimate.offset_frames
+    assert path.overall.confidence == UNCALIBRATED.confidence(path.estimate)

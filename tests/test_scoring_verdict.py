@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from fake_results import inconclusive, made_result
-from synctool.scoring.verdict import Decision, decide, in_words, judge, sentence
+from synctool.scoring.verdict import (
+    Circumstances,
+    Decision,
+    decide,
+    in_words,
+    judge,
+    sentence,
+    wider_search,
+)
 from synctool.types import Segment
 
 
@@ -34,26 +42,79 @@ def test_thresholds(offset_ms: float, verdict: str) -> None:
 SOUND = {"confidence": 0.9, "max_offset": 15, "frames": 100}
 
 
+WEAK = {"confidence": 0.1}
+
+
 @pytest.mark.parametrize(
-    ("more", "part"),
+    ("more", "known", "part"),
     [
-        ({"has_face": False}, "no face was found in the picture"),
-        ({"has_sound": False}, "the sound is silent"),
-        ({"frames": 10}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
-        ({"frames": 0}, "no picture frame could be compared with the sound"),
+        ({}, {"has_face": False}, "no face was found"),
+        ({}, {"has_audio": False}, "the audio is silent"),
+        ({"frames": 10}, {}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
+        ({"frames": 0}, {}, "no picture frame could be compared"),
         (
             {"at_edge": True, "confidence": 0.3},
+            {"edge_confidence": 0.8},
             "the best match lies at the edge of the searched range (±15 frames): "
-            "search wider with --max-offset",
+            "search wider with --max-offset 40",
         ),
-        ({"confidence": 0.31}, "the evidence is weak: confidence 0.31, and at least 0.50"),
-        ({"confidence": float("nan")}, "the evidence is weak"),
+        (
+            {"at_edge": True, "confidence": 0.002},
+            {"edge_confidence": 0.002},
+            "the evidence is weak: confidence 0.00",
+        ),
+        (
+            WEAK,
+            {"far_offset_frames": -40.2},
+            "a match outside the searched range (±15 frames) is clear, with the audio 1608 ms behind: "
+            "search wider with --max-offset 55",
+        ),
+        (
+            WEAK,
+            {"audio_starts_late_s": 1.6},
+            "the audio starts 1.60 s later than the video by the file's own times, which is more than "
+            "the searched range (±15 frames): search wider with --max-offset 50",
+        ),
+        (
+            WEAK,
+            {"audio_starts_late_s": -1.6, "far_offset_frames": 40.0},
+            "(the video starts 1.60 s later than the audio by the file's own times)",
+        ),
+        (WEAK, {"audio_starts_late_s": 0.5}, "the evidence is weak: confidence 0.10"),
+        (WEAK, {"steady": True}, "no speech was found in the audio"),
+        (WEAK, {"face_px": 22.0}, "the face is too small: 22 px high, and about 40 are needed"),
+        (WEAK, {"face_px": 120.0}, "the evidence is weak"),
+        (WEAK, {"contradictory": True}, "segments contradict each other"),
+        (
+            WEAK,
+            {},
+            "the audio is perhaps from elsewhere (a voice-over, dubbing), or nobody in view",
+        ),
+        ({"confidence": 0.31}, {}, "the evidence is weak: confidence 0.31, and at least 0.50"),
+        ({"confidence": float("nan")}, {}, "the evidence is weak"),
     ],
 )
-def test_what_carries_no_answer(more: dict[str, Any], part: str) -> None:
-    decision = decide(3.0, **{**SOUND, **more})
+def test_what_carries_no_answer_names_its_cause(
+    more: dict[str, Any], known: dict[str, Any], part: str
+) -> None:
+    decision = decide(3.0, **{**SOUND, **more}, circumstances=Circumstances(**known))
     assert decision.verdict == "inconclusive"
     assert part in decision.reason
+
+
+@pytest.mark.parametrize("more", [{"at_edge": True, "confidence": 0.002}, {"confidence": 0.1}])
+def test_weak_evidence_gives_no_advice_to_search_wider(more: dict[str, Any]) -> None:
+    assert "--max-offset" not in decide(3.0, **{**SOUND, **more}).reason
+
+
+def test_too_little_to_tell_where_the_audio_is_from() -> None:
+    assert "elsewhere" not in decide(3.0, **{**SOUND, **WEAK, "frames": 40}).reason
+    assert "elsewhere" not in decide(3.0, **{**SOUND, "confidence": 0.45}).reason
+
+
+@pytest.mark.parametrize(("offset", "wide"), [(16, 30), (-40.1, 55), (40, 50), (100.5, 115)])
+def test_a_wider_search_holds_the_offset_with_room_to_spare(offset: float, wide: int) -> None:
+    assert wider_search(offset) == wide
 
 
 def test_no_estimate_no_answer() -> None:
@@ -109,7 +170,7 @@ def test_sentences(offset_frames: float, verdict: str, expected: str) -> None:
 
 
 def test_the_sentence_without_an_answer_says_why() -> None:
-    assert sentence(inconclusive("the sound is silent")) == "inconclusive: the sound is silent"
+    assert sentence(inconclusive("the audio is silent")) == "inconclusive: the audio is silent"
 
 
 def test_no_shift_is_advised_where_none_repairs_the_film() -> None:
@@ -136,3 +197,20 @@ def test_drift_is_told_when_it_adds_up_to_a_frame() -> None:
         "audio is 120 ms ahead of the picture: unacceptable; "
         "it drifts behind by 12 ms per minute, which no constant shift repairs"
     )
+
+
+def test_the_sentence_tells_what_part_of_the_video_the_verdict_rests_on() -> None:
+    parts = (Segment(30.0, 36.0, 3.0, 0.9), Segment(2.0, 4.0, -9.0, 0.3))
+    film = made_result(verdict_coverage=0.167, segments=parts)
+    assert sentence(film) == (
+        "audio is 120 ms ahead of the picture: unacceptable; delay the sound by 120 ms; "
+        "the verdict rests on 17 % of the video (30.0 to 36.0 s)"
+    )
+    several = replace(film, segments=(parts[0], Segment(40.0, 42.0, 3.0, 0.8)))
+    assert sentence(several).endswith("rests on 17 % of the video (2 segments)")
+    assert "rests" not in sentence(replace(film, verdict_coverage=0.9))
+
+
+def test_segments_without_confidence_do_not_differ() -> None:
+    parts = (Segment(0.0, 3.0, 3.0, 0.9), Segment(3.0, 4.0, -9.0, 0.3))
+    assert "between" not in sentence(made_result(segments=parts))

@@ -169,7 +169,7 @@ def test_a_film_without_any_sound_left(recording, model) -> None:
     deaf = replace(recording, sound=np.zeros(0, np.int16))
     conditions = [Condition(), Condition("shift", 3.0), Condition("piece", 0.0, 0.0, 2.0)]
     for trial in trials(deaf, [model], conditions, Label(AHEAD), film="a"):
-        assert (trial.verdict, trial.reason) == ("inconclusive", "the sound is silent")
+        assert (trial.verdict, trial.reason) == ("inconclusive", "the audio is silent")
         assert trial.offset_frames is None and trial.lse_d is None and not trial.answered
         assert (trial.curve, trial.windows, trial.segments) == ((), {}, ())
         assert trial.coverage == 1.0 and trial.error is None
@@ -276,7 +276,7 @@ def test_a_piece_without_a_face(recording, model) -> None:
     conditions = [Condition("piece", 1.0, s, s + 2.0) for s in (0.0, 2.0)]
     first, second = trials(film, [model], conditions, Label(), film="a")
     assert first.coverage == pytest.approx(0.8)
-    assert second.reason == "no face was found in the picture"
+    assert second.reason == "no face was found"
     assert second.coverage == 0.0 and second.windows == {}
 
 

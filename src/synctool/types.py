@@ -426,6 +426,7 @@ class DetectResult:
     timing_s: Mapping[str, float]
     max_offset: int
     runtime: str = "torch"
+    verdict_coverage: float = 0.0
 
     @property
     def offset_ms(self) -> int | None:
@@ -459,6 +460,7 @@ class DetectResult:
             "reason": self.reason,
             "max_offset": self.max_offset,
             "coverage": _rounded(self.coverage, 4),
+            "verdict_coverage": _rounded(self.verdict_coverage, 4),
             "drift_ms_per_min": _rounded(self.drift_ms_per_min, 2),
             "syncnet_confidence": _rounded(self.syncnet_confidence, 4),
             "min_distance": _rounded(self.min_distance, 4),

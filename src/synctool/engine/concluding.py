@@ -9,16 +9,28 @@ import numpy as np
 
 from synctool._version import __version__
 from synctool.engine.loaded import LoadedModel
-from synctool.engine.volumes import FaceScores, FilmScores, SeenFace, combine, score_face
-from synctool.scoring.offset import OffsetEstimate, estimate_offset
-from synctool.scoring.path import follow_offset
-from synctool.scoring.segments import overall_offset
+from synctool.engine.volumes import (
+    FaceScores,
+    FilmScores,
+    SeenFace,
+    combine,
+    film_volume,
+    score_face,
+)
+from synctool.scoring.offset import OffsetEstimate
+from synctool.scoring.overall import OverallOffset, TrackEvidence, with_tracks
+from synctool.scoring.path import OffsetPath, follow_offset
 from synctool.scoring.syncnet import SyncNetScore, syncnet_score
-from synctool.scoring.verdict import LEAST_CONFIDENCE, Decision, decide
+from synctool.scoring.verdict import LEAST_CONFIDENCE, Circumstances, Decision, decide
 from synctool.types import VIDEO_FPS, DetectResult, FrameSeries, Segment, Source, Track
 
 SHORTEST_FACE_FRAMES = 5
 """Faces of fewer frames are not measured."""
+FAR_FRAMES = 125
+"""Where the searched range holds no answer, one is looked for up to 5 s away, to say so."""
+MOST_FAR_FRAMES = 15_000
+"""Frames with a face (10 min) that this looks at."""
+_USUAL_ROWS = 31
 _SILENT_PEAK = 33
 """Sound that never exceeds -60 dB of full scale is silence."""
 
@@ -36,6 +48,7 @@ class Findings:
         confidence: Probability in 0..1 that it is right within a frame.
         decision: The verdict.
         segments: Stretches of one offset.
+        verdict_coverage: Share of the film, 0..1, that the segments cover which carry the verdict.
         drift_ms_per_min: Slope of the offset, None where it cannot be told.
         frames: Offset and confidence per frame.
         distances: SyncNet's own scores; None where nothing can be compared.
@@ -49,6 +62,7 @@ class Findings:
     confidence: float
     decision: Decision
     segments: tuple[Segment, ...]
+    verdict_coverage: float
     drift_ms_per_min: float | None
     frames: FrameSeries
     distances: SyncNetScore | None
@@ -67,7 +81,10 @@ def find(
     ticks: int,
     max_offset: int,
     silent: bool,
+    steady: bool = False,
+    audio_starts_late_s: float = 0.0,
     heard_from: int = 0,
+    look_further: bool = False,
 ) -> Findings:
     """Compare what was seen with what was heard.
 
@@ -78,9 +95,11 @@ def find(
         ticks: Length of the film.
         max_offset: K.
         silent: Whether the sound is silence: whatever fits silence best is no answer.
+        steady: Whether it is too steady for speech.
+        audio_starts_late_s: How much later than the picture it starts, by the file's own times.
         heard_from: Tick of the first of ``heard``; may lie before the film.
+        look_further: Whether to look for a match outside the searched range where there is none within.
     """
-    calibration = model.calibration
     scored = [
         score_face(model, number, face, heard, max_offset=max_offset, heard_from=heard_from)
         for number, face in sorted(faces.items())
@@ -88,39 +107,108 @@ def find(
     ]
     if silent:
         scored = [replace(face, estimate=None, confidence=0.0) for face in scored]
-    film = combine(scored, ticks, 2 * max_offset + 1, calibration)
-    estimate = None if silent else estimate_offset(film.volume)
-    confidence = calibration.confidence(estimate) if estimate else 0.0
-    offset, at_edge, segments, drift = None, False, (), None
-    series = FrameSeries((), (), ())
-    if estimate is not None:
-        path = follow_offset(film.volume, calibration=calibration)
-        segments, drift, series = path.segments, path.drift_ms_per_min, path.series()
-        offset, confidence = overall_offset(estimate, confidence, segments)
-        at_edge = estimate.at_edge
-    decision = decide(
-        offset,
-        confidence=confidence,
-        max_offset=max_offset,
-        frames=estimate.frames if estimate else 0,
-        at_edge=at_edge,
+    film = combine(scored, ticks, 2 * max_offset + 1, model.calibration)
+    path, segments, overall = _followed(film, scored, model, silent=silent)
+    known = Circumstances(
         has_face=bool(faces),
-        has_sound=not silent,
-        segments=segments,
+        has_audio=not silent,
+        steady=steady,
+        face_px=max((float(f.box[3] - f.box[1]) for f in scored), default=None),
+        edge_confidence=_edge_confidence(path.estimate, model),
+        audio_starts_late_s=audio_starts_late_s,
+        contradictory=overall is not None and overall.contradictory,
     )
+    decision = _decided(overall, segments, max_offset, known)
+    if look_further and decision.verdict == "inconclusive" and overall is not None and not steady:
+        far = _far_offset(model, faces, heard, film.chosen, max_offset, heard_from, known)
+        decision = _decided(overall, segments, max_offset, replace(known, far_offset_frames=far))
+    answered = decision.verdict != "inconclusive"
     return Findings(
         faces=tuple(scored),
         film=film,
         max_offset=max_offset,
-        estimate=estimate,
-        offset_frames=offset,
-        confidence=confidence,
+        estimate=path.estimate,
+        offset_frames=overall.offset_frames if overall else None,
+        confidence=overall.confidence if overall else 0.0,
         decision=decision,
         segments=segments,
-        drift_ms_per_min=drift,
-        frames=series,
+        verdict_coverage=_verdict_coverage(segments, ticks, film.coverage) if answered else 0.0,
+        drift_ms_per_min=path.drift_ms_per_min,
+        frames=path.series() if overall else FrameSeries((), (), ()),
         distances=syncnet_score(film.distances),
     )
+
+
+def _followed(
+    film: FilmScores, scored: list[FaceScores], model: LoadedModel, *, silent: bool
+) -> tuple[OffsetPath, tuple[Segment, ...], OverallOffset | None]:
+    """The offset along the film, its segments, and the one to report; nothing of a silent one."""
+    if silent:
+        return OffsetPath(np.zeros(0), np.zeros(0)), (), None
+    path = follow_offset(film.volume, calibration=model.calibration)
+    if path.overall is None:
+        return path, (), None
+    tracks = [
+        TrackEvidence(f.first_tick, f.first_tick + f.frames, f.estimate, f.confidence)
+        for f in scored
+        if f.estimate is not None
+    ]
+    return path, *with_tracks(path.segments, path.overall, tracks)
+
+
+def _decided(
+    overall: OverallOffset | None,
+    segments: tuple[Segment, ...],
+    max_offset: int,
+    circumstances: Circumstances,
+) -> Decision:
+    return decide(
+        overall.offset_frames if overall else None,
+        confidence=overall.confidence if overall else 0.0,
+        max_offset=max_offset,
+        frames=overall.frames if overall else 0,
+        at_edge=overall is not None and overall.at_edge,
+        circumstances=circumstances,
+        segments=segments,
+    )
+
+
+def _edge_confidence(estimate: OffsetEstimate | None, model: LoadedModel) -> float:
+    """Confidence of a match at the edge of the range, were it not there."""
+    if estimate is None or not estimate.at_edge:
+        return 0.0
+    return model.calibration.confidence(replace(estimate, at_edge=False))
+
+
+def _far_offset(
+    model: LoadedModel,
+    faces: Mapping[int, SeenFace],
+    heard: np.ndarray,
+    chosen: np.ndarray,
+    max_offset: int,
+    heard_from: int,
+    circumstances: Circumstances,
+) -> float | None:
+    """A clear match outside the searched range, in frames; the embeddings are there already."""
+    late = abs(circumstances.audio_starts_late_s) * VIDEO_FPS
+    reach = max(FAR_FRAMES, round(late) + max_offset) if late < 2 * FAR_FRAMES else FAR_FRAMES
+    if reach <= max_offset:
+        return None
+    seen = np.flatnonzero(chosen >= 0)[:MOST_FAR_FRAMES]
+    part = chosen[: seen[-1] + 1] if seen.size else chosen[:0]
+    volume = film_volume(model, faces, heard, part, max_offset=reach, heard_from=heard_from)
+    found = follow_offset(volume, calibration=model.calibration).overall
+    if found is None or found.at_edge or abs(found.offset_frames) < max_offset - 0.5:
+        return None
+    # The calibration is for fewer offset bins; the odds that one of them fits by chance grow with them.
+    odds = found.confidence / max(1 - found.confidence, 1e-6) * _USUAL_ROWS / len(volume)
+    return found.offset_frames if odds / (1 + odds) >= LEAST_CONFIDENCE else None
+
+
+def _verdict_coverage(segments: tuple[Segment, ...], ticks: int, coverage: float) -> float:
+    """Share of the film in confident segments; without any, all that shows a face carries the verdict."""
+    carried_s = sum(s.end_s - s.start_s for s in segments if s.confidence >= LEAST_CONFIDENCE)
+    return min(carried_s * VIDEO_FPS / ticks, 1.0) if carried_s else coverage
 
 
 def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Source) -> DetectResult:
@@ -148,6 +236,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         verdict=verdict,
         reason=findings.decision.reason,
         coverage=findings.film.coverage,
+        verdict_coverage=findings.verdict_coverage,
         drift_ms_per_min=findings.drift_ms_per_min,
         syncnet_confidence=distances.syncnet_confidence if distances else None,
         min_distance=distances.min_distance if distances else None,

@@ -17,6 +17,7 @@ from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.inputs import as_input
 from synctool.features.level import LevelNormalizer, as_float
+from synctool.features.steadiness import LevelSpread
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
 from synctool.runtimes.protocol import Runtime
@@ -187,6 +188,11 @@ class SoundStream:
             return np.zeros((self._size, 0), np.float16)
         return np.concatenate(self._pieces, 1)
 
+    @property
+    def steady(self) -> bool:
+        """Whether what has come in is too steady for speech."""
+        return self._sound.spread.steady
+
     def _samples(self, frames: int) -> int:
         return self._front.before + frames * SAMPLES_PER_FRAME + self._front.after
 
@@ -221,10 +227,12 @@ class LeveledSound:
         self._normalizer = None if level_db is None else LevelNormalizer(level_db)
         self._ready: deque[np.ndarray] = deque()
         self.available = 0
+        self.spread = LevelSpread()
 
     def fill(self, *, last: bool = False) -> None:
         """Take what has come in; with ``last`` also what is left at the end of the sound."""
         samples = self._sound.pop(self._sound.available)
+        self.spread.add(samples)
         if self._normalizer is None:
             self._append(as_float(samples))
             return

@@ -173,7 +173,8 @@ def film_volume(
     for number in np.unique(chosen[chosen >= 0]).tolist():
         face, columns = faces[number], np.flatnonzero(chosen == number)
         lead = face.first_tick - heard_from
-        own = _volume(model, face.embeddings(), heard, lead, max_offset)
+        seen = face.embeddings()[:, : columns[-1] + 1 - face.first_tick]
+        own = _volume(model, seen, heard, lead, max_offset)
         out[:, columns] = own[:, columns - face.first_tick]
     return out
 

@@ -19,9 +19,7 @@ from synctool.evaluation.bootstrap import Interval, mean_interval
 from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.confidence import Calibration
-from synctool.scoring.offset import estimate_offset
 from synctool.scoring.path import follow_offset
-from synctool.scoring.segments import overall_offset
 from synctool.scoring.verdict import decide
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
@@ -124,20 +122,19 @@ def measure(
     heard = encoded_sound(network, sound, spec=spec)
     values = network.score(heard, seen, max_offset=max_offset)[0].float().numpy()
     volume = np.where(np.isfinite(values), values, np.nan)
-    estimate = estimate_offset(volume)
-    if estimate is None:
+    path = follow_offset(volume, calibration=calibration)
+    overall = path.overall
+    if overall is None:
         return Answer(None, 0.0, False)
-    segments = follow_offset(volume, calibration=calibration).segments
-    offset, confidence = overall_offset(estimate, calibration.confidence(estimate), segments)
     decision = decide(
-        offset,
-        confidence=confidence,
+        overall.offset_frames,
+        confidence=overall.confidence,
         max_offset=max_offset,
-        frames=estimate.frames,
-        at_edge=estimate.at_edge,
-        segments=segments,
+        frames=overall.frames,
+        at_edge=overall.at_edge,
+        segments=path.segments,
     )
-    return Answer(offset, confidence, decision.verdict != "inconclusive")
+    return Answer(overall.offset_frames, overall.confidence, decision.verdict != "inconclusive")
 
 
 def pieces_of(

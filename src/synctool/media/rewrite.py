@@ -59,7 +59,6 @@ def rewrite(
     coding: PictureCoding = NEAR_LOSSLESS,
     fps: float | None = None,
     audio_track: int = 0,
-    allow_external: bool = False,
 ) -> None:
     """Write a film anew.
 
@@ -75,7 +74,6 @@ def rewrite(
         coding: How the pictures are stored.
         fps: Frames per second of what ``frames`` gives, if not the film's own.
         audio_track: Which sound track, counted from 0.
-        allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         UsageError: The new name does not end in ``.mkv``, or there is no such sound track.
@@ -86,7 +84,7 @@ def rewrite(
     check_target(target)
     check_encoder(coding.encoder, "w")
     with (
-        FilmFrames(source, audio_track=audio_track, allow_external=allow_external) as film,
+        FilmFrames(source, audio_track=audio_track) as film,
         atomic_path(target) as part,
         tempfile.SpooledTemporaryFile(_HELD_BYTES) as spool,
     ):

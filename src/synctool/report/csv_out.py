@@ -11,6 +11,7 @@ audio_is                      ``ahead``, ``behind``, ``level``
 confidence                    probability in 0..1 that the offset is right within ±1 frame
 reason                        why it is inconclusive
 coverage                      share of the film, 0..1, with evidence
+verdict_coverage              share of the film, 0..1, in the segments that carry the verdict
 drift_ms_per_min              empty when there is too little film to tell
 syncnet_confidence            LSE-C (median minus minimum distance)
 min_distance                  LSE-D
@@ -48,6 +49,7 @@ _RESULT_COLUMNS = (
     "confidence",
     "reason",
     "coverage",
+    "verdict_coverage",
     "drift_ms_per_min",
     "syncnet_confidence",
     "min_distance",

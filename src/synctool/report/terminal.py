@@ -15,7 +15,7 @@ from rich.text import Text
 
 from synctool.report.outcome import Failure, Outcome
 from synctool.report.text import clock, printable, signed
-from synctool.scoring.verdict import in_words, sentence
+from synctool.scoring.verdict import SMALL_COVERAGE, in_words, sentence
 from synctool.types import FRAME_MS, DetectResult, Segment, Track
 
 STYLES = {
@@ -56,7 +56,7 @@ def result_view(result: DetectResult, encoding: str = "utf-8") -> RenderableType
     for warning in result.source.warnings:
         figures.add_row("warning", Text(printable(warning, encoding), style="yellow"))
     parts: list[RenderableType] = [heading, figures]
-    if len(result.segments) > 1:
+    if len(result.segments) > 1 or 0 < result.verdict_coverage < SMALL_COVERAGE:
         parts.append(_stretches("Segments", result.segments))
     if len(result.tracks) > 1:
         parts.append(_stretches("Faces", result.tracks))
@@ -100,7 +100,7 @@ def _figures(result: DetectResult) -> Iterable[tuple[str, str]]:
     yield "confidence", f"{result.confidence:.2f} (probability of being right within one frame)"
     standard = "" if result.verdict == "inconclusive" else " (ITU-R BT.1359-1)"
     yield "verdict", f"{result.verdict}{standard}"
-    yield "coverage", f"{100 * result.coverage:.0f} % of the film"
+    yield "coverage", f"{100 * result.coverage:.0f} % of the film{_carrying(result)}"
     yield "drift", _drift(result.drift_ms_per_min)
     if result.syncnet_confidence is not None:
         yield "LSE-C", f"{result.syncnet_confidence:.3f} ({_whose(result)}, higher is better)"
@@ -120,6 +120,13 @@ def _figures(result: DetectResult) -> Iterable[tuple[str, str]]:
     total = result.timing_s.get("total", 0.0)
     if total > 0:
         yield "speed", f"{source.duration_s / total:.3g} x real time ({total:.2f} s)"
+
+
+def _carrying(result: DetectResult) -> str:
+    """What share of the video the verdict rests on."""
+    if not result.verdict_coverage:
+        return ""
+    return f" shows a face, {100 * result.verdict_coverage:.0f} % carry the verdict"
 
 
 def _whose(result: DetectResult) -> str:

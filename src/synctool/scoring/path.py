@@ -8,8 +8,8 @@ import numpy as np
 
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.scoring.drift import CONFIDENT, Drift, find_drift
-from synctool.scoring.offset import estimate_offset
-from synctool.scoring.segments import find_segments
+from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.scoring.overall import OverallOffset, judge_segments
 from synctool.scoring.smoothing import local_peaks
 from synctool.types import VIDEO_FPS, FrameSeries, Segment
 
@@ -26,12 +26,16 @@ class OffsetPath:
         confidence: Probability that it is right within ±1 frame, float32 ``[T]``, NaN likewise.
         segments: Stretches of nearly one offset, in the order of time.
         drift: Slope of the offset; None with less than 20 s of confident film.
+        estimate: The one offset that suits the whole best; None where nothing can be compared.
+        overall: The offset to report for the whole, None likewise.
     """
 
     offset_frames: np.ndarray = field(repr=False, compare=False)
     confidence: np.ndarray = field(repr=False, compare=False)
     segments: tuple[Segment, ...] = ()
     drift: Drift | None = None
+    estimate: OffsetEstimate | None = None
+    overall: OverallOffset | None = None
 
     @property
     def drift_ms_per_min(self) -> float | None:
@@ -58,19 +62,22 @@ def follow_offset(
         window_s: Length of the window round every frame, in seconds.
     """
     peaks = local_peaks(volume, calibration, window_s=window_s)
-    segments = find_segments(
-        volume, calibration, contrast=_contrast(volume, peaks.height, peaks.confidence)
-    )
+    whole = estimate_offset(volume)
+    if whole is None:
+        return OffsetPath(peaks.offset_frames, peaks.confidence)
+    contrast = _contrast(whole, peaks.height, peaks.confidence)
+    segments, overall = judge_segments(volume, whole, calibration, contrast=contrast)
     drift = find_drift(peaks.offset_frames, peaks.confidence, segments, window_s=window_s)
-    return OffsetPath(peaks.offset_frames, peaks.confidence, segments, drift)
+    return OffsetPath(
+        peaks.offset_frames, peaks.confidence, segments, drift, estimate=whole, overall=overall
+    )
 
 
-def _contrast(volume: np.ndarray, height: np.ndarray, confidence: np.ndarray) -> float:
+def _contrast(whole: OffsetEstimate, height: np.ndarray, confidence: np.ndarray) -> float:
     """How far true peaks stand out: in confident windows, or in the film as a whole."""
     confident = height[confidence >= CONFIDENT]
     here = float(np.median(confident)) if len(confident) else 0.0
-    whole = estimate_offset(volume)
-    return max(here, 0.0 if whole is None else float(whole.curve[whole.row]))
+    return max(here, float(whole.curve[whole.row]))
 
 
 def _plain(values: np.ndarray) -> tuple[float | None, ...]:

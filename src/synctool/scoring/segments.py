@@ -13,17 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import CORRELATION_FRAMES, OffsetEstimate, estimate_offset
 from synctool.scoring.rows import BLOCK_COLUMNS, blocks
-from synctool.types import VIDEO_FPS, Segment
+from synctool.types import VIDEO_FPS
 
 STEP_FRAMES = round(CORRELATION_FRAMES)
 """Frames per step: about one independent observation."""
 LEAST_SEGMENT_S = 1.0
 """Shorter stretches are joined to a neighbour, or left out."""
-LEAST_CONFIDENCE = 0.25
-"""Stretches with less are no evidence."""
 JUMP_COST, COME_COST, GO_COST, SHIFT_COST = 12.0, 6.0, 6.0, 5.0
 """In natural log-odds: a jump between rows, from and to "no evidence", one row up or down."""
 _TALKING = 0.4
@@ -36,6 +33,23 @@ _SAME_RUN_ROWS = 1.5
 
 
 @dataclass(frozen=True)
+class SegmentEvidence:
+    """A segment that the search found, and what speaks for it.
+
+    Attributes:
+        start: Its first frame.
+        stop: The frame after its last.
+        estimate: Its offset, from its own frames.
+        gain: Natural log-odds of its path over "no evidence".
+    """
+
+    start: int
+    stop: int
+    estimate: OffsetEstimate
+    gain: float
+
+
+@dataclass(frozen=True)
 class _Run:
     """Columns ``start`` to ``stop`` (not included) whose best row is about ``row``."""
 
@@ -44,14 +58,11 @@ class _Run:
     row: float
 
 
-def find_segments(
-    volume: np.ndarray, calibration: Calibration, *, contrast: float
-) -> tuple[Segment, ...]:
+def find_segments(volume: np.ndarray, *, contrast: float) -> tuple[SegmentEvidence, ...]:
     """Cut a film into stretches of nearly one offset, each measured on its own columns.
 
     Args:
         volume: Scores ``[2K+1, T]``, NaN where there is none.
-        calibration: Turns the statistics of a stretch into its confidence.
         contrast: How far a true peak stands out from the mean of all rows, in units of the scores.
 
     Returns:
@@ -59,42 +70,23 @@ def find_segments(
     """
     if not contrast > 0 or not volume.size:
         return ()
-    path = _best_path(_log_odds(_steps(volume), contrast))
+    log_odds = _log_odds(_steps(volume), contrast)
+    path = _best_path(log_odds)
     runs = [_trimmed(run, volume) for run in _runs(path, volume.shape[1])]
     runs = _with_exact_borders(
         _without_short([run for run in runs if run.stop > run.start]), volume
     )
     measured = [(run, estimate_offset(volume[:, run.start : run.stop])) for run in runs]
+    steps = np.arange(len(path))
+    gains = np.where(path == _NO_EVIDENCE, 0.0, log_odds[np.maximum(path, 0), steps])
     return tuple(
-        Segment(run.start / VIDEO_FPS, run.stop / VIDEO_FPS, estimate.offset_frames, confidence)
+        SegmentEvidence(run.start, run.stop, estimate, _gain(gains, run))
         for run, estimate in _joined([(r, e) for r, e in measured if e is not None], volume)
-        if (confidence := calibration.confidence(estimate)) >= LEAST_CONFIDENCE
     )
 
 
-def overall_offset(
-    estimate: OffsetEstimate, confidence: float, segments: tuple[Segment, ...]
-) -> tuple[float, float]:
-    """The one offset to report for a film, and its confidence.
-
-    That of the whole stretch, unless the film was cut from parts that disagree by more than a
-    frame: then that of the parts which agree over the longest time.
-
-    Args:
-        estimate: Estimate over the whole film.
-        confidence: Its confidence.
-        segments: Segments of the film.
-    """
-    offsets = [s.offset_frames for s in segments]
-    if not offsets or max(offsets) - min(offsets) <= 1.0:
-        return estimate.offset_frames, confidence
-    agreeing = [[s for s in segments if abs(s.offset_frames - o) <= 1.0] for o in offsets]
-    best = max(agreeing, key=lambda group: sum(s.end_s - s.start_s for s in group))
-    weights = [s.end_s - s.start_s for s in best]
-    return (
-        float(np.average([s.offset_frames for s in best], weights=weights)),
-        float(np.average([s.confidence for s in best], weights=weights)),
-    )
+def _gain(gains: np.ndarray, run: _Run) -> float:
+    return float(gains[run.start // STEP_FRAMES : -(-run.stop // STEP_FRAMES)].sum())
 
 
 def _steps(volume: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ those of acceptability at about +90 ms and -185 ms. A value on a threshold is st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,15 @@ LEAST_CONFIDENCE = 0.5
 """With less, there is no verdict."""
 LEAST_FRAMES = 15
 """Fewer frames of a talking face (0.6 s) carry no verdict."""
+LEAST_FACE_PX = 40.0
+"""Lower faces show too little of a mouth."""
+SMALL_COVERAGE = 0.75
+"""Where the segments that carry the verdict cover less of the video, this is worth a remark."""
 DIFFERENT_FRAMES = 1.0
 """Segments whose offsets differ by more are worth a remark."""
+_SPARE_FRAMES = 10
+_LONG_FRAMES = 75
+_NO_MATCH = 0.25
 _SEVERITY: tuple[Verdict, ...] = ("in sync", "detectable", "unacceptable")
 
 
@@ -42,6 +50,32 @@ def judge(offset_ms: float) -> Verdict:
     return "in sync"
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What a video is like beside its scores: where there is no answer, this tells why.
+
+    Attributes:
+        has_face: Whether a face was found anywhere.
+        has_audio: Whether the audio is anything but silence.
+        steady: Whether the audio is too steady for speech.
+        face_px: Height of the largest face in pixels, None where it is not known.
+        edge_confidence: Of a match at the edge of the searched range, the confidence that it would have
+            anywhere else.
+        far_offset_frames: A clear match outside the searched range, None where none is known.
+        audio_starts_late_s: How much later than the video the audio starts, by the file's own times.
+        contradictory: Whether segments that look fine one by one disagree.
+    """
+
+    has_face: bool = True
+    has_audio: bool = True
+    steady: bool = False
+    face_px: float | None = None
+    edge_confidence: float = 0.0
+    far_offset_frames: float | None = None
+    audio_starts_late_s: float = 0.0
+    contradictory: bool = False
+
+
 def decide(
     offset_frames: float | None,
     *,
@@ -49,46 +83,100 @@ def decide(
     max_offset: int,
     frames: int,
     at_edge: bool = False,
-    has_face: bool = True,
-    has_sound: bool = True,
+    circumstances: Circumstances = Circumstances(),
     segments: Sequence[Segment] = (),
     least_confidence: float = LEAST_CONFIDENCE,
 ) -> Decision:
     """Judge what was measured, or say why it carries no verdict.
 
     Args:
-        offset_frames: Offset of the film, None when there is no estimate; > 0: audio ahead.
+        offset_frames: Offset of the video, None when there is no estimate; > 0: audio ahead.
         confidence: Probability that it is right within ±1 frame.
         max_offset: Largest offset searched, in frames.
         frames: Frames of evidence behind the estimate.
         at_edge: Whether the best match is the first or last of those searched.
-        has_face: Whether a face was found anywhere.
-        has_sound: Whether the sound is anything but silence.
-        segments: Segments of the film; the worst confident one decides, as a film is in sync only
+        circumstances: What else is known.
+        segments: Segments of the video; the worst confident one decides, as a video is in sync only
             if all of it is.
         least_confidence: With less there is no verdict.
     """
-    if not has_face:
-        return Decision("inconclusive", "no face was found in the picture")
-    if not has_sound:
-        return Decision("inconclusive", "the sound is silent")
+    if not circumstances.has_face:
+        return Decision("inconclusive", "no face was found")
+    if not circumstances.has_audio:
+        return Decision("inconclusive", "the audio is silent")
     if offset_frames is None or frames < LEAST_FRAMES:
         return Decision("inconclusive", _too_short(frames))
-    if at_edge:
+    if at_edge or not confidence >= least_confidence:
         reason = (
-            "the best match lies at the edge of the searched range "
-            f"(±{max_offset} frames): search wider with --max-offset"
-        )
-        return Decision("inconclusive", reason)
-    if not confidence >= least_confidence:
-        reason = (
-            f"the evidence is weak: confidence {confidence:.2f}, "
-            f"and at least {least_confidence:.2f} is needed"
+            _beyond(circumstances, max_offset, least_confidence, at_edge=at_edge)
+            or _no_evidence(circumstances)
+            or f"the evidence is weak: confidence {confidence:.2f}, and at least "
+            f"{least_confidence:.2f} is needed{_elsewhere(confidence, frames)}"
         )
         return Decision("inconclusive", reason)
     sure = [s.offset_frames for s in segments if s.confidence >= least_confidence]
     verdicts = [judge(offset * FRAME_MS) for offset in (offset_frames, *sure)]
     return Decision(max(verdicts, key=_SEVERITY.index))
+
+
+def wider_search(offset_frames: float) -> int:
+    """A ``--max-offset`` that holds an offset with room to spare, in frames."""
+    return 5 * math.ceil((abs(offset_frames) + _SPARE_FRAMES) / 5)
+
+
+def _beyond(
+    circumstances: Circumstances, max_offset: int, least_confidence: float, *, at_edge: bool
+) -> str | None:
+    """Why the true offset is likely outside the searched range, and how far to search."""
+    range_text = f"the searched range (±{max_offset} frames)"
+    late_s = circumstances.audio_starts_late_s
+    far = circumstances.far_offset_frames
+    starts = ""
+    if abs(late_s) * VIDEO_FPS > max_offset:
+        first, second = ("audio", "video") if late_s > 0 else ("video", "audio")
+        starts = f"the {first} starts {abs(late_s):.2f} s later than the {second}"
+    if far is not None:
+        also = f" ({starts} by the file's own times)" if starts else ""
+        return (
+            f"a match outside {range_text} is clear, with the audio {in_words(far * FRAME_MS)}"
+            f"{also}: search wider with --max-offset {wider_search(far)}"
+        )
+    if at_edge and circumstances.edge_confidence >= least_confidence:
+        return (
+            f"the best match lies at the edge of {range_text}: search wider with --max-offset "
+            f"{wider_search(2 * max_offset)}"
+        )
+    if starts:
+        needed = wider_search(late_s * VIDEO_FPS)
+        return (
+            f"{starts} by the file's own times, which is more than {range_text}: "
+            f"search wider with --max-offset {needed}"
+        )
+    return None
+
+
+def _no_evidence(circumstances: Circumstances) -> str | None:
+    """Why picture or audio cannot carry an answer."""
+    if circumstances.steady:
+        return "no speech was found in the audio: its level is as steady as noise or music"
+    height = circumstances.face_px
+    if height is not None and height < LEAST_FACE_PX:
+        return (
+            f"the face is too small: {height:.0f} px high, and about {LEAST_FACE_PX:.0f} are needed"
+        )
+    if circumstances.contradictory:
+        return (
+            "segments contradict each other, as chance matches do: "
+            "the audio is perhaps from elsewhere (a voice-over, dubbing)"
+        )
+    return None
+
+
+def _elsewhere(confidence: float, frames: int) -> str:
+    """Where long evidence matches nowhere, the likely cause."""
+    if frames < _LONG_FRAMES or not confidence < _NO_MATCH:
+        return ""
+    return "; the audio is perhaps from elsewhere (a voice-over, dubbing), or nobody in view speaks"
 
 
 def in_words(offset_ms: float) -> str:
@@ -109,9 +197,14 @@ def sentence(result: DetectResult) -> str:
     return "; ".join([_finding(result), *_remarks(result)])
 
 
+def sure_segments(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments that count for a verdict."""
+    return [s for s in segments if s.confidence >= LEAST_CONFIDENCE]
+
+
 def differing_offsets(segments: Sequence[Segment]) -> bool:
-    """Whether the segments of a film disagree by more than a frame."""
-    offsets = [s.offset_frames for s in segments]
+    """Whether the sure segments of a video disagree by more than a frame."""
+    offsets = [s.offset_frames for s in sure_segments(segments)]
     return len(offsets) > 1 and max(offsets) - min(offsets) > DIFFERENT_FRAMES
 
 
@@ -133,7 +226,7 @@ def _finding(result: DetectResult) -> str:
     where = _where(offset_ms)
     varies = differing_offsets(result.segments)
     if varies:
-        where = _where_between([s.offset_frames * FRAME_MS for s in result.segments])
+        where = _where_between([s.offset_frames * FRAME_MS for s in sure_segments(result.segments)])
     if result.verdict == "in sync":
         if result.audio_is == "level" and not varies:
             exactly = f" ({in_words(offset_ms)})" if offset_ms else ""
@@ -159,14 +252,31 @@ def _where_between(offsets_ms: list[float]) -> str:
 
 
 def _remarks(result: DetectResult) -> list[str]:
+    remarks = []
     if drift_matters(result):
         drift = result.drift_ms_per_min or 0.0
         direction = "ahead" if drift > 0 else "behind"
-        return [
+        remarks.append(
             f"it drifts {direction} by {abs(drift):.0f} ms per minute, "
             "which no constant shift repairs"
-        ]
-    if differing_offsets(result.segments):
+        )
+    elif differing_offsets(result.segments):
         advice = "" if result.verdict == "in sync" else ": repair them one by one"
-        return [f"{len(result.segments)} segments differ in offset{advice}"]
-    return []
+        count = len(sure_segments(result.segments))
+        remarks.append(f"{count} segments differ in offset{advice}")
+    if 0 < result.verdict_coverage < SMALL_COVERAGE:
+        remarks.append(_carried_by(result))
+    return remarks
+
+
+def _carried_by(result: DetectResult) -> str:
+    """How much of the video the verdict rests on, and which part that is."""
+    share = f"the verdict rests on {_percent(result.verdict_coverage)} of the video"
+    sure = sure_segments(result.segments)
+    if len(sure) == 1:
+        return f"{share} ({sure[0].start_s:.1f} to {sure[0].end_s:.1f} s)"
+    return f"{share} ({len(sure)} segments)" if sure else share
+
+
+def _percent(share: float) -> str:
+    return f"{max(100 * share, 1):.0f} %"

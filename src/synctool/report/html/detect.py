@@ -204,7 +204,7 @@ def _figures(result: DetectResult) -> list[Figure]:
             "",
             "probability of being right within a frame",
         ),
-        Figure("Coverage", plain(100 * result.coverage, 0), "%", "of the film shows a face"),
+        Figure("Coverage", plain(100 * result.coverage, 0), "%", _covered(result)),
         Figure("Drift", NOTHING, "", "too little film")
         if drift is None
         else Figure(
@@ -221,6 +221,14 @@ def _figures(result: DetectResult) -> list[Figure]:
         note = f"lower is better; {whose}"
         figures.append(Figure("LSE-D", plain(result.min_distance, 3), "", note))
     return figures
+
+
+def _covered(result: DetectResult) -> str:
+    """What the coverage is of, and what share of the video the verdict rests on."""
+    shown = "of the film shows a face"
+    if not result.verdict_coverage:
+        return shown
+    return f"{shown}; {plain(100 * result.verdict_coverage, 0)} % carry the verdict"
 
 
 def _tables(index: int, result: DetectResult) -> list[Table]:
