@@ -78,7 +78,27 @@ def test_defaults(section: str) -> None:
 def test_every_row_allows_its_own_default(row: config.Setting) -> None:
     assert row.parse(row.default) == row.default
     assert row.parse(str(row.default), text=True) == row.default
-    assert row.default is None or str(row.default) in row.help_text
+    if row.default is not None and row.default is not False:  # a flag that is off says so itself
+        assert str(row.default) in row.help_text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("Yes", True), ("1", True), ("no", False), ("0", False)]
+)
+def test_a_switch_is_read_from_every_place(
+    monkeypatch: pytest.MonkeyPatch, text: str, value: bool
+) -> None:
+    assert resolve("detect").allow_external is False
+    write("[detect]\nallow_external = true\n")
+    assert resolve("detect").allow_external is True
+    monkeypatch.setenv("SYNCTOOL_DETECT_ALLOW_EXTERNAL", text)
+    assert resolve("detect").allow_external is value
+    assert resolve("detect", {"allow_external": not value}).allow_external is not value
+    monkeypatch.setenv("SYNCTOOL_DETECT_ALLOW_EXTERNAL", "perhaps")
+    assert "is not true or false" in refusal()
+    monkeypatch.delenv("SYNCTOOL_DETECT_ALLOW_EXTERNAL")
+    write('[detect]\nallow_external = "yes"\n')
+    assert "is not true or false" in refusal()
 
 
 def test_later_places_win(monkeypatch: pytest.MonkeyPatch) -> None:

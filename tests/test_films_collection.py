@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,51 @@ def test_nothing_to_read_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingError):
         collection(storage(tmp_path / name))
+
+
+HEADS = {
+    "ogg video": b"OggS\0\x02" + bytes(22) + b"\x80theora" + bytes(500),
+    "ogg audio": b"OggS\0\x02" + bytes(22) + b"\x01vorbis" + bytes(500),
+    "program stream": b"\0\0\x01\xba" + bytes(500),
+    "go module": b"module example.org/talk\n" + b"go 1.22\n" * 99,
+    "transport stream": (b"\x47" + bytes(187)) * 20,
+    "mp4": b"\0\0\0\x20ftypisom" + bytes(500),
+    "m4a": b"\0\0\0\x20ftypM4A " + bytes(500),
+    "avi": b"RIFF\0\0\0\0AVI LIST" + bytes(500),
+    "wav": b"RIFF\0\0\0\0WAVEfmt " + bytes(500),
+    "jpeg": b"\xff\xd8\xff\xe0" + bytes(500),
+}
+
+
+def put(folder: Path, **kinds: str) -> None:
+    for name, kind in kinds.items():
+        (folder / name.replace("__", ".")).write_bytes(HEADS[kind])
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    ".3g2 .3gpp .amv .dv .dvr-ms .evo .f4v .gxf .insv .lrv .m2p .m2t .mk3d .mpe .mpegts .mqv .mxf .ogm .qt "
+    ".rmvb .TOD .tp .trp .vro .wm .wtv".split(),
+)
+def test_what_cameras_and_broadcasters_write_is_found(tmp_path: Path, suffix: str) -> None:
+    touch(tmp_path, f"a{suffix}", "sound.wav", "sound.m4a", "image.jpg", "stream.m2v", "list.m3u8")
+    assert [p.name for p in films_in(tmp_path)] == [f"a{suffix}"]
+    assert [f.name for f in collection(storage(tmp_path)).films] == [f"a{suffix}"]
+
+
+def test_an_ending_that_other_files_share_is_settled_by_the_first_bytes(tmp_path: Path) -> None:
+    put(tmp_path, talk__ogg="ogg video", song__ogg="ogg audio", go__mod="go module")
+    put(tmp_path, camera__mod="program stream", disc__DAT="program stream", table__dat="wav")
+    found = ["camera.mod", "disc.DAT", "talk.ogg"]
+    assert [p.name for p in films_in(tmp_path)] == found
+    assert sorted(f.name for f in collection(storage(tmp_path)).films) == found
+
+
+def test_a_video_under_a_foreign_name_is_left_out_and_told(tmp_path: Path, caplog) -> None:
+    put(tmp_path, a__mp4="mp4", b__xyz="transport stream", noending="avi", c__bin="mp4")
+    put(tmp_path, d__xyz="m4a", e__xyz="wav", f__xyz="jpeg", g__xyz="ogg audio")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.xyz")
+    assert [p.name for p in films_in(tmp_path)] == ["a.mp4"]
+    (told,) = caplog.messages
+    assert "3 files" in told and "b.xyz" in told

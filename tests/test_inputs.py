@@ -30,6 +30,13 @@ def test_names_stay_as_they_are_and_in_order() -> None:
     assert expand(["b.mp4", "./a.mp4", "gone.mp4"]) == ["b.mp4", "./a.mp4", "gone.mp4"]
 
 
+def test_the_standard_input_is_one_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert expand(["-"]) == ["-"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a.mp4\n"))
+    with pytest.raises(UsageError, match="both a list and a video"):
+        expand(["-"], from_file="-")
+
+
 def test_each_film_once() -> None:
     assert expand(["b.mp4", "*.mp4", "b.mp4"]) == ["b.mp4", "a.mp4"]
 

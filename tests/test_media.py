@@ -38,7 +38,8 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.media import film as film_module
-from synctool.media.film import AHEAD_S, QUEUED_PICTURES, Film
+from synctool.media.film import QUEUED_PICTURES, Film
+from synctool.media.frame_choice import AHEAD_S
 from synctool.media.sound import SoundTrack
 from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
 from synctool.types import AUDIO_HZ
@@ -80,15 +81,19 @@ def nearest(times_s: list[float], at_s: float) -> list[float | None]:
     allowed: list[float | None] = []
     for slip in (-0.0011, 0.0, 0.0011):  # timestamps of some containers are whole milliseconds
         at = at_s + slip
-        before = max((t for t in times_s if t <= at), default=None)
+        earlier = [t for t in times_s if t <= at]
+        before = earlier[-1] if earlier else None
         after = min((t for t in times_s if t > at), default=None)
         best = before
         if after is not None:
             ahead = after - at
             if before is None:
                 best = after if ahead <= 0.02 else None
-            elif ahead <= AHEAD_S and ahead < at - before:
-                best = after
+            else:
+                gap_before = before - earlier[-2] if len(earlier) > 1 else times_s[1] - times_s[0]
+                limit = max(AHEAD_S, min(after - before, gap_before) / 2 + 0.001)
+                if ahead <= limit and ahead < at - before:
+                    best = after
         allowed.append(best)
     return allowed
 
@@ -104,15 +109,53 @@ def assert_pictures_fit(seen: Seen, times_s: list[float], lead_ms: float) -> Non
 # --------------------------------------------------------------------------- pictures
 
 
-@pytest.mark.parametrize("fps", [10, 15, NTSC_FILM, 24, 25, NTSC, 30, 50, NTSC_60])
+RATES = [2.5, 5, 6.25, 8, 10, 12, 12.5, 15, NTSC_FILM, 24, 25, NTSC, 30, 50, NTSC_60, 60]
+
+
+@pytest.mark.parametrize("fps", RATES)
 def test_every_tick_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
-    seen = see(make_film(tmp_path / "a.mp4", video=Video(fps=fps)))
-    times = frame_times_s(fps, 3.0)
+    seconds = 6.0
+    seen = see(make_film(tmp_path / "a.mp4", seconds=seconds, video=Video(fps=fps, options=FAST)))
+    times = frame_times_s(fps, seconds)
     assert_pictures_fit(seen, times, 0.0)
-    assert len(seen.times_ms) == 75
+    assert len(seen.times_ms) == pytest.approx(25 * len(times) / float(fps), abs=1)
     assert seen.film.source.video_fps == pytest.approx(float(fps), abs=0.001)
-    early = [shown - 40 * tick for tick, shown in enumerate(seen.times_ms[:-3])]
-    assert abs(np.mean(early)) < 4.0, "pictures must be neither early nor late on average"
+    # Whole frames only: the last one is not followed by any.
+    whole = [(40 * tick, shown) for tick, shown in enumerate(seen.times_ms) if 40 * tick <= 5600]
+    early = np.array([shown - at for at, shown in whole])
+    assert abs(early.mean()) < 3.0, "pictures must be neither early nor late on average"
+    assert abs(early).max() <= 500 / float(fps) + 1
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.avi"])
+def test_ties_between_two_frames_go_to_either_in_turn(tmp_path, name):
+    avi = name.endswith("avi")
+    video = Video("mpeg4" if avi else "libx264", fps=12.5, options={} if avi else FAST)
+    sound = Sound("pcm_s16le" if avi else "aac")
+    seen = see(make_film(tmp_path / name, seconds=4.0, video=video, sounds=[sound]))
+    first = next(t for t, shown in enumerate(seen.times_ms) if shown is not None)
+    shown = seen.times_ms[first : first + 96]
+    early = np.array(shown) - shown[0] - 40 * np.arange(len(shown))
+    assert early[::2].tolist() == [0] * 48
+    assert sorted(set(early[1::2])) == [-40, 40] and early.mean() == 0
+
+
+def test_a_frame_that_lasts_one_tick_is_not_left_out_in_a_tie(tmp_path):
+    times = [
+        0.0,
+        *(0.06 + 0.04 * i for i in range(50)),
+    ]  # half a tick off the grid from the second on
+    seen = see(make_film(tmp_path / "a.mp4", seconds=2.0, video=Video(times_s=times, options=FAST)))
+    assert np.diff(seen.times_ms[3:-2]).tolist() == [40] * (len(seen.times_ms) - 6)
+
+
+def test_a_slide_is_not_left_much_too_early(tmp_path):
+    times = [0.0, 2.0, 4.0, 4.2, 6.0]
+    video = Video("ffv1", times_s=times, options={})
+    seen = see(make_film(tmp_path / "a.mkv", seconds=7.0, video=video))
+    ahead = [shown - 40 * tick for tick, shown in enumerate(seen.times_ms)]
+    assert max(ahead) <= 500
+    assert max(ahead[4 * 25 + 8 : 6 * 25]) <= 101, "after a short gap a long one is waited for"
 
 
 def test_constant_25_fps_is_read_frame_for_frame(tmp_path):
@@ -558,7 +601,7 @@ BAD = {
     "folder": (lambda d: folder(d / "a.mp4"), UsageError, EXIT_USAGE, "is a folder"),
     "subtitles": (
         lambda d: text(d / "a.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n\n"),
-        MediaError, EXIT_UNEXPECTED, "neither picture nor sound",
+        MediaError, EXIT_UNEXPECTED, "it is a subtitle file",
     ),
     "cut before its index": (
         lambda d: half_of(make_film(d / "a.mp4", seconds=1, video=Video(options=FAST))),

@@ -30,12 +30,14 @@ _KINDS = {
     int: "a whole number",
     float: "a number",
     str: "a text",
+    bool: "true or false",
     Path: "a path",
     tuple: "a list of texts or tables",
     dict: "a text or a table",
 }
 _TAKEN = {int: Integral, float: Real, str: str, Path: (str, Path), dict: str}
 _AUTO = ("auto", "yes", "no")
+_TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Setting:
 
     Attributes:
         name: Name in Python and in the file; the flag has dashes in place of underscores.
-        type: ``int``, ``float``, ``str``, ``Path``, ``tuple`` for a list of texts or tables, or
-            ``dict`` for a table that may be written as one text.
+        type: ``int``, ``float``, ``str``, ``bool``, ``Path``, ``tuple`` for a list of texts or tables,
+            or ``dict`` for a table that may be written as one text.
         default: Value when nobody says anything else; None where there is none.
         help: One line without a closing full stop.
         minimum: Least value allowed, None for no bound.
@@ -72,8 +74,8 @@ class Setting:
 
     @property
     def switch(self) -> bool:
-        """Whether it is switched on and off, or left to the program."""
-        return self.choices == _AUTO
+        """Whether it is switched on and off; one with ``auto`` may be left to the program."""
+        return self.type is bool or self.choices == _AUTO
 
     @property
     def range_text(self) -> str:
@@ -87,7 +89,8 @@ class Setting:
     @property
     def help_text(self) -> str:
         """Help, values allowed and default, for ``--help``."""
-        default = "" if self.default is None else f"default {self.default}"
+        given = self.default is not None and self.default is not False
+        default = f"default {self.default}" if given else ""
         extra = "; ".join(filter(None, ["" if self.switch else self.range_text, default]))
         return f"{self.help} ({extra})." if extra else f"{self.help}."
 
@@ -115,6 +118,8 @@ class Setting:
         return parsed
 
     def _typed(self, value: object, *, text: bool) -> Any:
+        if self.type is bool:
+            return self._truth(value, text=text)
         if text and self.type is tuple:
             value = [part.strip() for part in str(value).split(";") if part.strip()]
         elif text and self.type not in (str, dict):
@@ -136,6 +141,12 @@ class Setting:
         if not str(value).strip() or (self.type is float and not isfinite(typed)):
             self._wrong_type(value)
         return typed
+
+    def _truth(self, value: object, *, text: bool) -> bool:
+        known = _TRUTHS.get(str(value).strip().lower()) if text else value
+        if not isinstance(known, bool):
+            self._wrong_type(value)
+        return known
 
     def _listed(self, value: object) -> tuple[str | Mapping[str, Any], ...]:
         if not isinstance(value, list | tuple) or not all(
@@ -161,6 +172,9 @@ _MAX_OFFSET = Setting(
     "max_offset", int, 15, "Largest offset searched, in frames of 40 ms", minimum=15, maximum=125
 )
 _AUDIO_TRACK = Setting("audio_track", int, 0, "Audio track to listen to, from 0", minimum=0)
+_ALLOW_EXTERNAL = Setting(
+    "allow_external", bool, False, "Let playlists name local files outside their own folder"
+)
 _MAX_FACES = Setting("max_faces", int, 4, "Most faces followed at a time", minimum=1)
 _SEED = Setting("seed", int, 0, "Seed of all random choices", minimum=0, maximum=_SEED_LIMIT)
 
@@ -174,9 +188,11 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _DETECTOR,
             _AUDIO_TRACK,
             _MAX_FACES,
+            _ALLOW_EXTERNAL,
         ),
         "preprocess": (
             _DETECTOR,
+            _ALLOW_EXTERNAL,
             Setting(
                 "workers",
                 int,
@@ -513,6 +529,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _RUNTIME,
             _AUDIO_TRACK,
             _MAX_FACES,
+            _ALLOW_EXTERNAL,
             _SEED,
             Setting("jobs", int, 1, "Films at a time, 0 for one per core", minimum=0),
         ),
@@ -522,6 +539,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             Setting("parts", str, "video,audio,head", "Graphs to write, or one for all in one"),
             Setting("windows", int, 100, "Windows that are compared with PyTorch", minimum=1),
             _DETECTOR,
+            _ALLOW_EXTERNAL,
             _SEED,
         ),
         "download": (

@@ -81,6 +81,7 @@ def compare(
     runtime: Annotated[str | None, setting_option("compare", "runtime")] = None,
     audio_track: Annotated[int | None, setting_option("compare", "audio_track")] = None,
     max_faces: Annotated[int | None, setting_option("compare", "max_faces")] = None,
+    allow_external: Annotated[bool | None, setting_option("compare", "allow_external")] = None,
     seed: Annotated[int | None, setting_option("compare", "seed")] = None,
     jobs: Annotated[int | None, setting_option("compare", "jobs", "-j")] = None,
     from_file: Annotated[
@@ -169,6 +170,7 @@ def _wanted(settings: Any, thumbnails: int) -> CompareSettings:
         runtime=settings.runtime,
         audio_track=settings.audio_track,
         max_faces=settings.max_faces,
+        allow_external=settings.allow_external,
         seed=settings.seed,
         jobs=settings.jobs,
         thumbnails=thumbnails,

@@ -64,7 +64,10 @@ def detect(
     context: typer.Context,
     films: Annotated[
         list[str] | None,
-        typer.Argument(help="Films, globs, or folders of films.", show_default=False),
+        typer.Argument(
+            help="Videos, globs, or folders of videos; - for the standard input.",
+            show_default=False,
+        ),
     ] = None,
     backbone: Annotated[str | None, setting_option("detect", "backbone", "-b")] = None,
     weights: Annotated[
@@ -77,6 +80,7 @@ def detect(
     detector: Annotated[str | None, setting_option("detect", "detector")] = None,
     audio_track: Annotated[int | None, setting_option("detect", "audio_track")] = None,
     max_faces: Annotated[int | None, setting_option("detect", "max_faces")] = None,
+    allow_external: Annotated[bool | None, setting_option("detect", "allow_external")] = None,
     from_file: Annotated[
         str | None, typer.Option(help="List of films, one a line; - for the standard input.")
     ] = None,
@@ -109,6 +113,7 @@ def detect(
         {
             "backbone": backbone, "max_offset": max_offset, "device": device, "runtime": runtime,
             "detector": detector, "audio_track": audio_track, "max_faces": max_faces,
+            "allow_external": allow_external,
         },
     )  # fmt: skip
     from synctool.engine.inputs import expand, means_one_film
@@ -151,6 +156,7 @@ def _detector(settings: Any, weights: Path | None) -> Detector:
         detector=settings.detector,
         audio_track=settings.audio_track,
         max_faces=settings.max_faces,
+        allow_external=settings.allow_external,
     )
 
 

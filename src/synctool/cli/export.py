@@ -88,6 +88,7 @@ def export(
         int | None, typer.Option(min=1, help="Steps of --fine-tune (default 400).")
     ] = None,
     detector: Annotated[str | None, setting_option("export", "detector")] = None,
+    allow_external: Annotated[bool | None, setting_option("export", "allow_external")] = None,
     seed: Annotated[int | None, setting_option("export", "seed")] = None,
     list_formats: Annotated[
         bool, typer.Option("--list-formats", help="List the formats and what is here of them.")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,12 +16,15 @@ from pathlib import Path
 
 from synctool.data.storage import Storage
 from synctool.data.trees import Identity, known
+from synctool.data.video_files import (
+    HEAD_BYTES,
+    begins_like_video,
+    is_video,
+    may_hide_video,
+)
 from synctool.errors import MissingError, UsageError
 
-FILM_SUFFIXES = frozenset(
-    ".3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob "
-    ".webm .wmv".split()
-)
+_LOG = logging.getLogger(__name__)
 MANIFEST = "manifest.csv"
 _HEAD_BYTES = 1 << 16
 _READERS = 16
@@ -59,7 +64,9 @@ class Collection:
 
 
 def films_in(folder: Path) -> list[Path]:
-    """All files below a folder that look like films, sorted by name.
+    """All files below a folder that are videos by their names, sorted; see ``video_files``.
+
+    Files that only their content tells to be videos are left out, and named in the log.
 
     Args:
         folder: Where to look.
@@ -68,23 +75,42 @@ def films_in(folder: Path) -> list[Path]:
         MissingError: The folder cannot be read.
     """
     failures: list[OSError] = []
-    found = [
-        Path(root) / name
-        for root, _, names in os.walk(folder, onerror=failures.append)
-        for name in names
-        if is_film(name)
-    ]
+    found, doubted = [], []
+    for root, _, names in os.walk(folder, onerror=failures.append):
+        for name in names:
+            path = Path(root) / name
+            if is_video(name, lambda path=path: _local_head(path)):
+                found.append(path)
+            elif may_hide_video(name) and begins_like_video(_local_head(path)):
+                doubted.append(os.fspath(path))
     if not found and failures:
         raise MissingError(
             f"cannot read {folder}: {failures[0].strerror}", remedy="Check its permissions."
         )
+    _tell_left_out(doubted)
     return sorted(found)
 
 
-def is_film(name: str) -> bool:
-    """Whether a file looks like a film by its name."""
-    base = name.rsplit("/", 1)[-1]
-    return os.path.splitext(base)[1].lower() in FILM_SUFFIXES and not base.startswith(".")
+def _local_head(path: Path) -> bytes:
+    """The first bytes of an ordinary file; nothing of a pipe, or of a file that cannot be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _tell_left_out(names: list[str]) -> None:
+    if names:
+        shown = sorted(names)[0].encode("utf-8", "replace").decode()
+        many = f"{len(names)} files look" if len(names) > 1 else "1 file looks"
+        _LOG.warning(
+            "%s like video by content and not by name, left out (%s); name files to use them",
+            many,
+            shown,
+        )
 
 
 def collection(
@@ -111,7 +137,11 @@ def collection(
     def note(name: str, reason: str) -> None:
         unreadable.append({"film": f"{name}/", "reason": f"the folder cannot be read: {reason}"})
 
-    sizes = {name: size for name, size in folder.walk(note) if is_film(name)}
+    sizes = {
+        name: size
+        for name, size in folder.walk(note)
+        if is_video(name, lambda name=name, size=size: _head(folder, name, size))
+    }
     if identify is None and folder.exists(MANIFEST):
         entries = _from_manifest(folder, sizes)
     else:
@@ -135,6 +165,17 @@ def collection(
         ),
         tuple(unreadable),
     )
+
+
+def _head(folder: Storage, name: str, size_bytes: int) -> bytes:
+    """The first bytes of a file; nothing of one without a size (a pipe) or that cannot be read."""
+    try:
+        if size_bytes:
+            with folder.open(name) as file:
+                return file.read(HEAD_BYTES)
+    except (MissingError, OSError):
+        pass
+    return b""
 
 
 def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[FilmEntry]:

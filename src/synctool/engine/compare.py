@@ -251,7 +251,9 @@ def _decides(
     settings: CompareSettings, networks: Sequence[tuple[str, str]], runtimes: Sequence[Runtime]
 ) -> dict[str, Any]:
     """All that trials depend on, but the films themselves."""
+    external = {"allow_external": True} if settings.allow_external else {}
     return {
+        **external,
         "synctool": __version__,
         "networks": [list(network) for network in networks],
         "shifts": "".join(settings.shifts.split()),
@@ -290,6 +292,7 @@ def compare(
     runtime: str = "auto",
     audio_track: int = 0,
     max_faces: int = 4,
+    allow_external: bool = False,
     seed: int = 0,
     jobs: int = 1,
     journal: str | os.PathLike[str] | None = None,
@@ -318,6 +321,7 @@ def compare(
         runtime: What runs the networks: see ``load_model``.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
+        allow_external: Whether a playlist may name local files outside its folder.
         seed: Of moves and perturbations.
         jobs: Processes; 0 takes one for each core. A script of its own must call this below
             ``if __name__ == "__main__"`` for more than one.
@@ -356,6 +360,7 @@ def compare(
         runtime=runtime,
         audio_track=audio_track,
         max_faces=max_faces,
+        allow_external=allow_external,
         seed=seed,
         jobs=jobs,
     )

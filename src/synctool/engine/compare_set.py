@@ -21,6 +21,8 @@ from synctool.data.storage import storage
 from synctool.engine.pairs import SPLIT_FILE, read_split
 from synctool.engine.train_data import read_constants
 from synctool.errors import MissingError, UsageError
+from synctool.media.locating import is_pipe
+from synctool.names import printable
 from synctool.types import Label
 
 LABELS = "labels.csv"
@@ -67,8 +69,14 @@ def film_entries(
 
     Raises:
         MissingError: There is no such file.
-        UsageError: It is of another form, or does not know all films.
+        UsageError: It is of another form, or does not know all films; or one of them is a pipe.
     """
+    for film in films:
+        if is_pipe(film):
+            raise UsageError(
+                f"{printable(film)} is a pipe, and videos that are compared may be read again",
+                remedy="Save it, and give the file.",
+            )
     if labels is None:
         return [Entry(film) for film in films]
     known = read_labels(labels).match(films)

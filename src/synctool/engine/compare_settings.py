@@ -29,6 +29,7 @@ class CompareSettings:
         runtime: What runs the networks: see ``load_model``.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
+        allow_external: Whether a playlist may name local files outside its folder.
         seed: Of moves and perturbations.
         jobs: Processes; 0 takes one for each core.
         thumbnails: At most so many pictures of each film.
@@ -44,6 +45,7 @@ class CompareSettings:
     runtime: str = "auto"
     audio_track: int = 0
     max_faces: int = 4
+    allow_external: bool = False
     seed: int = 0
     jobs: int = 1
     thumbnails: int = 0

@@ -44,6 +44,7 @@ class Detector:
         detector: Name of the face detector.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
+        allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         UsageError: No such detector, or nothing to search.
@@ -57,6 +58,7 @@ class Detector:
         detector: str = "centerface",
         audio_track: int = 0,
         max_faces: int = 4,
+        allow_external: bool = False,
     ) -> None:
         if max_offset < 1:
             raise UsageError(
@@ -67,6 +69,7 @@ class Detector:
         self._faces = build_detector(detector)
         self._audio_track = audio_track
         self._max_faces = max_faces
+        self._allow_external = allow_external
 
     def detect(
         self,
@@ -78,7 +81,7 @@ class Detector:
         """Measure one film.
 
         Args:
-            path: The film.
+            path: The film; also a ``file:`` URL, or ``-`` for the standard input.
             on_progress: Called every second of film.
             on_thumbnails: Called once, at the end, with a few small pictures of the film.
 
@@ -96,7 +99,12 @@ class Detector:
         colour = None if spec.video.colour == "gray" else spec.video.colour
         with (
             encoding_beside(self._model.runtime) as beside,
-            Film(path, audio_track=self._audio_track, colour=colour) as film,
+            Film(
+                path,
+                audio_track=self._audio_track,
+                colour=colour,
+                allow_external=self._allow_external,
+            ) as film,
         ):
             sound = SoundStream(
                 runtime=self._model.runtime,
@@ -156,6 +164,7 @@ def detect(
     detector: str = "centerface",
     audio_track: int = 0,
     max_faces: int = 4,
+    allow_external: bool = False,
     on_progress: Callable[[DetectProgress], None] | None = None,
 ) -> DetectResult:
     """Measure one film; for several, make a ``Detector`` once.
@@ -170,6 +179,7 @@ def detect(
         detector: Name of the face detector.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
+        allow_external: Whether a playlist may name local files outside its folder.
         on_progress: Called every second of film.
 
     Returns:
@@ -190,5 +200,6 @@ def detect(
         detector=detector,
         audio_track=audio_track,
         max_faces=max_faces,
+        allow_external=allow_external,
     )
     return measuring.detect(path, on_progress=on_progress)

@@ -63,6 +63,7 @@ class ExportSettings:
         fine_tune: Processed folder to train the pruned network on.
         steps: How long.
         detector: Face detector for films.
+        allow_external: Whether a playlist may name local files outside its folder.
         seed: Of all chance.
     """
 
@@ -82,6 +83,7 @@ class ExportSettings:
     fine_tune: Path | None = None
     steps: int = 400
     detector: str = "centerface"
+    allow_external: bool = False
     seed: int = 0
 
     @property

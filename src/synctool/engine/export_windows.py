@@ -136,6 +136,7 @@ def real_windows(
     count: int,
     calibration: int = 0,
     detector: str = "centerface",
+    allow_external: bool = False,
     on_film: Callable[[str], None] | None = None,
 ) -> Windows:
     """Cut windows out of processed folders and films.
@@ -150,6 +151,7 @@ def real_windows(
         count: How many to compare on, fewer where there is not so much.
         calibration: How many to find ranges with.
         detector: Face detector for films.
+        allow_external: Whether a playlist may name local files outside its folder.
         on_film: Told each film that is read.
 
     Raises:
@@ -171,7 +173,7 @@ def real_windows(
     for film in films:
         if on_film:
             on_film(film)
-        held += _of_film(film, spec, detector, each)
+        held += _of_film(film, spec, detector, each, allow_external)
     held, trained = (
         [c for c in cs if c.info.num_frames >= _LEAST_FRAMES] for cs in (held, trained)
     )
@@ -234,7 +236,9 @@ def _processed(place: str) -> tuple[list[Clip], list[Clip]]:
     return sides
 
 
-def _of_film(film: str, spec: BackboneSpec, detector: str, windows: int) -> Iterator[Clip]:
+def _of_film(
+    film: str, spec: BackboneSpec, detector: str, windows: int, allow_external: bool
+) -> Iterator[Clip]:
     """Clips of a film until there is enough for so many windows."""
     wanted = spec.video
     colour = "gray" if wanted.colour == "gray" else "rgb"
@@ -243,7 +247,8 @@ def _of_film(film: str, spec: BackboneSpec, detector: str, windows: int) -> Iter
     )
     entry = FilmEntry(film, key=Path(film).stem)
     frames = 0
-    with Film(film, colour=None if colour == "gray" else colour) as opened:
+    wanted_colour = None if colour == "gray" else colour
+    with Film(film, colour=wanted_colour, allow_external=allow_external) as opened:
         for clip in FilmClips(opened, entry, build_detector(detector), settings):
             yield clip
             frames += clip.info.num_frames

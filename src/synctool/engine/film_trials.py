@@ -137,6 +137,7 @@ class FilmTrials:
             detector=self._detector,
             audio_track=self._settings.audio_track,
             max_faces=self._settings.max_faces,
+            allow_external=self._settings.allow_external,
             thumbnails=self._settings.thumbnails,
             on_progress=lambda p: tell((READING, _share(p.ticks_done, p.ticks_total))),
         )
@@ -195,6 +196,7 @@ class FilmTrials:
                 level,
                 seed=seed,
                 audio_track=self._settings.audio_track,
+                allow_external=self._settings.allow_external,
                 detector=self._detector,
             )
             return record(

@@ -20,12 +20,12 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
     folder gives the films below it. A name that fits nothing is kept, so that it fails by itself.
 
     Args:
-        names: As given on the command line.
+        names: As given on the command line; ``-`` is a video on the standard input.
         from_file: A text file with one name a line (empty lines and ``#`` comments skipped), or
             ``-`` for the standard input.
 
     Raises:
-        UsageError: Nothing was given.
+        UsageError: Nothing was given, or the standard input twice.
         MissingError: The list or a folder cannot be read, or holds no films.
     """
     wanted = list(names)
@@ -34,6 +34,11 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
     if not wanted:
         raise UsageError(
             "no films given", remedy="Give files, folders, globs, or --from-file LIST."
+        )
+    if from_file == "-" and "-" in wanted:
+        raise UsageError(
+            "the standard input cannot be both a list and a video",
+            remedy="Give the list as a file, or the video.",
         )
     found: dict[str, None] = {}
     for name in wanted:

@@ -53,6 +53,7 @@ class PreprocessSettings:
     min_face: int = 48
     engine: str = "local"
     sync_confidence: float = 0.5
+    allow_external: bool = False
 
     @property
     def crops(self) -> CropSettings:
@@ -145,6 +146,7 @@ def preprocess(
                 detector=settings.detector,
                 crops=crops,
                 sync=sync,
+                allow_external=settings.allow_external,
             )
             for number, films in enumerate(plan.groups)
         ]
@@ -237,6 +239,8 @@ def _lasting(
         "tree": settings.tree,
         "shard_films": settings.shard_films,
     }
+    if settings.allow_external:
+        facts["allow_external"] = True
     return {**facts, "sync": asdict(sync) if sync else None}
 
 

@@ -142,6 +142,7 @@ def record(
     detector: str | FaceDetector = "centerface",
     audio_track: int = 0,
     max_faces: int = 4,
+    allow_external: bool = False,
     thumbnails: int = 0,
     on_progress: Callable[[DetectProgress], None] | None = None,
 ) -> Recording:
@@ -155,6 +156,7 @@ def record(
         detector: A face detector, or the name of one.
         audio_track: Which sound track, counted from 0.
         max_faces: At most so many faces are followed at a time.
+        allow_external: Whether a playlist may name local files outside its folder.
         thumbnails: At most so many small pictures are kept.
         on_progress: Called every second of film.
 
@@ -171,7 +173,7 @@ def record(
     sound: list[np.ndarray] = []
     with (
         encoding_beside(*(model.runtime for model in models)) as beside,
-        Film(path, audio_track=audio_track, colour=colour) as film,
+        Film(path, audio_track=audio_track, colour=colour, allow_external=allow_external) as film,
     ):
         viewers = [_Viewer(model, beside, watch) for model in models]
         kept = ThumbnailKeeper(thumbnails, expected_ticks=film.expected_ticks, colour=colour)

@@ -40,6 +40,7 @@ class ShardJob:
         crops: What is cut out.
         sync: How clips are brought into sync; None leaves them as they are.
         skip: Films not to touch, by name, and why: they have killed a worker.
+        allow_external: Whether a playlist may name local files outside its folder.
         careful: Say before each film which one it is, so that a killer can be named.
     """
 
@@ -53,6 +54,7 @@ class ShardJob:
     sync: SyncSettings | None = None
     skip: Mapping[str, str] = field(default_factory=dict)
     careful: bool = False
+    allow_external: bool = False
 
     @property
     def name(self) -> str:
@@ -100,7 +102,10 @@ def _pack(
     kept, dropped = 0, len(report.dropped)
     try:
         colour = None if job.crops.colour == "gray" else job.crops.colour
-        with source.local(entry.name) as path, Film(path, colour=colour, stall_s=STALL_S) as film:
+        with (
+            source.local(entry.name) as path,
+            Film(path, colour=colour, stall_s=STALL_S, allow_external=job.allow_external) as film,
+        ):
             clips = FilmClips(film, entry, _detector(job.detector), job.crops)
             for sample in clips:
                 if job.sync is not None:

@@ -1,9 +1,9 @@
 """One pass over a film: pictures on the 25 Hz timeline, sound at 16 kHz, both by timestamp.
 
 Timeline 0 is the earlier start of the two chosen streams, moved back to the grid of the picture, so
-that constant 25 fps material is read frame for frame. A tick shows the frame nearest to it in
-presentation time, as long as that frame comes at most ``AHEAD_S`` later; or else the one still on
-screen, as a player would. So the pictures of a tick are never biased early or late at 10 fps or more.
+that constant 25 fps material is read frame for frame. Which frame a tick shows is told by
+``frame_choice``: of a constant rate the nearest, so that pictures are neither early nor late on
+average.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import queue
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +21,9 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from synctool.errors import MediaError, MissingError, SyncToolError, UsageError
+from synctool.errors import MediaError, SyncToolError, UsageError
+from synctool.media.frame_choice import FrameChoice
+from synctool.media.opening import open_video
 from synctool.media.pictures import Picture, PictureReader
 from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
@@ -32,8 +33,6 @@ QUEUED_PICTURES = 16
 """Pictures that the decoder may be ahead of the reader."""
 MAX_SIDE_PX = 1920
 """Larger pictures are reduced to this; faces fill crops of 224 px at most."""
-AHEAD_S = 0.05
-"""A tick may show a frame that comes up to this much later, if that is the nearest."""
 _TICK_S = 1.0 / VIDEO_FPS
 _EPSILON_S = 1e-4
 _CLOSE_S = 5.0
@@ -51,19 +50,19 @@ class Film:
     early stops the thread.
 
     Args:
-        path: File to read.
+        path: File to read; also a ``file:`` URL, or ``-`` for the standard input.
         audio_track: Which sound track, counted from 0.
         colour: None (luma only), ``rgb`` or ``bgr``.
         need_video: Raise if there is no picture.
         need_audio: Raise if there is no sound.
         max_side_px: Larger pictures are reduced to this.
-        stall_s: Longest time that the decoder may take for one picture; None waits for ever, as for
-            a pipe.
+        stall_s: Longest time that the decoder may take for one picture; None waits for ever.
+        allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         MissingError: The file does not exist or cannot be read.
-        MediaError: It is empty, not a film, or lacks a stream that is needed.
-        UsageError: The sound track asked for does not exist.
+        MediaError: It is empty, not a video, or lacks a stream that is needed, or that is encrypted.
+        UsageError: The audio track asked for does not exist; a URL, a folder or a device was given.
     """
 
     def __init__(
@@ -76,19 +75,21 @@ class Film:
         need_audio: bool = True,
         max_side_px: int = MAX_SIDE_PX,
         stall_s: float | None = None,
+        allow_external: bool = False,
     ) -> None:
         self._stall_s = math.inf if stall_s is None else stall_s
         self.path = Path(path)
-        self._name = _printable(self.path.name)
         self.sound = SoundTrack()
-        self.warnings: list[str] = []
-        self._container = _open(self.path)
+        self._opened = open_video(path, allow_external=allow_external)
+        self._name = self._opened.name
+        self._container = self._opened.container
+        self.warnings: list[str] = self._opened.warnings
         try:
             self._video, self._audio = self._choose_streams(audio_track, need_video, need_audio)
             self._starts = _starts_s(self._video, self._audio)
             self._source = self._describe()
         except BaseException:
-            self._container.close()
+            self._opened.close()
             raise
         self._reader = PictureReader(
             colour=colour, max_side_px=max_side_px, pixel_aspect=_pixel_aspect(self._video)
@@ -105,6 +106,7 @@ class Film:
         self._thread: threading.Thread | None = None
         self._shown: tuple[float, av.VideoFrame] | None = None
         self._shown_arrays: tuple[np.ndarray, np.ndarray | None, float] | None = None
+        self._choice = FrameChoice(1.0 / (self._source.video_fps or VIDEO_FPS))
         self._tick = 0
         self._frames = 0
         self._damaged = 0
@@ -119,7 +121,7 @@ class Film:
         """Stop decoding and release the file."""
         self._stop.set()
         if self._thread is not None:
-            # A thread that waits for bytes of a pipe cannot be woken: it is left to end by itself.
+            self._opened.stop_waiting()
             until = time.monotonic() + _CLOSE_S
             while self._thread.is_alive() and time.monotonic() < until:
                 self._drain()
@@ -127,7 +129,7 @@ class Film:
             if self._thread.is_alive():
                 return
         self._drain()
-        self._container.close()
+        self._opened.close()
 
     @property
     def source(self) -> Source:
@@ -211,6 +213,7 @@ class Film:
             )
         video = videos[0] if need_video else None
         audio = audios[audio_track] if need_audio else None
+        self._opened.check_decodable(video, audio)
         for stream in (video, audio):
             if stream is not None and stream.codec_context is None:
                 raise MediaError(
@@ -285,6 +288,9 @@ class Film:
             if self._stop.is_set():
                 raise _Stopped
             self._decode_packet(packet.stream, packet)
+        self._opened.check()
+        for text in self._opened.warnings:
+            self._warn(text)
         self._finish()
         self._judge()
 
@@ -351,13 +357,10 @@ class Film:
 
     def _show_until(self, next_s: float) -> None:
         """Emit the ticks that the frame on screen serves before the next one at ``next_s``."""
+        shown_s = None if self._shown is None else self._shown[0]
+        self._choice.begin(shown_s, next_s)
         while (tick_s := self._tick * _TICK_S) < next_s - _EPSILON_S:
-            ahead_s = next_s - tick_s
-            if self._shown is None:
-                nearer = ahead_s <= _TICK_S / 2
-            else:
-                nearer = ahead_s <= AHEAD_S and ahead_s < tick_s - self._shown[0] - _EPSILON_S
-            if nearer:
+            if self._choice.prefers_next(tick_s):
                 return
             self._emit()
 
@@ -408,65 +411,6 @@ class Film:
 
 class _Stopped(Exception):
     """The reader has gone."""
-
-
-def _open(path: Path) -> av.container.InputContainer:
-    _check_readable(path)
-    try:
-        if _is_text(path):
-            # "file:" keeps names with colons from being taken for a protocol, and playlists from
-            # reaching for the network.
-            container = av.open(f"file:{path}", metadata_errors="replace")
-        else:  # can only be handed over as an open file
-            local = {"protocol_whitelist": "file,crypto,data"}
-            container = av.open(path.open("rb"), metadata_errors="replace", options=local)
-    except FFmpegError as error:
-        raise MediaError(
-            f"{_printable(path.name)} cannot be read as a film: {_words(error)}",
-            remedy="It is damaged, cut off, or not a film; play it in a media player to see.",
-        ) from error
-    if not any(s.type in ("video", "audio") for s in container.streams):
-        container.close()
-        raise MediaError(
-            f"{_printable(path.name)} holds neither picture nor sound", remedy="Give a film."
-        )
-    return container
-
-
-def _check_readable(path: Path) -> None:
-    shown = _printable(os.fspath(path))
-    try:
-        facts = path.stat()
-        if stat.S_ISREG(facts.st_mode):
-            path.open("rb").close()
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise MissingError(
-            f"no such file: {shown}", remedy="Check the path and its spelling."
-        ) from error
-    except OSError as error:
-        raise MissingError(
-            f"cannot read {shown}: {error.strerror}", remedy="Check its name and its permissions."
-        ) from error
-    if stat.S_ISDIR(facts.st_mode):
-        raise UsageError(
-            f"{shown} is a folder",
-            remedy="Give the films in it, or the folder to a command that takes folders.",
-        )
-    if stat.S_ISREG(facts.st_mode) and not facts.st_size:
-        raise MediaError(f"{shown} is empty (0 bytes)", remedy="Copy or download it again.")
-
-
-def _printable(name: str) -> str:
-    """A name for a message; bytes that are not text are replaced."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _is_text(path: Path) -> bool:
-    try:
-        os.fspath(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _words(error: FFmpegError) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.error import FFmpegError
 
-from synctool.errors import MediaError, OutputError
+from synctool.errors import MediaError, OutputError, UsageError
 from synctool.files import atomic_path
 from synctool.media.film import Film
+from synctool.media.locating import is_pipe
+from synctool.media.opening import open_video
+from synctool.names import printable
 
 _CANNOT_START_LATE = (".avi",)
 """Containers without timestamps of their own: a late stream cannot be written."""
@@ -24,7 +27,11 @@ _OTHER_CONTAINER = "Try another container, .mkv say."
 
 
 def move_sound(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], *, by_ms: float
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    by_ms: float,
+    allow_external: bool = False,
 ) -> None:
     """Copy a film with its sound moved against the picture, all streams copied bit for bit.
 
@@ -35,9 +42,11 @@ def move_sound(
         source: The film.
         target: The new film; its suffix chooses the container. It may be the film itself.
         by_ms: How far the sound is moved ahead; negative delays it.
+        allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         MissingError: There is no such film.
+        UsageError: It is a pipe.
         MediaError: The film cannot be read, lacks picture or sound, or has no timestamps to copy.
         OutputError: The new film cannot be written, or its container cannot hold the streams.
     """
@@ -46,16 +55,24 @@ def move_sound(
         raise OutputError(
             f"{suffix} cannot hold a moved sound", remedy="Write to .mkv, .mp4 or .mov instead."
         )
-    Film(source).close()  # says what is wrong with it, if anything is
+    if is_pipe(source):
+        raise UsageError(
+            f"{printable(os.fspath(source))} is a pipe, and a copy must read it twice",
+            remedy="Save it, and give the file.",
+        )
+    Film(
+        source, allow_external=allow_external
+    ).close()  # says what is wrong with it, if anything is
     late_s = {"audio": Fraction(max(-by_ms, 0.0)) / 1000, "video": Fraction(max(by_ms, 0.0)) / 1000}
     try:
         with (
-            av.open(_named(source), metadata_errors="replace") as film,
+            closing(open_video(source, allow_external=allow_external)) as opened,
             atomic_path(target) as part,
         ):
-            _check_timestamps(film, source)
+            _check_timestamps(opened.container, source)
             with _created(part, target) as copy:
-                _copy(film, copy, late_s)
+                _copy(opened.container, copy, late_s)
+                opened.check()
     except (FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(

@@ -59,6 +59,7 @@ def rewrite(
     coding: PictureCoding = NEAR_LOSSLESS,
     fps: float | None = None,
     audio_track: int = 0,
+    allow_external: bool = False,
 ) -> None:
     """Write a film anew.
 
@@ -74,6 +75,7 @@ def rewrite(
         coding: How the pictures are stored.
         fps: Frames per second of what ``frames`` gives, if not the film's own.
         audio_track: Which sound track, counted from 0.
+        allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         UsageError: The new name does not end in ``.mkv``, or there is no such sound track.
@@ -84,7 +86,7 @@ def rewrite(
     check_target(target)
     check_encoder(coding.encoder, "w")
     with (
-        FilmFrames(source, audio_track=audio_track) as film,
+        FilmFrames(source, audio_track=audio_track, allow_external=allow_external) as film,
         atomic_path(target) as part,
         tempfile.SpooledTemporaryFile(_HELD_BYTES) as spool,
     ):

@@ -41,6 +41,7 @@ def perturbed(
     *,
     seed: int = 0,
     audio_track: int = 0,
+    allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
     """Write a copy of a film with one perturbation.
@@ -57,6 +58,7 @@ def perturbed(
         level: 1 (mild) to 5 (severe).
         seed: Of everything that is left to chance.
         audio_track: Which sound track, counted from 0.
+        allow_external: Whether a playlist may name local files outside its folder.
         detector: Finds the faces for ``mouth`` and ``head``; CenterFace if None.
 
     Returns:
@@ -72,7 +74,14 @@ def perturbed(
     from synctool.evaluation.perturbations.copy import write_copy
 
     return write_copy(
-        Path(film), Path(out), name, level, seed=seed, audio_track=audio_track, detector=detector
+        Path(film),
+        Path(out),
+        name,
+        level,
+        seed=seed,
+        audio_track=audio_track,
+        allow_external=allow_external,
+        detector=detector,
     )
 
 

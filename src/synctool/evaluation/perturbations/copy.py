@@ -37,6 +37,7 @@ def write_copy(
     *,
     seed: int,
     audio_track: int = 0,
+    allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
     """Write the copy; see ``synctool.evaluation.perturbations.perturbed``."""
@@ -44,12 +45,13 @@ def write_copy(
     value = row.value(level)
     check_target(out)
     rng = chance(seed, name, level)
+    reading = {"audio_track": audio_track, "allow_external": allow_external}
     if row.changes == "sound":
-        rewrite(film, out, sound=sound_change(name, level, seed=seed), audio_track=audio_track)
+        rewrite(film, out, sound=sound_change(name, level, seed=seed), **reading)
     elif name in _PICTURE_CODECS:
         codec = _PICTURE_CODECS[name]
         coding = replace(codec, options={**codec.options, "crf": f"{value:g}"})
-        rewrite(film, out, coding=coding, audio_track=audio_track)
+        rewrite(film, out, coding=coding, **reading)
     elif name in _PICTURE:
         change = picture_change(name, value, rng)
         rewrite(
@@ -57,11 +59,11 @@ def write_copy(
             out,
             frames=lambda frames: (frame.changed(change) for frame in frames),
             coding=_OF_GRAIN if name == "low-light" else NEAR_LOSSLESS,
-            audio_track=audio_track,
+            **reading,
         )
     elif name in _FACES:
-        frames = face_change(name, value, rng, film, audio_track=audio_track, detector=detector)
-        rewrite(film, out, frames=frames, audio_track=audio_track)
+        frames = face_change(name, value, rng, film, detector=detector, **reading)
+        rewrite(film, out, frames=frames, **reading)
     else:
         speed = value / 100 if row.changes == "both" else 1.0
         rewrite(
@@ -70,6 +72,6 @@ def write_copy(
             frames=time_change(name, value, rng),
             sound=(lambda sound: at_speed(sound, speed)) if speed != 1 else None,
             fps=value if name == "fps" else None,
-            audio_track=audio_track,
+            **reading,
         )
     return out

@@ -31,6 +31,7 @@ def face_change(
     film: Path,
     *,
     audio_track: int = 0,
+    allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Callable[[Iterator[Frame]], Iterator[Frame]]:
     """What a perturbation does to the faces of a film.
@@ -41,12 +42,13 @@ def face_change(
         rng: Source of chance.
         film: The film, which is read once to find them.
         audio_track: Which sound track its timeline is made with.
+        allow_external: Whether a playlist may name local files outside its folder.
         detector: Finds the faces; CenterFace if None.
 
     Raises:
         MediaError: There is none.
     """
-    poses = _followed(film, audio_track, detector)
+    poses = _followed(film, audio_track, allow_external, detector)
     if not any(poses):
         raise MediaError(
             f"{film.name}: no face was found, which the perturbation {name} needs",
@@ -58,7 +60,9 @@ def face_change(
     return lambda frames: _panned(frames, poses, value / 100, side)
 
 
-def _followed(film: Path, audio_track: int, detector: FaceDetector | None) -> list[Sequence[Pose]]:
+def _followed(
+    film: Path, audio_track: int, allow_external: bool, detector: FaceDetector | None
+) -> list[Sequence[Pose]]:
     """The faces of every tick, the largest first."""
     if detector is None:
         from synctool.faces.centerface import CenterFaceDetector
@@ -71,7 +75,7 @@ def _followed(film: Path, audio_track: int, detector: FaceDetector | None) -> li
             yield from tracker.push(picture)
         yield from tracker.flush()
 
-    with Film(film, audio_track=audio_track) as opened:
+    with Film(film, audio_track=audio_track, allow_external=allow_external) as opened:
         return [
             sorted(picture.poses.values(), key=lambda pose: pose.box[1] - pose.box[3])
             for picture in tracked(opened)

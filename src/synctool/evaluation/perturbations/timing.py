@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from synctool.media.film import AHEAD_S
+from synctool.media.frame_choice import AHEAD_S
 from synctool.media.frames import Frame
 
 _EPSILON_S = 1e-6
