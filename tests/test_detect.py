@@ -370,6 +370,61 @@ def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(
     assert result.offset_frames == pytest.approx(0, abs=FINE)
 
 
+def lying(path: Path, quarters: int, *, seconds: float = 4.0, empty_s: float = 0.0) -> Path:
+    """A face that flickers with the audio, the pictures turned clockwise by so many quarters."""
+    at = flicker.pattern()
+    face = face_picture((320, 180), PlacedFace(110, 90, 90), background=90).astype(float)
+    pictures = []
+    for i in range(round(25 * seconds)):
+        light = (140 if at(i / 25 + 0.02) else 110) / 140
+        picture = face * light if i >= 25 * empty_s else np.full_like(face, 60)
+        pictures.append(np.rot90(picture.astype(np.uint8), -quarters))
+    size = (320, 180) if quarters % 2 == 0 else (180, 320)
+    options = {"preset": "ultrafast", "crf": "12"}
+    video = Video(size=size, pictures=pictures, options=options)
+    samples = flicker.flicker_sound(lambda t: at(t + 2 / 25), seconds)
+    sound = Sound(rate=16_000, layout="mono", samples=samples)
+    return make_film(path, seconds=seconds, video=video, sounds=[sound])
+
+
+@pytest.mark.parametrize(
+    ("quarters", "turned_deg", "words"),
+    [
+        (1, 270, "turned by 90° counter-clockwise"),
+        (2, 180, "turned upside down"),
+        (3, 90, "turned by 90° clockwise"),
+    ],
+)
+def test_faces_that_lie_on_their_side_are_measured_upright(
+    look: Detector, tmp_path: Path, quarters: int, turned_deg: int, words: str
+) -> None:
+    result = look.detect(lying(tmp_path / "a.mkv", quarters))
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+    assert result.source.turned_deg == turned_deg
+    assert any(words in warning for warning in result.source.warnings)
+    assert result.coverage == 1.0, "the frames that were held are measured as well"
+    (track,) = result.tracks
+    assert track.id == 0
+    left, top, width, height = track.box_px
+    middle = (left + width / 2, top + height / 2)
+    where = {1: (90, 110), 2: (210, 90), 3: (90, 210)}[quarters]
+    np.testing.assert_allclose(middle, where, atol=12)
+
+
+def test_a_face_that_lies_on_its_side_after_a_while(look: Detector, tmp_path: Path) -> None:
+    result = look.detect(lying(tmp_path / "a.mkv", 1, seconds=9, empty_s=3))
+    assert result.source.turned_deg == 270
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+    assert result.coverage > 0.5
+
+
+def test_an_upright_video_is_not_turned(look: Detector, tmp_path: Path) -> None:
+    result = look.detect(lying(tmp_path / "a.mkv", 0))
+    assert result.source.turned_deg == 0
+    assert result.source.warnings == ()
+    assert result.offset_frames == pytest.approx(2, abs=FINE)
+
+
 def test_no_face(look: Detector, tmp_path: Path) -> None:
     result = look.detect(flicker_film(tmp_path / "a.mp4", seconds=2))
     assert result.verdict == "inconclusive"

@@ -359,7 +359,11 @@ class ExporterSpec:
 
 @dataclass(frozen=True)
 class Source:
-    """What the film itself is, on its own presentation timeline."""
+    """What the film itself is, on its own presentation timeline.
+
+    ``turned_deg`` is by how much its pictures were turned clockwise beyond what the file says, as faces stand
+    upright only then: 0, 90, 180 or 270.
+    """
 
     duration_s: float
     video_fps: float
@@ -369,6 +373,7 @@ class Source:
     height_px: int
     audio_hz: int
     warnings: tuple[str, ...] = ()
+    turned_deg: int = 0
 
 
 @dataclass(frozen=True)

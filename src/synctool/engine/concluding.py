@@ -17,6 +17,7 @@ from synctool.engine.volumes import (
     film_volume,
     score_face,
 )
+from synctool.faces.upright import box_before_turning
 from synctool.scoring.offset import OffsetEstimate
 from synctool.scoring.overall import OverallOffset, TrackEvidence, with_tracks
 from synctool.scoring.path import OffsetPath, follow_offset
@@ -241,16 +242,19 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         syncnet_confidence=distances.syncnet_confidence if distances else None,
         min_distance=distances.min_distance if distances else None,
         segments=findings.segments,
-        tracks=tuple(_track(face) for face in findings.faces),
+        tracks=tuple(_track(face, source) for face in findings.faces),
         frames=findings.frames,
         timing_s={},
         max_offset=findings.max_offset,
     )
 
 
-def _track(face: FaceScores) -> Track:
+def _track(face: FaceScores, source: Source) -> Track:
     speaking = face.confidence >= LEAST_CONFIDENCE
-    left, top, right, bottom = (float(round(x, 1)) for x in face.box)
+    box = box_before_turning(
+        face.box, source.turned_deg // 90, width_px=source.width_px, height_px=source.height_px
+    )
+    left, top, right, bottom = (float(round(x, 1)) for x in box)
     return Track(
         id=face.number,
         start_s=face.first_tick / VIDEO_FPS,

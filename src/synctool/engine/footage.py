@@ -11,6 +11,7 @@ from synctool.errors import MissingError, PluginError, SyncToolError
 from synctool.faces.checked import CheckedDetector
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import FaceTracker, TrackedPicture
+from synctool.faces.upright import UprightFaces
 from synctool.media.film import Film
 
 
@@ -55,6 +56,8 @@ def followed(
 ) -> Iterator[TrackedPicture]:
     """The pictures of a film in order, each with the faces in it.
 
+    Where faces lie on their side, the pictures are turned, and the film says so.
+
     Args:
         film: An opened film, not yet iterated.
         detector: Finds the faces.
@@ -63,11 +66,20 @@ def followed(
             follows faces of any size.
         watch: Told when waiting for the decoder ends and work on faces begins.
     """
-    tracker = FaceTracker(detector=detector, max_faces=max_faces, smallest_face_px=smallest_face_px)
+
+    def new_tracker(first_number: int) -> FaceTracker:
+        return FaceTracker(
+            detector=detector,
+            max_faces=max_faces,
+            smallest_face_px=smallest_face_px,
+            first_number=first_number,
+        )
+
+    faces = UprightFaces(detector=detector, new_tracker=new_tracker, on_turn=film.note_turn)
     for picture in film:
         if watch:
             watch.now("faces")
-        yield from tracker.push(picture)
+        yield from faces.push(picture)
         if watch:
             watch.now("decode")
-    yield from tracker.flush()
+    yield from faces.flush()

@@ -81,6 +81,7 @@ class FaceTracker:
         max_faces: At most so many are followed at a time, the largest first.
         detect_every: Ticks from one detection to the next.
         smallest_face_px: Lower faces are passed over; None follows faces of any size.
+        first_number: Number of the first track.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class FaceTracker:
         max_faces: int = 4,
         detect_every: int = DETECT_EVERY_TICKS,
         smallest_face_px: float | None = None,
+        first_number: int = 0,
     ) -> None:
         self._detector = detector
         self._max_faces = max_faces
@@ -99,7 +101,7 @@ class FaceTracker:
         self._pending: deque[Picture] = deque()
         self._tracks: list[_Track] = []
         self._first_ticks: dict[int, int] = {}
-        self._next_id = 0
+        self._next_id = first_number
         self._shot_start: int | None = None
         self._thorough_at = self._whole_at = 0
         self._patience = 0

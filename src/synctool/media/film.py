@@ -110,6 +110,7 @@ class Film:
         self._tick = 0
         self._frames = 0
         self._damaged = 0
+        self._turned_deg = 0
 
     def __enter__(self) -> Film:
         return self
@@ -139,6 +140,17 @@ class Film:
             self._source,
             duration_s=ends_s or self._source.duration_s,
             warnings=tuple(self.warnings),
+            turned_deg=self._turned_deg,
+        )
+
+    def note_turn(self, quarters: int) -> None:
+        """Note that the reader turns the pictures clockwise by so many quarters, as the file should say."""
+        degrees = 90 * (quarters % 4)
+        self._turned_deg = degrees
+        way = {90: "turned by 90° clockwise", 180: "turned upside down"}
+        self._warn(
+            "faces do not stand upright, and the file has no rotation that says so: the video was "
+            f"measured {way.get(degrees, 'turned by 90° counter-clockwise')}"
         )
 
     @property
