@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -272,3 +273,32 @@ def test_the_log_goes_to_stderr(command, capsys) -> None:
     assert capsys.readouterr() == ("", "WARNING: look\n")
     assert app.main(["run", "--debug"]) == 0
     assert "DEBUG: closely" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["--help"], ["backbones"], ["--version"]])
+def test_a_full_disk_behind_stdout_is_one_clear_error(words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "synctool", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == errors.EXIT_UNEXPECTED  # and not the 120 of an exit that fails again
+    assert done.stderr.splitlines() == [
+        "error: cannot write the standard output: No space left on device",
+        "The disk is full: free some space, or choose another disk.",
+    ]
+
+
+def test_an_error_of_another_kind_is_not_blamed_on_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(app, "build_app", lambda: lambda **_: fail())
+    assert app.main([]) == errors.EXIT_UNEXPECTED
+    assert "standard output" not in capsys.readouterr().err

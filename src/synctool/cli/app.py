@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from synctool.cli.pairs import pairs
 from synctool.cli.preprocess import preprocess
 from synctool.cli.train import train
 from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
+from synctool.files import output_error
 from synctool.plugins import PluginRecord, get_plugins
 
 EXIT_BROKEN_PIPE = 141
@@ -64,11 +66,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # What is still in the buffer has no reader; keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         return EXIT_BROKEN_PIPE
     except Exception as error:
-        return show_error(error, debug=debug)
+        return show_error(_of_stdout(error), debug=debug)
+
+
+def _of_stdout(error: Exception) -> Exception:
+    """Turn what the standard output refuses (a full disk behind it) into an error that says so.
+
+    Files are written through ``synctool.files``, which names them; what is left without a name is this.
+    """
+    if not isinstance(error, OSError) or error.filename is not None:
+        return error
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return error
+    _abandon_stdout()
+    return output_error("the standard output", error)
+
+
+def _abandon_stdout() -> None:
+    """Keep Python from complaining at exit about what is still in the buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_app() -> typer.Typer:
