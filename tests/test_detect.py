@@ -282,7 +282,7 @@ def test_a_second_sound_track(model, tmp_path: Path) -> None:
     for track, frames in ((0, 0), (1, 5)):
         result = Detector(model=model, detector="whole", audio_track=track).detect(path)
         assert result.offset_frames == pytest.approx(frames, abs=FINE)
-    with pytest.raises(UsageError, match="sound track 2"):
+    with pytest.raises(UsageError, match="audio track 2"):
         Detector(model=model, detector="whole", audio_track=2).detect(path)
 
 

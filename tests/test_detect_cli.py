@@ -151,7 +151,7 @@ def test_an_empty_file(measure, tmp_path: Path) -> None:
 
 def test_a_text_that_is_called_a_film(measure, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("this is no film\n" * 100)
-    measure("a.mp4").failed(1, "a.mp4 cannot be read as a film", "not a film")
+    measure("a.mp4").failed(1, "a.mp4 cannot be read as a video", "text file")
 
 
 def test_a_film_that_was_cut_off(measure, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_an_unreadable_film(measure, tmp_path: Path, film: bytes) -> None:
 
 def test_a_sound_track_that_is_not_there(measure, tmp_path: Path, film: bytes) -> None:
     (tmp_path / "a.mp4").write_bytes(film)
-    measure("a.mp4", "--audio-track", 3).failed(2, "no sound track 3", "--audio-track 0")
+    measure("a.mp4", "--audio-track", 3).failed(2, "no audio track 3", "--audio-track 0")
 
 
 def test_silence(measure, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from synctool.media.film import QUEUED_PICTURES, Film
 from synctool.media.frame_choice import AHEAD_S
 from synctool.media.sound import SoundTrack
 from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
-from synctool.types import AUDIO_HZ
+from synctool.types import AUDIO_HZ, StreamSelection
 
 NTSC_FILM, NTSC, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
 FAST = {"preset": "ultrafast"}
@@ -318,11 +318,12 @@ def test_the_second_sound_track_can_be_chosen(tmp_path):
     path = make_film(
         tmp_path / "a.mkv", video=Video(options=FAST), sounds=[first, Sound("libmp3lame")]
     )
-    assert see(path).clicks_s == pytest.approx([0.5], abs=0.001)
-    assert see(path, audio_track=1).clicks_s == pytest.approx(CLICKS_S, abs=0.001)
+    first, second = (StreamSelection(audio_track=number) for number in (0, 1))
+    assert see(path, streams=first).clicks_s == pytest.approx([0.5], abs=0.001)
+    assert see(path, streams=second).clicks_s == pytest.approx(CLICKS_S, abs=0.001)
     for number in (2, -1):
-        with pytest.raises(UsageError, match="no sound track") as caught:
-            Film(path, audio_track=number)
+        with pytest.raises(UsageError, match="no audio track") as caught:
+            Film(path, streams=StreamSelection(audio_track=number))
         assert "--audio-track 0 to 1" in caught.value.remedy
 
 

@@ -23,7 +23,7 @@ from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.tracking import Pose, TrackedPicture
 from synctool.media.film import Film
 from synctool.media.pictures import Picture
-from synctool.types import Condition, DetectResult, Label, Trial
+from synctool.types import Condition, DetectResult, Label, StreamSelection, Trial
 
 
 def plain(recording: Recording, models: list[LoadedModel]) -> list[Trial]:
@@ -200,8 +200,8 @@ def test_what_is_wrong_with_the_film_is_raised(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(film.read_bytes()[:2000])
     with pytest.raises(MediaError, match=r"broken\.mp4"):
         record(tmp_path / "broken.mp4", models, detector="whole")
-    with pytest.raises(UsageError, match="sound track 1"):
-        record(film, models, detector="whole", audio_track=1)
+    with pytest.raises(UsageError, match="audio track 1"):
+        record(film, models, detector="whole", streams=StreamSelection(audio_track=1))
     with pytest.raises(UsageError, match="no face detector"):
         record(film, models, detector="none")
     with pytest.raises(UsageError, match="given twice"):

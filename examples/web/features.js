@@ -14,7 +14,7 @@ const MARGIN = (WINDOW - HOP) / 2;
 const [LOW_HZ, HIGH_HZ] = [60, 7600];
 const FLOOR = 1e-5;
 const [MEAN, STD] = [-4, 3.5];
-const LEVEL_DB = -14;
+const LEVEL_DB = -20;
 
 /** Sound inputs that can be made here, the samples that they need before and after, and their level. */
 const FRONT_ENDS = {

@@ -171,7 +171,19 @@ _DETECTOR = Setting("detector", str, "centerface", "Face detector, as listed by 
 _MAX_OFFSET = Setting(
     "max_offset", int, 15, "Largest offset searched, in frames of 40 ms", minimum=15, maximum=125
 )
-_AUDIO_TRACK = Setting("audio_track", int, 0, "Audio track to listen to, from 0", minimum=0)
+_AUDIO_TRACK = Setting(
+    "audio_track", int, None, "Audio track, from 0; that of a player unless given", minimum=0
+)
+_VIDEO_TRACK = Setting(
+    "video_track", int, None, "Video track, from 0; that of a player unless given", minimum=0
+)
+_CHANNEL = Setting(
+    "channel",
+    str,
+    "auto",
+    "Audio channel: a number from 0, a name such as FC, mix, or auto to choose by speech",
+)
+_STREAMS = (_VIDEO_TRACK, _AUDIO_TRACK, _CHANNEL)
 _ALLOW_EXTERNAL = Setting(
     "allow_external", bool, False, "Let playlists name local files outside their own folder"
 )
@@ -186,11 +198,12 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _DEVICE,
             _RUNTIME,
             _DETECTOR,
-            _AUDIO_TRACK,
+            *_STREAMS,
             _MAX_FACES,
             _ALLOW_EXTERNAL,
         ),
         "preprocess": (
+            *_STREAMS,
             _DETECTOR,
             _ALLOW_EXTERNAL,
             Setting(
@@ -527,7 +540,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             _DETECTOR,
             _DEVICE,
             _RUNTIME,
-            _AUDIO_TRACK,
+            *_STREAMS,
             _MAX_FACES,
             _ALLOW_EXTERNAL,
             _SEED,

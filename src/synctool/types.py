@@ -358,11 +358,62 @@ class ExporterSpec:
 
 
 @dataclass(frozen=True)
+class StreamSelection:
+    """Which streams of a video are measured; what is None or ``auto`` is chosen as a player does it.
+
+    Attributes:
+        video_track: Which video track, counted from 0.
+        audio_track: Which audio track, counted from 0.
+        channel: A channel of it by its number from 0 or its name (``FL``, ``FC``), ``mix`` for all mixed, or
+            ``auto``.
+    """
+
+    video_track: int | None = None
+    audio_track: int | None = None
+    channel: str = "auto"
+
+
+PLAYED = StreamSelection()
+"""What a player takes."""
+
+
+@dataclass(frozen=True)
+class MediaTrack:
+    """A video or audio track of a file.
+
+    Attributes:
+        kind: ``video`` or ``audio``.
+        number: Counted from 0 within its kind, as for ``--video-track`` and ``--audio-track``.
+        codec: FFmpeg's name of the codec, empty where there is no decoder.
+        measured: Whether it is the one that is measured.
+        note: Why it was passed over or chosen against the order of players; empty for nothing special.
+        language: As the file says, or empty.
+        title: As the file says, or empty.
+        dispositions: FFmpeg's names of its flags: ``default``, ``comment`` ...
+        channels: Number of audio channels, 0 for video.
+        layout: FFmpeg's name of the channel layout, empty for video.
+    """
+
+    kind: Literal["video", "audio"]
+    number: int
+    codec: str
+    measured: bool = False
+    note: str = ""
+    language: str = ""
+    title: str = ""
+    dispositions: tuple[str, ...] = ()
+    channels: int = 0
+    layout: str = ""
+
+
+@dataclass(frozen=True)
 class Source:
     """What the film itself is, on its own presentation timeline.
 
     ``turned_deg`` is by how much its pictures were turned clockwise beyond what the file says, as faces stand
     upright only then: 0, 90, 180 or 270.
+    ``tracks`` are all that could be measured, with the choice marked; ``channel`` is the audio channel
+    that is measured, ``mix`` for several mixed, empty where there is one only or none.
     """
 
     duration_s: float
@@ -374,6 +425,8 @@ class Source:
     audio_hz: int
     warnings: tuple[str, ...] = ()
     turned_deg: int = 0
+    tracks: tuple[MediaTrack, ...] = ()
+    channel: str = ""
 
 
 @dataclass(frozen=True)

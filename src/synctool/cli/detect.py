@@ -78,7 +78,9 @@ def detect(
     device: Annotated[str | None, setting_option("detect", "device")] = None,
     runtime: Annotated[str | None, setting_option("detect", "runtime")] = None,
     detector: Annotated[str | None, setting_option("detect", "detector")] = None,
+    video_track: Annotated[int | None, setting_option("detect", "video_track")] = None,
     audio_track: Annotated[int | None, setting_option("detect", "audio_track")] = None,
+    channel: Annotated[str | None, setting_option("detect", "channel")] = None,
     max_faces: Annotated[int | None, setting_option("detect", "max_faces")] = None,
     allow_external: Annotated[bool | None, setting_option("detect", "allow_external")] = None,
     from_file: Annotated[
@@ -112,7 +114,8 @@ def detect(
         "detect",
         {
             "backbone": backbone, "max_offset": max_offset, "device": device, "runtime": runtime,
-            "detector": detector, "audio_track": audio_track, "max_faces": max_faces,
+            "detector": detector, "video_track": video_track,
+            "audio_track": audio_track, "channel": channel, "max_faces": max_faces,
             "allow_external": allow_external,
         },
     )  # fmt: skip
@@ -154,7 +157,9 @@ def _detector(settings: Any, weights: Path | None) -> Detector:
         ),
         max_offset=settings.max_offset,
         detector=settings.detector,
+        video_track=settings.video_track,
         audio_track=settings.audio_track,
+        channel=settings.channel,
         max_faces=settings.max_faces,
         allow_external=settings.allow_external,
     )

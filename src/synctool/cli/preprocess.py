@@ -32,6 +32,9 @@ def preprocess(
     min_face: Annotated[int | None, setting_option("preprocess", "min_face")] = None,
     max_faces: Annotated[int | None, setting_option("preprocess", "max_faces")] = None,
     shard_films: Annotated[int | None, setting_option("preprocess", "shard_films")] = None,
+    video_track: Annotated[int | None, setting_option("preprocess", "video_track")] = None,
+    audio_track: Annotated[int | None, setting_option("preprocess", "audio_track")] = None,
+    channel: Annotated[str | None, setting_option("preprocess", "channel")] = None,
     allow_external: Annotated[bool | None, setting_option("preprocess", "allow_external")] = None,
     workers: Annotated[int | None, setting_option("preprocess", "workers", "-j")] = None,
     engine: Annotated[str | None, setting_option("preprocess", "engine")] = None,
@@ -69,6 +72,7 @@ def preprocess(
         "detector": detector, "min_frames": min_frames, "min_face": min_face,
         "max_faces": max_faces, "shard_films": shard_films, "workers": workers, "engine": engine,
         "sync_confidence": sync_confidence, "allow_external": allow_external,
+        "video_track": video_track, "audio_track": audio_track, "channel": channel,
     }  # fmt: skip
     settings = config.resolve("preprocess", given).as_dict()
     if address and settings["engine"] != "ray":

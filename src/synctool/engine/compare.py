@@ -262,7 +262,7 @@ def _decides(
         "max_offset": settings.max_offset,
         "detector": settings.detector,
         "runtimes": [f"{runtime.name} on {runtime.device}" for runtime in runtimes],
-        "audio_track": settings.audio_track,
+        "streams": asdict(settings.streams),
         "max_faces": settings.max_faces,
         "seed": settings.seed,
     }
@@ -290,7 +290,9 @@ def compare(
     detector: str = "centerface",
     device: str = "auto",
     runtime: str = "auto",
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: str = "auto",
     max_faces: int = 4,
     allow_external: bool = False,
     seed: int = 0,
@@ -319,7 +321,9 @@ def compare(
         detector: Name of the face detector.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         runtime: What runs the networks: see ``load_model``.
-        audio_track: Which sound track, counted from 0.
+        video_track: Which video track, counted from 0; None for that of a player.
+        audio_track: Which audio track, counted from 0; None for that of a player.
+        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         seed: Of moves and perturbations.
@@ -358,7 +362,9 @@ def compare(
         detector=detector,
         device=device,
         runtime=runtime,
+        video_track=video_track,
         audio_track=audio_track,
+        channel=channel,
         max_faces=max_faces,
         allow_external=allow_external,
         seed=seed,

@@ -9,6 +9,7 @@ from synctool.engine.compare_set import Entry
 from synctool.engine.conditions import piece_conditions, shift_conditions
 from synctool.errors import UsageError
 from synctool.evaluation.perturbations import changes_sound_only, parse_perturb
+from synctool.types import StreamSelection
 
 _SOME_TICKS = 25
 
@@ -27,7 +28,9 @@ class CompareSettings:
         detector: Name of the face detector.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         runtime: What runs the networks: see ``load_model``.
-        audio_track: Which sound track, counted from 0.
+        video_track: Which video track, counted from 0; None for that of a player.
+        audio_track: Which audio track, counted from 0; None for that of a player.
+        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         seed: Of moves and perturbations.
@@ -43,12 +46,19 @@ class CompareSettings:
     detector: str = "centerface"
     device: str = "auto"
     runtime: str = "auto"
-    audio_track: int = 0
+    video_track: int | None = None
+    audio_track: int | None = None
+    channel: str = "auto"
     max_faces: int = 4
     allow_external: bool = False
     seed: int = 0
     jobs: int = 1
     thumbnails: int = 0
+
+    @property
+    def streams(self) -> StreamSelection:
+        """Which streams of a video are measured."""
+        return StreamSelection(self.video_track, self.audio_track, self.channel)
 
 
 def split_backbones(text: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from synctool.engine.thumbnails import Thumbnail, ThumbnailKeeper
 from synctool.engine.watching import Crops, FacesSeen
 from synctool.errors import UsageError
 from synctool.media.film import Film
-from synctool.types import VIDEO_FPS, DetectResult
+from synctool.types import VIDEO_FPS, DetectResult, StreamSelection
 
 THUMBNAILS = 8
 """At most so many are made of a film, where they are asked for."""
@@ -42,7 +42,9 @@ class Detector:
         model: The network.
         max_offset: Largest offset searched, in frames.
         detector: Name of the face detector.
-        audio_track: Which sound track, counted from 0.
+        video_track: Which video track, counted from 0; None for that of a player.
+        audio_track: Which audio track, counted from 0; None for that of a player.
+        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
 
@@ -56,7 +58,9 @@ class Detector:
         model: LoadedModel,
         max_offset: int = 15,
         detector: str = "centerface",
-        audio_track: int = 0,
+        video_track: int | None = None,
+        audio_track: int | None = None,
+        channel: str = "auto",
         max_faces: int = 4,
         allow_external: bool = False,
     ) -> None:
@@ -67,7 +71,7 @@ class Detector:
         self._model = model
         self._max_offset = max_offset
         self._faces = build_detector(detector)
-        self._audio_track = audio_track
+        self._streams = StreamSelection(video_track, audio_track, channel)
         self._max_faces = max_faces
         self._allow_external = allow_external
 
@@ -101,7 +105,7 @@ class Detector:
             encoding_beside(self._model.runtime) as beside,
             Film(
                 path,
-                audio_track=self._audio_track,
+                streams=self._streams,
                 colour=colour,
                 allow_external=self._allow_external,
             ) as film,
@@ -162,7 +166,9 @@ def detect(
     runtime: str = "auto",
     max_offset: int = 15,
     detector: str = "centerface",
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: str = "auto",
     max_faces: int = 4,
     allow_external: bool = False,
     on_progress: Callable[[DetectProgress], None] | None = None,
@@ -177,7 +183,9 @@ def detect(
         runtime: What runs the network: see ``load_model``.
         max_offset: Largest offset searched, in frames of 40 ms.
         detector: Name of the face detector.
-        audio_track: Which sound track, counted from 0.
+        video_track: Which video track, counted from 0; None for that of a player.
+        audio_track: Which audio track, counted from 0; None for that of a player.
+        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         on_progress: Called every second of film.
@@ -198,7 +206,9 @@ def detect(
         model=model,
         max_offset=max_offset,
         detector=detector,
+        video_track=video_track,
         audio_track=audio_track,
+        channel=channel,
         max_faces=max_faces,
         allow_external=allow_external,
     )

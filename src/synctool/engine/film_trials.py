@@ -135,7 +135,7 @@ class FilmTrials:
             entry.name,
             self._models,
             detector=self._detector,
-            audio_track=self._settings.audio_track,
+            streams=self._settings.streams,
             max_faces=self._settings.max_faces,
             allow_external=self._settings.allow_external,
             thumbnails=self._settings.thumbnails,
@@ -195,7 +195,7 @@ class FilmTrials:
                 name,
                 level,
                 seed=seed,
-                audio_track=self._settings.audio_track,
+                streams=self._settings.streams,
                 allow_external=self._settings.allow_external,
                 detector=self._detector,
             )

@@ -26,6 +26,7 @@ from synctool.engine.detectors import needed
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.engine.workers import on_this_machine
 from synctool.errors import SyncToolError, UsageError
+from synctool.types import PLAYED, StreamSelection
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
@@ -54,6 +55,14 @@ class PreprocessSettings:
     engine: str = "local"
     sync_confidence: float = 0.5
     allow_external: bool = False
+    video_track: int | None = None
+    audio_track: int | None = None
+    channel: str = "auto"
+
+    @property
+    def streams(self) -> StreamSelection:
+        """Which streams of a video are packed."""
+        return StreamSelection(self.video_track, self.audio_track, self.channel)
 
     @property
     def crops(self) -> CropSettings:
@@ -147,6 +156,7 @@ def preprocess(
                 crops=crops,
                 sync=sync,
                 allow_external=settings.allow_external,
+                streams=settings.streams,
             )
             for number, films in enumerate(plan.groups)
         ]
@@ -241,6 +251,8 @@ def _lasting(
     }
     if settings.allow_external:
         facts["allow_external"] = True
+    if settings.streams != PLAYED:
+        facts["streams"] = asdict(settings.streams)
     return {**facts, "sync": asdict(sync) if sync else None}
 
 

@@ -27,7 +27,7 @@ from synctool.errors import SyncToolError, UsageError
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import TrackedPicture
 from synctool.media.film import Film
-from synctool.types import VIDEO_FPS, Source
+from synctool.types import PLAYED, VIDEO_FPS, Source, StreamSelection
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def record(
     models: Sequence[LoadedModel],
     *,
     detector: str | FaceDetector = "centerface",
-    audio_track: int = 0,
+    streams: StreamSelection = PLAYED,
     max_faces: int = 4,
     allow_external: bool = False,
     thumbnails: int = 0,
@@ -154,7 +154,7 @@ def record(
         path: The film.
         models: The networks.
         detector: A face detector, or the name of one.
-        audio_track: Which sound track, counted from 0.
+        streams: Which of its streams, as a player takes them unless told.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         thumbnails: At most so many small pictures are kept.
@@ -173,7 +173,7 @@ def record(
     sound: list[np.ndarray] = []
     with (
         encoding_beside(*(model.runtime for model in models)) as beside,
-        Film(path, audio_track=audio_track, colour=colour, allow_external=allow_external) as film,
+        Film(path, streams=streams, colour=colour, allow_external=allow_external) as film,
     ):
         viewers = [_Viewer(model, beside, watch) for model in models]
         kept = ThumbnailKeeper(thumbnails, expected_ticks=film.expected_ticks, colour=colour)

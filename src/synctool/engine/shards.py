@@ -16,7 +16,7 @@ from synctool.engine.clips import CropSettings, FilmClips, SyncSettings
 from synctool.engine.footage import build_detector
 from synctool.errors import OutputError, SyncToolError
 from synctool.media.film import Film
-from synctool.types import VIDEO_FPS
+from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 
 _log = logging.getLogger(__name__)
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
@@ -41,6 +41,7 @@ class ShardJob:
         sync: How clips are brought into sync; None leaves them as they are.
         skip: Films not to touch, by name, and why: they have killed a worker.
         allow_external: Whether a playlist may name local files outside its folder.
+        streams: Which streams of a video, as a player takes them unless told.
         careful: Say before each film which one it is, so that a killer can be named.
     """
 
@@ -55,6 +56,7 @@ class ShardJob:
     skip: Mapping[str, str] = field(default_factory=dict)
     careful: bool = False
     allow_external: bool = False
+    streams: StreamSelection = PLAYED
 
     @property
     def name(self) -> str:
@@ -104,7 +106,13 @@ def _pack(
         colour = None if job.crops.colour == "gray" else job.crops.colour
         with (
             source.local(entry.name) as path,
-            Film(path, colour=colour, stall_s=STALL_S, allow_external=job.allow_external) as film,
+            Film(
+                path,
+                streams=job.streams,
+                colour=colour,
+                stall_s=STALL_S,
+                allow_external=job.allow_external,
+            ) as film,
         ):
             clips = FilmClips(film, entry, _detector(job.detector), job.crops)
             for sample in clips:

@@ -20,7 +20,7 @@ _LOW_HZ, _HIGH_HZ = 60.0, 7600.0
 _FLOOR = 1e-5
 _MEAN, _STD = -4.0, 3.5
 """Fixed scaling: speech at ``LEVEL_DB`` comes out near zero mean and unit variance."""
-LEVEL_DB = -14.0
+LEVEL_DB = -20.0
 """Speech level of what goes in (``synctool.features.level``): floor and mean are fixed, so a
 softer recording would be another input to the networks, and move their offsets."""
 

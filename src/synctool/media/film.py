@@ -13,21 +13,24 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 from av.error import FFmpegError
 
-from synctool.errors import MediaError, SyncToolError, UsageError
+from synctool.errors import MediaError, SyncToolError
 from synctool.media.frame_choice import FrameChoice
+from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import open_video
 from synctool.media.pictures import Picture, PictureReader
+from synctool.media.selection import Selected, select
 from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
-from synctool.types import AUDIO_HZ, VIDEO_FPS, Source
+from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, Source, StreamSelection
 
 QUEUED_PICTURES = 16
 """Pictures that the decoder may be ahead of the reader."""
@@ -51,7 +54,7 @@ class Film:
 
     Args:
         path: File to read; also a ``file:`` URL, or ``-`` for the standard input.
-        audio_track: Which sound track, counted from 0.
+        streams: Which of its streams, as a player takes them unless told.
         colour: None (luma only), ``rgb`` or ``bgr``.
         need_video: Raise if there is no picture.
         need_audio: Raise if there is no sound.
@@ -69,7 +72,7 @@ class Film:
         self,
         path: str | os.PathLike[str],
         *,
-        audio_track: int = 0,
+        streams: StreamSelection = PLAYED,
         colour: str | None = None,
         need_video: bool = True,
         need_audio: bool = True,
@@ -80,12 +83,14 @@ class Film:
         self._stall_s = math.inf if stall_s is None else stall_s
         self.path = Path(path)
         self.sound = SoundTrack()
+        self._allow_external = allow_external
         self._opened = open_video(path, allow_external=allow_external)
         self._name = self._opened.name
         self._container = self._opened.container
         self.warnings: list[str] = self._opened.warnings
         try:
-            self._video, self._audio = self._choose_streams(audio_track, need_video, need_audio)
+            self._selected = self._choose_streams(path, streams, need_video, need_audio)
+            self._video, self._audio = self._selected.video, self._selected.audio
             self._starts = _starts_s(self._video, self._audio)
             self._source = self._describe()
         except BaseException:
@@ -100,7 +105,7 @@ class Film:
             kind: timeline.clock(start, names[kind]) for kind, start in self._starts.items()
         }
         self._times = PresentationTimes(doubtful=self._container.format.name == "avi")
-        self._sound_reader = SoundReader(self.sound, self._warn)
+        self._sound_reader = SoundReader(self.sound, self._warn, channel=self._selected.channel)
         self._queue: queue.Queue[Picture | BaseException | None] = queue.Queue(QUEUED_PICTURES)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -202,29 +207,22 @@ class Film:
     # ------------------------------------------------------------------ opening
 
     def _choose_streams(
-        self, audio_track: int, need_video: bool, need_audio: bool
-    ) -> tuple[av.VideoStream | None, av.AudioStream | None]:
-        videos = [s for s in self._container.streams.video if not _is_cover(s)]
-        audios = list(self._container.streams.audio)
-        if need_video and not videos:
-            raise MediaError(
-                f"{self._name} has no picture",
-                remedy="Give a film with a video stream.",
-            )
-        if need_audio and not audios:
-            raise MediaError(
-                f"{self._name} has no sound track",
-                remedy="Lip sync needs sound: give a film with an audio stream.",
-            )
-        if need_audio and not 0 <= audio_track < len(audios):
-            raise UsageError(
-                f"{self._name} has no sound track {audio_track}",
-                remedy="It has one only: --audio-track 0."
-                if len(audios) == 1
-                else f"It has {len(audios)}: --audio-track 0 to {len(audios) - 1}.",
-            )
-        video = videos[0] if need_video else None
-        audio = audios[audio_track] if need_audio else None
+        self,
+        path: str | os.PathLike[str],
+        wanted: StreamSelection,
+        need_video: bool,
+        need_audio: bool,
+    ) -> Selected:
+        selected = select(
+            self._container,
+            wanted,
+            name=self._name,
+            need_video=need_video,
+            need_audio=need_audio,
+            undecodable=self._opened.undecodable,
+            listen=None if self._opened.once_only else partial(self._listened, path),
+        )
+        video, audio = selected.video, selected.audio
         self._opened.check_decodable(video, audio)
         for stream in (video, audio):
             if stream is not None and stream.codec_context is None:
@@ -232,11 +230,23 @@ class Film:
                     f"{self._name}: no decoder for its {stream.type} stream",
                     remedy="Convert the film to a common codec (H.264 with AAC, say) and try again.",
                 )
+        for note in selected.notes:
+            self._warn(note)
         if video is not None:
             video.thread_type = "AUTO"
             if video.codec_context.width * video.codec_context.height > _MANY_PIXELS:
                 video.codec_context.thread_count = _FEW_THREADS  # each holds pictures of its own
-        return video, audio
+        return selected
+
+    def _listened(
+        self, path: str | os.PathLike[str], tracks: Sequence[int]
+    ) -> Mapping[int, TrackAudio]:
+        """Listen to audio tracks through a second look at the file, a short one."""
+        again = open_video(path, allow_external=self._allow_external)
+        try:
+            return listen(again.container, tracks)
+        finally:
+            again.close()
 
     def _describe(self) -> Source:
         video, audio = self._video, self._audio
@@ -256,6 +266,8 @@ class Film:
             width_px=video.codec_context.width if video is not None else 0,
             height_px=video.codec_context.height if video is not None else 0,
             audio_hz=audio.rate if audio is not None else 0,
+            tracks=self._selected.tracks,
+            channel=self._selected.channel_name,
         )
 
     # ------------------------------------------------------------------ decoding (own thread)
@@ -461,7 +473,3 @@ def _origin_s(starts: dict[str, float | None]) -> float | None:
 def _pixel_aspect(video: av.VideoStream | None) -> float:
     aspect = video.sample_aspect_ratio if video is not None else None
     return float(aspect) if aspect and _ASPECTS[0] <= aspect <= _ASPECTS[1] else 1.0
-
-
-def _is_cover(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)

@@ -65,6 +65,11 @@ class OpenedVideo:
         self._notes = notes
 
     @property
+    def once_only(self) -> bool:
+        """Whether it comes through a pipe, so that it cannot be opened a second time."""
+        return any(isinstance(part, pipes.PipeReader) for part in self._parts)
+
+    @property
     def warnings(self) -> list[str]:
         """What was found out on the way, in words; more may come while it is read."""
         return [*self._notes, *(self._files.warnings if self._files else ())]

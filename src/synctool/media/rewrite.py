@@ -23,7 +23,7 @@ from synctool.errors import MediaError, MissingError, OutputError, UsageError
 from synctool.files import atomic_path
 from synctool.media.frames import FilmFrames, Frame
 from synctool.media.pictures import Planes
-from synctool.types import AUDIO_HZ, VIDEO_FPS
+from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, StreamSelection
 
 SUFFIX = ".mkv"
 _TICK = Fraction(1, 90_000)
@@ -58,7 +58,7 @@ def rewrite(
     sound: Callable[[np.ndarray], np.ndarray] | None = None,
     coding: PictureCoding = NEAR_LOSSLESS,
     fps: float | None = None,
-    audio_track: int = 0,
+    streams: StreamSelection = PLAYED,
     allow_external: bool = False,
 ) -> None:
     """Write a film anew.
@@ -74,7 +74,7 @@ def rewrite(
         sound: Changes the sound: takes and gives int16 ``[N]``, from timeline 0.
         coding: How the pictures are stored.
         fps: Frames per second of what ``frames`` gives, if not the film's own.
-        audio_track: Which sound track, counted from 0.
+        streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
@@ -86,7 +86,7 @@ def rewrite(
     check_target(target)
     check_encoder(coding.encoder, "w")
     with (
-        FilmFrames(source, audio_track=audio_track, allow_external=allow_external) as film,
+        FilmFrames(source, streams=streams, allow_external=allow_external) as film,
         atomic_path(target) as part,
         tempfile.SpooledTemporaryFile(_HELD_BYTES) as spool,
     ):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import av
 import numpy as np
 
+from synctool.media.downmix import Downmix
 from synctool.types import AUDIO_HZ
 
 STEP_S = 0.02
@@ -103,12 +104,16 @@ class SoundReader:
     Args:
         track: Where the samples go.
         warn: Told about what was mended.
+        channel: Which channel is read, counted from 0; None mixes all.
     """
 
-    def __init__(self, track: SoundTrack, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, track: SoundTrack, warn: Callable[[str], None], *, channel: int | None = None
+    ) -> None:
+        self._channel = channel
         self._track = track
         self._warn = warn
-        self._filter: av.AudioResampler | None = None
+        self._filter: Downmix | None = None
         self._format: tuple[int, str, str] | None = None
         self._at = 0
         self._next_s: float | None = None
@@ -175,21 +180,17 @@ class SoundReader:
     def _flush(self) -> None:
         self._release()
         if self._filter is not None:
-            self._place(self._filter.resample(None))
+            self._place(self._filter.add(None))
             self._filter = None
 
     def _feed(self, frame: av.AudioFrame) -> None:
         if self._filter is None:
-            self._filter = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_HZ)
+            self._filter = Downmix(self._channel)
         self._next_s += _lasts_s(frame)
-        frame.pts = None  # timing is kept here; the filter must not rescale foreign time bases
-        self._place(self._filter.resample(frame))
+        self._place(self._filter.add(frame))
 
-    def _place(self, frames: list[av.AudioFrame]) -> None:
-        for frame in frames:
-            samples = frame.to_ndarray().reshape(-1)
-            if not samples.size:
-                continue
+    def _place(self, parts: list[np.ndarray]) -> None:
+        for samples in parts:
             if abs(self._lag_s) > DRIFT_S:
                 samples = self._stretch(samples)
             self._track.place(samples, self._at)

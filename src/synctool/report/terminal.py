@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synctool.report.outcome import Failure, Outcome
-from synctool.report.text import clock, printable, signed
+from synctool.report.text import chosen_streams, clock, passed_over, printable, signed
 from synctool.scoring.verdict import SMALL_COVERAGE, in_words, sentence
 from synctool.types import FRAME_MS, DetectResult, Segment, Track
 
@@ -116,6 +116,10 @@ def _figures(result: DetectResult) -> Iterable[tuple[str, str]]:
             "starts",
             f"picture at {source.video_start_s:.3f} s, sound at {source.audio_start_s:.3f} s",
         )
+    if streams := chosen_streams(source):
+        yield "streams", streams
+    for other in passed_over(source):
+        yield "not read", other
     yield "network", f"{result.backbone} ({result.weights}), ±{result.max_offset} frames"
     total = result.timing_s.get("total", 0.0)
     if total > 0:

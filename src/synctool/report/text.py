@@ -3,8 +3,44 @@
 from __future__ import annotations
 
 from synctool.names import printable
+from synctool.types import MediaTrack, Source
 
-__all__ = ["clock", "printable", "shortened", "signed"]
+__all__ = ["chosen_streams", "clock", "passed_over", "printable", "shortened", "signed"]
+
+
+def chosen_streams(source: Source) -> str:
+    """Which tracks and channel are measured, where there was a choice; else empty."""
+    said = []
+    for kind in ("video", "audio"):
+        tracks = [track for track in source.tracks if track.kind == kind]
+        if len(tracks) > 1:
+            said += [
+                f"{kind} track {track.number} of {len(tracks)}{_details(track)}"
+                for track in tracks
+                if track.measured
+            ]
+    channels = next((t.channels for t in source.tracks if t.measured and t.channels), 0)
+    if channels > 1:
+        said.append(
+            f"mix of {channels} channels"
+            if source.channel == "mix"
+            else f"channel {source.channel}"
+        )
+    return ", ".join(said)
+
+
+def passed_over(source: Source) -> list[str]:
+    """The tracks that are not measured, each with the reason where there is one."""
+    return [
+        f"{track.kind} track {track.number}{_details(track)}{': ' if track.note else ''}{track.note}"
+        for track in source.tracks
+        if not track.measured
+    ]
+
+
+def _details(track: MediaTrack) -> str:
+    known = [x for x in (track.codec, track.language, track.title, *track.dispositions) if x]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def shortened(text: str, most: int) -> str:

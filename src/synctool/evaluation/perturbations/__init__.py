@@ -16,6 +16,7 @@ from synctool.evaluation.perturbations.table import (
     offset_factor,
     parse_perturb,
 )
+from synctool.types import PLAYED, StreamSelection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ def perturbed(
     level: int,
     *,
     seed: int = 0,
-    audio_track: int = 0,
+    streams: StreamSelection = PLAYED,
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
@@ -57,7 +58,7 @@ def perturbed(
         name: One of ``PERTURBATIONS``.
         level: 1 (mild) to 5 (severe).
         seed: Of everything that is left to chance.
-        audio_track: Which sound track, counted from 0.
+        streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
         detector: Finds the faces for ``mouth`` and ``head``; CenterFace if None.
 
@@ -79,7 +80,7 @@ def perturbed(
         name,
         level,
         seed=seed,
-        audio_track=audio_track,
+        streams=streams,
         allow_external=allow_external,
         detector=detector,
     )

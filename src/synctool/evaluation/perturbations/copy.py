@@ -13,6 +13,7 @@ from synctool.evaluation.perturbations.table import perturbation
 from synctool.evaluation.perturbations.timing import time_change
 from synctool.faces.detector import FaceDetector
 from synctool.media.rewrite import NEAR_LOSSLESS, PictureCoding, check_target, rewrite
+from synctool.types import PLAYED, StreamSelection
 
 _PICTURE = ("resolution", "blur", "low-light")
 _FACES = ("mouth", "head")
@@ -36,7 +37,7 @@ def write_copy(
     level: int,
     *,
     seed: int,
-    audio_track: int = 0,
+    streams: StreamSelection = PLAYED,
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
@@ -45,7 +46,7 @@ def write_copy(
     value = row.value(level)
     check_target(out)
     rng = chance(seed, name, level)
-    reading = {"audio_track": audio_track, "allow_external": allow_external}
+    reading = {"streams": streams, "allow_external": allow_external}
     if row.changes == "sound":
         rewrite(film, out, sound=sound_change(name, level, seed=seed), **reading)
     elif name in _PICTURE_CODECS:

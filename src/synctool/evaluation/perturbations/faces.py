@@ -15,7 +15,7 @@ from synctool.faces.tracking import FaceTracker, Pose, TrackedPicture
 from synctool.media.film import Film
 from synctool.media.frames import Frame
 from synctool.media.pictures import Planes
-from synctool.types import VIDEO_FPS
+from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 
 _GREY, _BLACK, _NEUTRAL = 126, 16, 128
 _BOX_HEIGHT = 2 / 3
@@ -30,7 +30,7 @@ def face_change(
     rng: np.random.Generator,
     film: Path,
     *,
-    audio_track: int = 0,
+    streams: StreamSelection = PLAYED,
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Callable[[Iterator[Frame]], Iterator[Frame]]:
@@ -41,14 +41,14 @@ def face_change(
         value: Of its level.
         rng: Source of chance.
         film: The film, which is read once to find them.
-        audio_track: Which sound track its timeline is made with.
+        streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
         detector: Finds the faces; CenterFace if None.
 
     Raises:
         MediaError: There is none.
     """
-    poses = _followed(film, audio_track, allow_external, detector)
+    poses = _followed(film, streams, allow_external, detector)
     if not any(poses):
         raise MediaError(
             f"{film.name}: no face was found, which the perturbation {name} needs",
@@ -61,7 +61,7 @@ def face_change(
 
 
 def _followed(
-    film: Path, audio_track: int, allow_external: bool, detector: FaceDetector | None
+    film: Path, streams: StreamSelection, allow_external: bool, detector: FaceDetector | None
 ) -> list[Sequence[Pose]]:
     """The faces of every tick, the largest first."""
     if detector is None:
@@ -75,7 +75,7 @@ def _followed(
             yield from tracker.push(picture)
         yield from tracker.flush()
 
-    with Film(film, audio_track=audio_track, allow_external=allow_external) as opened:
+    with Film(film, streams=streams, allow_external=allow_external) as opened:
         return [
             sorted(picture.poses.values(), key=lambda pose: pose.box[1] - pose.box[3])
             for picture in tracked(opened)

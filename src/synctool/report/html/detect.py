@@ -29,7 +29,7 @@ from synctool.report.html.parts import (
 from synctool.report.html.pictures import Picture, Shot, drawn, shots
 from synctool.report.json_out import to_json, to_json_line
 from synctool.report.outcome import Failure, Outcome, worst_ms
-from synctool.report.text import clock, printable
+from synctool.report.text import chosen_streams, clock, passed_over, printable
 from synctool.scoring.verdict import drift_matters, sentence
 from synctool.types import VIDEO_FPS, DetectResult, Segment, Track
 
@@ -280,6 +280,8 @@ def _facts(result: DetectResult) -> list[tuple[str, str]]:
             "Starts",
             f"picture at {plain(source.video_start_s, 3)} s, sound at {plain(source.audio_start_s, 3)} s",
         ),
+        *([("Streams", printable(streams))] if (streams := chosen_streams(source)) else []),
+        *(("Not read", printable(other)) for other in passed_over(source)),
         ("Network", printable(result.backbone)),
         ("Weights", printable(result.weights)),
         ("Searched", f"±{result.max_offset} frames of 40 ms"),
