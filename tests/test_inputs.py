@@ -61,6 +61,13 @@ def test_hidden_files_are_no_films_of_a_folder(here: Path) -> None:
 
 
 @odd_names
+def test_pipes_are_no_films_of_a_folder(here: Path) -> None:
+    os.mkfifo(here / "season" / "1" / "pipe.mp4")
+    (here / "season" / "1" / "gone.mp4").symlink_to("nowhere.mp4")
+    assert expand(["season/1"]) == ["season/1/gone.mp4", "season/1/y.mov"]
+
+
+@odd_names
 @pytest.mark.parametrize("name", ["take[1].mp4", "what?.mp4", "*.mp4", "a{b}.mp4", "[!a].mp4"])
 def test_a_name_that_exists_is_no_glob(here: Path, name: str) -> None:
     (here / name).touch()

@@ -209,6 +209,56 @@ def test_a_master_playlist_reaches_its_own_playlists_only(place: Path) -> None:
         ticks(master)
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '#EXT-X-MAP:URI="{}"',
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="{}"',
+        '#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI="{}"',
+        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{}"',
+    ],
+)
+@pytest.mark.parametrize("name", ["../secret.ts", "/etc/passwd", "http://127.0.0.1:9/a"])
+def test_no_tag_reaches_further(place: Path, tag: str, name: str) -> None:
+    with pytest.raises(MediaError, match=r"outside its folder|addresses"):
+        ticks(hls(place, "a.ts", extra=tag.format(name)))
+
+
+def test_a_segment_that_is_a_script_opens_nothing(place: Path) -> None:
+    os.mkfifo(place / "fifo.ts")
+    for text in (
+        "ffconcat version 1.0\nfile fifo.ts\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfifo.ts\n#EXT-X-ENDLIST\n",
+    ):
+        (place / "segment.ts").write_text(text)
+        started = time.monotonic()
+        with pytest.raises(MediaError):
+            ticks(hls(place, "segment.ts"))
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "other.m3u8"])
+@pytest.mark.parametrize("extra", ["", "#EXTINF:1,\na.ts\n"])
+def test_playlists_that_name_one_another_are_refused(place: Path, name: str, extra: str) -> None:
+    first, other = place / "list.m3u8", place / "other.m3u8"
+    head = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\n"
+    first.write_text(f"{head}{name}\n{extra}")
+    other.write_text(f"{head}list.m3u8\n{extra}")
+    with pytest.raises(MediaError, match="names further playlists"):
+        ticks(first)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_a_huge_playlist_is_refused_unread(
+    place: Path, make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(place, "a.ts")
+    with path.open("ab") as file:
+        file.truncate(60 << 30)  # sparse
+    with pytest.raises(MediaError, match="more than 16 MiB"):
+        ticks(path)
+
+
 @pytest.mark.parametrize("method", ["AES-128", "SAMPLE-AES"])
 def test_encrypted_hls_says_so(place: Path, method: str) -> None:
     (place / "key.bin").write_bytes(bytes(16))

@@ -79,6 +79,8 @@ def films_in(folder: Path) -> list[Path]:
     for root, _, names in os.walk(folder, onerror=failures.append):
         for name in names:
             path = Path(root) / name
+            if _is_special(path):
+                continue
             if is_video(name, lambda path=path: _local_head(path)):
                 found.append(path)
             elif may_hide_video(name) and begins_like_video(_local_head(path)):
@@ -89,6 +91,15 @@ def films_in(folder: Path) -> list[Path]:
         )
     _tell_left_out(doubted)
     return sorted(found)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether this is a pipe, a socket or a device; what cannot be looked at fails by itself later."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _local_head(path: Path) -> bytes:

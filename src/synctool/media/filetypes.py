@@ -30,7 +30,8 @@ _DOWNLOAD = "Download the video, then give the file."
 _AGAIN = "Download or copy the video again, and wait until it is complete."
 
 _HTML = re.compile(
-    rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    re.I | re.S,
 )
 _PAGE = FileType(
     "a web page (HTML)",

@@ -28,6 +28,7 @@ _PROTOCOLS = frozenset(
 _PROTOCOL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)[:,]")
 _LOCAL_HOSTS = {"", "localhost"}
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)  # neither is on Windows
 _DOWNLOAD = "Download or record the video first, then give the file."
 
 
@@ -176,7 +177,7 @@ def _is_terminal(path: str) -> bool:
     if path == STANDARD_INPUT:
         return sys.stdin.isatty()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
     except OSError:
         return False
     try:

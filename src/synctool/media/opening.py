@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, BinaryIO
 
 import av
-from av.error import ExitError, FFmpegError
+from av.error import ArgumentError, ExitError, FFmpegError
 
 from synctool.errors import MediaError, MissingError, SyncToolError
 from synctool.media import filetypes, pipes
@@ -283,6 +283,8 @@ def _unreadable(place: Place, head: bytes, error: FFmpegError) -> SyncToolError:
                     remedy="Copy or download it again; a recording that broke off needs a repair tool.",
                 )
     words = (error.strerror or str(error)).lower()
+    if isinstance(error, ArgumentError):
+        words = "its format is not known, or may open other files and is not read"
     return MediaError(f"{name} cannot be read as a video: {words}", remedy=_AGAIN)
 
 

@@ -14,7 +14,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +26,7 @@ _HLS_MARK = re.compile(rb"(?:\xef\xbb\xbf)?\s*#EXTM3U")
 _HLS_SUFFIXES = (".m3u8", ".m3u")
 _ENDED = b"#EXT-X-ENDLIST"
 _MASTER = b"#EXT-X-STREAM-INF"
+_FURTHER = re.compile(rb"^\s*#EXT-X-(?:STREAM-INF|MEDIA|I-FRAME-STREAM-INF):", re.M)
 _KEY = re.compile(rb"^#EXT-X-(?:SESSION-)?KEY:(?!.*METHOD=NONE)", re.M)
 _URI = re.compile(rb'[:,]\s*URI="([^"]*)"')
 _LONGEST_PLAYLIST = 16 << 20
@@ -70,6 +70,7 @@ class PlaylistFiles:
         self._shown = shown
         self._folder = os.path.realpath(os.path.dirname(playlist) or ".")
         self._allow_external = allow_external
+        self._seen_first = False
         self.refused: SyncToolError | None = None
         self.warnings: list[str] = []
 
@@ -159,7 +160,7 @@ class PlaylistFiles:
         if not _HLS_MARK.match(head):
             return None
         with file:
-            text = file.read(_LONGEST_PLAYLIST).lstrip(b"\xef\xbb\xbf \t\r\n")
+            text = _whole(file, self._shown).lstrip(b"\xef\xbb\xbf \t\r\n")
         try:
             text.decode("utf-8")
         except UnicodeDecodeError:
@@ -171,6 +172,10 @@ class PlaylistFiles:
                 f"{self._shown} is encrypted (HLS with a key)",
                 remedy="Decrypt it first, with its key: ffmpeg -i playlist.m3u8 -c copy decrypted.mp4",
             )
+        if self._seen_first and _FURTHER.search(text):
+            # FFmpeg follows these without end, and crashes.
+            self._refuse(url, "which names further playlists itself", None)
+        self._seen_first = True
         self._check_named(text, url)
         if _ENDED not in text and _MASTER not in text:
             # Without an end FFmpeg would wait for more, and begin near the end.
@@ -212,7 +217,9 @@ def concat_script(playlist: str, files: PlaylistFiles) -> bytes:
     """
     folder = os.path.dirname(playlist)
     lines = [b"ffconcat version 1.0"]
-    for number, (word, rest) in enumerate(_directives(Path(playlist).read_bytes()), 1):
+    with open(playlist, "rb") as file:
+        text = _whole(file, printable(playlist))
+    for number, (word, rest) in enumerate(_directives(text), 1):
         if word == b"file":
             named = os.fsdecode(_token(rest))
             within = named if named.startswith("file:") else os.path.join(folder, named)
@@ -235,10 +242,18 @@ def concat_script(playlist: str, files: PlaylistFiles) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
+def _whole(file: BinaryIO, shown: str) -> bytes:
+    text = file.read(_LONGEST_PLAYLIST + 1)
+    if len(text) > _LONGEST_PLAYLIST:
+        raise MediaError(
+            f"{shown} is a playlist of more than {_LONGEST_PLAYLIST >> 20} MiB",
+            remedy="Split it into shorter ones.",
+        )
+    return text
+
+
 def _directives(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     """First word and rest of every line, as FFmpeg splits them."""
-    if len(text) > _LONGEST_PLAYLIST:
-        raise MediaError("the playlist is too long", remedy="Give shorter ones.")
     for line in re.split(rb"[\r\n\0]+", text):
         words = line.strip(b" \t").split(None, 1)
         if words and not words[0].startswith(b"#"):
