@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -415,6 +416,76 @@ def test_a_folder_with_other_files_is_refused(wanted: ExportSettings) -> None:
     (not_ours.out / "video.mp4").write_text("a film, and no manifest beside it")
     with pytest.raises(UsageError, match=r"video\.mp4"):
         export(not_ours)
+
+
+@pytest.mark.parametrize("name", ["video.mp4", "audio.wav", "head.png", "model.blend"])
+def test_a_file_of_somebody_else_beside_a_model_is_never_taken_for_a_graph(
+    wanted: ExportSettings, name: str
+) -> None:
+    export(wanted)
+    before = (wanted.out / MANIFEST).read_bytes()
+    (wanted.out / name).write_bytes(b"mine")
+    with pytest.raises(UsageError, match=f"holds other files.*{name}"):
+        export(wanted)
+    assert (wanted.out / name).read_bytes() == b"mine"
+    assert (wanted.out / MANIFEST).read_bytes() == before
+
+
+def test_a_graph_that_somebody_changed_is_not_replaced(wanted: ExportSettings) -> None:
+    export(wanted)
+    graph = wanted.out / "video.fake"
+    changed = bytes(b ^ 1 for b in graph.read_bytes())
+    graph.write_bytes(changed)  # of the same length
+    with pytest.raises(UsageError, match=r"holds other files.*video\.fake"):
+        export(wanted)
+    assert graph.read_bytes() == changed
+
+
+@pytest.mark.parametrize("text", ["[]", '{"schema": "mine/1"}', ""])
+def test_a_manifest_that_is_none_makes_everything_beside_it_foreign(
+    wanted: ExportSettings, text: str
+) -> None:
+    wanted.out.mkdir()
+    (wanted.out / MANIFEST).write_text(text)
+    with pytest.raises(UsageError, match=r"holds other files.*synctool\.json"):
+        export(wanted)
+    assert (wanted.out / MANIFEST).read_text() == text
+
+
+def test_a_file_that_comes_while_the_model_is_made_stays(wanted: ExportSettings) -> None:
+    export(wanted)
+
+    def comes(event: ExportEvent) -> None:
+        (wanted.out / "notes.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        export(wanted, on_event=comes)
+    assert (wanted.out / "notes.txt").read_text() == "mine"
+    assert beside(wanted) == ["out"]
+
+
+def test_the_current_folder_is_kept_and_filled(
+    wanted: ExportSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted.out.mkdir()
+    monkeypatch.chdir(wanted.out)
+    here = replace(wanted, out=Path())
+    before = os.stat(os.curdir).st_ino
+    for parts in (("video", "audio", "head"), ("video",)):
+        assert export(replace(here, parts=parts)).passed
+        assert os.stat(os.curdir).st_ino == before, "a shell that stands there still does"
+    assert sorted(os.listdir()) == [MANIFEST, "video.fake"]
+    assert beside(wanted) == ["out"]
+
+
+def test_a_pruned_network_goes_beside_the_current_folder(
+    wanted: ExportSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted.out.mkdir()
+    monkeypatch.chdir(wanted.out)
+    monkeypatch.setattr("synctool.engine.pruning.prune", lambda model, ratio: model)
+    assert export(replace(wanted, out=Path(), prune=0.25)).passed
+    assert beside(wanted) == ["out", "out-pruned"]
 
 
 def test_a_place_that_cannot_be_written(wanted: ExportSettings, tmp_path: Path) -> None:

@@ -20,7 +20,13 @@ from synctool.engine import export_formats
 from synctool.engine.compare_set import Entry, dataset_entries
 from synctool.engine.export_check import Check
 from synctool.engine.export_event import ExportEvent, Tell
-from synctool.engine.export_folder import check_folder, failed_place, folder_beside, put
+from synctool.engine.export_folder import (
+    check_folder,
+    failed_place,
+    folder_beside,
+    put,
+    real_place,
+)
 from synctool.engine.export_settings import ExportSettings, check_settings
 from synctool.engine.export_windows import MAX_OFFSET, Windows, made_up_windows, real_windows
 from synctool.engine.export_write import write_model
@@ -151,7 +157,8 @@ def _smaller(
 
 
 def _pruned_folder(settings: ExportSettings) -> Path:
-    return settings.out.with_name(settings.out.name + _PRUNED)
+    place = real_place(settings.out)
+    return place.with_name(place.name + _PRUNED)
 
 
 def _windows(model: LoadedModel, settings: ExportSettings, tell: Tell) -> Windows:

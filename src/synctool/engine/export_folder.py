@@ -1,4 +1,5 @@
-"""The folder of an exported model: it takes its place when it is complete, and replaces nothing else."""
+"""The folder of an exported model: it takes its place when it is complete, and replaces nothing but what an
+earlier export wrote there, which its manifest names with sizes and checksums."""
 
 from __future__ import annotations
 
@@ -9,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from synctool.engine.export_settings import ALONE, PARTS
-from synctool.errors import UsageError
+from synctool.errors import SyncToolError, UsageError
 from synctool.files import make_folder, output_error
-from synctool.weights.artefact import MANIFEST
+from synctool.weights.artefact import MANIFEST, ArtefactPart, digest, read_artefact, size
 
 FAILED = ".failed-check"
 """Ending of the name that a model keeps which did not pass."""
@@ -29,14 +29,8 @@ def check_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", remedy="Give --out the name of a folder.")
-    foreign = _foreign(out)
-    if foreign:
-        listed = ", ".join(foreign[:_SHOWN]) + (" ..." if len(foreign) > _SHOWN else "")
-        raise UsageError(
-            f"{out} holds other files, which would be lost: {listed}",
-            remedy="Give --out a new folder, or that of an exported model.",
-        )
-    make_folder(_place(out).parent)
+    _refuse_foreign(out)
+    make_folder(real_place(out).parent)
     with folder_beside(out):
         pass
 
@@ -48,7 +42,7 @@ def folder_beside(out: Path) -> Iterator[Path]:
     Raises:
         OutputError: It cannot be made, or something in it cannot be written.
     """
-    place = _place(out)
+    place = real_place(out)
     folder = place.parent / f".synctool-{secrets.token_hex(6)}.export"
     try:
         folder.mkdir()
@@ -64,28 +58,26 @@ def put(folder: Path, out: Path) -> None:
     """Let a complete folder take the place of another, or of none.
 
     Raises:
+        UsageError: Files of others have come into the old one meanwhile; they stay.
         OutputError: It cannot be moved; then everything is as it was.
     """
-    place, old = _place(out), None
+    place = real_place(out)
+    _refuse_foreign(out)
     try:
-        if place.exists():
-            old = place.parent / f".synctool-{secrets.token_hex(6)}.old"
-            place.rename(old)
-        try:
+        if not place.exists():
             folder.rename(place)
-        except BaseException:
-            if old is not None:
-                old.rename(place)
-            raise
+        elif os.path.samefile(place, os.curdir):
+            # Whoever stands in the folder would be left in one that is deleted.
+            _exchange(sorted(place.iterdir()), place, folder)
+        else:
+            _replace(place, folder)
     except OSError as error:
         raise output_error(out, error) from error
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def failed_place(out: Path) -> Path:
     """Where a model is kept that did not pass: beside the wanted folder, under a name that says so."""
-    place, number = _place(out), 1
+    place, number = real_place(out), 1
     wanted = place.with_name(place.name + FAILED)
     while wanted.exists() and (not wanted.is_dir() or _foreign(wanted)):
         number += 1
@@ -93,19 +85,74 @@ def failed_place(out: Path) -> Path:
     return wanted
 
 
-def _place(out: Path) -> Path:
-    """The folder itself, where the name is a link to it."""
+def real_place(out: Path) -> Path:
+    """The folder itself with its own name, where it is given as a link to it or as ``.``."""
     return Path(os.path.realpath(out))
 
 
+def _replace(place: Path, folder: Path) -> None:
+    old = place.parent / f".synctool-{secrets.token_hex(6)}.old"
+    place.rename(old)
+    try:
+        folder.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(old: list[Path], place: Path, folder: Path) -> None:
+    """Replace what lies in a folder, and keep the folder itself."""
+    aside = place / f".synctool-{secrets.token_hex(6)}.old"
+    aside.mkdir()
+    moved: list[tuple[Path, Path]] = []
+    news = [(path, place / path.name) for path in sorted(folder.iterdir())]
+    try:
+        for source, target in [*((path, aside / path.name) for path in old), *news]:
+            source.rename(target)
+            moved.append((source, target))
+    except BaseException:
+        for source, target in reversed(moved):
+            target.rename(source)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    foreign = _foreign(folder)
+    if not foreign:
+        return
+    listed = ", ".join(foreign[:_SHOWN]) + (" ..." if len(foreign) > _SHOWN else "")
+    raise UsageError(
+        f"{folder} holds other files, which would be lost: {listed}",
+        remedy="Give --out a new folder, or that of an exported model that nobody changed.",
+    )
+
+
 def _foreign(folder: Path) -> list[str]:
-    """What lies in a folder and is not of an exported model."""
+    """What lies in a folder and was not written there by an earlier export."""
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise output_error(folder, error) from error
-    own = {*PARTS, ALONE}
-    is_export = MANIFEST in names
-    return [n for n in names if n != MANIFEST and not (is_export and n.partition(".")[0] in own)]
+    if MANIFEST not in names:
+        return names
+    try:
+        parts = {part.file: part for part in read_artefact(folder).parts.values()}
+    except SyncToolError:
+        return names  # no manifest, or a damaged one: nothing in it can be relied upon
+    return [
+        name
+        for name in names
+        if name != MANIFEST and (name not in parts or not _unchanged(folder / name, parts[name]))
+    ]
+
+
+def _unchanged(path: Path, part: ArtefactPart) -> bool:
+    try:
+        return size(path) == part.bytes and digest(path) == part.sha256
+    except OSError as error:
+        raise output_error(path, error) from error
