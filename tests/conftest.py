@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background: programs that the tests start must feel Ctrl-C all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if "SYNCTOOL_TRUST_FILE" not in os.environ:
+    # What tests trust is not what the user of this machine trusts.
+    _trust = tempfile.TemporaryDirectory(prefix="synctool-tests-")
+    os.environ["SYNCTOOL_TRUST_FILE"] = os.path.join(_trust.name, "trusted.json")
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 

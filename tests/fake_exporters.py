@@ -151,7 +151,7 @@ def write_interrupted(part: GraphPart, path: Path, **given: Any) -> None:
 
 
 def _format(name: str, *, writer: str = "write", reader: str = "read", **more: Any) -> ExporterSpec:
-    given = {"summary": f"made up: {name}", "suffix": ".fake", **more}
+    given = {"summary": f"made up: {name}", "suffix": ".fake", "data_only": True, **more}
     return ExporterSpec(
         name=name,
         writer=f"fake_exporters:{writer}",

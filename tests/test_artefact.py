@@ -16,7 +16,7 @@ from synctool.weights.artefact import (
     Artefact,
     ArtefactPart,
     digest,
-    graph_path,
+    graph_files,
     is_artefact,
     read_artefact,
     size,
@@ -153,18 +153,18 @@ def test_a_later_field_does_no_harm(folder: Path) -> None:
 
 def test_a_changed_graph_is_seen(folder: Path) -> None:
     known = read_artefact(folder)
-    assert graph_path(known, "video") == folder / "video.onnx"
-    assert graph_path(known, "audio") == folder / "audio.openvino"
+    assert graph_files(known, "video").path == folder / "video.onnx"
+    assert graph_files(known, "audio").path == folder / "audio.openvino"
     (folder / "video.onnx").write_bytes(b"other")
     (folder / "audio.openvino" / "model.bin").write_bytes(b"more")
     for name in ("video", "audio"):
         with pytest.raises(WeightsError, match="checksum"):
-            graph_path(known, name)
+            graph_files(known, name)
     (folder / "video.onnx").unlink()
-    with pytest.raises(MissingError, match="is gone"):
-        graph_path(known, "video")
+    with pytest.raises(MissingError, match="is not there"):
+        graph_files(known, "video")
     with pytest.raises(MissingError, match="no graph 'head'"):
-        graph_path(known, "head")
+        graph_files(known, "head")
 
 
 def test_the_checksum_of_a_folder_knows_its_names(tmp_path: Path) -> None:

@@ -28,10 +28,11 @@ import fake_tensorrt
 from fake_plugins import run_python
 from synctool.engine.build import construct
 from synctool.engine.naming import named
-from synctool.errors import ExportError, MissingError, UsageError, WeightsError
+from synctool.errors import ExportError, MissingError, UntrustedError, UsageError, WeightsError
 from synctool.exporters.graph import GraphInput, GraphPart
 from synctool.exporters.parts import graph_parts, head_margin
 from synctool.exporters.plain_operators import PlainOperators
+from synctool.weights.artefact import digest
 
 METADATA = {"synctool": json.dumps({"a": 'b<c>&"'}), "licence": "MIT"}
 NOTHING = -1e29
@@ -329,10 +330,15 @@ def test_coreml_calls_the_model_by_names(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "coremltools", tool)
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     package = tmp_path / "head.mlpackage"
-    with pytest.raises(WeightsError, match="no such model"):
+    with pytest.raises(MissingError, match="is not there"):
         read(package, threads=1)
     package.mkdir()
-    total, less = read(package, threads=1)(np.ones((1, 2)), np.full((1, 2), 3.0))
+    (package / "Manifest.json").write_text("{}")
+    with pytest.raises(UntrustedError):
+        read(package, threads=1)
+    total, less = read(package, threads=1, trust=digest(package))(
+        np.ones((1, 2)), np.full((1, 2), 3.0)
+    )
     assert total.tolist() == [[4.0, 4.0]] and total.dtype == np.float32
     assert less.tolist() == [[-2.0, -2.0]]
 
@@ -355,7 +361,7 @@ def test_tflite(parts: dict[str, GraphPart], name: str, tmp_path: Path, capfd) -
         axes = write(part, path, precision=precision, metadata=METADATA, clips=None)
         assert axes == {e.name: (1, *e.example.shape[1:]) for e in part.inputs}
         sizes[precision] = path.stat().st_size
-        graph = read(path, threads=1)
+        graph = read(path, threads=1, trust=digest(path))
         given = inputs(part, batch=2, frames=25)
         if part.name == "head":
             given = [e.example for e in part.inputs]
@@ -387,7 +393,7 @@ def test_tflite_refuses_what_is_damaged(tmp_path: Path) -> None:
 
     (tmp_path / "x.tflite").write_bytes(b"TFL3" * 8)
     with pytest.raises(WeightsError, match=r"x\.tflite cannot be read by LiteRT"):
-        read(tmp_path / "x.tflite", threads=1)
+        read(tmp_path / "x.tflite", threads=1, trust=digest(tmp_path / "x.tflite"))
 
 
 # ------------------------------------------------------------------------------ TensorRT
@@ -415,7 +421,7 @@ def test_tensorrt(parts: dict[str, GraphPart], name: str, tmp_path: Path) -> Non
     for precision in ("float32", "float16"):
         path = tmp_path / f"{name}.engine"
         write(parts[name], path, precision=precision, metadata=METADATA, clips=None)
-        graph = read(path, threads=1)
+        graph = read(path, threads=1, trust=digest(path))
         for batch, frames in ((3, 40), (1, 1)):
             given = inputs(parts[name], batch=batch, frames=frames)
             (found,) = graph(*(x.numpy() for x in given))
@@ -446,7 +452,7 @@ def test_tensorrt_tells_what_it_cannot_build(
     assert not path.exists()
     path.write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"cannot be read by TensorRT 11\.4\.0"):
-        read(path, threads=1)
+        read(path, threads=1, trust=digest(path))
 
 
 def test_tensorrt_needs_a_card(

@@ -137,6 +137,7 @@ FORMAT = ExporterSpec(
     reader="test_runtimes:read_flicker",
     summary="nothing but names",
     suffix=".fake",
+    data_only=True,
 )
 
 

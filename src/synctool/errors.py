@@ -63,6 +63,10 @@ class WeightsError(SyncToolError):
     exit_code = EXIT_UNEXPECTED
 
 
+class UntrustedError(UsageError):
+    """A model that could run code, and that the user has not trusted."""
+
+
 class PluginError(SyncToolError):
     """A plugin that cannot be loaded, returns something else than it must, or takes a taken name."""
 

@@ -335,8 +335,13 @@ class ExporterSpec:
         suffix: Ending of its files, with the dot.
         precisions: The precisions that it can be written in.
         writes_with: Modules that writing imports beyond PyTorch, such as ``openvino``.
-        reader: ``package.module:callable``, called as ``callable(path, threads=N)``; gives a
+        reader: ``package.module:callable``, called as ``callable(path, threads=N)`` with a private copy of
+            the file or folder that is there for the call only; gives a
             ``synctool.runtimes.protocol.Graph``. Empty where nothing can run it from Python.
+        data_only: Whether reading and running such a file can run no code of whoever made it, whatever is
+            in it. Others are opened only if the user trusts their checksum.
+        in_memory: Whether the reader is called with a ``synctool.weights.graph_files.GraphFiles`` in place
+            of a path.
         runs_with: Modules that running imports.
         requirement: What ``pip install`` must be given to get all these modules.
         runs_on: Systems, as ``platform.system()`` names them, that can run it; empty for any.
@@ -349,6 +354,8 @@ class ExporterSpec:
     precisions: tuple[Precision, ...] = ("float32",)
     writes_with: tuple[str, ...] = ()
     reader: str = ""
+    data_only: bool = False
+    in_memory: bool = False
     runs_with: tuple[str, ...] = ()
     requirement: str = ""
     runs_on: tuple[str, ...] = ()

@@ -20,6 +20,17 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """``--json`` of the commands that list something."""
 
 
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="SHA256",
+        help="Trust the exported model with this checksum, which may run code, from now on.",
+    ),
+]
+"""``--trust`` of the commands that open exported models."""
+
+
 def setting_option(section: str, name: str, *names: str, **more: Any) -> Any:
     """An option for one row of the table of settings: its help, range and default come from there.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synctool import config
-from synctool.cli.common import setting_option
+from synctool.cli.common import TrustOption, setting_option
 from synctool.cli.compare_completion import complete_backbones, complete_by, complete_perturb
 from synctool.errors import SyncToolError, UsageError
 
@@ -80,6 +80,7 @@ def compare(
     device: Annotated[str | None, setting_option("compare", "device")] = None,
     runtime: Annotated[str | None, setting_option("compare", "runtime")] = None,
     video_track: Annotated[int | None, setting_option("compare", "video_track")] = None,
+    trust: TrustOption = None,
     audio_track: Annotated[int | None, setting_option("compare", "audio_track")] = None,
     channel: Annotated[str | None, setting_option("compare", "channel")] = None,
     max_faces: Annotated[int | None, setting_option("compare", "max_faces")] = None,
@@ -122,7 +123,9 @@ def compare(
     entries, one = _entries(context.params)
     outputs = _outputs(entries, settings, context, one=one)
     outputs.check()
-    _run(entries, _wanted(settings, outputs.thumbnails), outputs, journal=journal, quiet=quiet)
+    _run(
+        entries, _wanted(settings, outputs.thumbnails, trust), outputs, journal=journal, quiet=quiet
+    )
     raise typer.Exit(outputs.exit_code)
 
 
@@ -158,7 +161,7 @@ def _entries(given: dict[str, Any]) -> tuple[list[Entry], bool]:
     return dataset_entries(dataset, **of_dataset), False
 
 
-def _wanted(settings: Any, thumbnails: int) -> CompareSettings:
+def _wanted(settings: Any, thumbnails: int, trust: list[str] | None) -> CompareSettings:
     from synctool.engine.compare import CompareSettings, split_backbones
 
     return CompareSettings(
@@ -171,6 +174,7 @@ def _wanted(settings: Any, thumbnails: int) -> CompareSettings:
         device=settings.device,
         runtime=settings.runtime,
         video_track=settings.video_track,
+        trust=tuple(trust or ()),
         audio_track=settings.audio_track,
         channel=settings.channel,
         max_faces=settings.max_faces,

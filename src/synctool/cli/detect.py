@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synctool import config
-from synctool.cli.common import setting_option, show_error
+from synctool.cli.common import TrustOption, setting_option, show_error
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
 from synctool.errors import (
@@ -74,6 +74,7 @@ def detect(
         Path | None,
         typer.Option(help="Weight file, or exported model, in place of the backbone's own."),
     ] = None,
+    trust: TrustOption = None,
     max_offset: Annotated[int | None, setting_option("detect", "max_offset", "-k")] = None,
     device: Annotated[str | None, setting_option("detect", "device")] = None,
     runtime: Annotated[str | None, setting_option("detect", "runtime")] = None,
@@ -128,7 +129,7 @@ def detect(
         names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet
     )
     outputs.check()
-    measuring = _detector(settings, weights)
+    measuring = _detector(settings, weights, trust)
     outcomes: list[Outcome] = []
     codes: list[int] = []
     try:
@@ -147,13 +148,17 @@ def detect(
 detect.__doc__ = f"{detect.__doc__}\n\n{_EXAMPLES}"
 
 
-def _detector(settings: Any, weights: Path | None) -> Detector:
+def _detector(settings: Any, weights: Path | None, trust: list[str] | None) -> Detector:
     from synctool.engine.detect import Detector
     from synctool.engine.models import load_model
 
     return Detector(
         model=load_model(
-            settings.backbone, weights=weights, device=settings.device, runtime=settings.runtime
+            settings.backbone,
+            weights=weights,
+            device=settings.device,
+            runtime=settings.runtime,
+            trust=trust,
         ),
         max_offset=settings.max_offset,
         detector=settings.detector,

@@ -93,4 +93,5 @@ def _use_of(report: ExportReport) -> str:
     """How to measure with an exported model, in one line."""
     default = config.setting("detect", "backbone").default
     name = "" if report.backbone == default else f"--backbone {report.backbone} "
-    return f"use it: synctool detect FILM {name}--weights {shlex.quote(report.folder)}"
+    trust = f" --trust {report.trust}" if report.trust else ""
+    return f"use it: synctool detect FILM {name}--weights {shlex.quote(report.folder)}{trust}"

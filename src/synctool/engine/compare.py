@@ -293,6 +293,7 @@ def compare(
     video_track: int | None = None,
     audio_track: int | None = None,
     channel: str = "auto",
+    trust: Sequence[str] = (),
     max_faces: int = 4,
     allow_external: bool = False,
     seed: int = 0,
@@ -324,6 +325,7 @@ def compare(
         video_track: Which video track, counted from 0; None for that of a player.
         audio_track: Which audio track, counted from 0; None for that of a player.
         channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
+        trust: Checksums of exported models that may run code: see ``load_model``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         seed: Of moves and perturbations.
@@ -363,6 +365,7 @@ def compare(
         device=device,
         runtime=runtime,
         video_track=video_track,
+        trust=tuple(trust),
         audio_track=audio_track,
         channel=channel,
         max_faces=max_faces,

@@ -41,6 +41,7 @@ def load_networks(settings: CompareSettings, *, threads: int | None = None) -> l
                 device=settings.device,
                 runtime=settings.runtime,
                 threads=threads,
+                trust=settings.trust,
             )
         except SyncToolError as error:
             if name.strip() not in error.cause:

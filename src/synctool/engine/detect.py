@@ -7,7 +7,7 @@ chunk. Only embeddings are kept (about 25 kB a second of film), so long films fi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -164,6 +164,7 @@ def detect(
     weights: str | Path | None = None,
     device: str = "auto",
     runtime: str = "auto",
+    trust: str | Sequence[str] | None = None,
     max_offset: int = 15,
     detector: str = "centerface",
     video_track: int | None = None,
@@ -181,6 +182,7 @@ def detect(
         weights: Weight file or exported model; None takes the backbone's own.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         runtime: What runs the network: see ``load_model``.
+        trust: Checksums of exported models that may run code: see ``load_model``.
         max_offset: Largest offset searched, in frames of 40 ms.
         detector: Name of the face detector.
         video_track: Which video track, counted from 0; None for that of a player.
@@ -201,7 +203,7 @@ def detect(
         >>> result.offset_ms, result.audio_is, result.verdict  # doctest: +SKIP
         (121, 'ahead', 'unacceptable')
     """
-    model = load_model(backbone, weights=weights, device=device, runtime=runtime)
+    model = load_model(backbone, weights=weights, device=device, runtime=runtime, trust=trust)
     measuring = Detector(
         model=model,
         max_offset=max_offset,

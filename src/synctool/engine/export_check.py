@@ -8,7 +8,6 @@ from functools import partial
 
 from torch import nn
 
-from synctool import registry
 from synctool.engine import export_formats
 from synctool.engine.compare_set import Entry
 from synctool.engine.compare_worker import cores
@@ -21,6 +20,7 @@ from synctool.engine.export_settings import (
     ExportSettings,
 )
 from synctool.engine.export_windows import Windows, made_up_windows, of_length
+from synctool.engine.graphs import open_graphs, trust_needed
 from synctool.engine.latency import speeds
 from synctool.engine.loaded import LoadedModel
 from synctool.engine.models import GRAPHS, open_artefact
@@ -30,7 +30,7 @@ from synctool.exporters.checks import AccuracyChange, ExportReport, GraphFigures
 from synctool.features.frontends import FRONT_ENDS
 from synctool.runtimes.protocol import Graph, Runtime
 from synctool.types import ExporterSpec
-from synctool.weights.artefact import Artefact, graph_path, read_artefact
+from synctool.weights.artefact import Artefact, read_artefact
 
 
 class Check:
@@ -81,6 +81,7 @@ class Check:
                 timed = self._speeds(artefact)
                 right = self._accuracy(opened, length)
         wanted = self._settings
+        measures = set(GRAPHS) <= set(artefact.parts)
         return ExportReport(
             format=artefact.format,
             precision=artefact.precision,
@@ -104,6 +105,7 @@ class Check:
             pruned=wanted.prune,
             fixed_frames=length,
             notes=tuple(self._notes),
+            trust=trust_needed(artefact, GRAPHS) if measures else "",
         )
 
     def _opened(self, artefact: Artefact) -> Runtime | Graph | None:
@@ -112,8 +114,10 @@ class Check:
         try:
             found = read_artefact(artefact.folder)
             if set(GRAPHS) <= set(found.parts):
-                return open_artefact(found, device="cpu", threads=self._threads).runtime
-            graphs = self._graphs(found, self._threads)
+                return open_artefact(
+                    found, device="cpu", threads=self._threads, just_written=artefact
+                ).runtime
+            graphs = self._graphs(found, artefact, self._threads)
         except MissingError as error:
             self._because = error.cause
         except Exception as error:  # whatever reads a graph may fail in any way
@@ -126,9 +130,8 @@ class Check:
             return Completed(graphs, reference=reference, margin=artefact.margin)
         return None
 
-    def _graphs(self, artefact: Artefact, threads: int) -> dict[str, Graph]:
-        read = registry.imported(self._spec.reader)
-        return {name: read(graph_path(artefact, name), threads=threads) for name in artefact.parts}
+    def _graphs(self, found: Artefact, written: Artefact, threads: int) -> dict[str, Graph]:
+        return open_graphs(found, found.parts, threads=threads, just_written=written)
 
     def _compared(self, opened: Runtime | Graph, artefact: Artefact) -> Parity:
         windows, reference = self._windows.compared, self._model.runtime
@@ -189,7 +192,7 @@ class Check:
         self._tell(ExportEvent("measuring the speed"))
         longest = max(self._windows.compared, key=lambda window: window.frames)
         try:
-            opened = partial(self._graphs, artefact)
+            opened = partial(self._graphs, artefact, artefact)
             found = tuple(speeds(self._model.runtime, opened, longest))
         except Exception as error:  # whatever runs a graph may fail in any way
             self._problems.append(f"it fails when its speed is measured: {in_words(error)}")

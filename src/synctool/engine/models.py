@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Iterable
 from ctypes.util import find_library
 from pathlib import Path
 
 from synctool import registry
-from synctool.engine.export_formats import installing, status
+from synctool.engine.export_formats import status
+from synctool.engine.graphs import open_graphs
 from synctool.engine.loaded import LoadedModel, of_header
 from synctool.engine.naming import named
 from synctool.errors import MissingError, UsageError, WeightsError
 from synctool.runtimes.graphs import GraphRuntime
-from synctool.types import BackboneSpec, ExporterSpec
-from synctool.weights.artefact import Artefact, graph_path, is_artefact, read_artefact
+from synctool.runtimes.trust import checksums
+from synctool.types import BackboneSpec
+from synctool.weights.artefact import Artefact, is_artefact, read_artefact
 from synctool.weights.locate import located_export
 
 GRAPHS = ("video", "audio", "head")
@@ -30,6 +33,7 @@ def load_model(
     device: str = "auto",
     runtime: str = "auto",
     threads: int | None = None,
+    trust: str | Iterable[str] | None = None,
 ) -> LoadedModel:
     """Make a model ready to measure.
 
@@ -40,8 +44,11 @@ def load_model(
         runtime: ``torch``, an export format, or ``auto``: what the weights are for, and for a
             backbone's own on a CPU the exported ones where they come with it, as these are faster.
         threads: Most that an exported model computes with; None leaves half of the cores to other work.
+        trust: Checksum of an exported model in a format that can run code, or several: its files are trusted
+            from now on, also by later calls and by the command line.
 
     Raises:
+        UntrustedError: The exported model could run code, and is not trusted.
         MissingError: The weights, the device, or what should run them is not here.
         WeightsError: The weights do not fit, or are another backbone's.
         UsageError: No such backbone or runtime, or the weights are not for it.
@@ -51,12 +58,13 @@ def load_model(
         _check_backbone(artefact, name)
         _check_runtime(artefact, runtime)
         _check_lengths(artefact)
-        return open_artefact(artefact, device=device, threads=threads)
+        return open_artefact(artefact, device=device, threads=threads, trust=trust)
+    checksums(trust)  # a wrong one is said, whether it is needed or not
     spec = named(name)
     if runtime != "torch" and weights is None:
         own = _own_export(spec, runtime, device=device)
         if own is not None:
-            return open_artefact(own, device="cpu", threads=threads, label=own.weights)
+            return open_artefact(own, device="cpu", threads=threads, label=own.weights, own=True)
     if runtime not in ("auto", "torch"):
         raise _not_exported(spec, runtime, weights)
     from synctool.engine.networks import load_network  # PyTorch takes a second to import
@@ -65,7 +73,14 @@ def load_model(
 
 
 def open_artefact(
-    artefact: Artefact, *, device: str = "auto", threads: int | None = None, label: str = ""
+    artefact: Artefact,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    label: str = "",
+    trust: str | Iterable[str] | None = None,
+    own: bool = False,
+    just_written: Artefact | None = None,
 ) -> LoadedModel:
     """Open an exported model.
 
@@ -74,9 +89,13 @@ def open_artefact(
         device: ``auto`` or ``cpu``.
         threads: Most that its graphs compute with; half of the cores are left to other work.
         label: What results call its weights; else that of the artefact.
+        trust: See ``load_model``.
+        own: Whether it came with this package, which may be installed as links.
+        just_written: See ``open_graphs``.
 
     Raises:
         MissingError: A graph, or what should run it, is not here.
+        UntrustedError: It could run code, and is not trusted.
         WeightsError: It has changed, or is damaged.
         UsageError: It cannot run on that device, or its format cannot run from Python.
     """
@@ -85,12 +104,11 @@ def open_artefact(
             f"exported models run on the CPU here, not on {device}",
             remedy="Use --device cpu, or --runtime torch with the weight file.",
         )
-    spec = registry.exporter(artefact.format)
-    check_runs(spec)
-    read = registry.imported(spec.reader)
     half = max(1, (os.cpu_count() or 2) // 2)
     count = half if threads is None else max(1, min(threads, half))
-    graphs = {name: read(graph_path(artefact, name), threads=count) for name in GRAPHS}
+    graphs = open_graphs(
+        artefact, GRAPHS, threads=count, trust=trust, own=own, just_written=just_written
+    )
     facts = {"zero_frames": str(artefact.zero_frames)}
     if artefact.calibration:
         facts["calibration"] = json.dumps(dict(artefact.calibration))
@@ -108,26 +126,6 @@ def open_artefact(
         calibration=calibration,
         zero_frames=zero_frames,
     )
-
-
-def check_runs(spec: ExporterSpec) -> None:
-    """Make sure that models of a format can run here.
-
-    Raises:
-        UsageError: Nothing runs it from Python, or not on this system.
-        MissingError: A package is not installed.
-    """
-    found = status(spec)
-    if found.lacks_to_run:
-        raise MissingError(
-            f"running {spec.name} takes {', '.join(found.lacks_to_run)}, not installed here",
-            remedy=f"Install with: {installing(spec)}",
-        )
-    if found.cannot_run_because:
-        raise UsageError(
-            f"this model cannot be run here: {found.cannot_run_because}",
-            remedy="Export to another format, such as onnx.",
-        )
 
 
 def _check_lengths(artefact: Artefact) -> None:

@@ -23,6 +23,7 @@ def synctool_exporters() -> list[ExporterSpec]:
             precisions=_ALL,
             writes_with=_ONNX,
             runs_with=("onnxruntime",),
+            data_only=True,
             requirement="synctool",
         ),
         _format(
@@ -48,6 +49,7 @@ def synctool_exporters() -> list[ExporterSpec]:
             precisions=_BOTH,
             writes_with=(*_ONNX, "openvino"),
             runs_with=("openvino",),
+            data_only=True,
             requirement="synctool[openvino]",
         ),
         _format(
@@ -88,5 +90,6 @@ def _format(name: str, summary: str, **more: Any) -> ExporterSpec:
         summary=summary,
         writer=f"synctool.exporters.{module}:write",
         reader=f"synctool.runtimes.{module}:read",
+        in_memory=True,
         **more,
     )

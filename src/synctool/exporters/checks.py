@@ -135,6 +135,7 @@ class ExportReport:
         fixed_frames: The one length of windows that the format takes; 0 for any. Whole films need any.
         notes: What was asked for and could not be measured, and why.
         seconds: How long it took to write.
+        trust: Checksum to trust before it can be opened, where its format can run code; else "".
     """
 
     format: str
@@ -160,6 +161,7 @@ class ExportReport:
     fixed_frames: int = 0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    trust: str = ""
 
     @property
     def bytes(self) -> int:

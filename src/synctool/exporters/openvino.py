@@ -12,7 +12,8 @@ from synctool.exporters.failures import explained
 from synctool.exporters.graph import GraphPart
 from synctool.exporters.onnx import write as write_onnx
 from synctool.exporters.quiet import quiet
-from synctool.runtimes.openvino import GRAPH_FILE, openvino_module
+from synctool.runtimes.openvino import openvino_module
+from synctool.runtimes.openvino_check import GRAPH_FILE
 from synctool.types import Precision
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synctool.errors import MissingError, WeightsError
+from synctool.runtimes.trust import admit
+from synctool.weights.graph_files import GraphFiles
 
 
 class CoreMLGraph:
@@ -32,15 +34,19 @@ class CoreMLGraph:
         return [np.asarray(found[name], np.float32) for name in self._outputs]
 
 
-def read(path: Path, *, threads: int) -> CoreMLGraph:
+def read(
+    source: Path | GraphFiles, *, threads: int, trust: str | Iterable[str] | None = None
+) -> CoreMLGraph:
     """Load a graph for the processor; an application of your own may choose the neural engine.
 
     Args:
-        path: The package, a folder.
+        source: The package, a folder, or its bytes.
         threads: Core ML decides by itself.
+        trust: Checksums that are trusted from now on: a package may name layers with code of their own.
 
     Raises:
-        MissingError: This is not a Mac.
+        MissingError: This is not a Mac, or there is no such folder.
+        UntrustedError: It is not trusted.
         WeightsError: It is damaged.
     """
     if platform.system() != "Darwin":
@@ -48,14 +54,16 @@ def read(path: Path, *, threads: int) -> CoreMLGraph:
             "Core ML runs on Apple's systems only",
             remedy="Export to another --format to run it here, such as onnx.",
         )
+    files = admit(source, format="coreml", trust=trust)
     import coremltools
 
     try:
-        model = coremltools.models.MLModel(
-            str(path), compute_units=coremltools.ComputeUnit.CPU_ONLY
-        )
-        return CoreMLGraph(model)
+        with files.private_copy() as path:
+            model = coremltools.models.MLModel(
+                str(path), compute_units=coremltools.ComputeUnit.CPU_ONLY
+            )
+            return CoreMLGraph(model)
     except Exception as error:  # of Core ML, of protobuf, of the file system
         raise WeightsError(
-            f"{path} cannot be read by Core ML: {error}", remedy="Export it again."
+            f"{files.path} cannot be read by Core ML: {error}", remedy="Export it again."
         ) from error

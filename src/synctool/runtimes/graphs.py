@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
+from synctool.errors import SyncToolError, WeightsError
 from synctool.runtimes.protocol import Graph
 
 NOTHING = -1e29
 """Scores below are ``-inf``: graphs give -1e30 there, as infinities do not survive in every format."""
+
+
+class SafeGraph:
+    """A ``Graph`` that fails with words, whatever runs it.
+
+    Args:
+        graph: What reads and runs the file.
+        path: The file, for the words.
+    """
+
+    def __init__(self, graph: Graph, path: Path) -> None:
+        self._graph, self._path = graph, path
+
+    def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
+        """See ``Graph``.
+
+        Raises:
+            WeightsError: It does not take these inputs, or gives something else than arrays.
+        """
+        try:
+            found = list(self._graph(*inputs))
+        except (SyncToolError, MemoryError):
+            raise
+        except Exception as error:  # each format has errors of its own
+            given = ", ".join(" x ".join(map(str, x.shape)) for x in inputs)
+            raise _wrong(f"{self._path} cannot run on inputs of {given}: {_said(error)}") from error
+        if not found or not all(isinstance(x, np.ndarray) for x in found):
+            raise _wrong(f"{self._path} gives no arrays")
+        return found
+
+
+def _wrong(cause: str) -> WeightsError:
+    return WeightsError(
+        cause, remedy="It is not the graph that its manifest describes: export the model again."
+    )
+
+
+def _said(error: Exception) -> str:
+    """The last line: the first ones of PyTorch and others are places in their own sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no reason'}"[:300]
 
 
 class GraphRuntime:
@@ -45,11 +90,11 @@ class GraphRuntime:
 
     def encode_video(self, video: np.ndarray) -> np.ndarray:
         """See ``Runtime``."""
-        return self._video(video)[0]
+        return self._shaped("video", self._video(video)[0], (len(video), None, video.shape[2]))
 
     def encode_audio(self, audio: np.ndarray) -> np.ndarray:
         """See ``Runtime``."""
-        return self._audio(audio)[0]
+        return self._shaped("audio", self._audio(audio)[0], (len(audio), None, None))
 
     def score(
         self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
@@ -58,8 +103,18 @@ class GraphRuntime:
         sounds, inside = sound_window(
             heard, seen.shape[-1], rows=max_offset + self._margin, audio_lead=audio_lead
         )
-        scores = self._head(sounds, inside, seen)[0]
+        wanted = (len(seen), 2 * max_offset + 1, seen.shape[-1])
+        scores = self._shaped("head", self._head(sounds, inside, seen)[0], wanted)
         return np.where(scores > NOTHING, scores, np.float32(-np.inf))
+
+    def _shaped(self, name: str, given: np.ndarray, wanted: tuple[int | None, ...]) -> np.ndarray:
+        if given.ndim == len(wanted) and all(w in (None, n) for w, n in zip(wanted, given.shape)):
+            return given
+        sizes = " x ".join("any" if n is None else str(n) for n in wanted)
+        raise _wrong(
+            f"the {name} graph in {self.name} gives {' x '.join(map(str, given.shape)) or 'a number'} "
+            f"in place of {sizes}"
+        )
 
 
 def sound_window(

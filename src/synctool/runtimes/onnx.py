@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from synctool.errors import MissingError, WeightsError
+from synctool.errors import WeightsError
+from synctool.runtimes.onnx_check import checked_onnx
+from synctool.weights.graph_files import GraphFiles, read_graph_files
 
 
 class OnnxGraph:
     """One graph in onnxruntime.
 
     Args:
-        path: The file.
+        files: The file, in memory.
         threads: Threads that it computes with.
 
     Raises:
-        MissingError: There is no such file.
-        WeightsError: It is damaged, or no ONNX graph.
+        WeightsError: It is damaged, no ONNX graph, or has custom operators or outside data.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, files: GraphFiles, *, threads: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -32,15 +32,16 @@ class OnnxGraph:
         options.log_severity_level = 4
         # Idle threads must sleep, not spin: decoding goes on on the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if not path.is_file():
-            raise MissingError(f"{path} is not there", remedy="Export the model again.")
+        # Without this it would ask the bytes, and take them for its own format if they say so.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        graph = checked_onnx(files.data, files.path)
         try:
             self._session = onnxruntime.InferenceSession(
-                os.fspath(path), options, providers=["CPUExecutionProvider"]
+                graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own errors share no base with each other
             raise WeightsError(
-                f"{path} cannot be read as an ONNX graph: {_first_line(error)}",
+                f"{files.path} cannot be read as an ONNX graph: {_first_line(error)}",
                 remedy="Export the model again.",
             ) from error
         self._names = [entry.name for entry in self._session.get_inputs()]
@@ -54,18 +55,19 @@ class OnnxGraph:
         return self._session.run(None, given)
 
 
-def read(path: Path, *, threads: int = 1) -> OnnxGraph:
+def read(source: Path | GraphFiles, *, threads: int = 1) -> OnnxGraph:
     """Load a graph.
 
     Args:
-        path: The file.
+        source: The file, or its bytes.
         threads: Threads that it computes with.
 
     Raises:
         MissingError: There is no such file.
-        WeightsError: It is damaged, or no ONNX graph.
+        WeightsError: It is damaged, no ONNX graph, or has custom operators or outside data.
     """
-    return OnnxGraph(path, threads=threads)
+    files = read_graph_files(source) if isinstance(source, Path) else source
+    return OnnxGraph(files, threads=threads)
 
 
 def _first_line(error: Exception) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from synctool.errors import WeightsError
+from synctool.runtimes.openvino_check import checked_openvino
+from synctool.weights.graph_files import GraphFiles, read_graph_files
 
-GRAPH_FILE = "model.xml"
-"""In the folder of a graph; its weights lie beside it in ``model.bin``."""
 _TELEMETRY = "openvino_telemetry"
 _SIGNAL_STACK_BYTES = 1 << 16
 _SIGNAL_STACKS: list[ctypes.Array[ctypes.c_char]] = []
@@ -69,16 +69,19 @@ class OpenVinoGraph:
         ]
 
 
-def read(path: Path, *, threads: int) -> OpenVinoGraph:
+def read(source: Path | GraphFiles, *, threads: int) -> OpenVinoGraph:
     """Load a graph.
 
     Args:
-        path: Its folder.
+        source: Its folder, or the bytes of that.
         threads: Threads that it computes with.
 
     Raises:
-        WeightsError: It is damaged.
+        MissingError: There is no such folder.
+        WeightsError: It is damaged, or has operators that are not OpenVINO's own.
     """
+    files = read_graph_files(source) if isinstance(source, Path) else source
+    graph, numbers = checked_openvino(files)
     openvino = openvino_module()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
@@ -87,10 +90,11 @@ def read(path: Path, *, threads: int) -> OpenVinoGraph:
         "INFERENCE_PRECISION_HINT": "f32",
     }
     try:
-        compiled = openvino.Core().compile_model(str(path / GRAPH_FILE), "CPU", settings)
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(graph, numbers), "CPU", settings)
     except Exception as error:  # RuntimeError, and whatever its own library raises
         raise WeightsError(
-            f"{path} cannot be read by OpenVINO: {_reason(error)}", remedy="Export it again."
+            f"{files.path} cannot be read by OpenVINO: {_reason(error)}", remedy="Export it again."
         ) from error
     room_for_signals()
     return OpenVinoGraph(compiled)

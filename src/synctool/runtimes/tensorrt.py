@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from synctool.errors import MissingError, UsageError, WeightsError
+from synctool.runtimes.trust import admit
+from synctool.weights.graph_files import GraphFiles
 
 DEVICE = "cuda"
 
@@ -89,22 +91,28 @@ class TensorRTGraph:
             return [x.cpu().numpy() for x in found]
 
 
-def read(path: Path, *, threads: int) -> TensorRTGraph:
+def read(
+    source: Path | GraphFiles, *, threads: int, trust: str | Iterable[str] | None = None
+) -> TensorRTGraph:
     """Load an engine.
 
     Args:
-        path: The file.
+        source: The file, or its bytes.
         threads: Not used: the card computes.
+        trust: Checksums that are trusted from now on: an engine is a program for the card, and may name
+            libraries with operators of its own.
 
     Raises:
-        MissingError: There is no NVIDIA card.
+        MissingError: There is no NVIDIA card, or no such file.
+        UntrustedError: It is not trusted.
         WeightsError: It is damaged, or made by another version of TensorRT or on another kind of card.
     """
     trt = tensorrt_module()
-    engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(path.read_bytes())
+    files = admit(source, format="tensorrt", trust=trust)
+    engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(files.data)
     if engine is None:
         raise WeightsError(
-            f"{path} cannot be read by TensorRT {trt.__version__} on this card",
+            f"{files.path} cannot be read by TensorRT {trt.__version__} on this card",
             remedy="An engine fits the version and the kind of card that made it: export it again here.",
         )
-    return TensorRTGraph(engine, path=path)
+    return TensorRTGraph(engine, path=files.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from synctool.errors import UsageError, WeightsError
+from synctool.runtimes.trust import admit
+from synctool.weights.graph_files import GraphFiles
 
 
 class LiteRTGraph:
@@ -56,26 +58,33 @@ class LiteRTGraph:
         return [np.concatenate(rows) for rows in found]
 
 
-def read(path: Path, *, threads: int) -> LiteRTGraph:
+def read(
+    source: Path | GraphFiles, *, threads: int, trust: str | Iterable[str] | None = None
+) -> LiteRTGraph:
     """Load a graph.
 
     Args:
-        path: The file.
+        source: The file, or its bytes.
         threads: Threads that it computes with.
+        trust: Checksums that are trusted from now on: its makers say that the interpreter is not made for
+            graphs of strangers.
 
     Raises:
+        MissingError: There is no such file.
+        UntrustedError: It is not trusted.
         WeightsError: It is damaged.
     """
+    files = admit(source, format="tflite", trust=trust)
     from ai_edge_litert.interpreter import Interpreter
 
     try:
         with silent_terminal():
-            interpreter = Interpreter(str(path), num_threads=threads)
+            interpreter = Interpreter(model_content=files.data, num_threads=threads)
             interpreter.allocate_tensors()
-        return LiteRTGraph(interpreter, path=path)
+        return LiteRTGraph(interpreter, path=files.path)
     except Exception as error:  # whatever its own library raises
         raise WeightsError(
-            f"{path} cannot be read by LiteRT: {error}", remedy="Export it again."
+            f"{files.path} cannot be read by LiteRT: {error}", remedy="Export it again."
         ) from error
 
 

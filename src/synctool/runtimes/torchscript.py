@@ -1,47 +1,61 @@
 """Exported TorchScript graphs in PyTorch.
 
-A TorchScript file is a program. Loading it runs no Python and unpickles nothing but what TorchScript's own
-reader knows, and still it is code of whoever made it: the engine opens only files whose checksum is in the
-manifest, and a manifest is to be trusted no more than where it came from.
+A TorchScript file is a program: loading it runs what its ``__setstate__`` says, which may write files. So
+it is opened only if its checksum is trusted (``synctool.runtimes.trust``), and what is loaded are the bytes
+that it was taken of.
 """
 
 from __future__ import annotations
 
+import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from synctool.errors import MissingError, WeightsError
+from synctool.errors import WeightsError
 from synctool.runtimes.torch_arrays import arrays, tensors, with_threads
+from synctool.runtimes.trust import admit
+from synctool.weights.graph_files import GraphFiles
+
+FORMAT = "torchscript"
 
 
 class TorchScriptGraph:
     """One traced graph.
 
     Args:
-        path: The file.
+        source: The file, or its bytes.
         threads: Threads that it computes with.
+        trust: Checksums that are trusted from now on.
 
     Raises:
         MissingError: There is no such file.
+        UntrustedError: It is not trusted.
         WeightsError: It is damaged, or no TorchScript.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
-        if not path.is_file():
-            raise MissingError(f"{path} is not there", remedy="Export the model again.")
+    def __init__(
+        self,
+        source: Path | GraphFiles,
+        *,
+        threads: int = 1,
+        trust: str | Iterable[str] | None = None,
+    ) -> None:
+        files = admit(source, format=FORMAT, trust=trust)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # deprecated, says PyTorch
-                script = torch.jit.load(str(path), map_location="cpu").eval()
+                script = torch.jit.load(io.BytesIO(files.data), map_location="cpu").eval()
                 # Weights kept in 16 bits are widened here, once.
                 self._script = torch.jit.freeze(script) if hasattr(script, "training") else script
-        except (RuntimeError, ValueError, EOFError) as error:
+        except WeightsError:
+            raise
+        except Exception as error:  # a damaged file fails in any way
             raise WeightsError(
-                f"{path} cannot be read as TorchScript: {str(error).splitlines()[0]}",
+                f"{files.path} cannot be read as TorchScript: {(str(error) or '?').splitlines()[0]}",
                 remedy="Export the model again.",
             ) from error
         self._threads = threads
@@ -52,15 +66,19 @@ class TorchScriptGraph:
             return arrays(self._script(*tensors(inputs)))
 
 
-def read(path: Path, *, threads: int = 1) -> TorchScriptGraph:
+def read(
+    source: Path | GraphFiles, *, threads: int = 1, trust: str | Iterable[str] | None = None
+) -> TorchScriptGraph:
     """Load a graph.
 
     Args:
-        path: The file.
+        source: The file, or its bytes.
         threads: Threads that it computes with.
+        trust: Checksums that are trusted from now on.
 
     Raises:
         MissingError: There is no such file.
+        UntrustedError: It is not trusted.
         WeightsError: It is damaged, or no TorchScript.
     """
-    return TorchScriptGraph(path, threads=threads)
+    return TorchScriptGraph(source, threads=threads, trust=trust)

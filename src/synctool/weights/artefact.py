@@ -3,7 +3,6 @@ that is needed to run them. Reads no graph and imports no PyTorch."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -20,6 +19,13 @@ from synctool.types import (
     BackboneSpec,
     Precision,
     VideoInput,
+)
+from synctool.weights.graph_files import (
+    LARGEST_GRAPH_BYTES,
+    GraphFiles,
+    TooLargeError,
+    digest_of,
+    read_graph_files,
 )
 
 MANIFEST = "synctool.json"
@@ -183,12 +189,20 @@ def read_artefact(path: Path) -> Artefact:
         ) from error
 
 
-def graph_path(artefact: Artefact, name: str) -> Path:
-    """The file of one graph, after making sure that it is the one that was exported.
+def graph_files(artefact: Artefact, name: str, *, links: bool = False) -> GraphFiles:
+    """The bytes of one graph, after making sure that they are those that the manifest names.
+
+    The manifest comes from whoever made the folder: its checksum tells a damaged file, and says nothing
+    about trust.
+
+    Args:
+        artefact: The exported model.
+        name: Of the graph.
+        links: Whether symbolic links are followed: only where the folder is this package's own.
 
     Raises:
         MissingError: The model has no such graph, or its file is gone.
-        WeightsError: The file has changed.
+        WeightsError: The file has changed, or is no regular file.
     """
     part = artefact.parts.get(name)
     if part is None:
@@ -197,21 +211,24 @@ def graph_path(artefact: Artefact, name: str) -> Path:
             remedy="Export it again with --parts video,audio,head.",
         )
     path = artefact.folder / part.file
-    if not path.exists():
-        raise MissingError(f"{path} is gone", remedy=_AGAIN)
-    if digest(path) != part.sha256:
-        raise WeightsError(
-            f"{path} is not the file that was exported: its checksum differs", remedy=_AGAIN
-        )
-    return path
+    changed = WeightsError(
+        f"{path} is not the file that was exported: its checksum differs", remedy=_AGAIN
+    )
+    try:
+        most = min(LARGEST_GRAPH_BYTES, max(0, part.bytes))
+        found = read_graph_files(path, most=most, links=links)
+    except TooLargeError as error:
+        raise changed from error
+    if found.sha256 != part.sha256:
+        raise changed
+    return found
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder, of the names and contents of its files in order."""
     if path.is_file():
         return sha256(path)
-    told = (f"{f.relative_to(path).as_posix()} {sha256(f)}\n" for f in _files(path))
-    return hashlib.sha256("".join(told).encode()).hexdigest()
+    return digest_of({f.relative_to(path).as_posix(): sha256(f) for f in _files(path)})
 
 
 def size(path: Path) -> int:
@@ -259,7 +276,8 @@ def _artefact(data: Mapping[str, Any], folder: Path) -> Artefact:
 
 def _part(data: Mapping[str, Any]) -> ArtefactPart:
     file = str(data["file"])
-    if Path(file).name != file:  # a manifest must not lead out of its folder
+    # A manifest must not lead out of its folder, on any system.
+    if not file or Path(file).name != file or file == ".." or any(c in file for c in "/\\:\0"):
         raise ValueError(f"{file!r} is no file name")
     return ArtefactPart(
         file=file,
