@@ -14,7 +14,9 @@ from synctool.downloads.places import cache_folder
 from synctool.errors import MissingError, WeightsError
 from synctool.files import sha256
 from synctool.types import WeightsSpec
+from synctool.weights.identify import not_weights
 from synctool.weights.locate import located
+from synctool.weights.state_dicts import plain_state
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,17 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
     """Read a weight file.
 
     Args:
-        path: ``.safetensors``, or a PyTorch file that holds nothing but tensors.
+        path: ``.safetensors``, or a PyTorch file that holds nothing but tensors and plain data; the tensors
+            may lie in a ``state_dict`` or the like, and have the prefix ``module.``.
         name: Name for the label; None takes the file's.
 
     Raises:
         MissingError: No such file.
         WeightsError: It is damaged, no weights, or would have to run code.
     """
-    state, metadata = read_tensors(path)
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    saved, metadata = read_tensors(path)
+    state = plain_state(saved)
+    if state is None:
         raise WeightsError(
             f"{path.name} holds no plain set of tensors",
             remedy="Give a state dict: tensors by name.",
@@ -119,10 +123,9 @@ def read_tensors(path: Path) -> tuple[Any, dict[str, str]]:
                 warnings.simplefilter("ignore")  # what matters is raised
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        words, remedy = not_weights(path, error)
         raise WeightsError(
-            f"{path.name} cannot be read as weights ({type(error).__name__})",
-            remedy="It is damaged, or holds more than tensors, which is never loaded. "
-            "Get it again, or save its tensors as safetensors.",
+            f"{path.name} cannot be read as weights: {words}", remedy=remedy
         ) from error
     return state, metadata
 

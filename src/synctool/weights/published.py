@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from synctool.errors import WeightsError
 from synctool.weights.files import listed, read_tensors
-
-_WRAPPERS = ("model_state", "state_dict", "model")
-"""Where training programs put a network's tensors beside what else they keep."""
+from synctool.weights.state_dicts import plain_state
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
@@ -25,19 +23,12 @@ def read_published(path: Path) -> dict[str, Tensor]:
         MissingError: No such file.
         WeightsError: It is damaged, no weights, or would have to run code.
     """
-    state, _ = read_tensors(path)
-    for name in _WRAPPERS:
-        if isinstance(state, dict) and isinstance(state.get(name), dict):
-            state = state[name]
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(value, Tensor) for value in state.values())
-    ):
+    state = plain_state(read_tensors(path)[0])
+    if state is None:
         raise WeightsError(
             f"{path.name} holds no plain set of tensors", remedy="Get the published file again."
         )
-    return dict(state)
+    return state
 
 
 def fit_published(
