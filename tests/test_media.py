@@ -37,6 +37,7 @@ from synctool.errors import (
     SyncToolError,
     UsageError,
 )
+from synctool.faces.shots import ShotCuts
 from synctool.media import film as film_module
 from synctool.media.film import QUEUED_PICTURES, Film
 from synctool.media.frame_choice import AHEAD_S
@@ -894,3 +895,68 @@ def test_a_bogus_gap_does_not_exhaust_the_memory():
     track.place(np.ones(10, np.int16), 0)
     track.place(np.ones(10, np.int16), 10**12)
     assert track.end == 20
+
+
+# --------------------------------------------------------------------------- changes on the way
+
+
+def under_other_pids(source: Path, target: Path, *, later_s: float, pid: int) -> Path:
+    """The same streams in a transport stream with other PIDs, later."""
+    options = {"mpegts_start_pid": str(pid), "mpegts_pmt_start_pid": str(pid + 64)}
+    with av.open(str(source)) as old, av.open(str(target), "w", "mpegts", options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            ticks = round(later_s / packet.time_base)
+            packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+            packet.stream = streams[packet.stream.index]
+            new.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["times go on", "times restart"])
+def test_a_broadcast_that_goes_on_under_other_pids_is_read_to_its_end(tmp_path, restart):
+    first = make_film(tmp_path / "a.ts", video=Video(options=FAST), sounds=[Sound("mp2")])
+    parts = [first]
+    for number in (1, 2):
+        later_s = 0.0 if restart else 3.0 * number
+        name = tmp_path / f"{number}.ts"
+        parts.append(under_other_pids(first, name, later_s=later_s, pid=0x300 + 0x100 * number))
+    path = tmp_path / "whole.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    alone, whole = see(first), see(path)
+    assert len(whole.times_ms) == pytest.approx(3 * len(alone.times_ms), abs=3)
+    third = len(whole.times_ms) - len(alone.times_ms)
+    seen = [t for t in whole.times_ms[third + 5 : -5] if t is not None]
+    wanted = [t for t in alone.times_ms[5:-5] if t is not None]
+    assert np.median(np.abs(np.array(seen[:40]) - np.array(wanted[:40]))) <= 80
+    assert len(whole.clicks_s) >= 3 * len(alone.clicks_s) - 2
+    assert sum("other streams (PIDs), which were read" in text for text in whole.film.warnings) == 2
+
+
+def test_a_frame_size_that_changes_is_read_on(tmp_path):
+    """Two halves of another size in one transport stream: the scale keeps to the first one's pixels."""
+    path = tmp_path / "a.ts"
+    halves = []
+    for number, size in enumerate(((160, 96), (320, 192))):
+        half = make_film(
+            tmp_path / f"{number}.ts", video=Video(size=size, options=FAST), sounds=[Sound("mp2")]
+        )
+        halves.append(
+            under_other_pids(half, tmp_path / f"h{number}.ts", later_s=3.0 * number, pid=0x100)
+        )
+    path.write_bytes(b"".join(half.read_bytes() for half in halves))
+    with Film(path) as film:
+        cuts = ShotCuts()
+        shapes, scales, starts = [], [], []
+        for picture in film:
+            if picture.luma is None:
+                continue
+            shapes.append(picture.luma.shape)
+            scales.append(picture.scale)
+            starts.append(cuts.starts_with(picture.index, picture.luma))
+    change = shapes.index((192, 320))
+    assert set(shapes[:change]) == {(96, 160)} and set(shapes[change:]) == {(192, 320)}
+    assert set(scales[:change]) == {1.0} and set(scales[change:]) == {2.0}
+    assert starts[change] and 60 < change < 90 and len(shapes) > 140

@@ -23,6 +23,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from synctool.errors import MediaError, SyncToolError
+from synctool.media import continuation
 from synctool.media.frame_choice import FrameChoice
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import open_video
@@ -84,6 +85,7 @@ class Film:
         self.path = Path(path)
         self.sound = SoundTrack()
         self._allow_external = allow_external
+        self._channel = streams.channel
         self._opened = open_video(path, allow_external=allow_external)
         self._name = self._opened.name
         self._container = self._opened.container
@@ -295,8 +297,18 @@ class Film:
         return wrapped
 
     def _demux(self) -> None:
+        self._read_until = 0
+        self._demux_container(self._container)
+        self._go_on_under_other_pids()
+        self._opened.check()
+        for text in self._opened.warnings:
+            self._warn(text)
+        self._finish()
+        self._judge()
+
+    def _demux_container(self, container: av.container.InputContainer) -> None:
         streams = [s for s in (self._video, self._audio) if s is not None]
-        packets = self._container.demux(*streams)
+        packets = container.demux(*streams)
         while True:
             try:
                 packet = next(packets)
@@ -311,12 +323,46 @@ class Film:
                 break
             if self._stop.is_set():
                 raise _Stopped
+            self._read_until = max(self._read_until, packet.pos or 0)
             self._decode_packet(packet.stream, packet)
-        self._opened.check()
-        for text in self._opened.warnings:
-            self._warn(text)
-        self._finish()
-        self._judge()
+
+    def _go_on_under_other_pids(self) -> None:
+        """Read on where a transport stream gives its streams other PIDs, as often as it does."""
+        path, position = self._opened.path, lambda pos: pos
+        if path is None or self._container.format.name not in continuation.FORMATS:
+            return
+        known = {stream.id for stream in self._container.streams}
+        while rest := continuation.continuation(path, position(self._read_until), known):
+            try:
+                self._read_until, position = 0, rest.position
+                known |= self._read_rest(rest.container)
+            finally:
+                rest.close()
+
+    def _read_rest(self, container: av.container.InputContainer) -> set[int]:
+        """Read the streams that a player takes of the rest, and give their PIDs; others may follow them."""
+        everything = {stream.id for stream in container.streams}
+        at_s = self._tick * _TICK_S
+        try:
+            found = select(
+                container,
+                StreamSelection(channel=self._channel),
+                name=self._name,
+                need_video=self._video is not None,
+                need_audio=self._audio is not None,
+            )
+        except SyncToolError as error:
+            self._warn(
+                f"after {at_s:.1f} s the video goes on in streams that cannot be read: {error.cause}"
+            )
+            return everything
+        if any(s is not None and s.codec_context is None for s in (found.video, found.audio)):
+            self._warn(f"after {at_s:.1f} s the video goes on in streams without a decoder")
+            return everything
+        self._warn(f"after {at_s:.1f} s the video goes on in other streams (PIDs), which were read")
+        self._video, self._audio = found.video, found.audio
+        self._demux_container(container)
+        return {stream.id for stream in (found.video, found.audio) if stream is not None}
 
     def _finish(self) -> None:
         if self._audio is not None:

@@ -45,6 +45,7 @@ class OpenedVideo:
     Attributes:
         container: FFmpeg's container.
         name: Its base name, safe to print.
+        path: Of the one file that it is read from; None where there is no such file.
         undecodable: Streams that no decoder can read, by index, and why: see ``encryption``.
     """
 
@@ -59,6 +60,7 @@ class OpenedVideo:
     ) -> None:
         self.container = container
         self.name = os.path.basename(place.shown) or place.shown
+        self.path = None if place.is_pipe or files is not None else place.path
         self.undecodable: dict[int, str] = {}
         self._parts = parts
         self._files = files

@@ -25,7 +25,8 @@ class Picture:
         luma: uint8 ``[H, W]`` in video range (black 16, white 235), or None where the film shows no
             picture yet.
         colour: uint8 ``[H, W, 3]`` in the order asked for, or None if not asked for.
-        scale: Size of these arrays relative to the picture as a player shows it (1.0 unless reduced).
+        scale: Width of these arrays relative to the first frame of the video as a player shows it: 1.0
+            unless they are reduced, or the frame size changes on the way.
     """
 
     index: int
@@ -77,10 +78,15 @@ class PictureReader:
     def __init__(self, *, colour: str | None, max_side_px: int, pixel_aspect: float = 1.0) -> None:
         self._colour = colour
         self._max_side_px = max_side_px
-        self._stretch = (max(pixel_aspect, 1.0), max(1.0 / pixel_aspect, 1.0))
+        self._first_width: int | None = None
+        self.use_pixel_aspect(pixel_aspect)
         self._reformatter = VideoReformatter()
         self._rotation: int | None = None
         self._orientation = Orientation()
+
+    def use_pixel_aspect(self, pixel_aspect: float) -> None:
+        """Take another shape of pixels from the next frame on."""
+        self._stretch = (max(pixel_aspect, 1.0), max(1.0 / pixel_aspect, 1.0))
 
     def shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height at which a player shows a frame at its full size."""
@@ -94,10 +100,13 @@ class PictureReader:
             frame: A decoded frame.
 
         Returns:
-            uint8 ``[H, W]``, uint8 ``[H, W, 3]`` or None, and the reduction (at most 1.0).
+            uint8 ``[H, W]``, uint8 ``[H, W, 3]`` or None, and the scale: see ``Picture``.
         """
-        size, scale = self._size(frame)
+        size = self._size(frame)
         turn = self._turn(frame)
+        shown_width = self.shown_size(frame)[0]
+        self._first_width = self._first_width or shown_width
+        scale = self._reduction(frame) * shown_width / self._first_width
         colour = None
         if self._colour:
             wanted = f"{self._colour}24"
@@ -114,7 +123,7 @@ class PictureReader:
         Returns:
             Three planes. Of odd sizes the last row or column is left out.
         """
-        size, _ = self._size(frame)
+        size = self._size(frame)
         turn = self._turn(frame)
         shown = self._reformatter.reformat(
             frame,
@@ -130,11 +139,15 @@ class PictureReader:
         )
         return tuple(map(np.ascontiguousarray, (luma[:height, :width], blue, red)))
 
-    def _size(self, frame: av.VideoFrame) -> tuple[tuple[int, int], float]:
-        """Width and height with square pixels, not yet turned, and the reduction (at most 1.0)."""
+    def _reduction(self, frame: av.VideoFrame) -> float:
         width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
-        scale = min(1.0, self._max_side_px / max(width, height))
-        return (max(1, round(width * scale)), max(1, round(height * scale))), scale
+        return min(1.0, self._max_side_px / max(width, height))
+
+    def _size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height with square pixels, reduced, not yet turned."""
+        scale = self._reduction(frame)
+        width, height = (n * s * scale for n, s in zip((frame.width, frame.height), self._stretch))
+        return max(1, round(width)), max(1, round(height))
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:
         # Side data keeps its frame alive until the garbage collector comes by, and with it a buffer
