@@ -74,8 +74,21 @@ def test_a_peak_at_the_edge_is_never_sure(fitted: Calibration) -> None:
 def test_arrays_give_the_same_as_single_figures() -> None:
     t_stat, frames = np.array([0.0, 2.0, np.nan]), np.array([10.0, 60.0, 60.0])
     values = UNCALIBRATED.probability(t_stat, np.ones(3), frames, np.zeros(3, dtype=bool))
-    assert values[1] == UNCALIBRATED.confidence(estimate(2.0, 60))
+    assert values[1] == pytest.approx(UNCALIBRATED.confidence(estimate(2.0, 60)), rel=1e-12)
     assert np.isnan(values[2])
+
+
+def test_the_height_of_the_peak_counts_and_older_calibrations_do_without() -> None:
+    curve = np.zeros(31, np.float32)
+    curve[16] = 2.0
+    high = replace(estimate(3.0), curve=curve)
+    old = {"intercept": -3.0, "log1p_t_stat": 1.0, "margin": 0.5, "log_frames": 0.1}
+    read = Calibration.from_dict(old)
+    assert read.height == 0 and read.confidence(high) == read.confidence(estimate(3.0))
+    counting = Calibration.from_dict({**old, "height": 0.5})
+    assert counting.confidence(high) > counting.confidence(estimate(3.0))
+    assert counting.confidence(estimate(3.0)) == pytest.approx(read.confidence(high))
+    assert Calibration.from_dict(counting.to_dict()) == counting
 
 
 def test_more_than_a_minute_adds_nothing() -> None:

@@ -47,7 +47,7 @@ TESTS = Path(__file__).resolve().parent
 EXAMPLE = TESTS.parent / "examples" / "web"
 GENERATED = ("node_modules", "model", "inputs")
 GRAPHS = ("video", "audio", "head")
-CALIBRATION = Calibration(-2.0, 1.5, 0.3, 0.2, temperature=1.4)
+CALIBRATION = Calibration(-2.0, 1.5, 0.3, 0.2, 0.4, temperature=1.4)
 _NO_REGISTRY = re.compile(
     r"E(NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|AI_AGAIN|NETUNREACH|HOSTUNREACH)"
 )

@@ -59,8 +59,8 @@ export function scoreVolume(values, rows) {
  * The one offset that suits a whole stretch best.
  *
  * @param {{values: Float32Array, rows: number, frames: number}} volume Scores, NaN where there is none.
- * @returns {{offsetFrames: number, row: number, margin: number, tStat: number, frames: number,
- *   atEdge: boolean, curve: Float64Array} | null} offsetFrames > 0: the sound is ahead of the picture.
+ * @returns {{offsetFrames: number, row: number, margin: number, tStat: number, height: number,
+ *   frames: number, atEdge: boolean, curve: Float64Array} | null} offsetFrames > 0: the sound is ahead of the picture.
  *   null where there is not one score.
  */
 export function estimateOffset(volume) {
@@ -74,6 +74,7 @@ export function estimateOffset(volume) {
     offsetFrames: row - Math.floor(volume.rows / 2) + vertex(kept[row - 1], kept[row], kept[row + 1]),
     row,
     ...standOut(volume, kept, row),
+    height: kept[row],
     frames: counts[row],
     atEdge: row === searched[0] || row === searched.at(-1),
     curve: kept,
@@ -83,7 +84,7 @@ export function estimateOffset(volume) {
 /**
  * Probability that an offset is right within a frame.
  *
- * @param {{tStat: number, margin: number, frames: number, atEdge: boolean}} estimate
+ * @param {{tStat: number, margin: number, height: number, frames: number, atEdge: boolean}} estimate
  * @param {object | null} calibration Coefficients, as in the manifest.
  * @returns {number} In 0..1.
  */
@@ -94,7 +95,8 @@ export function confidence(estimate, calibration) {
     k.intercept +
     k.log1p_t_stat * Math.log1p(Math.max(estimate.tStat, 0)) +
     k.margin * estimate.margin +
-    k.log_frames * Math.log(frames);
+    k.log_frames * Math.log(frames) +
+    (k.height ?? 0) * estimate.height;
   const probability = 1 / (1 + Math.exp(-odds / k.temperature));
   return estimate.atEdge ? Math.min(probability, EDGE_CONFIDENCE) : probability;
 }

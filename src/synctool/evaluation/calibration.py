@@ -31,7 +31,8 @@ MAX_OFFSET = 15
 SHORTEST_FRAMES = 10
 LONGEST_FRAMES = 400
 _STRETCHES = 6
-_FOREIGN_SHARE = 0.4
+FOREIGN_SHARE = 0.5
+"""Prior probability that the audio is another mouth's: so many of the stretches have foreign audio."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def known_stretches(
             and abs(true_offset(other) - true_offset(sample)) < 0.5
         ]
         for _ in range(_STRETCHES):
-            foreign = rng.random() < _FOREIGN_SHARE and len(samples) > 1
+            foreign = rng.random() < FOREIGN_SHARE and len(samples) > 1
             moved = int(rng.integers(-MAX_OFFSET + 2, MAX_OFFSET - 1))
             wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
             pieces: list[np.ndarray] = []

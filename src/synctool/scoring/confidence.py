@@ -1,6 +1,6 @@
 """From the statistics of a peak to the probability that the offset is right within ±1 frame.
 
-A logistic regression on three figures, fitted on held-out films (Platt, "Probabilistic outputs for
+A logistic regression on four figures, fitted on held-out films (Platt, "Probabilistic outputs for
 support vector machines", 1999), with a temperature for later correction (Guo et al., "On
 calibration of modern neural networks", ICML 2017).
 """
@@ -25,7 +25,9 @@ EDGE_CONFIDENCE = 0.3
 """Most that a peak at the edge of the searched range can have: the true one may lie beyond."""
 MOST_FRAMES = 1500
 """A minute of evidence; more frames change nothing, as nothing longer is calibrated."""
-_FEATURES = ("log1p_t_stat", "margin", "log_frames")
+_FEATURES = ("log1p_t_stat", "margin", "log_frames", "height")
+_LATER = {"height"}
+"""Figures that older calibrations lack: they do not count there."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Calibration:
         log1p_t_stat: Weight of ``log(1 + max(t_stat, 0))``.
         margin: Weight of the margin, in units of the model's scores.
         log_frames: Weight of the logarithm of the number of frames (at most a minute).
+        height: Weight of the height of the mean curve's peak above the mean of all offset bins, in units
+            of the model's scores.
         temperature: All log-odds are divided by it; > 1 is more cautious.
     """
 
@@ -44,19 +48,31 @@ class Calibration:
     log1p_t_stat: float
     margin: float = 0.0
     log_frames: float = 0.0
+    height: float = 0.0
     temperature: float = 1.0
 
     def confidence(self, estimate: OffsetEstimate) -> float:
         """Probability in 0..1 that the offset of ``estimate`` is right within ±1 frame."""
         return float(
-            self.probability(estimate.t_stat, estimate.margin, estimate.frames, estimate.at_edge)
+            self.probability(
+                estimate.t_stat,
+                estimate.margin,
+                estimate.frames,
+                estimate.at_edge,
+                estimate.height,
+            )
         )
 
     def probability(
-        self, t_stat: np.ndarray, margin: np.ndarray, frames: np.ndarray, at_edge: np.ndarray
+        self,
+        t_stat: np.ndarray,
+        margin: np.ndarray,
+        frames: np.ndarray,
+        at_edge: np.ndarray,
+        height: np.ndarray | float = 0.0,
     ) -> np.ndarray:
         """The same for arrays of figures of one shape; NaN stays NaN."""
-        features = _features(t_stat, margin, frames)
+        features = _features(t_stat, margin, frames, height)
         probability = expit(self._log_odds(features))
         return np.where(at_edge, np.minimum(probability, EDGE_CONFIDENCE), probability)
 
@@ -72,7 +88,7 @@ class Calibration:
             WeightsError: A figure is missing, unknown, or not a usable number.
         """
         known = {"intercept", "temperature", *_FEATURES}
-        wrong = sorted({"intercept", *_FEATURES} - set(data)) or sorted(set(data) - known)
+        wrong = sorted({"intercept", *_FEATURES} - _LATER - set(data)) or sorted(set(data) - known)
         if wrong:
             raise WeightsError(
                 f"the calibration lacks or has in excess: {', '.join(wrong)}",
@@ -109,7 +125,7 @@ class Calibration:
         write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
 
     def _log_odds(self, features: np.ndarray) -> np.ndarray:
-        weights = np.array([self.log1p_t_stat, self.margin, self.log_frames])
+        weights = np.array([self.log1p_t_stat, self.margin, self.log_frames, self.height])
         return (self.intercept + features @ weights) / self.temperature
 
 
@@ -125,7 +141,7 @@ def fit_calibration(
     """Fit the logistic regression on estimates whose truth is known.
 
     Peaks at the edge take no part: their confidence is capped whatever the coefficients are. The
-    weights of t and margin are kept from being negative, and Platt's softened targets keep the
+    weights of t, margin and height are kept from being negative, and Platt's softened targets keep the
     answer finite when all estimates are right.
 
     Args:
@@ -150,10 +166,10 @@ def fit_calibration(
         slope = np.concatenate([[error.sum()], scaled.T @ error + l2 * parameters[1:]])
         return value + 0.5 * l2 * (parameters[1:] ** 2).sum(), slope
 
-    bounds = [(None, None), (0, None), (0, None), (None, None)]
+    bounds = [(None, None), (0, None), (0, None), (None, None), (0, None)]
     from scipy.optimize import minimize  # slow to import, and measuring fits nothing
 
-    found = minimize(loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(loss, np.zeros(5), jac=True, method="L-BFGS-B", bounds=bounds)
     weights = found.x[1:] / std
     return Calibration(float(found.x[0] - weights @ mean), *map(float, weights))
 
@@ -230,12 +246,15 @@ def expected_calibration_error(
     return sum(row.count * abs(row.accuracy - row.confidence) for row in table) / total
 
 
-def _features(t_stat: np.ndarray, margin: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Features ``[..., 3]`` in the order of the coefficients."""
+def _features(
+    t_stat: np.ndarray, margin: np.ndarray, frames: np.ndarray, height: np.ndarray | float
+) -> np.ndarray:
+    """Features ``[..., 4]`` in the order of the coefficients."""
     columns = (
         np.log1p(np.maximum(t_stat, 0.0)),
         np.asarray(margin, dtype=float),
         np.log(np.clip(frames, 1.0, MOST_FRAMES)),
+        np.asarray(height, dtype=float),
     )
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
@@ -243,11 +262,11 @@ def _features(t_stat: np.ndarray, margin: np.ndarray, frames: np.ndarray) -> np.
 def _learnable(
     estimates: Sequence[OffsetEstimate], correct: Sequence[bool]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features ``[N, 3]`` and targets ``[N]`` of the estimates that are not at the edge."""
+    """Features ``[N, 4]`` and targets ``[N]`` of the estimates that are not at the edge."""
     if len(estimates) != len(correct):
         raise ValueError(f"{len(estimates)} estimates, but {len(correct)} truths")
     pairs = [(e, bool(c)) for e, c in zip(estimates, correct, strict=True) if not e.at_edge]
     if not pairs:
         raise ValueError("no estimate to learn from")
-    figures = np.array([(e.t_stat, e.margin, e.frames) for e, _ in pairs], dtype=float)
+    figures = np.array([(e.t_stat, e.margin, e.frames, e.height) for e, _ in pairs], dtype=float)
     return _features(*figures.T), np.array([c for _, c in pairs], dtype=float)

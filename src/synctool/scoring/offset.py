@@ -41,6 +41,11 @@ class OffsetEstimate:
     at_edge: bool
     curve: np.ndarray = field(repr=False, compare=False)
 
+    @property
+    def height(self) -> float:
+        """Mean score of the peak above the mean of all rows, in units of the scores."""
+        return float(self.curve[self.row])
+
 
 def estimate_offset(volume: np.ndarray, *, min_share: float = MIN_SHARE) -> OffsetEstimate | None:
     """Find the one offset that suits a whole stretch best.

@@ -81,7 +81,9 @@ def _peaks_of_block(
         smooth[np.clip(peak + distance, 0, rows - 1), column] = -np.inf
     margin, t_stat, frames = _stand_out(scores, weights, peak, smooth.argmax(axis=0))
     at_edge = (peak == usable.argmax(axis=0)) | (peak == rows - 1 - usable[::-1].argmax(axis=0))
-    confidence = calibration.probability(t_stat, margin, frames, at_edge)
+    confidence = calibration.probability(
+        t_stat, margin, frames, at_edge, np.where(alive, height, 0.0)
+    )
     return np.where(alive, np.stack([offset, confidence, height]), np.nan)
 
 
