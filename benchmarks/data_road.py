@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from films import shared
+from synctool.cores import usable_cores
 
 VOXCELEB2_HOURS = 2442
 """Chung, Nagrani & Zisserman, "VoxCeleb2: Deep Speaker Recognition" (2018), table 1."""
@@ -142,7 +142,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -239,3 +239,12 @@ def test_the_table_can_be_read() -> None:
         setting("detect", "nothing")
     with pytest.raises(KeyError):
         resolve("nothing")
+
+
+def test_bounds_are_written_in_full() -> None:
+    assert "0 to 4294967295" in setting("train", "seed").help_text
+    row = config.Setting("a", float, 0.5, "A", minimum=0.25, maximum=1e6)
+    assert row.range_text == "0.25 to 1000000"
+    assert config.Setting("a", int, 1, "A", maximum=7).range_text == "at most 7"
+    for section in SECTIONS.values():
+        assert not any("e+" in row.help_text for row in section)

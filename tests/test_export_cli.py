@@ -33,7 +33,7 @@ from synctool.training.checkpoint import metadata, save_weights
 @pytest.fixture(autouse=True)
 def _formats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for module in (export_check, latency):
-        monkeypatch.setattr(module, "cores", lambda: 1)  # threads cost tiny networks a lot
+        monkeypatch.setattr(module, "usable_cores", lambda: 1)  # threads cost tiny networks a lot
     monkeypatch.chdir(tmp_path)
     flicker.save_weights(tmp_path / "w.safetensors", backbone="scored")
     with fake_exporters.installed():

@@ -47,7 +47,7 @@ from synctool.weights.artefact import MANIFEST, read_artefact
 @pytest.fixture(autouse=True)
 def _formats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (export_check, latency):
-        monkeypatch.setattr(module, "cores", lambda: 1)  # threads cost tiny networks a lot
+        monkeypatch.setattr(module, "usable_cores", lambda: 1)  # threads cost tiny networks a lot
     with fake_exporters.installed():
         yield
 

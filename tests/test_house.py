@@ -15,7 +15,7 @@ from fake_plugins import run_python
 
 PACKAGE = Path(synctool.__file__).parent
 
-BASE = {"config", "errors", "types", "files", "names", "_version"}
+BASE = {"config", "cores", "errors", "types", "files", "names", "_version"}
 ROOMS = {
     *{"media", "faces", "features", "models", "scoring"},
     *{"data", "training", "evaluation", "weights", "downloads"},
@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "_version": set(),
+    "cores": set(),
     "names": set(),
     "files": {"errors", "types"},
     "config": {"errors", "types"},

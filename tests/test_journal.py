@@ -14,6 +14,7 @@ import pytest
 
 from synctool.engine.journal import Journal
 from synctool.errors import OutputError, SyncToolError, UsageError
+from synctool.files import lock
 from synctool.types import Condition, FrameSeries, Label, Segment, Trial
 
 SETTINGS = {"networks": [["a.b", "a sha256:12"]], "max_offset": 15, "shifts": ""}
@@ -169,6 +170,41 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["j.jsonl"]
 
 
+_HOLDS = """
+import sys
+from synctool.engine.journal import Journal
+with Journal(sys.argv[1], {}):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_that_ends_leaves_no_gap_in_which_two_could_write(tmp_path: Path) -> None:
+    """Whoever comes while a run ends, and whoever comes after, are never let in both."""
+    path = tmp_path / "j.jsonl"
+    first = Journal(path, {})
+    with open(path, "ab") as early:  # has the file open before the first run lets go of it
+        assert not lock(early)
+        first.close()
+        assert lock(early)
+        with pytest.raises(SyncToolError, match="another run is writing"):
+            Journal(path, {})
+    Journal(path, {}).close()
+
+
+def test_a_killed_run_holds_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDS, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(SyncToolError, match="another run is writing"):
+            Journal(path, {})
+        other.kill()
+        other.wait()
+    Journal(path, {}).close()
+
+
 def test_a_journal_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         Journal(tmp_path / "no" / "j.jsonl", SETTINGS)
@@ -190,6 +226,7 @@ import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from test_journal import SETTINGS, trial
 from synctool.engine.journal import Journal
+from synctool.files import lock
 from synctool.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Journal(sys.argv[1], SETTINGS) as journal:

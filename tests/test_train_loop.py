@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import resource
 import signal
 import subprocess
@@ -248,6 +249,20 @@ def test_a_batch_without_a_loss_is_kept_as_tensors(tmp_path: Path) -> None:
     assert torch.equal(kept.state["audio"], batch.audio)
     assert torch.equal(kept.state["video"], batch.video)
     assert (kept.metadata["step"], kept.metadata["audio_lead"]) == ("2", "2")
+
+
+@pytest.mark.parametrize("bad", [6, 7, 8])
+def test_of_several_batches_of_a_step_the_bad_one_is_kept(tmp_path: Path, bad: int) -> None:
+    def broken(model: nn.Module, batch) -> tuple[torch.Tensor, dict[str, float]]:
+        loss, parts = fake_training.chancy(model, batch)
+        return loss / (batch.audio_lead != bad), {**parts, "lead": float(batch.audio_lead)}
+
+    with pytest.raises(TrainingError, match="at step 2"):
+        finished(tmp_path, objective=broken, settings=LoopSettings(accumulate=3))
+    kept = load_weights(tmp_path / "nan-batch.safetensors")
+    assert torch.equal(kept.state["audio"], TinyStream().batch(bad).audio)
+    assert (kept.metadata["step"], kept.metadata["batch"]) == ("2", str(bad))
+    assert json.loads(kept.metadata["parts"])["lead"] == f"{bad}.0"
 
 
 def test_saves_inside_an_epoch_do_not_change_the_run(tmp_path: Path) -> None:

@@ -169,6 +169,39 @@ def test_an_encoder_without_published_weights_says_so() -> None:
 # ------------------------------------------------------------------------------------------ training
 
 
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "of an older version"])
+@pytest.mark.parametrize("first", [{}, {"audio": "some.v1"}], ids=["none", "some"])
+def test_a_continued_run_says_what_it_began_with(
+    first: dict[str, str],
+    noted: bool,
+    mouths: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights that were downloaded in between are not in it, and those that have gone still are."""
+    loads = iter([first, {"video": "later.v9"}])
+    monkeypatch.setattr(
+        "synctool.engine.train_run.load_pretrained", lambda *_, **__: dict(next(loads))
+    )
+    settings = replace(TINY, options=options(TINY.backbone), epochs=2, pretrained="auto")
+    out = tmp_path / "run"
+
+    def stops(progress: TrainProgress) -> None:
+        if progress.metrics is not None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(mouths, out, settings, on_progress=stops)
+    if not noted:
+        config = (out / "config.toml").read_text().partition("[run.pretrained]")[0]
+        (out / "config.toml").write_text(config)
+    assert check_training(mouths, out, settings).pretrained == first
+    best = train(mouths, out, settings)
+    with safe_open(str(best), "pt") as file:
+        assert json.loads(file.metadata().get("pretrained", "{}")) == first
+    assert next(loads) == {"video": "later.v9"}, "they were not even looked for"
+
+
 @pytest.mark.parametrize(
     "name", ["fcn-mouth+fcn-mel", "resnet3d+vggish", "fcn-mouth+wav2vec2", "i3d+fcn-mel"]
 )

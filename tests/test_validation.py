@@ -34,3 +34,23 @@ def test_weights_are_whole_without_a_calibration(
     assert kept.metadata["step"] == "7"
     assert "calibration" not in kept.metadata
     assert kept.state.keys() == network.state_dict().keys()
+
+
+@pytest.mark.parametrize(("frames", "scored"), [((2, 4), False), ((2, 40), True)])
+def test_clips_shorter_than_the_windows_that_decide_count_for_nothing(
+    frames: tuple[int, int], scored: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, network = build("fcn-cls", width=4, embedding=8)
+    samples = [talking_sample(f"k{n}", seed=n, frames=n) for n in frames]
+    for sample, source in zip(samples, ("short", "other")):
+        object.__setattr__(sample.info, "source", source)
+    with caplog.at_level(logging.WARNING):
+        validation = Validation(
+            spec=spec, samples=samples, true_offset=lambda _: 0.0, person=lambda _: "somebody"
+        )
+    found = validation.score(network.eval())
+    assert ("score" in found) == scored
+    assert ("the last epoch counts as the best" in caplog.text) == (not scored)
+    assert "short_head_5" not in found
+    if scored:
+        assert found["score"] == found["other_head_5"]

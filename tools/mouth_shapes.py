@@ -15,7 +15,6 @@ Films with several faces get no shapes, as the detector's face may be another th
 from __future__ import annotations
 
 import argparse
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +22,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from synctool.cores import usable_cores
 
 VALUES = 12
 STILL = (
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument("processed", type=Path)
     parser.add_argument("films", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=usable_cores())
     given = parser.parse_args()
     from rich.progress import track
     from safetensors.numpy import save_file

@@ -83,8 +83,10 @@ class Setting:
         if self.choices:
             return ", ".join(self.choices)
         if self.minimum is not None and self.maximum is not None:
-            return f"{self.minimum:g} to {self.maximum:g}"
-        return "" if self.minimum is None else f"at least {self.minimum:g}"
+            return f"{_figure(self.minimum)} to {_figure(self.maximum)}"
+        if self.maximum is not None:
+            return f"at most {_figure(self.maximum)}"
+        return "" if self.minimum is None else f"at least {_figure(self.minimum)}"
 
     @property
     def help_text(self) -> str:
@@ -157,6 +159,11 @@ class Setting:
 
     def _wrong_type(self, value: object) -> NoReturn:
         raise ValueError(f"{value!r} is not {_KINDS[self.type]}")
+
+
+def _figure(value: float) -> str:
+    """A bound in full: ``:g`` would round whole numbers of more than six digits."""
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 _SEED_LIMIT = 2**32 - 1

@@ -18,6 +18,14 @@ from typing import BinaryIO
 
 from synctool.errors import OutputError
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None
+    import msvcrt
+
+_LOCKED_BYTE = 1 << 62
+
 _REMEDIES = {
     errno.ENOENT: "Create the folder {folder} first, or choose another place.",
     errno.ENOTDIR: "A part of the path is a file and not a folder: choose another path.",
@@ -157,6 +165,29 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         _create_beside(target).unlink()
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def lock(file: BinaryIO) -> bool:
+    """Keep other processes from locking an open file, until it is closed or the process has gone.
+
+    Args:
+        file: Open for writing. Who does not ask can still read and write it.
+
+    Returns:
+        Whether it could be locked: False where another has it. A file system that knows no locks says
+        yes to all.
+    """
+    try:
+        if fcntl is not None:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:  # Windows locks bytes, for readers too: one that is never there
+            at = file.tell()
+            file.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(at)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+    return True
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from synctool._version import __version__
+from synctool.cores import usable_cores
 from synctool.engine.compare_set import Entry, dataset_entries, film_entries
 from synctool.engine.compare_settings import CompareSettings, check_settings, split_backbones
-from synctool.engine.compare_worker import cores, load_networks, make_worker
+from synctool.engine.compare_worker import load_networks, make_worker
 from synctool.engine.detectors import needed
 from synctool.engine.film_trials import FilmDone, FilmTrials, failed_rows
 from synctool.engine.film_workers import Died, in_workers
@@ -192,7 +193,7 @@ def _made(
     state: _State,
 ) -> Iterator[tuple[int, FilmDone | Died]]:
     """Films as they are finished, in this process or in several."""
-    jobs = min(settings.jobs or cores(), len(waiting))
+    jobs = min(settings.jobs or usable_cores(), len(waiting))
     if jobs <= 1:
         work = None
         for number in waiting:
@@ -202,7 +203,7 @@ def _made(
             yield number, work(number, partial(state.told, entries[number].name))
         return
     models.clear()
-    make = partial(make_worker, list(entries), settings, scratch, max(1, cores() // jobs))
+    make = partial(make_worker, list(entries), settings, scratch, max(1, usable_cores() // jobs))
     ahead = jobs * _AHEAD_FILMS
     yield from in_workers(
         make,

@@ -5,7 +5,6 @@ Apart from the comparison itself, so that workers need not load what only the re
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -71,10 +70,3 @@ def make_worker(
     torch.set_num_threads(threads)
     models = load_networks(settings, threads=threads)
     return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,9 +8,9 @@ from functools import partial
 
 from torch import nn
 
+from synctool.cores import usable_cores
 from synctool.engine import export_formats
 from synctool.engine.compare_set import Entry
-from synctool.engine.compare_worker import cores
 from synctool.engine.export_accuracy import accuracy_change
 from synctool.engine.export_event import ExportEvent, Tell
 from synctool.engine.export_settings import (
@@ -63,7 +63,7 @@ class Check:
         self._problems: list[str] = []
         self._notes: list[str] = []
         # As in ``encoding_beside``: threads that wait for a taken core cost more than they give.
-        self._threads = max(1, cores() // 2)
+        self._threads = max(1, usable_cores() // 2)
         self._because = export_formats.status(spec).cannot_run_because
 
     def report(self, artefact: Artefact) -> ExportReport:

@@ -16,10 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import filelock
-
 from synctool.errors import SyncToolError, UsageError
-from synctool.files import check_writable, output_error
+from synctool.files import check_writable, lock, output_error
 from synctool.types import Trial
 
 SCHEMA = "synctool.compare-journal/1"
@@ -67,22 +65,7 @@ class Journal:
             raise UsageError(
                 f"{self._path} is no ordinary file", remedy="Give --journal another name."
             )
-        real = Path(os.path.realpath(self._path))
-        self._lock = filelock.FileLock(real.with_name(f".{real.name}.lock"))
-        try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise SyncToolError(
-                f"another run is writing {self._path}",
-                remedy="Wait for it, or give another --journal.",
-            ) from error
-        except OSError as error:
-            raise output_error(self._path, error) from error
-        try:
-            self._file = self._open()
-        except BaseException:
-            self._unlock()
-            raise
+        self._file = self._open()
 
     def __enter__(self) -> Journal:
         return self
@@ -149,9 +132,8 @@ class Journal:
         self._films[key] = (begin, self._end)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, which another run may open from now on."""
         self._file.close()
-        self._unlock()
 
     def _open(self) -> BinaryIO:
         try:
@@ -160,6 +142,13 @@ class Journal:
             raise output_error(self._path, error) from error
         self._file = file
         try:
+            # The journal itself is locked: a file beside it would have to be removed some time, and
+            # whoever has it open by then would lock what is gone, beside a run with a new one.
+            if not lock(file):
+                raise SyncToolError(
+                    f"another run is writing {self._path}",
+                    remedy="Wait for it, or give another --journal.",
+                )
             begun = self._read_all()
             file.truncate(self._end)  # what a killed run had half written
             if not begun:
@@ -228,11 +217,6 @@ class Journal:
                 self._file.truncate(self._end)
             raise output_error(self._path, error) from error
         self._end += len(data)
-
-    def _unlock(self) -> None:
-        with suppress(OSError):  # Windows keeps what is open
-            os.unlink(self._lock.lock_file)
-        self._lock.release()
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

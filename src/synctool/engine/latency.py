@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from synctool.engine.compare_worker import cores
+from synctool.cores import usable_cores
 from synctool.engine.export_settings import ALONE
 from synctool.engine.export_windows import Window
 from synctool.engine.parity import AUDIO, HEAD, VIDEO, InSteps
@@ -55,7 +55,7 @@ def speeds(
     }
     before = reference.threads
     try:
-        for threads in sorted({1, cores()}):
+        for threads in sorted({1, usable_cores()}):
             graphs = opened(threads)
             reference.threads = threads
             for name, graph in graphs.items():

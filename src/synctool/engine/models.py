@@ -10,6 +10,7 @@ from ctypes.util import find_library
 from pathlib import Path
 
 from synctool import registry
+from synctool.cores import usable_cores
 from synctool.engine.export_formats import status
 from synctool.engine.graphs import open_graphs
 from synctool.engine.loaded import LoadedModel, of_header
@@ -104,7 +105,7 @@ def open_artefact(
             f"exported models run on the CPU here, not on {device}",
             remedy="Use --device cpu, or --runtime torch with the weight file.",
         )
-    half = max(1, (os.cpu_count() or 2) // 2)
+    half = max(1, usable_cores() // 2)
     count = half if threads is None else max(1, min(threads, half))
     graphs = open_graphs(
         artefact, GRAPHS, threads=count, trust=trust, own=own, just_written=just_written

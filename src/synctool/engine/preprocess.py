@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from synctool import registry
+from synctool.cores import usable_cores
 from synctool.data.films import Collection, FilmEntry, collection, duplicates
 from synctool.data.processed import ShardReport, read_report, report_name
 from synctool.data.samples import FACE_CROP_PX, MOUTH_PX
@@ -185,7 +186,7 @@ def _made(
     if settings.workers == 1:  # wanted so: in this process, which a film may then kill
         yield from (make_shard(job, counts.film) for job in waiting)
         return
-    workers = max(1, min(settings.workers or os.cpu_count() or 1, len(waiting)))
+    workers = max(1, min(settings.workers or usable_cores(), len(waiting)))
     yield from on_this_machine(waiting, workers=workers, on_film=counts.film)
 
 

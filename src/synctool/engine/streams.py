@@ -4,7 +4,6 @@ receptive field, as if there were nothing beyond that much context."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from synctool.cores import usable_cores
 from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
@@ -32,7 +32,7 @@ _WAITING_CHUNKS = 2
 def encoding_beside(*runtimes: Runtime) -> Iterator[ThreadPoolExecutor]:
     """A pool of one thread for the networks, which leaves half of the cores to the rest of the work:
     threads of a network that wait for a taken core cost several times what they give."""
-    most = max(1, (os.cpu_count() or 2) // 2)
+    most = max(1, usable_cores() // 2)
     # Those of one kind share their setting: each is asked before any is changed.
     before = [runtime.threads for runtime in runtimes]
 

@@ -10,6 +10,7 @@ import cv2
 import torch
 from torch import nn
 
+from synctool.cores import usable_cores
 from synctool.engine.networks import choose_device
 from synctool.engine.train_config import (
     CONFIG,
@@ -114,6 +115,7 @@ def train(
         TrainingError: The loss is not a number.
         KeyboardInterrupt: Ctrl-C; the state is saved.
     """
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     cv2.setNumThreads(1)  # the windows are made in a process of their own beside the training
     device = choose_device(settings.device)
     fabric = make_fabric(
@@ -129,7 +131,7 @@ def train(
     fabric.barrier()  # every process has looked into the folder before one writes there
     if fabric.is_global_zero:
         make_folder(output)
-        settle_config(output, settings, files, split=run.data.split)
+        settle_config(output, settings, files, split=run.data.split, pretrained=run.pretrained)
     for layer in run.model.modules():
         if isinstance(layer, nn.Conv2d):  # the layout is for pictures, and others refuse it
             layer.to(memory_format=torch.channels_last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from synctool.engine.losses import loss_term, loss_terms
 from synctool.engine.network_options import network_options
 from synctool.errors import UsageError
 from synctool.files import write_text
-from synctool.training.checkpoint import STATE
+from synctool.training.checkpoint import STATE, WEIGHTS
 from synctool.training.objective import DEFAULT_TERMS, LossTerm
+from synctool.weights.files import load_weights
 
 CONFIG = "config.toml"
 """All settings of a run, for ``--config``, and what it was made with."""
@@ -36,6 +38,7 @@ _FREE = {
 }
 """Settings that a continued run may change: what it learns does not depend on them."""
 _TABLES = ("losses", "augmentations", "options")
+_PRETRAINED = "pretrained"
 _CHUNK = 1 << 20
 _AUXILIARY = 0.15
 """Weight of further targets beside losses that begin near 3."""
@@ -148,7 +151,12 @@ def settings_toml(settings: TrainSettings, files: Mapping[str, Path | str | None
 
 
 def settle_config(
-    output: Path, settings: TrainSettings, files: Mapping[str, Path | str | None], *, split: Path
+    output: Path,
+    settings: TrainSettings,
+    files: Mapping[str, Path | str | None],
+    *,
+    split: Path,
+    pretrained: Mapping[str, str],
 ) -> None:
     """Write the settings beside a run, or find that they are those of the run that is there.
 
@@ -157,15 +165,36 @@ def settle_config(
         settings: The settings.
         files: Those of ``FILES`` that are given.
         split: The split that is used.
+        pretrained: Published weights that the run began with, by side.
 
     Raises:
-        UsageError: The folder holds another run.
         OutputError: The folder cannot be written to.
     """
     import tomli_w
 
-    text = tomli_w.dumps({"train": _table(settings, files), RECORD: _record(files, split)})
+    record = {**_record(files, split), _PRETRAINED: dict(pretrained)}
+    text = tomli_w.dumps({"train": _table(settings, files), RECORD: record})
     write_text(output / CONFIG, text)
+
+
+def begun_with(output: Path) -> dict[str, str] | None:
+    """Published weights that the run in a folder began with, by side; None where there is no run.
+
+    What is on this machine by now says nothing about that.
+
+    Args:
+        output: Folder of the run.
+
+    Raises:
+        UsageError: The run's settings cannot be read.
+        WeightsError: Its weights cannot be read.
+    """
+    if not (output / STATE).is_file():
+        return None
+    noted = _read(output / CONFIG).get(RECORD, {}).get(_PRETRAINED)
+    if noted is None and (output / WEIGHTS).is_file():  # of a version that did not note it there
+        noted = json.loads(load_weights(output / WEIGHTS).metadata.get(_PRETRAINED, "{}"))
+    return {str(side): str(name) for side, name in (noted or {}).items()}
 
 
 def check_config(

@@ -22,6 +22,7 @@ from synctool.engine.networks import choose_device, training_facts
 from synctool.engine.pretrained import SIDES, load_pretrained
 from synctool.engine.train_config import (
     TrainSettings,
+    begun_with,
     check_config,
 )
 from synctool.engine.train_data import TrainData, train_data
@@ -99,8 +100,10 @@ class TrainRun:
         if files["init"] is not None:
             fit(self.model, load_weights(files["init"]), backbone=plain.full_name)
         elif settings.pretrained != "no":
-            wanted = settings.pretrained == "yes"
-            self.pretrained = load_pretrained(plain, self.model, required=wanted)
+            begun, wanted = begun_with(files["out"]), settings.pretrained == "yes"
+            self.pretrained = (
+                load_pretrained(plain, self.model, required=wanted) if begun is None else begun
+            )
         self._begun = files["init"] is not None
         self.data = self._found_data(files)
         seen = fitted(self.data.train[0].info, plain.video, any_crop=plain.any_crop)

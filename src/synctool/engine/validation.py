@@ -24,6 +24,10 @@ CALIBRATION = "calibration.json"
 _VALIDATED_CLIPS = 96
 """At most so many clips of a source are validated after each epoch."""
 
+_LEAST_FRAMES = 5
+_DECIDES = f"_head_{_LEAST_FRAMES}"
+"""Ending of the figure by which epochs are compared: windows of 5 frames."""
+
 AnySample = Sample | PooledSample
 
 
@@ -52,6 +56,12 @@ class Validation:
         self._true_offset = true_offset
         self._person = person
         self._tolerance = tolerance
+        if samples and all(sample.info.num_frames < _LEAST_FRAMES for sample in samples):
+            _log.warning(
+                "all clips kept for validation are shorter than %d frames: the last epoch counts as "
+                "the best",
+                _LEAST_FRAMES,
+            )
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Multi-way accuracy per source, and the mean of the sources as ``score``.
@@ -60,7 +70,8 @@ class Validation:
             network: In evaluation mode, on the processor.
 
         Returns:
-            Nothing where there are no people to validate with.
+            Nothing where there are no people to validate with, and no ``score`` where all of their
+            clips are shorter than the 5 frames that it is of.
         """
         sources: dict[str, list[AnySample]] = {}
         for sample in self._samples:
@@ -75,8 +86,9 @@ class Validation:
                 true_offset=self._true_offset,
             )
             metrics |= {f"{source}_{name}": value for name, value in figures.items()}
-        if sources:
-            metrics["score"] = sum(metrics[f"{s}_head_5"] for s in sources) / len(sources)
+        judged = [metrics[name] for s in sources if (name := f"{s}{_DECIDES}") in metrics]
+        if judged:
+            metrics["score"] = sum(judged) / len(judged)
         return metrics
 
     def calibrate(self, path: Path, network: nn.Module) -> None:

@@ -263,6 +263,7 @@ class Trainer:
             group["lr"] = rate * group["scale"]
         times = self._settings.accumulate
         total, sums = torch.zeros((), device=self._fabric.device), _Means()
+        bad: _NotFinite | None = None
         for i in range(times):
             batch = self._next(source)
             apart = i < times - 1 and self._fabric.world_size > 1
@@ -271,10 +272,12 @@ class Trainer:
                     loss, parts = self._wrapped(_Held(batch))
                 total += loss.detach() / times
                 sums.add(0.0, parts)
+                if bad is None and not math.isfinite(float(loss.detach())):
+                    bad = _NotFinite(i, batch, parts)
                 if i == times - 1:
                     value, stop, due = self._agree(total)
                     if not math.isfinite(value):
-                        self._not_a_number(batch, float(total), parts, rate)
+                        self._not_a_number(bad, rate)
                 with self._timer.stage("backward"):
                     self._fabric.backward(loss / times if times > 1 else loss)
         with self._timer.stage("optimizer"):
@@ -317,11 +320,10 @@ class Trainer:
         # Signals are told apart by their size only where one process got one; others end as Ctrl-C.
         return value, (self._stop or signal.SIGINT) if stop else 0, due or late_somewhere > 0
 
-    def _not_a_number(
-        self, batch: WindowBatch, loss: float, parts: Mapping[str, float], rate: float
-    ) -> None:
+    def _not_a_number(self, bad: _NotFinite | None, rate: float) -> None:
         path = self._output / NAN_BATCH
-        if not math.isfinite(loss):
+        if bad is not None:  # else it is another process's
+            batch = bad.batch
             tensors = {
                 f.name: value.float() if value.is_floating_point() else value
                 for f in fields(batch)
@@ -329,8 +331,9 @@ class Trainer:
             }
             facts = {
                 "step": self.step,
+                "batch": self.step * self._settings.accumulate + bad.number,
                 "rate": rate,
-                "parts": {k: str(v) for k, v in parts.items()},
+                "parts": {k: str(v) for k, v in bad.parts.items()},
             }
             plain = {
                 f.name: value
@@ -454,6 +457,21 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class _NotFinite:
+    """The first batch of a step whose loss is not a number.
+
+    Attributes:
+        number: Which of the batches of the step, from 0.
+        batch: The batch.
+        parts: Parts of its loss.
+    """
+
+    number: int
+    batch: WindowBatch
+    parts: Mapping[str, float]
 
 
 class _Held:
