@@ -45,6 +45,12 @@ class MissingError(SyncToolError):
     exit_code = EXIT_MISSING
 
 
+class TransientError(MissingError):
+    """Something could not be read this time, and may well be the next time: a store, a network disk."""
+
+    exit_code = EXIT_MISSING
+
+
 class MediaError(SyncToolError):
     """A film that cannot be read, or that lacks a stream that the job needs."""
 

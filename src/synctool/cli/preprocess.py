@@ -99,6 +99,12 @@ def preprocess(
             f"{done.films_done} films: {done.samples} samples, {done.hours:.2f} hours of faces, "
             f"{done.failures} without (failures.json in {out} says why)"
         )
+    if done.to_try_again:
+        typer.echo(
+            f"{done.to_try_again} films could not be read this time: run the same command again to "
+            "try them again.",
+            err=True,
+        )
 
 
 class _Bar:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctool.data.retries import is_transient, retried
 from synctool.data.storage import Storage
 from synctool.data.trees import Identity, known
 from synctool.data.video_files import (
@@ -22,7 +23,7 @@ from synctool.data.video_files import (
     is_video,
     may_hide_video,
 )
-from synctool.errors import MissingError, UsageError
+from synctool.errors import MissingError, TransientError, UsageError
 
 _LOG = logging.getLogger(__name__)
 MANIFEST = "manifest.csv"
@@ -182,8 +183,9 @@ def _head(folder: Storage, name: str, size_bytes: int) -> bytes:
     """The first bytes of a file; nothing of one without a size (a pipe) or that cannot be read."""
     try:
         if size_bytes:
-            with folder.open(name) as file:
-                return file.read(HEAD_BYTES)
+            return folder.head(name, HEAD_BYTES)
+    except TransientError:
+        raise  # or a failing connection would decide what is a video
     except (MissingError, OSError):
         pass
     return b""
@@ -283,14 +285,18 @@ def _grouped(groups: list[list[str]], hashed: Callable[[str], str]) -> list[list
 
 
 def _hash(folder: Storage, name: str, size: int | None) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    try:
+    def content() -> str:
+        if size is not None:
+            return hashlib.blake2b(folder.head(name, size), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(digest_size=16)
         with folder.open(name) as file:
-            if size is not None:
-                digest.update(file.read(size))
-            else:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-    except (MissingError, OSError):
-        return ""
-    return digest.hexdigest()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    try:
+        return retried(content, name)
+    except Exception as error:
+        if isinstance(error, MissingError | OSError) or is_transient(error):
+            return ""
+        raise

@@ -19,6 +19,8 @@ from synctool.data.storage import Storage, storage
 from synctool.errors import MissingError, SyncToolError
 
 LAYOUTS = ("packed", "folders")
+TRY_AGAIN = "try_again"
+"""Key of a failure that a further run may not meet: a store that did not answer, memory that ran out."""
 
 
 @dataclass
@@ -31,7 +33,8 @@ class ShardReport:
         films: Films in it.
         film_s: Seconds of film that could be read.
         samples: Facts of its samples, as dictionaries.
-        failures: Films without a sample, each with ``film`` and ``reason``.
+        failures: Films without a sample, each with ``film`` and ``reason``, and with ``try_again`` where
+            a further run is to try it again.
         dropped: Clips that would not sync, each with ``film``, ``clip`` and ``reason``.
         size_bytes: Size of the samples.
         sha256: Checksum of the shard; None for folders.
@@ -50,6 +53,11 @@ class ShardReport:
     def to_json(self) -> bytes:
         """The report as a JSON object."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1).encode()
+
+    @property
+    def to_try_again(self) -> list[str]:
+        """Films that failed in a way that may pass."""
+        return [failure["film"] for failure in self.failures if TRY_AGAIN in failure]
 
     @property
     def sample_s(self) -> float:

@@ -7,6 +7,7 @@ Local folders go through ``synctool.files`` (atomic, with remedies). Addresses s
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -15,11 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from synctool.errors import MissingError, OutputError
+from synctool.data.retries import is_transient, retried
+from synctool.errors import MissingError, OutputError, SyncToolError, TransientError
 from synctool.files import atomic_write, make_folder, output_error
+
+_T = TypeVar("_T")
 
 
 class Storage(ABC):
@@ -55,6 +59,7 @@ class Storage(ABC):
 
         Raises:
             MissingError: It is not there, or cannot be read.
+            TransientError: It cannot be read at the moment, after several tries.
         """
 
     @abstractmethod
@@ -81,6 +86,15 @@ class Storage(ABC):
         """
         with self.open(name) as file:
             return file.read()
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a file, at most so many.
+
+        Raises:
+            MissingError: It is not there, or cannot be read.
+        """
+        with self.open(name) as file:
+            return file.read(size)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one go.
@@ -150,7 +164,7 @@ class LocalStorage(Storage):
 
     def open(self, name: str) -> BinaryIO:
         try:
-            return (self.path / name).open("rb")
+            return retried(lambda: (self.path / name).open("rb"), f"{self.place}/{name}")
         except OSError as error:
             raise _unreadable(self.place, name, error) from error
 
@@ -205,39 +219,49 @@ class RemoteStorage(Storage):
             ) from error
 
     def exists(self, name: str = "") -> bool:
-        return self._files.exists(self._at(name))
+        # Not ``exists`` of fsspec, which takes every failure for an absence.
+        try:
+            self._tried(lambda: self._files.info(self._at(name)), name)
+        except MissingError as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return False
+            raise
+        return True
 
     def names(self, pattern: str) -> list[str]:
         self._files.invalidate_cache()
-        if not self._files.exists(self._root):
+        if not self.exists():
             return []
-        found = (p.rsplit("/", 1)[-1] for p in self._files.ls(self._root, detail=False))
+        listed = self._tried(lambda: self._files.ls(self._root, detail=False), "")
+        found = (p.rsplit("/", 1)[-1] for p in listed)
         return sorted(name for name in found if fnmatch(name, pattern))
 
     def walk(self, on_unreadable: Callable[[str, str], None]) -> Iterator[tuple[str, int]]:
         root = self._root.rstrip("/") + "/"
         try:
-            found = self._files.find(self._root, detail=True)
-        except OSError as error:
-            on_unreadable("", str(error))
+            found = self._tried(lambda: self._files.find(self._root, detail=True), "")
+        except TransientError:
+            raise  # half a listing, or none, is no listing
+        except MissingError as error:
+            on_unreadable("", str(error.__cause__))
             return
         for path, facts in sorted(found.items()):
             yield path.removeprefix(root), int(facts.get("size") or 0)
 
     def open(self, name: str) -> BinaryIO:
-        try:
-            return self._files.open(self._at(name), "rb")
-        except OSError as error:
-            raise _unreadable(self.place, name, error) from error
+        return self._tried(lambda: self._files.open(self._at(name), "rb"), name)
+
+    def read(self, name: str) -> bytes:
+        return self._tried(lambda: self._files.cat_file(self._at(name)), name)
+
+    def head(self, name: str, size: int) -> bytes:
+        return self._tried(lambda: self._files.cat_file(self._at(name), 0, size), name)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="synctool-") as folder:
             path = Path(folder) / name.rsplit("/", 1)[-1]
-            try:
-                self._files.get_file(self._at(name), os.fspath(path))
-            except OSError as error:
-                raise _unreadable(self.place, name, error) from error
+            self._tried(lambda: self._files.get_file(self._at(name), os.fspath(path)), name)
             yield path
 
     @contextmanager
@@ -262,27 +286,57 @@ class RemoteStorage(Storage):
 
     def remove(self, name: str) -> None:
         if self.exists(name):
-            self._files.rm_file(self._at(name))
+            self._tried(lambda: self._files.rm_file(self._at(name)), name)
 
     def _put(self, path: Path, name: str) -> None:
         at = self._at(name)
-        try:
+
+        def put() -> None:
             self._files.makedirs(at.rsplit("/", 1)[0], exist_ok=True)
             self._files.put_file(os.fspath(path), at)
-        except OSError as error:
+
+        try:
+            retried(put, f"writing {self.place}/{name}")
+        except Exception as error:
+            if not isinstance(error, OSError) and not is_transient(error):
+                raise
             raise OutputError(
                 f"cannot write {self.place}/{name}: {error}",
                 remedy="Check the address, your rights and the space there.",
             ) from error
 
+    def _tried(self, action: Callable[[], _T], name: str) -> _T:
+        """Do something with a file (or the folder), several times if need be.
+
+        Raises:
+            MissingError: It is not there, or may not be read.
+            TransientError: The store has failed each time.
+            OutputError: The disk of this machine is full.
+        """
+        try:
+            return retried(action, f"{self.place}/{name}")
+        except Exception as error:
+            if not isinstance(error, OSError) and not is_transient(error):
+                raise
+            raise _unreadable(self.place, name, error) from error
+
     def _at(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}" if name else self._root
 
 
-def _unreadable(place: str, name: str, error: OSError) -> MissingError:
-    shown = f"{place.rstrip('/')}/{name}"
+def _unreadable(place: str, name: str, error: Exception) -> SyncToolError:
+    shown = f"{place.rstrip('/')}/{name}" if name else place
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
         return MissingError(f"no such file: {shown}", remedy="Check the path.")
-    return MissingError(
-        f"cannot read {shown}: {error.strerror or error}", remedy="Check its permissions."
-    )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(
+            f"{shown} has no room in {tempfile.gettempdir()}: {reason}",
+            remedy="Free some space, or let TMPDIR name a folder on another disk.",
+        )
+    if is_transient(error):
+        return TransientError(
+            f"cannot read {shown}: {reason}",
+            remedy="Check the connection, and run the same command again.",
+        )
+    return MissingError(f"cannot read {shown}: {reason}", remedy="Check its permissions.")

@@ -18,7 +18,7 @@ from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo
 from synctool.data.storage import storage
-from synctool.engine.pairs import SPLIT_FILE, read_split
+from synctool.engine.pairs import read_split, split_in
 from synctool.engine.train_data import read_constants
 from synctool.errors import MissingError, UsageError
 from synctool.media.locating import is_pipe
@@ -128,8 +128,7 @@ def _clips(
     limit: int,
 ) -> list[Entry]:
     folder = Processed(place)
-    own = Path(place) / SPLIT_FILE
-    assigned = read_split(split or own) if split or own.is_file() else None
+    assigned = split_in(folder.storage) if split is None else read_split(split)
     infos = [info for _, info in folder.infos()]
     if assigned is not None:
         infos = [info for info in infos if info.key in assigned]

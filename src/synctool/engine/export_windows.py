@@ -18,7 +18,7 @@ from synctool.data.storage import storage
 from synctool.engine.clips import CropSettings, FilmClips
 from synctool.engine.footage import build_detector
 from synctool.engine.inputs import expand
-from synctool.engine.pairs import SPLIT_FILE, read_split
+from synctool.engine.pairs import split_in
 from synctool.errors import MissingError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import as_batch, fitted, prepared
@@ -227,10 +227,10 @@ def _is_processed(place: str) -> bool:
 
 def _processed(place: str) -> tuple[list[Clip], list[Clip]]:
     """Clips that the split keeps out of the training, and those trained on."""
-    split = Path(place) / SPLIT_FILE
-    parts = {key: a.split for key, a in read_split(split).items()} if split.is_file() else {}
+    folder = Processed(place)
+    parts = {key: a.split for key, a in (split_in(folder.storage) or {}).items()}
     sides: tuple[list[Clip], list[Clip]] = ([], [])
-    for clip in SamplePool(Processed(place), cache_mb=0):
+    for clip in SamplePool(folder, cache_mb=0):
         part = parts.get(clip.info.key, clip.info.split)
         sides[part == "train"].append(clip)
     return sides

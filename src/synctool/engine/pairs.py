@@ -20,7 +20,7 @@ from synctool.data.pairs import KINDS, Pair, check_form, pairs_writer
 from synctool.data.people import GROUPED_AT_ONCE, MOST_FACES
 from synctool.data.processed import Processed
 from synctool.data.split import PARTS, SPLITS, Assignment, Clip, Division, all_clips, assign
-from synctool.data.storage import LocalStorage
+from synctool.data.storage import LocalStorage, Storage
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.files import atomic_write, check_writable, make_folder
 from synctool.types import VIDEO_FPS
@@ -178,14 +178,32 @@ def read_split(path: Path) -> dict[str, Assignment]:
         SyncToolError: It is no split.
     """
     try:
-        return {row["key"]: Assignment(**row) for row in json.loads(path.read_text("utf-8"))}
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise MissingError(
             f"no split: {path}", remedy="Make it with: synctool pairs PROCESSED"
         ) from error
+    return _assignments(data, path)
+
+
+def split_in(folder: Storage) -> dict[str, Assignment] | None:
+    """Assignments by key of the split in a processed folder, wherever that is; None without one.
+
+    Raises:
+        MissingError: It is there and cannot be read, or nobody can tell whether it is there.
+        SyncToolError: It is no split.
+    """
+    if not folder.exists(SPLIT_FILE):
+        return None
+    return _assignments(folder.read(SPLIT_FILE), f"{folder.place}/{SPLIT_FILE}")
+
+
+def _assignments(data: bytes, place: str | Path) -> dict[str, Assignment]:
+    try:
+        return {row["key"]: Assignment(**row) for row in json.loads(data.decode("utf-8"))}
     except (ValueError, TypeError, KeyError) as error:
         raise SyncToolError(
-            f"{path} is no split", remedy="Make it anew with: synctool pairs"
+            f"{place} is no split", remedy="Make it anew with: synctool pairs"
         ) from error
 
 

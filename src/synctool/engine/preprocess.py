@@ -26,7 +26,7 @@ from synctool.engine.clips import CropSettings, SyncSettings
 from synctool.engine.detectors import needed
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.engine.workers import on_this_machine
-from synctool.errors import SyncToolError, UsageError
+from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.types import PLAYED, StreamSelection
 
 PLAN = "plan.json"
@@ -92,6 +92,7 @@ class PreprocessProgress:
         hours: Hours of samples in finished groups.
         film_s: Seconds of film read by this run.
         resumed_films: Films that an earlier run had done.
+        to_try_again: Of the failures, those that a further run tries again.
     """
 
     films_done: int
@@ -101,6 +102,7 @@ class PreprocessProgress:
     hours: float
     film_s: float
     resumed_films: int
+    to_try_again: int = 0
 
 
 def preprocess(
@@ -163,16 +165,33 @@ def preprocess(
         ]
         counts = _Counts(len(found.films), len(plan.skipped), on_progress)
         finished = set(out.names("shard-*.json"))
-        waiting = [job for job in jobs if f"{job.name}.json" not in finished]
+        waiting = []
         for job in jobs:
-            if f"{job.name}.json" in finished:
-                counts.add(read_report(out, job.name), resumed=True)
+            report = read_report(out, job.name) if f"{job.name}.json" in finished else None
+            if report is None or _worth_another_try(report, films_at):
+                waiting.append(job)
+            else:
+                counts.add(report, resumed=True)
         counts.tell()
         for report in _made(waiting, settings, address, counts):
             counts.add(report)
             counts.tell()
         _conclude(out, len(jobs), plan, made_with)
         return counts.tell()
+
+
+def _worth_another_try(report: ShardReport, films_at: Storage) -> bool:
+    """Whether a finished group has films that could not be read then and can be now.
+
+    It is made anew as a whole, so that it ends with the bytes of one that never failed.
+    """
+    for film in report.to_try_again:
+        try:
+            films_at.head(film, 1)
+        except MissingError:
+            continue
+        return True
+    return False
 
 
 def _made(
@@ -214,6 +233,7 @@ class _Counts:
             films_done=now.films_done + report.films,
             samples=now.samples + len(report.samples),
             failures=now.failures + len(report.failures),
+            to_try_again=now.to_try_again + len(report.to_try_again),
             hours=now.hours + report.sample_s / 3600,
             film_s=now.film_s + (0.0 if resumed else report.film_s),
             resumed_films=now.resumed_films + (report.films if resumed else 0),

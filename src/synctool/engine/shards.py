@@ -10,11 +10,11 @@ from functools import lru_cache
 from synctool.data.films import FilmEntry
 from synctool.data.folders import folder_writer
 from synctool.data.packed import packed_writer
-from synctool.data.processed import ShardReport, report_name
+from synctool.data.processed import TRY_AGAIN, ShardReport, report_name
 from synctool.data.storage import Storage, storage
 from synctool.engine.clips import CropSettings, FilmClips, SyncSettings
 from synctool.engine.footage import build_detector
-from synctool.errors import OutputError, SyncToolError
+from synctool.errors import OutputError, SyncToolError, TransientError
 from synctool.media.film import Film
 from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 
@@ -83,10 +83,11 @@ def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) ->
             if job.careful:
                 output.write(job.name + NOW, entry.name.encode("utf-8", "surrogateescape"))
             before, reason = report.film_s, job.skip.get(entry.name)
-            if reason is None:
-                reason = _pack(job, entry, source, writer, report)
-            if reason is not None:
-                report.failures.append({"film": entry.name, "reason": reason})
+            why = (
+                _pack(job, entry, source, writer, report) if reason is None else {"reason": reason}
+            )
+            if why is not None:
+                report.failures.append({"film": entry.name, **why})
             if on_film:
                 on_film(report.film_s - before)
     report.film_s = round(report.film_s, 2)
@@ -99,8 +100,8 @@ def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) ->
 
 def _pack(
     job: ShardJob, entry: FilmEntry, source: Storage, writer: object, report: ShardReport
-) -> str | None:
-    """Pack one film; returns why there is nothing of it, or None."""
+) -> dict[str, str] | None:
+    """Pack one film; returns why there is nothing of it, and whether to try again, or None."""
     kept, dropped = 0, len(report.dropped)
     try:
         colour = None if job.crops.colour == "gray" else job.crops.colour
@@ -127,22 +128,25 @@ def _pack(
             report.film_s += film.tick / VIDEO_FPS
     except (OutputError, OSError):  # films have errors of their own: this is the disk
         raise
+    except (TransientError, MemoryError) as error:
+        reason = error.cause if isinstance(error, SyncToolError) else "there was not enough memory"
+        return {"reason": _broken_off(reason, kept), TRY_AGAIN: "yes"}
     except SyncToolError as error:
-        return _broken_off(error.cause, kept)
+        return {"reason": _broken_off(error.cause, kept)}
     except Exception as error:
         # A mistake of ours or of a library must not end a run of days, nor each run after it.
         _log.warning("%s: %s", entry.name, error, exc_info=_log.isEnabledFor(logging.DEBUG))
         words = " ".join(f"{type(error).__name__}: {error}".split())
-        return _broken_off(f"unexpected {words}", kept)
+        return {"reason": _broken_off(f"unexpected {words}", kept)}
     if kept:
         return None
     if len(report.dropped) > dropped:
-        return report.dropped[-1]["reason"]
+        return {"reason": report.dropped[-1]["reason"]}
     if clips.silent:
-        return "the sound is silent"
+        return {"reason": "the sound is silent"}
     if clips.faces:
-        return f"no face for {job.crops.min_frames} frames"
-    return "no face was found"
+        return {"reason": f"no face for {job.crops.min_frames} frames"}
+    return {"reason": "no face was found"}
 
 
 def _broken_off(reason: str, kept: int) -> str:
