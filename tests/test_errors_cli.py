@@ -16,7 +16,7 @@ import typer
 from fake_plugins import FakePlugin
 from synctool import __version__, config, errors, plugins
 from synctool.cli import app
-from synctool.cli.common import setting_option
+from synctool.cli.common import setting_option, show_error
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes")
 
@@ -302,3 +302,14 @@ def test_an_error_of_another_kind_is_not_blamed_on_stdout(
     monkeypatch.setattr(app, "build_app", lambda: lambda **_: fail())
     assert app.main([]) == errors.EXIT_UNEXPECTED
     assert "standard output" not in capsys.readouterr().err
+
+
+def test_nothing_in_an_error_steers_the_terminal(capfd) -> None:
+    name = "w\x1b[31m\x1b]0;owned\x07\x9b2J.safetensors"
+    for debug in (False, True):
+        show_error(
+            errors.SyncToolError(f"cause {name}", remedy=f"first {name}\nsecond"), debug=debug
+        )
+        said = capfd.readouterr().err
+        assert "first w\\x1b[31m" in said and "\\x9b2J" in said and "\nsecond\n" in said
+        assert not {c for c in said if ord(c) < 32 or 0x7F <= ord(c) < 0xA0} - {"\n"}

@@ -13,6 +13,7 @@ import typer
 
 from synctool import config
 from synctool.errors import EXIT_UNEXPECTED, SyncToolError
+from synctool.names import printable
 
 DEBUG_ENV = "SYNCTOOL_DEBUG"
 
@@ -105,7 +106,7 @@ def show_error(error: Exception, *, debug: bool) -> int:
         The exit code.
     """
     if debug:
-        traceback.print_exception(error)
+        print(_safe("".join(traceback.format_exception(error))), file=sys.stderr)
     if isinstance(error, SyncToolError):
         cause, remedy, code = error.cause, error.remedy, error.exit_code
     else:
@@ -113,11 +114,18 @@ def show_error(error: Exception, *, debug: bool) -> int:
         remedy, code = "Run again with --debug to see where.", EXIT_UNEXPECTED
         if debug:
             remedy = None
+    # Names, titles and other programs' words may hold what would steer the terminal.
+    cause, remedy = _safe(cause), remedy and _safe(remedy)
     if sys.stderr.isatty():
         _panel(cause, remedy)
     else:
         print(f"error: {cause}", *filter(None, [remedy]), sep="\n", file=sys.stderr)
     return code
+
+
+def _safe(text: str) -> str:
+    """Text of any origin for a terminal, line by line."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _panel(cause: str, remedy: str | None) -> None:
