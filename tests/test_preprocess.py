@@ -189,10 +189,12 @@ def test_a_decoder_that_hangs_is_given_up(films: Path, tmp_path: Path, monkeypat
         real(film)
 
     monkeypatch.setattr(Film, "_demux", hangs)
-    monkeypatch.setattr(shards, "STALL_S", 0.5)
-    done = preprocess(films, tmp_path / "out", SETTINGS)
+    done = preprocess(films, tmp_path / "out", replace(SETTINGS, stall_timeout=0.5))
     assert done.samples == 2
-    assert failures(tmp_path / "out")["bo/3.mp4"] == "3.mp4: the decoder has hung"
+    assert (
+        failures(tmp_path / "out")["bo/3.mp4"]
+        == "3.mp4: the decoder has hung: nothing came for 0.5 s"
+    )
 
 
 def test_an_unexpected_error_costs_one_film(films: Path, tmp_path: Path, monkeypatch) -> None:

@@ -191,6 +191,13 @@ _CHANNEL = Setting(
     "Audio channel: a number from 0, a name such as FC, mix, or auto to choose by speech",
 )
 _STREAMS = (_VIDEO_TRACK, _AUDIO_TRACK, _CHANNEL)
+_STALL_TIMEOUT = Setting(
+    "stall_timeout",
+    float,
+    300.0,
+    "Longest wait for a frame of a video, in seconds, before it is given up; 0 waits for ever",
+    minimum=0,
+)
 _ALLOW_EXTERNAL = Setting(
     "allow_external", bool, False, "Let playlists name local files outside their own folder"
 )
@@ -208,11 +215,13 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             *_STREAMS,
             _MAX_FACES,
             _ALLOW_EXTERNAL,
+            _STALL_TIMEOUT,
         ),
         "preprocess": (
             *_STREAMS,
             _DETECTOR,
             _ALLOW_EXTERNAL,
+            _STALL_TIMEOUT,
             Setting(
                 "workers",
                 int,
@@ -550,6 +559,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
             *_STREAMS,
             _MAX_FACES,
             _ALLOW_EXTERNAL,
+            _STALL_TIMEOUT,
             _SEED,
             Setting("jobs", int, 1, "Films at a time, 0 for one per core", minimum=0),
         ),

@@ -85,6 +85,7 @@ def compare(
     channel: Annotated[str | None, setting_option("compare", "channel")] = None,
     max_faces: Annotated[int | None, setting_option("compare", "max_faces")] = None,
     allow_external: Annotated[bool | None, setting_option("compare", "allow_external")] = None,
+    stall_timeout: Annotated[float | None, setting_option("compare", "stall_timeout")] = None,
     seed: Annotated[int | None, setting_option("compare", "seed")] = None,
     jobs: Annotated[int | None, setting_option("compare", "jobs", "-j")] = None,
     from_file: Annotated[
@@ -179,6 +180,7 @@ def _wanted(settings: Any, thumbnails: int, trust: list[str] | None) -> CompareS
         channel=settings.channel,
         max_faces=settings.max_faces,
         allow_external=settings.allow_external,
+        stall_timeout=settings.stall_timeout,
         seed=settings.seed,
         jobs=settings.jobs,
         thumbnails=thumbnails,

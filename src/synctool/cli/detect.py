@@ -84,6 +84,7 @@ def detect(
     channel: Annotated[str | None, setting_option("detect", "channel")] = None,
     max_faces: Annotated[int | None, setting_option("detect", "max_faces")] = None,
     allow_external: Annotated[bool | None, setting_option("detect", "allow_external")] = None,
+    stall_timeout: Annotated[float | None, setting_option("detect", "stall_timeout")] = None,
     from_file: Annotated[
         str | None, typer.Option(help="List of films, one a line; - for the standard input.")
     ] = None,
@@ -117,7 +118,7 @@ def detect(
             "backbone": backbone, "max_offset": max_offset, "device": device, "runtime": runtime,
             "detector": detector, "video_track": video_track,
             "audio_track": audio_track, "channel": channel, "max_faces": max_faces,
-            "allow_external": allow_external,
+            "allow_external": allow_external, "stall_timeout": stall_timeout,
         },
     )  # fmt: skip
     from synctool.engine.inputs import expand, means_one_film
@@ -167,6 +168,7 @@ def _detector(settings: Any, weights: Path | None, trust: list[str] | None) -> D
         channel=settings.channel,
         max_faces=settings.max_faces,
         allow_external=settings.allow_external,
+        stall_timeout=settings.stall_timeout,
     )
 
 

@@ -36,6 +36,7 @@ def preprocess(
     audio_track: Annotated[int | None, setting_option("preprocess", "audio_track")] = None,
     channel: Annotated[str | None, setting_option("preprocess", "channel")] = None,
     allow_external: Annotated[bool | None, setting_option("preprocess", "allow_external")] = None,
+    stall_timeout: Annotated[float | None, setting_option("preprocess", "stall_timeout")] = None,
     workers: Annotated[int | None, setting_option("preprocess", "workers", "-j")] = None,
     engine: Annotated[str | None, setting_option("preprocess", "engine")] = None,
     address: Annotated[
@@ -72,6 +73,7 @@ def preprocess(
         "detector": detector, "min_frames": min_frames, "min_face": min_face,
         "max_faces": max_faces, "shard_films": shard_films, "workers": workers, "engine": engine,
         "sync_confidence": sync_confidence, "allow_external": allow_external,
+        "stall_timeout": stall_timeout,
         "video_track": video_track, "audio_track": audio_track, "channel": channel,
     }  # fmt: skip
     settings = config.resolve("preprocess", given).as_dict()

@@ -33,6 +33,7 @@ from synctool.engine.thumbnails import Thumbnail
 from synctool.errors import UsageError
 from synctool.evaluation.metrics import Metric, summarise
 from synctool.evaluation.perturbations import parse_perturb
+from synctool.media.waiting import STALL_S
 from synctool.runtimes.protocol import Runtime
 from synctool.types import Condition, Trial
 
@@ -297,6 +298,7 @@ def compare(
     trust: Sequence[str] = (),
     max_faces: int = 4,
     allow_external: bool = False,
+    stall_timeout: float = STALL_S,
     seed: int = 0,
     jobs: int = 1,
     journal: str | os.PathLike[str] | None = None,
@@ -329,6 +331,7 @@ def compare(
         trust: Checksums of exported models that may run code: see ``load_model``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
+        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
         seed: Of moves and perturbations.
         jobs: Processes; 0 takes one for each core. A script of its own must call this below
             ``if __name__ == "__main__"`` for more than one.
@@ -371,6 +374,7 @@ def compare(
         channel=channel,
         max_faces=max_faces,
         allow_external=allow_external,
+        stall_timeout=stall_timeout,
         seed=seed,
         jobs=jobs,
     )

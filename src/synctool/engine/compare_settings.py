@@ -9,6 +9,7 @@ from synctool.engine.compare_set import Entry
 from synctool.engine.conditions import piece_conditions, shift_conditions
 from synctool.errors import UsageError
 from synctool.evaluation.perturbations import changes_sound_only, parse_perturb
+from synctool.media.waiting import STALL_S
 from synctool.types import StreamSelection
 
 _SOME_TICKS = 25
@@ -34,6 +35,7 @@ class CompareSettings:
         trust: Checksums of exported models that may run code: see ``load_model``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
+        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
         seed: Of moves and perturbations.
         jobs: Processes; 0 takes one for each core.
         thumbnails: At most so many pictures of each film.
@@ -53,6 +55,7 @@ class CompareSettings:
     trust: tuple[str, ...] = ()
     max_faces: int = 4
     allow_external: bool = False
+    stall_timeout: float = STALL_S
     seed: int = 0
     jobs: int = 1
     thumbnails: int = 0

@@ -21,6 +21,7 @@ from synctool.engine.thumbnails import Thumbnail, ThumbnailKeeper
 from synctool.engine.watching import Crops, FacesSeen
 from synctool.errors import UsageError
 from synctool.media.film import Film
+from synctool.media.waiting import STALL_S
 from synctool.types import VIDEO_FPS, DetectResult, StreamSelection
 
 THUMBNAILS = 8
@@ -47,6 +48,7 @@ class Detector:
         channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
+        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
 
     Raises:
         UsageError: No such detector, or nothing to search.
@@ -63,6 +65,7 @@ class Detector:
         channel: str = "auto",
         max_faces: int = 4,
         allow_external: bool = False,
+        stall_timeout: float = STALL_S,
     ) -> None:
         if max_offset < 1:
             raise UsageError(
@@ -74,6 +77,7 @@ class Detector:
         self._streams = StreamSelection(video_track, audio_track, channel)
         self._max_faces = max_faces
         self._allow_external = allow_external
+        self._stall_s = stall_timeout
 
     def detect(
         self,
@@ -108,6 +112,7 @@ class Detector:
                 streams=self._streams,
                 colour=colour,
                 allow_external=self._allow_external,
+                stall_s=self._stall_s,
             ) as film,
         ):
             sound = SoundStream(
@@ -172,6 +177,7 @@ def detect(
     channel: str = "auto",
     max_faces: int = 4,
     allow_external: bool = False,
+    stall_timeout: float = STALL_S,
     on_progress: Callable[[DetectProgress], None] | None = None,
 ) -> DetectResult:
     """Measure one film; for several, make a ``Detector`` once.
@@ -190,6 +196,7 @@ def detect(
         channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
+        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
         on_progress: Called every second of film.
 
     Returns:
@@ -213,5 +220,6 @@ def detect(
         channel=channel,
         max_faces=max_faces,
         allow_external=allow_external,
+        stall_timeout=stall_timeout,
     )
     return measuring.detect(path, on_progress=on_progress)

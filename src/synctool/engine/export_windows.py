@@ -23,6 +23,7 @@ from synctool.errors import MissingError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import as_batch, fitted, prepared
 from synctool.media.film import Film
+from synctool.media.waiting import STALL_S
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 MAX_OFFSET = 15
@@ -248,7 +249,7 @@ def _of_film(
     entry = FilmEntry(film, key=Path(film).stem)
     frames = 0
     wanted_colour = None if colour == "gray" else colour
-    with Film(film, colour=wanted_colour, allow_external=allow_external) as opened:
+    with Film(film, colour=wanted_colour, allow_external=allow_external, stall_s=STALL_S) as opened:
         for clip in FilmClips(opened, entry, build_detector(detector), settings):
             yield clip
             frames += clip.info.num_frames

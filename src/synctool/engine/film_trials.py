@@ -138,6 +138,7 @@ class FilmTrials:
             streams=self._settings.streams,
             max_faces=self._settings.max_faces,
             allow_external=self._settings.allow_external,
+            stall_timeout=self._settings.stall_timeout,
             thumbnails=self._settings.thumbnails,
             on_progress=lambda p: tell((READING, _share(p.ticks_done, p.ticks_total))),
         )

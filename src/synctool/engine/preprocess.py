@@ -27,6 +27,7 @@ from synctool.engine.detectors import needed
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.engine.workers import on_this_machine
 from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.media.waiting import STALL_S
 from synctool.types import PLAYED, StreamSelection
 
 PLAN = "plan.json"
@@ -56,6 +57,7 @@ class PreprocessSettings:
     engine: str = "local"
     sync_confidence: float = 0.5
     allow_external: bool = False
+    stall_timeout: float = STALL_S
     video_track: int | None = None
     audio_track: int | None = None
     channel: str = "auto"
@@ -159,6 +161,7 @@ def preprocess(
                 crops=crops,
                 sync=sync,
                 allow_external=settings.allow_external,
+                stall_s=settings.stall_timeout,
                 streams=settings.streams,
             )
             for number, films in enumerate(plan.groups)

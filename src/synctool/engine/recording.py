@@ -27,6 +27,7 @@ from synctool.errors import SyncToolError, UsageError
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import TrackedPicture
 from synctool.media.film import Film
+from synctool.media.waiting import STALL_S
 from synctool.types import PLAYED, VIDEO_FPS, Source, StreamSelection
 
 
@@ -143,6 +144,7 @@ def record(
     streams: StreamSelection = PLAYED,
     max_faces: int = 4,
     allow_external: bool = False,
+    stall_timeout: float = STALL_S,
     thumbnails: int = 0,
     on_progress: Callable[[DetectProgress], None] | None = None,
 ) -> Recording:
@@ -157,6 +159,7 @@ def record(
         streams: Which of its streams, as a player takes them unless told.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
+        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
         thumbnails: At most so many small pictures are kept.
         on_progress: Called every second of film.
 
@@ -173,7 +176,13 @@ def record(
     sound: list[np.ndarray] = []
     with (
         encoding_beside(*(model.runtime for model in models)) as beside,
-        Film(path, streams=streams, colour=colour, allow_external=allow_external) as film,
+        Film(
+            path,
+            streams=streams,
+            colour=colour,
+            allow_external=allow_external,
+            stall_s=stall_timeout,
+        ) as film,
     ):
         viewers = [_Viewer(model, beside, watch) for model in models]
         kept = ThumbnailKeeper(thumbnails, expected_ticks=film.expected_ticks, colour=colour)

@@ -16,12 +16,11 @@ from synctool.engine.clips import CropSettings, FilmClips, SyncSettings
 from synctool.engine.footage import build_detector
 from synctool.errors import OutputError, SyncToolError, TransientError
 from synctool.media.film import Film
+from synctool.media.waiting import STALL_S
 from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 
 _log = logging.getLogger(__name__)
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
-STALL_S = 300.0
-"""A decoder that gives no picture for so long has hung: the other films must not wait for it."""
 NOW = ".now"
 """Suffix of the file in which a careful worker says which film it is about to read."""
 
@@ -42,6 +41,7 @@ class ShardJob:
         skip: Films not to touch, by name, and why: they have killed a worker.
         allow_external: Whether a playlist may name local files outside its folder.
         streams: Which streams of a video, as a player takes them unless told.
+        stall_s: Longest wait for a frame, in seconds; 0 waits for ever.
         careful: Say before each film which one it is, so that a killer can be named.
     """
 
@@ -57,6 +57,7 @@ class ShardJob:
     careful: bool = False
     allow_external: bool = False
     streams: StreamSelection = PLAYED
+    stall_s: float = STALL_S
 
     @property
     def name(self) -> str:
@@ -111,7 +112,7 @@ def _pack(
                 path,
                 streams=job.streams,
                 colour=colour,
-                stall_s=STALL_S,
+                stall_s=job.stall_s,
                 allow_external=job.allow_external,
             ) as film,
         ):

@@ -31,6 +31,8 @@ from synctool.media.pictures import Picture, PictureReader
 from synctool.media.selection import Selected, select
 from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
+from synctool.media.waiting import hung, within
+from synctool.names import printable
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, Source, StreamSelection
 
 QUEUED_PICTURES = 16
@@ -60,7 +62,7 @@ class Film:
         need_video: Raise if there is no picture.
         need_audio: Raise if there is no sound.
         max_side_px: Larger pictures are reduced to this.
-        stall_s: Longest time that the decoder may take for one picture; None waits for ever.
+        stall_s: Longest time that opening, or one frame, may take; None or 0 waits for ever.
         allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
@@ -81,12 +83,18 @@ class Film:
         stall_s: float | None = None,
         allow_external: bool = False,
     ) -> None:
-        self._stall_s = math.inf if stall_s is None else stall_s
+        self._stall_s = stall_s or math.inf
         self.path = Path(path)
         self.sound = SoundTrack()
         self._allow_external = allow_external
         self._channel = streams.channel
-        self._opened = open_video(path, allow_external=allow_external)
+        name = printable(os.path.basename(path) or os.fspath(path))
+        self._opened = within(
+            self._stall_s,
+            lambda: open_video(path, allow_external=allow_external),
+            name=name,
+            what="opening it",
+        )
         self._name = self._opened.name
         self._container = self._opened.container
         self.warnings: list[str] = self._opened.warnings
@@ -201,10 +209,7 @@ class Film:
                 if self._stop.is_set():  # closed meanwhile by another thread
                     return None
                 if time.monotonic() - asked > self._stall_s:
-                    return MediaError(
-                        f"{self._name}: the decoder has hung",
-                        remedy="The file is damaged; convert it to a common format and try again.",
-                    )
+                    return hung(self._name, "the decoder", self._stall_s)
 
     # ------------------------------------------------------------------ opening
 
@@ -244,11 +249,15 @@ class Film:
         self, path: str | os.PathLike[str], tracks: Sequence[int]
     ) -> Mapping[int, TrackAudio]:
         """Listen to audio tracks through a second look at the file, a short one."""
-        again = open_video(path, allow_external=self._allow_external)
-        try:
-            return listen(again.container, tracks)
-        finally:
-            again.close()
+
+        def look() -> Mapping[int, TrackAudio]:
+            again = open_video(path, allow_external=self._allow_external)
+            try:
+                return listen(again.container, tracks)
+            finally:
+                again.close()
+
+        return within(self._stall_s, look, name=self._name, what="the decoder")
 
     def _describe(self) -> Source:
         video, audio = self._video, self._audio

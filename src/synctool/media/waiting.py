@@ -1,0 +1,64 @@
+"""Waiting for FFmpeg no longer than wanted: a damaged file can keep it busy for ever."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from synctool.errors import MediaError
+
+STALL_S = 300.0
+"""Longest wait for one frame, and for the opening of a video, unless another is asked for."""
+_T = TypeVar("_T")
+
+
+def hung(name: str, what: str, seconds: float) -> MediaError:
+    """The error of a video that keeps everybody waiting.
+
+    Args:
+        name: The video, as it may be printed.
+        what: What has hung: ``the decoder``.
+        seconds: How long was waited.
+    """
+    return MediaError(
+        f"{name}: {what} has hung: nothing came for {seconds:g} s",
+        remedy="The file is damaged; convert it to a common format and try again. For a slow disk or "
+        "network, give a longer --stall-timeout.",
+    )
+
+
+def within(seconds: float, action: Callable[[], _T], *, name: str, what: str) -> _T:
+    """Do something that may never come to an end.
+
+    Args:
+        seconds: Longest wait; infinite does it in this thread. What takes longer is left behind in a
+            thread of its own, which ends with the program: nothing can stop it.
+        action: What to do.
+        name: The video, as it may be printed.
+        what: What has hung, then.
+
+    Raises:
+        MediaError: It took longer.
+        BaseException: What ``action`` raises.
+    """
+    if math.isinf(seconds):
+        return action()
+    result: list[_T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(action())
+        except BaseException as error:  # raised again below, where it is wanted
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="synctool-open", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not result:
+        raise hung(name, what, seconds)
+    return result[0]

@@ -1,0 +1,91 @@
+"""A decoder that hangs costs its video and no other, wherever videos are read."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flicker
+from flicker import flicker_film
+from synctool.cli.app import main
+from synctool.media import film as film_module
+from synctool.media.film import Film
+from synctool.media.waiting import within
+
+
+@pytest.fixture(autouse=True)
+def _network() -> Iterator[None]:
+    with flicker.installed():
+        yield
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> list[str]:
+    return [str(flicker_film(tmp_path / name, seconds=3)) for name in ("a.mp4", "bad.mp4", "c.mp4")]
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture(params=["decoding", "opening"])
+def _hangs(
+    request: pytest.FixtureRequest, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``bad.mp4`` never comes to an end."""
+    if request.param == "decoding":
+        decode = Film._demux
+
+        def demux(film: Film) -> None:
+            if film.path.name == "bad.mp4":
+                release.wait()
+            decode(film)
+
+        monkeypatch.setattr(Film, "_demux", demux)
+        return
+    opens = film_module.open_video
+
+    def open_video(path, **more):
+        if Path(path).name == "bad.mp4":
+            release.wait()
+        return opens(path, **more)
+
+    monkeypatch.setattr(film_module, "open_video", open_video)
+
+
+@pytest.mark.usefixtures("_hangs")
+@pytest.mark.parametrize("command", ["detect", "compare"])
+def test_a_video_that_hangs_costs_no_other(
+    command: str, videos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = flicker.save_weights(tmp_path / "w.safetensors")
+    network = (
+        ["--backbone", "flicker", "--weights", str(weights), "--json", "-"]
+        if command == "detect"
+        else ["-b", f"flicker={weights}", "--trials", "-"]
+    )
+    given = ["--detector", "whole", "--device", "cpu", "--stall-timeout", "1"]
+    began = time.monotonic()
+    code = main([command, *videos, *network, *given])
+    assert code == 1
+    assert time.monotonic() - began < 30
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    errors = [row.get("error") for row in rows]
+    assert [error is None for error in errors] == [True, False, True]
+    assert "bad.mp4" in errors[1] and "has hung: nothing came for 1 s" in errors[1]
+    assert "bad.mp4" in err
+
+
+def test_what_comes_in_time_is_given_and_errors_pass(release: threading.Event) -> None:
+    assert within(5.0, lambda: 7, name="a", what="it") == 7
+    with pytest.raises(ZeroDivisionError):
+        within(5.0, lambda: 1 // 0, name="a", what="it")
