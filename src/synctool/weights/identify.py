@@ -5,8 +5,6 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from synctool.media.filetypes import HEAD_BYTES, certainly
-
 _AGAIN = "Get the file again, and compare its size and checksum with the publisher's."
 _CODE = (
     "It is damaged, or holds more than tensors, which is never loaded. "
@@ -32,6 +30,8 @@ def not_weights(path: Path, error: Exception) -> tuple[str, str]:
     Returns:
         Words that continue ``NAME cannot be read as weights: ``, and the remedy.
     """
+    from synctool.media.filetypes import HEAD_BYTES, certainly  # training reads no media
+
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
