@@ -15,7 +15,7 @@ from fake_plugins import run_python
 
 PACKAGE = Path(synctool.__file__).parent
 
-BASE = {"config", "cores", "errors", "types", "files", "names", "_version"}
+BASE = {"config", "cores", "errors", "types", "files", "names", "untrusted", "_version"}
 ROOMS = {
     *{"media", "faces", "features", "models", "scoring"},
     *{"data", "training", "evaluation", "weights", "downloads"},
@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "cores": set(),
     "names": set(),
     "files": {"errors", "types"},
-    "config": {"errors", "types"},
+    "untrusted": {"errors", "types"},
+    "config": {"errors", "types", "untrusted"},
     "hookspecs": {"types"},
     "spec_checks": {"types"},
     "plugins": {"hookspecs", "spec_checks", "errors", "types"},

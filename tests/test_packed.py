@@ -15,7 +15,7 @@ import pytest
 from fake_samples import talking_sample, write_processed
 from synctool.data.people import describe_faces, group_people, looks_like
 from synctool.data.processed import Processed
-from synctool.data.samples import from_jpeg
+from synctool.data.samples import SampleInfo, crops_of
 from synctool.data.split import Assignment, Clip, assign, check
 from synctool.errors import MissingError, SyncToolError, UsageError
 
@@ -71,8 +71,8 @@ def test_the_webdataset_library_reads_our_shards(tmp_path: Path) -> None:
     rows = list(webdataset.WebDataset(url, shardshuffle=False))
     assert [row["__key__"] for row in rows] == ["a", "deep/b"]
     facts = json.loads(rows[0]["json"])
-    strip = from_jpeg(rows[0]["crops.jpg"])
-    assert strip.shape == (facts["num_frames"] * facts["size_px"], facts["size_px"])
+    crops = crops_of(rows[0]["crops.jpg"], SampleInfo.from_dict(facts))
+    assert crops.shape == (facts["num_frames"], facts["size_px"], facts["size_px"])
 
 
 def test_folders_are_what_other_programs_expect(tmp_path: Path) -> None:

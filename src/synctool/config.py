@@ -18,6 +18,8 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, NoReturn
 
 from synctool.errors import MissingError, UsageError
+from synctool.untrusted.documents import read_toml
+from synctool.untrusted.origin import MalformedError
 
 FILE_NAME = "synctool.toml"
 ENV_PREFIX = "SYNCTOOL_"
@@ -701,12 +703,8 @@ def _read_file(
             raise MissingError(f"the settings file {named} does not exist", remedy=remedy)
         return
     try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # both TOML and UTF-8 mistakes are ValueErrors
+        tables = read_toml(path)
+    except (OSError, MalformedError) as error:
         raise UsageError(
             f"the settings file {path} cannot be read: {error}", remedy="Mend it, or move it away."
         ) from error

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from synctool.data.samples import Sample, SampleInfo, from_jpeg, from_wav, jpeg, wav
+from synctool.data.samples import Sample, SampleInfo, jpeg, portrait_of, wav
 from synctool.data.storage import Storage
-from synctool.errors import SyncToolError
 from synctool.features.mfcc import MARGIN, mfcc
 from synctool.types import SAMPLES_PER_FRAME
+from synctool.untrusted.documents import parse_json
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.pictures import decode_jpeg
+from synctool.untrusted.sounds import decode_wav
 
 INFO = "info.json"
 
@@ -92,19 +94,26 @@ def read_folders(
     for key in keys:
         if wanted is not None and key not in wanted:
             continue
-        try:
-            info = SampleInfo.from_dict(json.loads(folder.read(f"{key}/{INFO}")))
-            crops = np.stack(
-                [
-                    from_jpeg(folder.read(f"{key}/frames/{t:06d}.jpg"), colour=info.colour)
-                    for t in range(info.num_frames)
-                ]
-            )
-            portrait = from_jpeg(folder.read(f"{key}/portrait.jpg"))
-            sound = from_wav(folder.read(f"{key}/audio.wav"))
-        except (ValueError, TypeError) as error:
-            raise SyncToolError(
-                f"{folder.place}/{key} is damaged: {error}",
-                remedy="Delete the .json file of its group and run preprocess again.",
-            ) from error
-        yield Sample(info, crops, portrait, np.array(sound))
+        origin = Origin(
+            f"{folder.place}/{key}",
+            remedy="Delete the .json file of its group and run preprocess again.",
+        )
+        with origin.checked():
+            sample = _read(folder, key)
+        yield sample
+
+
+def _read(folder: Storage, key: str) -> Sample:
+    info = SampleInfo.from_dict(parse_json(folder.read(f"{key}/{INFO}")))
+    if info.key != key:
+        raise MalformedError(f"its {INFO} is that of {info.key[:80]}")
+    side, colour = info.size_px, info.colour
+    crops = [
+        decode_jpeg(
+            folder.read(f"{key}/frames/{t:06d}.jpg"), height=side, width=side, colour=colour
+        )
+        for t in range(info.num_frames)
+    ]
+    portrait = portrait_of(folder.read(f"{key}/portrait.jpg"))
+    sound = decode_wav(folder.read(f"{key}/audio.wav"))
+    return Sample(info, np.stack(crops), portrait, np.array(sound))

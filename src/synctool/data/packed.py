@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import tarfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from synctool.data.samples import Sample, SampleInfo, flac, from_flac, from_jpeg, jpeg
+from synctool.data.samples import Sample, SampleInfo, crops_of, flac, jpeg, portrait_of
 from synctool.data.storage import Storage
-from synctool.errors import SyncToolError
+from synctool.untrusted.documents import parse_json
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import MIB
+from synctool.untrusted.sounds import decode_flac
+from synctool.untrusted.tars import read_member, tar_errors
+
+LARGEST_PARTS = {
+    "json": MIB,
+    "crops.jpg": 256 * MIB,
+    "portrait.jpg": MIB,
+    "flac": 64 * MIB,
+}
+"""The files of a sample, and the most bytes that each can have."""
 
 
 class PackedWriter:
@@ -102,27 +113,33 @@ def read_packed(
         SyncToolError: It is damaged.
     """
     parts: dict[str, bytes] = {}
-    try:
-        with folder.open(f"{name}.tar") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+    with shard_origin(folder, name).checked(), folder.open(f"{name}.tar") as file, tar_errors():
+        with tarfile.open(fileobj=file, mode="r|") as tar:
             for member in tar:
                 key, _, kind = member.name.partition(".")
-                if wanted is not None and key not in wanted:
+                if (wanted is not None and key not in wanted) or kind not in LARGEST_PARTS:
                     continue
-                parts[kind] = tar.extractfile(member).read()
+                parts[kind] = read_member(tar, member, most=LARGEST_PARTS[kind])
                 if kind == "flac":
                     yield _unpacked(parts)
                     parts = {}
-    except (tarfile.TarError, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
-        raise SyncToolError(
-            f"{name}.tar in {folder.place} is damaged: {error}",
-            remedy="Delete it with its .json file and run preprocess again.",
-        ) from error
+
+
+def shard_origin(folder: Storage, name: str) -> Origin:
+    """A shard as messages name it."""
+    return Origin(
+        f"{name}.tar in {folder.place}",
+        remedy="Delete it with its .json file and run preprocess again.",
+    )
 
 
 def _unpacked(parts: dict[str, bytes]) -> Sample:
-    info = SampleInfo.from_dict(json.loads(parts["json"]))
-    strip = from_jpeg(parts["crops.jpg"], colour=info.colour)
-    crops = strip.reshape(-1, info.size_px, *strip.shape[1:])
-    if len(crops) != info.num_frames:
-        raise ValueError(f"{info.key} has {len(crops)} crops in place of {info.num_frames}")
-    return Sample(info, crops, from_jpeg(parts["portrait.jpg"]), from_flac(parts["flac"]))
+    if lacking := [kind for kind in LARGEST_PARTS if kind not in parts]:
+        raise MalformedError(f"a sample lacks its {lacking[0]}")
+    info = SampleInfo.from_dict(parse_json(parts["json"]))
+    return Sample(
+        info,
+        crops_of(parts["crops.jpg"], info),
+        portrait_of(parts["portrait.jpg"]),
+        decode_flac(parts["flac"]),
+    )

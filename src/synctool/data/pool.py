@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import tarfile
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Sequence
 from typing import Any, BinaryIO, overload
 
 import numpy as np
 
 from synctool.data.folders import read_folders
+from synctool.data.packed import LARGEST_PARTS, shard_origin
 from synctool.data.processed import Processed
-from synctool.data.samples import Sample, SampleInfo, from_flac, from_jpeg
+from synctool.data.samples import Sample, SampleInfo, crops_of, portrait_of
 from synctool.errors import SyncToolError
+from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.sounds import decode_flac
+from synctool.untrusted.tars import check_member, tar_errors
 
 _OPEN_SHARDS = 16
 _SOUND_SHARE = 0.25
@@ -132,10 +135,8 @@ class SamplePool(Sequence[PooledSample]):
         place, info = self._places[index], self._samples[index].info
         if place.members is None:
             return getattr(self._from_folder(info), name)
-        try:
+        with shard_origin(self._storage, place.shard).checked():
             return _PARTS[name](self._bytes(place, _FILES[name]), info)
-        except ValueError as error:
-            raise self._damaged(place.shard, str(error)) from error
 
     def _from_folder(self, info: SampleInfo) -> Sample:
         return next(read_folders(self._storage, [info.key]))
@@ -146,7 +147,7 @@ class SamplePool(Sequence[PooledSample]):
         file.seek(begin)
         data = file.read(size)
         if len(data) < size:
-            raise ValueError("it ends too early")
+            raise MalformedError("it ends too early")
         return data
 
     def _shard(self, name: str) -> BinaryIO:
@@ -165,26 +166,19 @@ class SamplePool(Sequence[PooledSample]):
         with self._storage.open(f"{name}.tar") as file:
             length = file.seek(0, os.SEEK_END)
             file.seek(0)
-            with self._sound_tar(name), tarfile.open(fileobj=file, mode="r:") as tar:
+            origin = shard_origin(self._storage, name)
+            with origin.checked(), tar_errors(), tarfile.open(fileobj=file, mode="r:") as tar:
                 for member in tar:
                     key, _, kind = member.name.partition(".")
+                    if kind in LARGEST_PARTS:
+                        check_member(member, most=LARGEST_PARTS[kind])
                     if member.offset_data + member.size <= length:
                         found.setdefault(key, {})[kind] = (member.offset_data, member.size)
                     tar.members = []  # tarfile remembers all it has seen
         return found
 
-    @contextmanager
-    def _sound_tar(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (tarfile.TarError, EOFError, ValueError) as error:
-            raise self._damaged(name, str(error)) from error
-
     def _damaged(self, shard: str, reason: str) -> SyncToolError:
-        return SyncToolError(
-            f"{shard}.tar in {self._storage.place} is damaged: {reason}",
-            remedy="Delete it with its .json file and run preprocess again.",
-        )
+        return shard_origin(self._storage, shard).wrong(reason)
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: _Kept(own.budget) for name, own in self._kept.items()}
@@ -227,18 +221,10 @@ class _Kept:
 _FILES = {"crops": "crops.jpg", "portrait": "portrait.jpg", "sound": "flac"}
 
 
-def _crops(data: bytes, info: SampleInfo) -> np.ndarray:
-    strip = from_jpeg(data, colour=info.colour)
-    crops = strip.reshape(-1, info.size_px, *strip.shape[1:])
-    if len(crops) != info.num_frames:
-        raise ValueError(f"{info.key} has {len(crops)} crops in place of {info.num_frames}")
-    return crops
-
-
 _PARTS: dict[str, Callable[[bytes, SampleInfo], np.ndarray]] = {
-    "crops": _crops,
-    "portrait": lambda data, _: from_jpeg(data),
-    "sound": lambda data, _: from_flac(data),
+    "crops": crops_of,
+    "portrait": lambda data, _: portrait_of(data),
+    "sound": lambda data, _: decode_flac(data),
 }
 
 

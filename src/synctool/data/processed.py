@@ -7,6 +7,7 @@ films that failed. A group without a report is unfinished and does not count.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,8 +18,12 @@ from synctool.data.packed import read_packed
 from synctool.data.samples import Sample, SampleInfo
 from synctool.data.storage import Storage, storage
 from synctool.errors import MissingError, SyncToolError
+from synctool.untrusted.documents import parse_json, typed
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import MIB
 
 LAYOUTS = ("packed", "folders")
+_LARGEST_REPORT = 512 * MIB
 TRY_AGAIN = "try_again"
 """Key of a failure that a further run may not meet: a store that did not answer, memory that ran out."""
 
@@ -45,8 +50,8 @@ class ShardReport:
     films: int = 0
     film_s: float = 0.0
     samples: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[dict[str, str]] = field(default_factory=list)
-    dropped: list[dict[str, str]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[dict[str, Any]] = field(default_factory=list)
     size_bytes: int = 0
     sha256: str | None = None
 
@@ -77,13 +82,33 @@ def read_report(folder: Storage, name: str) -> ShardReport:
         MissingError: There is none.
         SyncToolError: It is damaged.
     """
-    try:
-        return ShardReport(**json.loads(folder.read(f"{name}.json")))
-    except (ValueError, TypeError) as error:
-        raise SyncToolError(
-            f"{name}.json in {folder.place} is damaged",
-            remedy="Delete it with its shard and run preprocess again.",
-        ) from error
+    origin = Origin(
+        f"{name}.json in {folder.place}",
+        remedy="Delete it with its shard and run preprocess again.",
+    )
+    with origin.checked():
+        report: ShardReport = typed(
+            parse_json(folder.read(f"{name}.json"), most=_LARGEST_REPORT), ShardReport
+        )
+        _check(report, name)
+    return report
+
+
+def _check(report: ShardReport, name: str) -> None:
+    """What types do not say.
+
+    Raises:
+        MalformedError: Something makes no sense.
+    """
+    if report.name != name or report.layout not in LAYOUTS:
+        raise MalformedError(f"it is about {report.name[:80]!r} with layout {report.layout[:80]!r}")
+    for facts in report.samples:
+        SampleInfo.from_dict(facts)
+    for lost in (*report.failures, *report.dropped):
+        if not isinstance(lost.get("film"), str):
+            raise MalformedError("a failure in it names no film")
+    if not 0 <= report.film_s < math.inf or min(report.films, report.size_bytes) < 0:
+        raise MalformedError("a figure in it is below 0 or no number")
 
 
 class Processed:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import wave
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from synctool.types import AUDIO_HZ, VIDEO_FPS
+from synctool.untrusted.documents import typed
+from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.pictures import decode_jpeg
+from synctool.untrusted.sounds import LONGEST as LONGEST_SOUND
 
 MOUTH_PX = 96
 """Side of stored mouth crops unless chosen: the network's 72 px and room to move, turn and scale them."""
@@ -22,6 +27,15 @@ PORTRAIT_PX = 64
 """Side of the one grey picture of the whole face, to tell people apart."""
 _TALLEST_JPEG = 65_500
 _LONGEST_FRAMES = 500
+_LARGEST_PX = 4096
+_BOUNDS = {
+    "num_frames": (1, _TALLEST_JPEG),
+    "size_px": (1, _LARGEST_PX),
+    "sound_lead": (0, LONGEST_SOUND),
+    "fps": (VIDEO_FPS, VIDEO_FPS),
+    "sample_rate": (AUDIO_HZ, AUDIO_HZ),
+}
+"""What else than its type holds for a fact, as least and greatest value."""
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
 """The shipped network answers alike from 95 down to this: ``benchmarks/crop_quality.py``."""
 
@@ -77,17 +91,25 @@ class SampleInfo:
         return json.dumps(asdict(self), ensure_ascii=False).encode()
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> SampleInfo:
+    def from_dict(cls, facts: object) -> SampleInfo:
         """Facts from a JSON object; what a newer version added is passed over.
 
         Raises:
-            TypeError: A fact is missing.
+            MalformedError: A fact is missing, of another type, or makes no sense.
         """
-        known = {f.name for f in fields(cls)}
-        given = {k: v for k, v in facts.items() if k in known}
-        if given.get("mfcc_shape"):
-            given["mfcc_shape"] = tuple(given["mfcc_shape"])
-        return cls(**given)
+        info: SampleInfo = typed(facts, cls)
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(info, name) <= most:
+                raise MalformedError(f"its {name} is {getattr(info, name)}")
+        _check_finite(info)
+        # A key is the name of a folder, which must not lead out of the processed one.
+        if (
+            not info.key
+            or info.key.startswith("/")
+            or {"..", "\0"} & {*info.key.split("/"), *info.key}
+        ):
+            raise MalformedError(f"{info.key[:80]!r} is no key of a sample")
+        return info
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,12 @@ class Sample:
     sound: np.ndarray
 
 
+def _check_finite(info: SampleInfo) -> None:
+    numbers: Iterable[float | None] = (info.face_px, info.offset_frames, info.confidence)
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise MalformedError(f"{info.key[:80]} has a figure that is no number")
+
+
 def longest_frames(size_px: int) -> int:
     """Most frames of a sample: longer tracks become several, as a JPEG holds so many rows only."""
     return min(_LONGEST_FRAMES, _TALLEST_JPEG // size_px)
@@ -118,17 +146,26 @@ def jpeg(picture: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", shown, _QUALITY)[1].tobytes()
 
 
-def from_jpeg(data: bytes, *, colour: str = "gray") -> np.ndarray:
-    """Read what ``jpeg`` made.
+def crops_of(data: bytes, info: SampleInfo) -> np.ndarray:
+    """The crops of a sample from the JPEG that has them one below the other.
 
     Raises:
-        ValueError: It is damaged.
+        MalformedError: It is damaged, or of another size than the facts say.
     """
-    mode = cv2.IMREAD_GRAYSCALE if colour == "gray" else cv2.IMREAD_COLOR
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
-    if picture is None:
-        raise ValueError("a picture cannot be read")
-    return picture if colour == "gray" else np.ascontiguousarray(picture[..., ::-1])
+    side = info.size_px
+    if side * info.num_frames > _TALLEST_JPEG:
+        raise MalformedError(f"{info.num_frames} crops of {side} px are more than a JPEG holds")
+    strip = decode_jpeg(data, height=side * info.num_frames, width=side, colour=info.colour)
+    return strip.reshape(info.num_frames, side, *strip.shape[1:])
+
+
+def portrait_of(data: bytes) -> np.ndarray:
+    """The picture of the whole face: uint8 ``[64, 64]``.
+
+    Raises:
+        MalformedError: It is damaged, or of another size.
+    """
+    return decode_jpeg(data, height=PORTRAIT_PX, width=PORTRAIT_PX, colour="gray")
 
 
 def wav(sound: np.ndarray) -> bytes:
@@ -149,35 +186,3 @@ def flac(sound: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, sound, AUDIO_HZ, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
-
-
-def from_flac(data: bytes) -> np.ndarray:
-    """Read what ``flac`` made: int16 ``[N]``.
-
-    Raises:
-        ValueError: It is damaged, or another kind of sound.
-    """
-    import soundfile
-
-    try:
-        sound, rate = soundfile.read(io.BytesIO(data), dtype="int16")
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"the sound cannot be read: {error}") from error
-    if rate != AUDIO_HZ or sound.ndim != 1:
-        raise ValueError("the sound is not 16 kHz mono")
-    return sound
-
-
-def from_wav(data: bytes) -> np.ndarray:
-    """Read what ``wav`` made: int16 ``[N]``.
-
-    Raises:
-        ValueError: It is damaged, or another kind of sound.
-    """
-    try:
-        with wave.open(io.BytesIO(data)) as file:
-            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, AUDIO_HZ):
-                raise ValueError("the sound is not 16 kHz mono with 16 bits")
-            return np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f"the sound cannot be read: {error}") from error

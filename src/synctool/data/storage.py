@@ -22,7 +22,11 @@ from urllib.parse import unquote, urlsplit
 from synctool.data.retries import is_transient, retried
 from synctool.errors import MissingError, OutputError, SyncToolError, TransientError
 from synctool.files import atomic_write, make_folder, output_error
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import check_size, open_regular
 
+_LARGEST_READ = 1 << 29
+"""Most bytes of a file that is read whole: reports and the files of clips are far smaller."""
 _T = TypeVar("_T")
 
 
@@ -164,9 +168,19 @@ class LocalStorage(Storage):
 
     def open(self, name: str) -> BinaryIO:
         try:
-            return retried(lambda: (self.path / name).open("rb"), f"{self.place}/{name}")
+            return retried(lambda: open_regular(self.path / name), f"{self.place}/{name}")
         except OSError as error:
             raise _unreadable(self.place, name, error) from error
+        except MalformedError as error:
+            raise self._origin(name).wrong(error) from error
+
+    def read(self, name: str) -> bytes:
+        with self.open(name) as file, self._origin(name).checked():
+            check_size(os.fstat(file.fileno()).st_size, _LARGEST_READ)
+            return file.read()
+
+    def _origin(self, name: str) -> Origin:
+        return Origin(f"{self.place}/{name}", remedy="Delete it, and run preprocess again.")
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

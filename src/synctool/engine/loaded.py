@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ def of_header(metadata: Mapping[str, str], path: Path) -> tuple[Calibration, flo
     """
     try:
         text = metadata.get("calibration")
-        calibration = Calibration.from_dict(json.loads(text)) if text else UNCALIBRATED
+        calibration = Calibration.from_dict(parse_json(text)) if text else UNCALIBRATED
         zero_frames = float(metadata.get("zero_frames", 0.0))
         if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
             raise ValueError(f"zero_frames is {zero_frames}")

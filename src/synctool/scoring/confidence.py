@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_expit
@@ -20,7 +19,11 @@ from scipy.special import expit, log_expit
 from synctool.errors import MissingError, WeightsError
 from synctool.files import write_text
 from synctool.scoring.offset import OffsetEstimate
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import MIB
 
+_AGAIN = "Fetch or make it again."
 EDGE_CONFIDENCE = 0.3
 """Most that a peak at the edge of the searched range can have: the true one may lie beyond."""
 MOST_FRAMES = 1500
@@ -81,25 +84,26 @@ class Calibration:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+    def from_dict(cls, data: object) -> Calibration:
         """Read what :meth:`to_dict` made.
 
         Raises:
             WeightsError: A figure is missing, unknown, or not a usable number.
         """
+        if not isinstance(data, Mapping):
+            raise WeightsError("the calibration is no table of numbers", remedy=_AGAIN)
         known = {"intercept", "temperature", *_FEATURES}
         wrong = sorted({"intercept", *_FEATURES} - _LATER - set(data)) or sorted(set(data) - known)
         if wrong:
             raise WeightsError(
                 f"the calibration lacks or has in excess: {', '.join(wrong)}",
-                remedy="Fetch or make it again.",
+                remedy=_AGAIN,
             )
-        try:
-            made = cls(**{name: float(value) for name, value in data.items()})
-        except (TypeError, ValueError) as error:
-            raise WeightsError(f"the calibration holds no numbers: {error}") from error
+        origin = Origin("the calibration", _AGAIN, "holds no numbers", WeightsError)
+        with origin.checked():
+            made: Calibration = typed(dict(data), cls)
         if not all(map(math.isfinite, asdict(made).values())) or made.temperature <= 0:
-            raise WeightsError("the calibration holds numbers that cannot be used")
+            raise WeightsError("the calibration holds numbers that cannot be used", remedy=_AGAIN)
         return made
 
     @classmethod
@@ -111,13 +115,15 @@ class Calibration:
             WeightsError: The file is not a calibration.
         """
         try:
-            data = json.loads(Path(path).read_text("utf-8"))
+            data = read_json(Path(path), most=MIB)
         except FileNotFoundError as error:
             raise MissingError(f"there is no calibration {path}") from error
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"the calibration {path} cannot be read: {error}") from error
+        except (OSError, MalformedError) as error:
+            raise WeightsError(
+                f"the calibration {path} cannot be read: {error}", remedy=_AGAIN
+            ) from error
         if not isinstance(data, dict):
-            raise WeightsError(f"the calibration {path} is not a JSON object")
+            raise WeightsError(f"the calibration {path} is not a JSON object", remedy=_AGAIN)
         return cls.from_dict(data)
 
     def save(self, path: str | Path) -> None:

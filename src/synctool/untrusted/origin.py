@@ -1,0 +1,42 @@
+"""Where content comes from, and how a mistake in it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from synctool.errors import SyncToolError
+
+
+class MalformedError(ValueError):
+    """Content that cannot be right: says what and where in it, but not in which file."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file as messages name it.
+
+    Attributes:
+        name: The file as the user knows it.
+        remedy: What to do where it is wrong.
+        words: What to say before the reason: ``NAME WORDS: REASON``.
+        error: Kind of error to raise.
+    """
+
+    name: str
+    remedy: str
+    words: str = "is damaged"
+    error: type[SyncToolError] = SyncToolError
+
+    def wrong(self, reason: object) -> SyncToolError:
+        """The error that says what is wrong with the file."""
+        return self.error(f"{self.name} {self.words}: {reason}", remedy=self.remedy)
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Turn what the checks of this package raise into the error of this file."""
+        try:
+            yield
+        except MalformedError as error:
+            raise self.wrong(error) from error
