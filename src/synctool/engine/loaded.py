@@ -11,6 +11,7 @@ from synctool.errors import UsageError, WeightsError
 from synctool.runtimes.protocol import Runtime
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.types import BackboneSpec
+from synctool.untrusted.documents import parse_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +66,7 @@ def of_header(metadata: Mapping[str, str], path: Path) -> tuple[Calibration, flo
     """
     try:
         text = metadata.get("calibration")
-        calibration = Calibration.from_dict(parse_json(text)) if text else UNCALIBRATED
+        calibration = UNCALIBRATED if text is None else Calibration.from_dict(parse_json(text))
         zero_frames = float(metadata.get("zero_frames", 0.0))
         if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
             raise ValueError(f"zero_frames is {zero_frames}")

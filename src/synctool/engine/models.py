@@ -111,7 +111,7 @@ def open_artefact(
         artefact, GRAPHS, threads=count, trust=trust, own=own, just_written=just_written
     )
     facts = {"zero_frames": str(artefact.zero_frames)}
-    if artefact.calibration:
+    if artefact.calibration is not None:
         facts["calibration"] = json.dumps(dict(artefact.calibration))
     calibration, zero_frames = of_header(facts, artefact.folder)
     return LoadedModel(

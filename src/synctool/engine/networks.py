@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,13 @@ from torch import nn
 from synctool.engine.build import build
 from synctool.engine.loaded import LoadedModel, damaged, of_header
 from synctool.engine.naming import named
-from synctool.errors import MissingError, UsageError, WeightsError
+from synctool.errors import MissingError, PluginError, UsageError, WeightsError
 from synctool.runtimes.torch import TorchRuntime
-from synctool.types import BackboneSpec, VideoInput
+from synctool.types import BackboneSpec
+from synctool.untrusted.documents import parse_json, typed
+from synctool.untrusted.origin import MalformedError
 from synctool.weights.files import LoadedWeights, find_weights, fit, load_weights
+from synctool.weights.inputs import video_input
 
 
 def load_network(spec: BackboneSpec, *, weights: Path | None, device: str) -> LoadedModel:
@@ -80,20 +82,40 @@ def _rebuilt(
             remedy=f"Give --backbone {trained} with it.",
         )
     try:
-        options = json.loads(loaded.metadata.get("options", "{}"))
-        pictures = json.loads(loaded.metadata.get("pictures", "null"))
+        options = typed(parse_json(loaded.metadata.get("options", "{}")), dict[str, Any])
+        pictures = parse_json(loaded.metadata.get("pictures", "null"))
+        if options:
+            _check_size(spec, options, loaded)
         built, network = build(spec.full_name, **options)
         if pictures is not None:
-            built = replace(built, video=_video_input(pictures))
-    except (ValueError, TypeError, UsageError) as error:
+            built = replace(built, video=video_input(pictures))
+    except (ValueError, TypeError, RuntimeError, UsageError) as error:
         raise damaged(path, error) from error
     return built, network
 
 
-def _video_input(facts: dict[str, Any]) -> VideoInput:
-    known = {f.name for f in fields(VideoInput)}
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items() if k in known}
-    return VideoInput(**tuples)
+def _check_size(spec: BackboneSpec, options: dict[str, Any], loaded: LoadedWeights) -> None:
+    """Refuse options that make a network of more numbers than the file has, before it is made.
+
+    Raises:
+        MalformedError: They do.
+    """
+    try:
+        with torch.device("meta"):
+            _, network = build(spec.full_name, **options)
+    except (UsageError, MissingError, PluginError):
+        return  # the same in earnest, or a plugin that computes with what it makes
+    # Counters of batch normalisation may be missing.
+    needed = sum(
+        tensor.numel()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    )
+    held = sum(tensor.numel() for tensor in loaded.state.values())
+    if needed > held:
+        raise MalformedError(
+            f"its options make a network of {needed:,} numbers, and it holds {held:,}"
+        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -24,6 +24,7 @@ from synctool.untrusted.origin import MalformedError, Origin
 from synctool.untrusted.regular import MIB
 
 _AGAIN = "Fetch or make it again."
+_LARGEST, _COLDEST = 1e6, 1e-3
 EDGE_CONFIDENCE = 0.3
 """Most that a peak at the edge of the searched range can have: the true one may lie beyond."""
 MOST_FRAMES = 1500
@@ -102,7 +103,10 @@ class Calibration:
         origin = Origin("the calibration", _AGAIN, "holds no numbers", WeightsError)
         with origin.checked():
             made: Calibration = typed(dict(data), cls)
-        if not all(map(math.isfinite, asdict(made).values())) or made.temperature <= 0:
+        if (
+            not all(abs(n) <= _LARGEST for n in asdict(made).values())
+            or made.temperature < _COLDEST
+        ):
             raise WeightsError("the calibration holds numbers that cannot be used", remedy=_AGAIN)
         return made
 

@@ -4,10 +4,11 @@ that is needed to run them. Reads no graph and imports no PyTorch."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from synctool.errors import MissingError, WeightsError
 from synctool.files import sha256, write_text
@@ -20,6 +21,8 @@ from synctool.types import (
     Precision,
     VideoInput,
 )
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError, Origin
 from synctool.weights.graph_files import (
     LARGEST_GRAPH_BYTES,
     GraphFiles,
@@ -27,11 +30,20 @@ from synctool.weights.graph_files import (
     digest_of,
     read_graph_files,
 )
+from synctool.weights.inputs import audio_input, video_input
 
 MANIFEST = "synctool.json"
 CLASS_TO_OFFSET = "offset_frames = row - max_offset; positive: the sound is ahead of the picture"
 _LARGEST_MANIFEST = 1 << 22
 _AGAIN = "Export it again."
+_MOST = {
+    "embedding_size": 1 << 16,
+    "receptive_field_frames": 10_000,
+    "audio_receptive_field_frames": 10_000,
+    "margin": 10_000,
+    "reach": 10_000,
+}
+"""Largest values of its figures; all are from 0."""
 
 
 @dataclass(frozen=True)
@@ -169,24 +181,19 @@ def read_artefact(path: Path) -> Artefact:
     """
     folder = path.parent if path.name == MANIFEST else path
     file = folder / MANIFEST
+    origin = Origin(str(file), _AGAIN, error=WeightsError)
     try:
-        if file.stat().st_size > _LARGEST_MANIFEST:
-            raise WeightsError(f"{file} is no manifest: it is too large", remedy=_AGAIN)
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = read_json(file, most=_LARGEST_MANIFEST)
     except OSError as error:
         raise MissingError(
             f"{folder} holds no exported model: no {MANIFEST}",
             remedy="Make one with: synctool export --out FOLDER",
         ) from error
-    except ValueError as error:
-        raise WeightsError(f"{file} is damaged: {error}", remedy=_AGAIN) from error
+    except MalformedError as error:
+        raise origin.wrong(error) from error
     _check_schema(data, file)
-    try:
+    with origin.checked():
         return _artefact(data, folder)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(
-            f"{file} is damaged: {type(error).__name__}: {error}", remedy=_AGAIN
-        ) from error
 
 
 def graph_files(artefact: Artefact, name: str, *, links: bool = False) -> GraphFiles:
@@ -254,35 +261,29 @@ def _check_schema(data: object, file: Path) -> None:
 
 
 def _artefact(data: Mapping[str, Any], folder: Path) -> Artefact:
-    known = {f.name for f in fields(Artefact)}
+    known = {f.name for f in fields(Artefact)} - {"folder"}
     given = {k: v for k, v in data.items() if k in known}
-    video = {k: tuple(v) if isinstance(v, list) else v for k, v in given["video"].items()}
-    given["video"] = VideoInput(**video)
-    given["audio"] = AudioInput(**given["audio"])
-    given["parts"] = {name: _part(part) for name, part in given["parts"].items()}
+    # Older versions wrote whole numbers as they came.
     for name in ("embedding_size", "margin", "reach", "receptive_field_frames"):
-        given[name] = int(given[name])
-    given["zero_frames"] = float(given["zero_frames"])
-    if given["calibration"] is not None and not isinstance(given["calibration"], dict):
-        raise ValueError(f"the calibration is {given['calibration']!r}")
-    kinds = {"audio": ("kind",), "video": ("crop", "colour")}
-    for side, names in kinds.items():
-        hints = get_type_hints(type(given[side]))
-        for name in names:
-            if (said := getattr(given[side], name)) not in get_args(hints[name]):
-                raise ValueError(f"{said!r} is no {name} of {side} that is known")
-    return Artefact(**{**given, "folder": folder})
-
-
-def _part(data: Mapping[str, Any]) -> ArtefactPart:
-    file = str(data["file"])
-    # A manifest must not lead out of its folder, on any system.
-    if not file or Path(file).name != file or file == ".." or any(c in file for c in "/\\:\0"):
-        raise ValueError(f"{file!r} is no file name")
-    return ArtefactPart(
-        file=file,
-        sha256=str(data["sha256"]),
-        bytes=int(data["bytes"]),
-        inputs={name: tuple(axes) for name, axes in data["inputs"].items()},
-        outputs=tuple(data["outputs"]),
+        if isinstance(given.get(name), float) and given[name].is_integer():
+            given[name] = int(given[name])
+    made: Artefact = typed(given, Artefact)
+    for name, part in made.parts.items():
+        _check_part(name, part)
+    for name, most in _MOST.items():
+        if not 0 <= getattr(made, name) <= most:
+            raise MalformedError(f"its {name} is {getattr(made, name)}")
+    if not math.isfinite(made.zero_frames):
+        raise MalformedError(f"its zero_frames is {made.zero_frames}")
+    return replace(
+        made, folder=folder, video=video_input(given["video"]), audio=audio_input(given["audio"])
     )
+
+
+def _check_part(name: str, part: ArtefactPart) -> None:
+    # A manifest must not lead out of its folder, on any system.
+    file = part.file
+    if not file or Path(file).name != file or file == ".." or any(c in file for c in "/\\:\0"):
+        raise MalformedError(f"{file[:80]!r} is no file name")
+    if part.bytes < 0:
+        raise MalformedError(f"the graph {name[:80]} has {part.bytes} bytes")

@@ -14,6 +14,9 @@ from synctool.downloads.places import cache_folder
 from synctool.errors import MissingError, WeightsError
 from synctool.files import sha256
 from synctool.types import WeightsSpec
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import check_regular
+from synctool.untrusted.tensors import check_archive, check_kinds, check_tensors
 from synctool.weights.identify import not_weights
 from synctool.weights.locate import located
 from synctool.weights.state_dicts import plain_state
@@ -85,6 +88,8 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
             f"{path.name} holds no plain set of tensors",
             remedy="Give a state dict: tensors by name.",
         )
+    with _origin(path).checked():
+        check_tensors(state)
     try:
         label = f"{name or path.stem} sha256:{sha256(path)[:16]}"
     except OSError as error:
@@ -107,9 +112,12 @@ def read_tensors(path: Path) -> tuple[Any, dict[str, str]]:
             f"no such weights: {path}", remedy="Give the file itself; check its path."
         )
     try:
-        path.open("rb").close()
+        check_regular(path)
+        check_archive(path)
     except OSError as error:
         raise _unreadable(path, error) from error
+    except MalformedError as error:
+        raise _origin(path).wrong(error) from error
     metadata: dict[str, str] = {}
     try:
         if path.suffix.lower() == ".safetensors":
@@ -128,6 +136,11 @@ def read_tensors(path: Path) -> tuple[Any, dict[str, str]]:
             f"{path.name} cannot be read as weights: {words}", remedy=remedy
         ) from error
     return state, metadata
+
+
+def _origin(path: Path) -> Origin:
+    remedy = "Get the file again, and compare its size and checksum with the publisher's."
+    return Origin(path.name, remedy, "cannot be read as weights", WeightsError)
 
 
 def _unreadable(path: Path, error: OSError) -> MissingError:
@@ -152,6 +165,9 @@ def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> Non
             f"these weights do not fit {backbone} ({what})",
             remedy="They belong to another backbone or to other options; choose that with --backbone.",
         )
+    remedy = "Get the file again, or save its tensors in the network's own kinds of numbers."
+    with Origin(f"{weights.label} for {backbone}", remedy, error=WeightsError).checked():
+        check_kinds(weights.state, own)
     model.load_state_dict(weights.state, strict=False)
 
 
