@@ -27,6 +27,8 @@ from pathlib import Path
 
 from synctool.errors import MissingError, UsageError
 from synctool.types import FRAME_MS, Label, Segment
+from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.regular import MIB, read_regular
 
 COLUMNS = (
     *("path", "offset_frames", "offset_ms", "start_s", "end_s"),
@@ -37,6 +39,9 @@ _UNITS = {"offset_frames": 1.0, "offset_ms": FRAME_MS}
 _WHO = ("person", "source", "language")
 _EQUAL_FRAMES = 1e-6
 _SHOWN = 5
+_LARGEST = 256 * MIB
+_FARTHEST = 1e9
+"""Milliseconds, frames or seconds: nothing lasts longer."""
 _EXAMPLE = "A labels file begins like: path,offset_ms"
 _log = logging.getLogger(__name__)
 
@@ -243,7 +248,9 @@ class _Rows:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise _wrong(self._place, line, f"has {text!r} as {name}, which is no number")
+            raise _wrong(self._place, line, f"has {text[:80]!r} as {name}, which is no number")
+        if abs(value) > _FARTHEST:
+            raise _wrong(self._place, line, f"has {text[:80]} as {name}, which is too much")
         return value
 
     def _stretch(self, line: int, row: dict[str, str]) -> tuple[float, float] | None:
@@ -302,7 +309,7 @@ class _Rows:
 
 def _text(place: Path) -> str:
     try:
-        raw = place.read_bytes()
+        raw = read_regular(place, most=_LARGEST)
     except FileNotFoundError as error:
         raise MissingError(
             f"no such file: {place}", remedy="Check the path of --labels."
@@ -311,6 +318,8 @@ def _text(place: Path) -> str:
         raise MissingError(
             f"cannot read {place}: {error.strerror}", remedy="Check its permissions."
         ) from error
+    except MalformedError as error:
+        raise UsageError(f"{place} is no labels file: {error}", remedy=f"{_EXAMPLE}.") from error
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raw = raw.decode("utf-16", "replace").encode()
     if b"\0" in raw:

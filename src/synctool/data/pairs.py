@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,9 @@ from synctool.data.processed import Processed
 from synctool.data.split import Clip, all_clips
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.files import atomic_path
+from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.regular import check_size, open_regular
+from synctool.untrusted.text import decode_text
 
 KINDS = ("positive", "offset", "hard", "other")
 """In sync; moved; moved by one or two frames; another speaker's sound."""
@@ -24,6 +28,7 @@ _ROW_GROUP = 1 << 16
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
 _PARQUET_MAGIC = b"PAR1"
 _SHOWN = 3
+_LARGEST = 1 << 31
 _LONGEST = 24
 
 
@@ -147,6 +152,8 @@ class _Rows:
             if row["kind"] != "hard" or kind != "offset":
                 self._wrong(f"its kind is {_short(row['kind'])}, and its other columns say {kind}")
             kind = "hard"
+        if not isinstance(row.get("speaker") or "", str):
+            self._wrong(f"its speaker is no text: {_short(row['speaker'])}")
         speaker = str(row.get("speaker") or (seen.speaker and f"{seen.source}/{seen.speaker}"))
         return Pair(seen.place, heard.place, offset, label, kind, speaker)
 
@@ -202,12 +209,15 @@ def _short(value: object) -> str:
 
 def _check_content(path: Path) -> None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            check_size(os.fstat(file.fileno()).st_size, _LARGEST)
             head = file.read(len(_PARQUET_MAGIC))
     except OSError as error:
         raise MissingError(
             f"cannot read {path}: {error.strerror or error}", remedy="Check the path."
         ) from error
+    except MalformedError as error:
+        raise _not("a list of pairs", path, error) from error
     if not head:
         raise SyncToolError(f"{path} is empty", remedy="Make it anew with: synctool pairs.")
     if head == _PARQUET_MAGIC and path.suffix.lower() != ".parquet":
@@ -243,7 +253,8 @@ def _read_json(path: Path, rows: _Rows) -> list[Pair | None]:
         return rows.pair(fields) if any(name in fields for name in _REQUIRED) else fields
 
     try:
-        pairs = json.loads(path.read_text("utf-8-sig"), object_hook=row)
+        # Too large to be searched for its depth beforehand; nothing deep is kept.
+        pairs = json.loads(decode_text(path.read_bytes()), object_hook=row)
     except (ValueError, RecursionError) as error:
         raise _not("JSON", path, error) from error
     if not isinstance(pairs, list) or not all(p is None or isinstance(p, Pair) for p in pairs):
@@ -303,7 +314,7 @@ def _read_parquet(path: Path, rows: _Rows) -> list[Pair | None]:
                 for batch in file.iter_batches(columns=there)
                 for row in batch.to_pylist()
             ]
-    except (pyarrow.ArrowException, ValueError, OSError) as error:
+    except (pyarrow.ArrowException, ValueError, OSError, OverflowError, MemoryError) as error:
         raise _not("Parquet", path, error) from error
 
 

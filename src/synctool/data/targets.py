@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synctool.errors import MissingError, SyncToolError
+from synctool.untrusted.regular import check_regular
 
 
 def read_targets(path: Path) -> dict[str, np.ndarray]:
@@ -27,10 +28,19 @@ def read_targets(path: Path) -> dict[str, np.ndarray]:
 
     remedy = "Make it with tools/mouth_shapes.py, or see docs/losses.md for what it holds."
     try:
+        check_regular(path)
         read = load_file(path)
     except FileNotFoundError as error:
         raise MissingError(f"no such file: {path}", remedy="Check --targets.") from error
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        MemoryError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:
         raise SyncToolError(f"{path} holds no targets: {error}", remedy=remedy) from error
     widths = {x.shape[1] if x.ndim == 2 and x.dtype.kind == "f" else 0 for x in read.values()}
     if len(widths) != 1 or 0 in widths:
@@ -39,4 +49,10 @@ def read_targets(path: Path) -> dict[str, np.ndarray]:
             "numbers, as many values in all",
             remedy=remedy,
         )
-    return {key: x.astype(np.float32) for key, x in read.items()}
+    targets = {key: x.astype(np.float32) for key, x in read.items()}
+    for key, x in targets.items():
+        if np.isinf(x).any():
+            raise SyncToolError(
+                f"{path} holds no targets: {key[:80]} has infinite values", remedy=remedy
+            )
+    return targets

@@ -28,6 +28,7 @@ from synctool.downloads.receipt import OWN_FOLDER
 from synctool.downloads.space import amount, check_space
 from synctool.errors import OutputError, SyncToolError
 from synctool.files import atomic_write, make_folder, output_error
+from synctool.untrusted.documents import parse_json, typed
 
 _CHUNK = 1 << 20
 _BUFFER = 1 << 20
@@ -132,7 +133,7 @@ def listed_members(folder: Path, name: str) -> Iterator[tuple[str, int, int]]:
     with _list_path(folder, name).open(encoding="utf-8") as lines:
         for line in lines:
             crc, size, path = line.rstrip("\n").split(" ", 2)
-            yield json.loads(path), int(size), int(crc, 16)
+            yield typed(parse_json(path), str), int(size), int(crc, 16)
 
 
 def _list_path(folder: Path, name: str) -> Path:

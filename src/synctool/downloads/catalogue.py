@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from synctool.types import CatalogueEntry, CatalogueFile, HubSource
+from synctool.untrusted.documents import read_toml
 
 _Row = TypeVar("_Row", CatalogueEntry, CatalogueFile, HubSource)
 
@@ -25,12 +26,7 @@ def read_catalogue(path: Path) -> list[CatalogueEntry]:
         OSError: It cannot be read.
         ValueError: It is no TOML, or a key is unknown or missing.
     """
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
-    tables = tomllib.loads(path.read_text("utf-8"))
-    return [_entry(name, table) for name, table in tables.items()]
+    return [_entry(name, table) for name, table in read_toml(path).items()]
 
 
 def _entry(name: str, table: object) -> CatalogueEntry:

@@ -26,6 +26,8 @@ from synctool.downloads.verify import FileCheck
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.files import make_folder, output_error, write_text
 from synctool.types import CatalogueEntry, HubSource
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError
 
 _TICK_S = 0.1
 _LAST_WAIT_S = 5.0
@@ -194,9 +196,8 @@ def remove_damaged(folder: Path, checks: list[FileCheck]) -> list[str]:
 def _noted(entry: CatalogueEntry) -> dict[str, list[str]]:
     """Which files came into which folder, by what was noted then."""
     try:
-        noted = json.loads(_note_path(entry).read_text("utf-8"))
-        return {str(folder): [str(name) for name in names] for folder, names in noted.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return typed(read_json(_note_path(entry)), dict[str, list[str]])
+    except (OSError, MalformedError):
         return {}
 
 

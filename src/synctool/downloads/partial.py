@@ -12,15 +12,30 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from synctool.files import write_text
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError
 
 if TYPE_CHECKING:
     from synctool.downloads.http import Answer
 
 _SCHEMA = "synctool.partial/1"
+
+
+@dataclass(frozen=True)
+class _Note:
+    """The note as it lies beside the file."""
+
+    schema: str
+    url: str | None
+    total: int | None
+    etag: str | None
+    last_modified: str | None
+    spans: list[tuple[int, int]]
 
 
 class Partial:
@@ -175,18 +190,15 @@ class Partial:
 
     def _load(self) -> None:
         try:
-            state = json.loads(self._note.read_text("utf-8"))
+            state: _Note = typed(read_json(self._note), _Note)
             there = self.path.stat().st_size
-            spans = _joined([[int(start), int(stop)] for start, stop in state["spans"]])
-            if state["schema"] != _SCHEMA or not spans or spans[-1][1] > there or spans[0][0] < 0:
+            spans = _joined([[int(start), int(stop)] for start, stop in state.spans])
+            if state.schema != _SCHEMA or not spans or spans[-1][1] > there or spans[0][0] < 0:
                 return
-            total, url, etag, date = (
-                state[key] for key in ("total", "url", "etag", "last_modified")
-            )
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, MalformedError):
             return  # no note, or one that cannot be trusted
-        self.url, self.etag, self.last_modified = url, etag, date
-        self.total, self._spans = total, spans
+        self.url, self.etag, self.last_modified = state.url, state.etag, state.last_modified
+        self.total, self._spans = state.total, spans
 
 
 def _joined(spans: list[list[int]]) -> list[list[int]]:

@@ -16,6 +16,8 @@ import platformdirs
 from synctool.errors import OutputError
 from synctool.files import make_folder, write_text
 from synctool.types import CatalogueEntry
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError
 
 _PLACES = "places.json"
 _log = logging.getLogger(__name__)
@@ -56,10 +58,9 @@ def remember(name: str, folder: Path) -> None:
 
 def _read() -> dict[str, list[str]]:
     try:
-        places = json.loads((cache_folder() / _PLACES).read_text("utf-8"))
-        return {str(name): [str(folder) for folder in found] for name, found in places.items()}
+        return typed(read_json(cache_folder() / _PLACES), dict[str, list[str]])
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, MalformedError) as error:
         _log.debug("%s cannot be read: %s", _PLACES, error)
         return {}

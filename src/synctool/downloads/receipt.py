@@ -13,6 +13,8 @@ from synctool.downloads.checksums import Digests, difference
 from synctool.errors import OutputError
 from synctool.files import make_folder, output_error, write_text
 from synctool.types import CatalogueFile
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError
 
 OWN_FOLDER = ".synctool"
 """Name of the folder for synctool's notes, within the folder of an entry."""
@@ -36,6 +38,15 @@ class Arrived:
 
 
 @dataclass
+class _Note:
+    """The note as it lies in the folder."""
+
+    schema: str
+    files: dict[str, Arrived]
+    unpacked: dict[str, int]
+
+
+@dataclass
 class Receipt:
     """The note of one folder.
 
@@ -54,13 +65,12 @@ class Receipt:
         """Read the note; one that is not there or damaged is an empty one."""
         receipt = cls(folder)
         try:
-            data = json.loads(_path(folder).read_text("utf-8"))
-            if data["schema"] == _SCHEMA:
-                receipt.files = {str(p): Arrived(**row) for p, row in data["files"].items()}
-                receipt.unpacked = {str(name): int(n) for name, n in data["unpacked"].items()}
+            data: _Note = typed(read_json(_path(folder)), _Note)
+            if data.schema == _SCHEMA:
+                receipt.files, receipt.unpacked = data.files, data.unpacked
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, MalformedError) as error:
             _log.debug("the receipt in %s cannot be read: %s", folder, error)
         return receipt
 

@@ -19,11 +19,15 @@ from typing import Any, BinaryIO
 from synctool.errors import SyncToolError, UsageError
 from synctool.files import check_writable, lock, output_error
 from synctool.types import Trial
+from synctool.untrusted.documents import LARGEST, parse_json, typed
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import MIB
 
 SCHEMA = "synctool.compare-journal/1"
 _HEAD = json.dumps({"schema": SCHEMA})[:-1].encode()
 _CLOSED = "film"
 _LONGEST = 80
+_LONGEST_HEADER = MIB
 
 
 @dataclass(frozen=True)
@@ -99,17 +103,9 @@ class Journal:
         with open(self._path, "rb") as file:
             file.seek(begin)
             *trials, closing = file.read(end - begin).splitlines()
-        try:
-            noted = json.loads(closing)
-            return FilmRecord(
-                film=noted[_CLOSED],
-                trials=tuple(Trial.from_dict(json.loads(line)) for line in trials),
-                facts=noted["facts"],
-            )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SyncToolError(
-                f"{self._path} is damaged: {error}", remedy="Delete it, and run again."
-            ) from error
+        with Origin(str(self._path), "Delete it, and run again.").checked():
+            noted: _Closing = typed(parse_json(closing), _Closing)
+            return FilmRecord(film=noted.film, trials=tuple(map(_trial, trials)), facts=noted.facts)
 
     def add(
         self, key: str, film: str, trials: Sequence[Trial], facts: Mapping[str, Any] | None = None
@@ -164,7 +160,7 @@ class Journal:
     def _read_all(self) -> bool:
         """Find the finished films; returns whether there is a header."""
         with open(self._path, "rb") as lines:
-            header = next(lines, b"")
+            header = lines.readline(_LONGEST_HEADER)
             if not header.endswith(b"\n"):
                 if _HEAD.startswith(header) or header.startswith(_HEAD):
                     return False  # empty, or killed at its very beginning
@@ -172,10 +168,10 @@ class Journal:
             self._check(header)
             self._end = begin = at = len(header)
             trials = 0
-            for line in lines:
+            while line := lines.readline(LARGEST):
                 at += len(line)
                 entry = _entry(line)
-                if _CLOSED not in entry or "key" not in entry:
+                if _CLOSED not in entry or not isinstance(entry.get("key"), str):
                     trials += "schema" in entry
                     continue
                 if entry.get("trials") == trials:  # else something in it was damaged
@@ -219,6 +215,28 @@ class Journal:
         self._end += len(data)
 
 
+@dataclass(frozen=True)
+class _Closing:
+    """The line that closes a film, as far as it is read."""
+
+    film: str
+    facts: dict[str, Any]
+
+
+def _trial(line: bytes) -> Trial:
+    """The trial on a line.
+
+    Raises:
+        MalformedError: It is damaged.
+    """
+    data = typed(parse_json(line), dict[str, Any])
+    typed(data, Trial)
+    try:
+        return Trial.from_dict(data)
+    except (ValueError, TypeError, KeyError) as error:
+        raise MalformedError(f"a trial in it: {error}") from error
+
+
 def _line(entry: Mapping[str, Any]) -> bytes:
     # ASCII, so that names of files that are not UTF-8 come back as they are.
     return json.dumps(entry).encode("ascii") + b"\n"
@@ -227,8 +245,8 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 def _entry(line: bytes) -> dict[str, Any]:
     """The object on a line; an empty one where the line is torn or damaged."""
     try:
-        entry = json.loads(line) if line.endswith(b"\n") else {}
-    except ValueError:
+        entry = parse_json(line) if line.endswith(b"\n") else {}
+    except MalformedError:
         return {}
     return entry if isinstance(entry, dict) else {}
 

@@ -21,9 +21,12 @@ from synctool.data.people import GROUPED_AT_ONCE, MOST_FACES
 from synctool.data.processed import Processed
 from synctool.data.split import PARTS, SPLITS, Assignment, Clip, Division, all_clips, assign
 from synctool.data.storage import LocalStorage, Storage
-from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.errors import MissingError, UsageError
 from synctool.files import atomic_write, check_writable, make_folder
 from synctool.types import VIDEO_FPS
+from synctool.untrusted.documents import parse_json, typed
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import MIB, read_regular
 
 SPLIT_FILE = "split.json"
 SCHEMA = "synctool.pairs/1"
@@ -31,6 +34,7 @@ _DEFAULT_OUT = "pairs.json"
 _HARD = (-2, -1, 1, 2)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,6}\s*")
 _TOLD_EVERY = 1000
+_LARGEST_SPLIT = 1024 * MIB
 
 Tell = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -178,11 +182,17 @@ def read_split(path: Path) -> dict[str, Assignment]:
         SyncToolError: It is no split.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, most=_LARGEST_SPLIT)
     except FileNotFoundError as error:
         raise MissingError(
             f"no split: {path}", remedy="Make it with: synctool pairs PROCESSED"
         ) from error
+    except OSError as error:
+        raise MissingError(
+            f"cannot read {path}: {error.strerror or error}", remedy="Check the path."
+        ) from error
+    except MalformedError as error:
+        raise _split_origin(path).wrong(error) from error
     return _assignments(data, path)
 
 
@@ -199,12 +209,18 @@ def split_in(folder: Storage) -> dict[str, Assignment] | None:
 
 
 def _assignments(data: bytes, place: str | Path) -> dict[str, Assignment]:
-    try:
-        return {row["key"]: Assignment(**row) for row in json.loads(data.decode("utf-8"))}
-    except (ValueError, TypeError, KeyError) as error:
-        raise SyncToolError(
-            f"{place} is no split", remedy="Make it anew with: synctool pairs"
-        ) from error
+    with _split_origin(place).checked():
+        rows: list[Assignment] = typed(parse_json(data, most=_LARGEST_SPLIT), list[Assignment])
+        found = {row.key: row for row in rows}
+        if len(found) < len(rows):
+            raise MalformedError("it has a clip twice")
+        if strange := next((row.split for row in rows if row.split not in SPLITS), None):
+            raise MalformedError(f"it speaks of a split {strange[:80]!r}")
+    return found
+
+
+def _split_origin(place: str | Path) -> Origin:
+    return Origin(str(place), "Make it anew with: synctool pairs", "is no split")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from synctool.engine.workers import on_this_machine
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.media.waiting import STALL_S
 from synctool.types import PLAYED, StreamSelection
+from synctool.untrusted.documents import parse_json, typed
+from synctool.untrusted.origin import MalformedError, Origin
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
@@ -306,15 +308,14 @@ def _settled_plan(
 
 
 def _read_plan(out: Storage) -> dict[str, Any]:
-    try:
-        plan = json.loads(out.read(PLAN))
-        if {"settings", "listing", "duplicates"} <= set(plan):
-            return plan
-    except (ValueError, TypeError):
-        pass
-    raise SyncToolError(
-        f"{PLAN} in {out.place} is damaged", remedy="Choose an empty folder, or delete this one."
-    )
+    origin = Origin(f"{PLAN} in {out.place}", "Choose an empty folder, or delete this one.")
+    with origin.checked():
+        plan = typed(parse_json(out.read(PLAN)), dict[str, Any])
+        if lacking := {"settings", "listing", "duplicates"} - set(plan):
+            raise MalformedError(f"it lacks {min(lacking)}")
+        typed(plan["settings"], dict[str, Any])
+        typed(plan["duplicates"], dict[str, str])
+    return plan
 
 
 def _refuse_another(out: Storage, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +16,12 @@ from synctool.config import RECORD, setting
 from synctool.data.augment import AugmentSettings, parse_augment
 from synctool.engine.losses import loss_term, loss_terms
 from synctool.engine.network_options import network_options
-from synctool.errors import UsageError
+from synctool.errors import UsageError, WeightsError
 from synctool.files import write_text
 from synctool.training.checkpoint import STATE, WEIGHTS
 from synctool.training.objective import DEFAULT_TERMS, LossTerm
+from synctool.untrusted.documents import parse_json, read_toml, typed
+from synctool.untrusted.origin import MalformedError, Origin
 from synctool.weights.files import load_weights
 
 CONFIG = "config.toml"
@@ -38,6 +39,7 @@ _FREE = {
 }
 """Settings that a continued run may change: what it learns does not depend on them."""
 _TABLES = ("losses", "augmentations", "options")
+_ANOTHER = "Give another --out, or remove the run."
 _PRETRAINED = "pretrained"
 _CHUNK = 1 << 20
 _AUXILIARY = 0.15
@@ -191,10 +193,14 @@ def begun_with(output: Path) -> dict[str, str] | None:
     """
     if not (output / STATE).is_file():
         return None
-    noted = _read(output / CONFIG).get(RECORD, {}).get(_PRETRAINED)
+    record = _read(output / CONFIG).get(RECORD)
+    noted = record.get(_PRETRAINED) if isinstance(record, dict) else None
     if noted is None and (output / WEIGHTS).is_file():  # of a version that did not note it there
-        noted = json.loads(load_weights(output / WEIGHTS).metadata.get(_PRETRAINED, "{}"))
-    return {str(side): str(name) for side, name in (noted or {}).items()}
+        text = load_weights(output / WEIGHTS).metadata.get(_PRETRAINED, "{}")
+        with Origin(str(output / WEIGHTS), _ANOTHER, error=WeightsError).checked():
+            noted = typed(parse_json(text), dict[str, str])
+    with Origin(str(output / CONFIG), _ANOTHER, error=UsageError).checked():
+        return typed(noted or {}, dict[str, str])
 
 
 def check_config(
@@ -270,15 +276,11 @@ def _sha256(path: Path | str | None) -> str | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return read_toml(path)
+    except (OSError, MalformedError) as error:
         raise UsageError(
             f"{path.parent} holds a run whose {path.name} cannot be read",
-            remedy="Give another --out, or remove the run.",
+            remedy=_ANOTHER,
         ) from error
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synctool.data.pairs import read_pairs
+from synctool.data.pairs import FARTHEST_FRAMES, read_pairs
 from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
 from synctool.data.split import Assignment
 from synctool.engine.pairs import SPLIT_FILE, read_split
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.types import VIDEO_FPS
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError
 
 _SHOWN = 3
 _log = logging.getLogger(__name__)
@@ -189,10 +190,14 @@ def read_constants(path: Path | None) -> dict[str, float]:
     if path is None:
         return {}
     try:
-        return {str(k): float(v) for k, v in json.loads(path.read_text("utf-8")).items()}
+        constants: dict[str, float] = typed(read_json(path), dict[str, float])
+        for name, frames in constants.items():
+            if not abs(frames) <= FARTHEST_FRAMES:
+                raise MalformedError(f"{name[:80]} has {frames} frames")
+        return constants
     except FileNotFoundError as error:
         raise MissingError(f"no such file: {path}", remedy="Check --constants.") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, MalformedError) as error:
         raise SyncToolError(
-            f"{path} holds no constants", remedy='Give a JSON object like {"GRID": 0.0}.'
+            f"{path} holds no constants: {error}", remedy='Give a JSON object like {"GRID": 0.0}.'
         ) from error

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from synctool.errors import WeightsError
 from synctool.files import write_bytes
+from synctool.untrusted.regular import check_regular
+from synctool.untrusted.tensors import check_archive
 
 WEIGHTS = "last.safetensors"
 BEST = "best.safetensors"
@@ -58,6 +60,8 @@ def load_state(path: Path) -> dict[str, Any]:
         WeightsError: The file is damaged or holds something else.
     """
     try:
+        check_regular(path)
+        check_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise damaged_state(path, error) from error

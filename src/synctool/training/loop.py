@@ -38,6 +38,7 @@ from synctool.training.logs import RunLog, open_logs
 from synctool.training.schedules import Patience, Plateau, Schedule
 from synctool.training.timing import Stage, StageTimer
 from synctool.training.unfreezing import LayerGroups, Unfreezing
+from synctool.untrusted.tensors import check_tensors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -174,6 +175,7 @@ class Trainer:
             return False
         state = load_state(path)
         try:
+            check_tensors(state["model"])
             self._unit.model.load_state_dict(state["model"])
             self._unit.load_own(state["objective"])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -184,10 +186,19 @@ class Trainer:
             self._of_epoch.load(state["means"][0])
             self._of_steps.load(state["means"][1])
             self.step, self.best = int(state["step"]), float(state["best"])
+            if self.step < 0 or math.isnan(self.best):
+                raise ValueError("its counters make no sense")
             states = state["random"]
             if self._fabric.global_rank < len(states):
                 self._random = states[self._fabric.global_rank]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+        ) as error:
             raise damaged_state(path, error) from error
         return True
 

@@ -103,7 +103,7 @@ def typed(value: object, kind: type[_T] | Any) -> _T:
     import msgspec
 
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, str_keys=True)
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
         raise MalformedError(str(error)) from error
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from synctool.errors import WeightsError
+from synctool.untrusted.origin import Origin
+from synctool.untrusted.tensors import check_kinds, check_tensors
 from synctool.weights.files import listed, read_tensors
 from synctool.weights.state_dicts import plain_state
 
@@ -28,7 +30,13 @@ def read_published(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path.name} holds no plain set of tensors", remedy="Get the published file again."
         )
+    with _origin(path.name).checked():
+        check_tensors(state)
     return state
+
+
+def _origin(name: str) -> Origin:
+    return Origin(name, "Get it again with synctool download.", error=WeightsError)
 
 
 def fit_published(
@@ -57,4 +65,6 @@ def fit_published(
             remedy="Get it again with synctool download, or choose the backbone and the options "
             "that it belongs to.",
         )
+    with _origin(f"the published file of {name}").checked():
+        check_kinds(state, own)
     module.load_state_dict({k: state[k] for k in own if k in state}, strict=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synctool.errors import MissingError, WeightsError
+from synctool.untrusted.documents import read_json
+from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.regular import MIB
 from synctool.weights.files import listed
 
 if TYPE_CHECKING:
@@ -120,8 +122,8 @@ def _folder(path: Path) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        fields = read_json(path, most=MIB)
+    except (OSError, MalformedError) as error:
         raise WeightsError(
             f"{path} cannot be read ({type(error).__name__})",
             remedy="Get it again with synctool download.",

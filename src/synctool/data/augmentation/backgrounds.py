@@ -16,10 +16,14 @@ import scipy.signal
 
 from synctool.errors import MissingError, SyncToolError
 from synctool.types import AUDIO_HZ
+from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.regular import check_regular
 
 KINDS = ("rir", "noise", "music")
 _SUFFIXES = {".flac", ".wav", ".ogg", ".opus", ".mp3", ".aiff"}
 _LONGEST_S = 30.0
+_RATES_HZ = (4_000, 384_000)
+_MOST_CHANNELS = 64
 _LONGEST_RIR_S = 1.5
 _SHORT_RIR_S = 0.7
 """Rooms whose response has decayed by then are drawn more often: long ones are rare indoors."""
@@ -111,10 +115,17 @@ def _samples(path: Path) -> np.ndarray:
     import soundfile
 
     try:
+        check_regular(path)
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
+            if not _RATES_HZ[0] <= rate <= _RATES_HZ[1] or file.channels > _MOST_CHANNELS:
+                raise MalformedError(f"it has {rate} Hz and {file.channels} channels")
             samples = file.read(int(_LONGEST_S * rate), dtype="float32", always_2d=True)[:, 0]
-    except (OSError, RuntimeError) as error:  # libsndfile's own errors are RuntimeErrors
+    except (
+        OSError,
+        RuntimeError,
+        MalformedError,
+    ) as error:  # libsndfile's own errors are RuntimeErrors
         raise SyncToolError(
             f"{path} cannot be read as a sound: {error}", remedy="Fix or remove it."
         ) from error
