@@ -28,10 +28,13 @@ PORTRAIT_PX = 64
 _TALLEST_JPEG = 65_500
 _LONGEST_FRAMES = 500
 _LARGEST_PX = 4096
+_FARTHEST_TICK = 1 << 40
 _BOUNDS = {
     "num_frames": (1, _TALLEST_JPEG),
     "size_px": (1, _LARGEST_PX),
     "sound_lead": (0, LONGEST_SOUND),
+    "first_tick": (-_FARTHEST_TICK, _FARTHEST_TICK),
+    "track": (-_FARTHEST_TICK, _FARTHEST_TICK),
     "fps": (VIDEO_FPS, VIDEO_FPS),
     "sample_rate": (AUDIO_HZ, AUDIO_HZ),
 }

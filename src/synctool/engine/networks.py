@@ -103,8 +103,12 @@ def _check_size(spec: BackboneSpec, options: dict[str, Any], loaded: LoadedWeigh
     try:
         with torch.device("meta"):
             _, network = build(spec.full_name, **options)
-    except (UsageError, MissingError, PluginError):
-        return  # the same in earnest, or a plugin that computes with what it makes
+    except (UsageError, MissingError):
+        return  # the same in earnest
+    except PluginError as error:
+        if _computes(spec):
+            return
+        raise MalformedError(f"its options make no network: {error.cause}") from error
     # Counters of batch normalisation may be missing.
     needed = sum(
         tensor.numel()
@@ -116,6 +120,16 @@ def _check_size(spec: BackboneSpec, options: dict[str, Any], loaded: LoadedWeigh
         raise MalformedError(
             f"its options make a network of {needed:,} numbers, and it holds {held:,}"
         )
+
+
+def _computes(spec: BackboneSpec) -> bool:
+    """Whether a plugin needs the numbers that it makes, so that it cannot be built without them."""
+    try:
+        with torch.device("meta"):
+            build(spec.full_name)
+    except PluginError:
+        return True
+    return False
 
 
 def choose_device(name: str) -> torch.device:

@@ -211,6 +211,7 @@ class Trainer:
 
         Raises:
             TrainingError: The loss is not a number.
+            WeightsError: The state that the run goes on from is damaged.
             KeyboardInterrupt: Ctrl-C; the state is saved.
             SystemExit: The system asked the process to end; the state is saved.
         """
@@ -223,7 +224,10 @@ class Trainer:
                 self._output, tensorboard=self._settings.tensorboard, since=self.step
             )
         if self._random is not None:
-            set_random_state(self._random, self._fabric.device)
+            try:
+                set_random_state(self._random, self._fabric.device)
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                raise damaged_state(self._output / STATE, error) from error
         self._groups.at(self._epoch)
         self._wrap()
         self._saved_at = time.monotonic()

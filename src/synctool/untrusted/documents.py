@@ -104,6 +104,8 @@ def typed(value: object, kind: type[_T] | Any) -> _T:
 
     try:
         return msgspec.convert(value, kind, str_keys=True)
+    except UnicodeError as error:  # half of a surrogate pair in the name of a field
+        raise MalformedError("a name in it is no text") from error
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
         raise MalformedError(str(error)) from error
 
