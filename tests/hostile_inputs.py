@@ -251,11 +251,46 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _odd_value(data: bytes, chance: random.Random) -> bytes:
-    """Another value at one place of a document; for what is none, another document."""
+    """Another value at one place of a document, of a line of one, of the header of safetensors, or of a
+    member of a tar file; for what is none of these, another document."""
+    if data[257:262] == b"ustar":
+        return _in_tar(data, chance)
+    if data[8:10] == b'{"':
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = _in_document(data[8:end], chance)
+        return len(header).to_bytes(8, "little") + header + data[end:]
+    lines = data.splitlines(keepends=True)
+    if len(lines) > 1 and all(line.startswith(b"{") for line in lines):
+        at = chance.randrange(len(lines))
+        lines[at] = _in_document(lines[at], chance) + b"\n"
+        return b"".join(lines)
+    return _in_document(data, chance)
+
+
+def _in_tar(data: bytes, chance: random.Random) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(data)) as old, tarfile.open(fileobj=made, mode="w") as new:
+        members = old.getmembers()
+        at = chance.randrange(len(members))
+        for number, member in enumerate(members):
+            content = old.extractfile(member).read()
+            if number == at:
+                ways = (_in_document, _flipped, _large_number, _deep)
+                content = chance.choice(ways)(content, chance)
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+    return made.getvalue()
+
+
+def _in_document(data: bytes, chance: random.Random) -> bytes:
     try:
         value = json.loads(data)
     except ValueError:
         return json.dumps(chance.choice(_ODD)).encode()
+    facts = value.get("__metadata__") if isinstance(value, dict) else None
+    if facts and chance.random() < 0.5:  # documents within the header of weights
+        facts["calibration"] = _in_document(facts["calibration"].encode(), chance).decode()
+        return json.dumps(value).encode()
     holder = {"": value}
     outer, key = chance.choice(list(_places(holder)))
     if chance.random() < 0.3 and isinstance(outer, dict) and outer is not holder:
@@ -288,6 +323,8 @@ SPOILS: dict[str, Spoil] = {
     "bytes changed": _flipped,
     "large number": _large_number,
     "value changed": _odd_value,
+    "another value changed": _odd_value,
+    "values changed": lambda data, chance: _odd_value(_odd_value(data, chance), chance),
     "nested deeply": _deep,
     "twice": lambda data, chance: data + data,
     "mark in front": lambda data, chance: chance.choice((b"\xef\xbb\xbf", b"\xff\xfe")) + data,
