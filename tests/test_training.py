@@ -172,15 +172,21 @@ def test_pairs_of_held_out_people_are_not_trained_on(processed: Path, tmp_path: 
 
 
 def test_a_loss_that_is_no_number_stops_the_run(processed: Path, tmp_path: Path) -> None:
-    broken = {
-        name: torch.full_like(value, float("nan")) if value.is_floating_point() else value
-        for name, value in load_model_state().items()
-    }
-    save_weights(tmp_path / "nan.safetensors", broken, {})
+    huge, nan = (
+        {
+            name: torch.full_like(value, number) if value.is_floating_point() else value
+            for name, value in load_model_state().items()
+        }
+        for number in (1e38, float("nan"))
+    )
+    save_weights(tmp_path / "huge.safetensors", huge, {})
     with pytest.raises(TrainingError, match="not a number") as caught:
-        train(processed, tmp_path / "run", TINY, init=tmp_path / "nan.safetensors")
+        train(processed, tmp_path / "run", TINY, init=tmp_path / "huge.safetensors")
     assert "learning-rate" in (caught.value.remedy or "")
     assert (tmp_path / "run" / "nan-batch.safetensors").is_file()
+    save_weights(tmp_path / "nan.safetensors", nan, {})
+    with pytest.raises(WeightsError, match="not finite"):
+        train(processed, tmp_path / "other", TINY, init=tmp_path / "nan.safetensors")
 
 
 def load_model_state() -> dict[str, torch.Tensor]:
