@@ -226,7 +226,7 @@ def test_help_answers_within_half_a_second(record_property) -> None:
     resource = pytest.importorskip("resource")
     code = "import sys; from synctool.cli.app import main; sys.exit(main(['--help']))"
     taken_s = []
-    for _ in range(3):
+    for _ in range(6):  # the first may compile, others find the machine slow
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run_python(code).returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
