@@ -17,7 +17,7 @@ import fake_exporters
 import flicker
 from fake_exporters import FORMATS, NETWORK, WRITTEN, flicker_sample
 from fake_samples import write_processed
-from synctool.engine import export_check, latency
+from synctool.engine import export_check, export_folder, latency
 from synctool.engine.detect import Detector
 from synctool.engine.export import CheckFailed, ExportEvent, export
 from synctool.engine.export_formats import formats, missing_modules
@@ -461,6 +461,42 @@ def test_a_file_that_comes_while_the_model_is_made_stays(wanted: ExportSettings)
     with pytest.raises(UsageError, match=r"notes\.txt"):
         export(wanted, on_event=comes)
     assert (wanted.out / "notes.txt").read_text() == "mine"
+    assert beside(wanted) == ["out"]
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["elsewhere", "current folder"])
+@pytest.mark.parametrize("name", ["notes.txt", "video.fake"])
+def test_a_file_that_comes_at_the_very_last_moment_stays(
+    wanted: ExportSettings, monkeypatch: pytest.MonkeyPatch, name: str, inside: bool
+) -> None:
+    """Between the check of the old folder and its replacement, too."""
+    export(wanted)
+    before = (wanted.out / MANIFEST).read_bytes()
+    check, late = export_folder._refuse_foreign, []
+
+    def comes_after_the_check(folder: Path, **given: object) -> None:
+        check(folder, **given)
+        if late:
+            late.pop().write_bytes(b"mine")
+
+    monkeypatch.setattr(export_folder, "_refuse_foreign", comes_after_the_check)
+    if inside:
+        monkeypatch.chdir(wanted.out)
+    folder = wanted.out.with_name("made")
+    folder.mkdir()
+    (folder / "new.fake").write_bytes(b"new")
+    late.append(wanted.out / name)
+    with pytest.raises(UsageError, match=rf"out holds other files.*{name}"):
+        export_folder.put(folder, wanted.out)
+    assert (wanted.out / name).read_bytes() == b"mine"
+    assert (wanted.out / MANIFEST).read_bytes() == before
+    assert beside(wanted) == ["made", "out"]
+    assert [path.name for path in folder.iterdir()] == ["new.fake"]
+
+
+def test_an_empty_folder_is_filled(wanted: ExportSettings) -> None:
+    wanted.out.mkdir()
+    assert export(wanted).passed
     assert beside(wanted) == ["out"]
 
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from synctool.errors import SyncToolError, UsageError
@@ -94,11 +94,12 @@ def _replace(place: Path, folder: Path) -> None:
     old = place.parent / f".synctool-{secrets.token_hex(6)}.old"
     place.rename(old)
     try:
+        _refuse_foreign(old, shown=place)  # what came in since the check before
         folder.rename(place)
     except BaseException:
         old.rename(place)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    _remove_own(old)
 
 
 def _exchange(old: list[Path], place: Path, folder: Path) -> None:
@@ -106,26 +107,50 @@ def _exchange(old: list[Path], place: Path, folder: Path) -> None:
     aside = place / f".synctool-{secrets.token_hex(6)}.old"
     aside.mkdir()
     moved: list[tuple[Path, Path]] = []
-    news = [(path, place / path.name) for path in sorted(folder.iterdir())]
+
+    def move(source: Path, target: Path) -> None:
+        source.rename(target)
+        moved.append((source, target))
+
     try:
-        for source, target in [*((path, aside / path.name) for path in old), *news]:
-            source.rename(target)
-            moved.append((source, target))
+        for path in old:
+            move(path, aside / path.name)
+        _refuse_foreign(aside, shown=place)  # what came in since the check before
+        for path in sorted(folder.iterdir()):
+            move(path, place / path.name)
     except BaseException:
         for source, target in reversed(moved):
             target.rename(source)
         aside.rmdir()
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    _remove_own(aside)
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _remove_own(folder: Path) -> None:
+    """Remove a folder that was moved aside and checked; what comes into it even now stays, and it too."""
+    names: list[str] = []
+    with suppress(SyncToolError):  # without a manifest it was empty
+        names = [MANIFEST, *(part.file for part in read_artefact(folder).parts.values())]
+    for path in (folder / name for name in names):
+        with suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _refuse_foreign(folder: Path, *, shown: Path | None = None) -> None:
+    """Refuse a folder with files of others in it.
+
+    Args:
+        folder: The folder.
+        shown: Its name for people, where it was moved.
+    """
     foreign = _foreign(folder)
     if not foreign:
         return
     listed = ", ".join(foreign[:_SHOWN]) + (" ..." if len(foreign) > _SHOWN else "")
     raise UsageError(
-        f"{folder} holds other files, which would be lost: {listed}",
+        f"{shown or folder} holds other files, which would be lost: {listed}",
         remedy="Give --out a new folder, or that of an exported model that nobody changed.",
     )
 
