@@ -1,11 +1,14 @@
-"""Names of files as people may safely read them. Standard library only."""
+"""Names of files and other words of any origin as people may safely read them. Standard library only."""
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
-_TURNING = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
+_TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Marks that turn the direction of writing: they make one name look like another."""
+_BEYOND_ASCII = f"\x7f-\x9f\u2028\u2029{_TURNING}"
+_STEERING = re.compile(f"[\0-\x1f{_BEYOND_ASCII}]")
+_STEERING_WITHIN_STRINGS = re.compile(f"[{_BEYOND_ASCII}]")
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
@@ -15,10 +18,27 @@ def printable(text: str, encoding: str = "utf-8") -> str:
         text: Any string, also a file name that is no valid Unicode.
         encoding: What the output can write.
     """
-    kept = (
-        c.encode("unicode_escape").decode("ascii")
-        if c in _TURNING or unicodedata.category(c) in {"Cc", "Zl", "Zp"}
-        else c
-        for c in text
-    )
-    return "".join(kept).encode(encoding, "backslashreplace").decode(encoding)
+    safe = _STEERING.sub(lambda c: c.group().encode("unicode_escape").decode("ascii"), text)
+    return safe.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def printable_lines(text: str, encoding: str = "utf-8") -> str:
+    """The same for text of several lines, which stay lines.
+
+    Args:
+        text: Any string.
+        encoding: What the output can write.
+    """
+    return "\n".join(printable(line, encoding) for line in text.split("\n"))
+
+
+def printable_document(text: str) -> str:
+    r"""Make a written JSON or TOML document safe to show; it still means the same.
+
+    Their writers escape the control characters of ASCII in strings, and no others. What this escapes, as
+    ``\u009b``, such a document holds within strings only.
+
+    Args:
+        text: The document.
+    """
+    return _STEERING_WITHIN_STRINGS.sub(lambda c: f"\\u{ord(c.group()):04x}", text)

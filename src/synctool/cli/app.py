@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from synctool._version import __version__
@@ -25,6 +27,7 @@ from synctool.cli.preprocess import preprocess
 from synctool.cli.train import train
 from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
 from synctool.files import output_error
+from synctool.names import printable_lines
 from synctool.plugins import PluginRecord, get_plugins
 
 EXIT_BROKEN_PIPE = 141
@@ -90,6 +93,35 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _PrintableErrors(TyperGroup):
+    """The group of all commands; its usage errors repeat words of the command line, made printable.
+
+    Typer shows these errors itself, and most of its messages repeat a word as it is.
+    """
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """See ``click.Command.make_context``."""
+        with _printable_message():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """See ``click.Command.invoke``."""
+        with _printable_message():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_message() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Versions of Typer differ in which module has the class of these errors; all have this method.
+        if hasattr(error, "format_message"):
+            said = printable_lines(error.format_message())
+            error.format_message = lambda: said
+        raise
+
+
 def build_app() -> typer.Typer:
     """The application with the commands of synctool and of all working plugins.
 
@@ -97,6 +129,7 @@ def build_app() -> typer.Typer:
         PluginError: If a plugin is broken and ``SYNCTOOL_STRICT`` is set.
     """
     app = typer.Typer(
+        cls=_PrintableErrors,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import JsonFlag, print_json, print_table
+from synctool.cli.common import JsonFlag, print_json, print_table, print_text
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.types import BackboneSpec
 
@@ -65,7 +65,7 @@ def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
         print_table([*columns, "weights", "licence"], [_cost(profile) for profile in found])
         for profile in found:
             if profile.error:
-                typer.echo(f"{profile.name}: {profile.error}", err=True)
+                print_text(f"{profile.name}: {profile.error}", err=True)
     if any(profile.error for profile in found):
         raise typer.Exit(EXIT_UNEXPECTED)
 

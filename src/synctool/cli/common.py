@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import traceback
@@ -13,7 +12,7 @@ import typer
 
 from synctool import config
 from synctool.errors import EXIT_UNEXPECTED, SyncToolError
-from synctool.names import printable
+from synctool.names import printable, printable_lines
 
 DEBUG_ENV = "SYNCTOOL_DEBUG"
 
@@ -57,11 +56,24 @@ def _starting_with(choices: Sequence[str]) -> Callable[[str], list[str]]:
 
 def print_json(data: object) -> None:
     """Print data as indented JSON on stdout."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    from synctool.report.json_out import clean, dump
+
+    typer.echo(dump(clean(data), indent=2))
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print lines that may hold names and words of any origin, so that none steers the terminal.
+
+    Args:
+        text: One or more lines.
+        err: Whether on stderr, in place of stdout.
+    """
+    typer.echo(printable_lines(text), err=err)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout: drawn on a terminal, in plain aligned columns elsewhere."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
@@ -83,7 +95,7 @@ class _ToStderr(logging.Handler):
     """Writes to what ``sys.stderr`` is at the moment, which a progress bar may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        print(printable_lines(self.format(record)), file=sys.stderr)
 
 
 def configure_logging(*, debug: bool) -> None:
@@ -106,7 +118,7 @@ def show_error(error: Exception, *, debug: bool) -> int:
         The exit code.
     """
     if debug:
-        print(_safe("".join(traceback.format_exception(error))), file=sys.stderr)
+        show_traceback(error)
     if isinstance(error, SyncToolError):
         cause, remedy, code = error.cause, error.remedy, error.exit_code
     else:
@@ -115,7 +127,7 @@ def show_error(error: Exception, *, debug: bool) -> int:
         if debug:
             remedy = None
     # Names, titles and other programs' words may hold what would steer the terminal.
-    cause, remedy = _safe(cause), remedy and _safe(remedy)
+    cause, remedy = printable_lines(cause), remedy and printable_lines(remedy)
     if sys.stderr.isatty():
         _panel(cause, remedy)
     else:
@@ -123,9 +135,9 @@ def show_error(error: Exception, *, debug: bool) -> int:
     return code
 
 
-def _safe(text: str) -> str:
-    """Text of any origin for a terminal, line by line."""
-    return "\n".join(map(printable, text.split("\n")))
+def show_traceback(error: Exception) -> None:
+    """Print on stderr where an error arose."""
+    print(printable_lines("".join(traceback.format_exception(error))), file=sys.stderr)
 
 
 def _panel(cause: str, remedy: str | None) -> None:

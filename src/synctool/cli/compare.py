@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synctool import config
-from synctool.cli.common import TrustOption, setting_option
+from synctool.cli.common import TrustOption, print_text, setting_option
 from synctool.cli.compare_completion import complete_backbones, complete_by, complete_perturb
 from synctool.errors import SyncToolError, UsageError
 
@@ -238,7 +238,7 @@ def _run(
                 outputs.stream(trial)
     except (KeyboardInterrupt, SyncToolError) as end:
         if isinstance(end, KeyboardInterrupt):
-            typer.echo(_STOPPED[journal is not None], err=True)
+            print_text(_STOPPED[journal is not None], err=True)
         if journal is None:
             outputs.all_done()
         raise

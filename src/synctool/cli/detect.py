@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-import traceback
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synctool import config
-from synctool.cli.common import TrustOption, setting_option, show_error
+from synctool.cli.common import TrustOption, setting_option, show_error, show_traceback
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
 from synctool.errors import (
@@ -238,7 +237,7 @@ def _say(error: Exception, told: SyncToolError, bar: Progress) -> int:
     """Show an error above the progress bar, and return the exit code."""
     bar.stop()  # or the panel would tear the line of the bar
     if logging.getLogger("synctool").isEnabledFor(logging.DEBUG):
-        traceback.print_exception(error)
+        show_traceback(error)
     code = show_error(told, debug=False)
     bar.start()
     return code

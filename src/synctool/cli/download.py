@@ -12,7 +12,14 @@ from typer.core import TyperGroup
 
 from synctool import config, registry
 from synctool.cli import download_text
-from synctool.cli.common import JsonFlag, print_json, print_table, setting_option, show_error
+from synctool.cli.common import (
+    JsonFlag,
+    print_json,
+    print_table,
+    print_text,
+    setting_option,
+    show_error,
+)
 from synctool.cli.progress import bytes_bar
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED, SyncToolError, UsageError
 
@@ -151,7 +158,7 @@ def show(
     if json:
         print_json(download.described(state))
     else:
-        typer.echo(download_text.entry(state))
+        print_text(download_text.entry(state))
 
 
 @app.command()
@@ -178,7 +185,7 @@ def verify(
     if json:
         print_json([result.to_dict() for result in results])
     elif not quiet:
-        typer.echo(download_text.verified(results))
+        print_text(download_text.verified(results))
     found = {result.status for result in results}
     missing = EXIT_MISSING if found & {"not here", "incomplete"} else EXIT_OK
     raise typer.Exit(EXIT_UNEXPECTED if "damaged" in found else missing)
@@ -201,7 +208,7 @@ def _plan_each(names: list[str], dest: Path | None, force: bool, *, json: bool) 
         print_json([made.to_dict() for made in plans])
     else:
         for made in plans:
-            typer.echo(download_text.planned(made))
+            print_text(download_text.planned(made))
 
 
 def _get_each(
@@ -220,7 +227,7 @@ def _get_each(
                 result = download.get(name, on_progress=display.show, ask=display.ask, **options)
         except KeyboardInterrupt:
             kept = "files that came in full are" if download.entry_of(name).hub else "what came is"
-            typer.echo(f"Stopped; {kept} kept. Run the same command again to go on.", err=True)
+            print_text(f"Stopped; {kept} kept. Run the same command again to go on.", err=True)
             raise
         except SyncToolError as error:
             if len(names) == 1:
@@ -229,7 +236,7 @@ def _get_each(
             continue
         done.append(result)
         if not quiet:
-            typer.echo(download_text.downloaded(result))
+            print_text(download_text.downloaded(result))
     return done, EXIT_UNEXPECTED if EXIT_UNEXPECTED in codes else max(codes)
 
 
@@ -265,7 +272,7 @@ class _Display:
 
         self._bar.stop()
         try:
-            typer.echo(f"{entry.name}: {entry.access_note}", err=True)
+            print_text(f"{entry.name}: {entry.access_note}", err=True)
             user = user or typer.prompt("User name", err=True)
             return Credentials(user, typer.prompt("Password", hide_input=True, err=True))
         except typer.Abort:  # Typer's word for Ctrl-C at a question

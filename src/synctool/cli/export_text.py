@@ -5,10 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-import typer
-
 from synctool import config
-from synctool.cli.common import print_table
+from synctool.cli.common import print_table, print_text
 from synctool.cli.places import STANDARD_OUTPUT
 from synctool.cli.progress import progress_bar
 
@@ -61,7 +59,7 @@ def show_report(report: ExportReport, *, json: str | None, quiet: bool) -> None:
         print_export(report)
         complete = {graph.name for graph in report.graphs} >= _MEASURING
         if report.passed and complete and not report.fixed_frames:
-            typer.echo(f"\n{_use_of(report)}")
+            print_text(f"\n{_use_of(report)}")
 
 
 def show_formats(json: str | None) -> None:

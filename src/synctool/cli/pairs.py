@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from synctool import config
-from synctool.cli.common import JsonFlag, print_json, print_table, setting_option
+from synctool.cli.common import JsonFlag, print_json, print_table, print_text, setting_option
 from synctool.cli.progress import progress_bar
 from synctool.errors import UsageError
 
@@ -82,6 +82,6 @@ def _show(stats: dict[str, Any], *, written: bool) -> None:
     columns = ["split", *splits["train"]]
     print_table(columns, [[name, *map(str, row.values())] for name, row in splits.items()])
     for note in stats["notes"]:
-        typer.echo(f"note: {note}", err=True)
+        print_text(f"note: {note}", err=True)
     if not written:
-        typer.echo("nothing is written (--dry-run)", err=True)
+        print_text("nothing is written (--dry-run)", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synctool import registry
-from synctool.cli.common import JsonFlag, print_json, print_table
+from synctool.cli.common import JsonFlag, print_json, print_table, print_text
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.plugins import PluginRecord, get_plugins
 
@@ -57,10 +57,10 @@ def new(
     from synctool.engine.scaffold import new_plugin
 
     made = new_plugin(name, role=role, folder=out)
-    typer.echo(f"made {made.folder}: the {role} encoder {made.name}, which works as it is; next:")
-    typer.echo(f"  pip install -e {shlex.quote(f'{made.folder}[dev]')}")
-    typer.echo(f"  python -m pytest {shlex.quote(str(made.folder))}")
-    typer.echo(f"  synctool train --backbone {made.pair} --data processed/ --out runs/{made.name}")
+    print_text(f"made {made.folder}: the {role} encoder {made.name}, which works as it is; next:")
+    print_text(f"  pip install -e {shlex.quote(f'{made.folder}[dev]')}")
+    print_text(f"  python -m pytest {shlex.quote(str(made.folder))}")
+    print_text(f"  synctool train --backbone {made.pair} --data processed/ --out runs/{made.name}")
 
 
 @app.command("check")
@@ -99,7 +99,7 @@ def check(
         columns = ["network", "check", "result", "reason"]
         print_table(columns, [_verdict(outcome) for outcome in outcomes])
     else:
-        typer.echo("No plugin with a network is installed beside synctool itself.")
+        print_text("No plugin with a network is installed beside synctool itself.")
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(EXIT_UNEXPECTED)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synctool import config
-from synctool.cli.common import JsonFlag, print_json, setting_option
+from synctool.cli.common import JsonFlag, print_json, print_text, setting_option
 from synctool.cli.progress import progress_bar
 from synctool.errors import UsageError
 
@@ -92,17 +92,17 @@ def preprocess(
         with _Bar(quiet=quiet) as bar:
             done = run(films, out, wanted, sync=sync, address=address, on_progress=bar)
     except KeyboardInterrupt:
-        typer.echo("Stopped. Run the same command again to go on.", err=True)
+        print_text("Stopped. Run the same command again to go on.", err=True)
         raise
     if json:
         print_json(vars(done))
     elif not quiet:
-        typer.echo(
+        print_text(
             f"{done.films_done} films: {done.samples} samples, {done.hours:.2f} hours of faces, "
             f"{done.failures} without (failures.json in {out} says why)"
         )
     if done.to_try_again:
-        typer.echo(
+        print_text(
             f"{done.to_try_again} films could not be read this time: run the same command again to "
             "try them again.",
             err=True,

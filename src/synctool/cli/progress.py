@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from synctool.names import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
@@ -31,7 +33,7 @@ def progress_bar(*, quiet: bool, unit: str = "") -> Iterator[Progress]:
     )
 
     columns = (
-        TextColumn("{task.description}", markup=False),
+        _words("description"),
         BarColumn(),
         TaskProgressColumn(),  # empty while the length is not known
         TextColumn(f"{{task.fields[speed]}}{unit}"),
@@ -59,16 +61,28 @@ def bytes_bar(*, quiet: bool) -> Iterator[Progress]:
     )
 
     columns = (
-        TextColumn("{task.description}", markup=False),
+        _words("description"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TextColumn("left:"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        _words("fields[note]"),
     )
     with _bar(columns, quiet=quiet) as bar:
         yield bar
+
+
+def _words(field: str) -> ProgressColumn:
+    """A column of words of any origin, such as file names."""
+    from rich.progress import Task, TextColumn
+    from rich.text import Text
+
+    class Words(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(printable(super().render(task).plain))
+
+    return Words(f"{{task.{field}}}", markup=False)
 
 
 def _bar(columns: tuple[ProgressColumn, ...], *, quiet: bool) -> Progress:

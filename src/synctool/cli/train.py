@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from synctool import config
+from synctool.cli.common import print_text
 from synctool.cli.settings import settings_options
 from synctool.errors import UsageError
 
@@ -60,7 +61,7 @@ def train(
         with TrainBar(quiet=quiet, steps_per_epoch=wanted.steps_per_epoch) as bar:
             weights = engine.train(data, out, wanted, **files, on_progress=bar)
     except KeyboardInterrupt:
-        typer.echo("Stopped, and saved. Run the same command again to go on.", err=True)
+        print_text("Stopped, and saved. Run the same command again to go on.", err=True)
         raise
     if not quiet and engine.is_first_process():
-        typer.echo(f"weights: {weights}\n{use_of(weights, wanted.backbone)}")
+        print_text(f"weights: {weights}\n{use_of(weights, wanted.backbone)}")

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import typer
-
 from synctool import config
+from synctool.cli.common import print_text
 from synctool.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def show_plan(plan: TrainPlan) -> None:
         ] or [f"{label}: nobody"]
     if plan.continues:
         lines.append("the run in this folder would go on")
-    typer.echo("\n".join(lines))
+    print_text("\n".join(lines))
 
 
 def use_of(weights: Path, backbone: str) -> str:

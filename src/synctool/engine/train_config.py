@@ -18,6 +18,7 @@ from synctool.engine.losses import loss_term, loss_terms
 from synctool.engine.network_options import network_options
 from synctool.errors import UsageError, WeightsError
 from synctool.files import write_text
+from synctool.names import printable_document
 from synctool.training.checkpoint import STATE, WEIGHTS
 from synctool.training.objective import DEFAULT_TERMS, LossTerm
 from synctool.untrusted.documents import parse_json, read_toml, typed
@@ -149,7 +150,7 @@ def settings_toml(settings: TrainSettings, files: Mapping[str, Path | str | None
     """
     import tomli_w
 
-    return tomli_w.dumps({"train": _table(settings, files)})
+    return printable_document(tomli_w.dumps({"train": _table(settings, files)}))
 
 
 def settle_config(

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synctool.names import printable_document
 from synctool.report.outcome import Outcome
 from synctool.report.stream import send
 
@@ -47,14 +48,19 @@ def write_json(
     send(target, text.encode("utf-8"))
 
 
-def dump(value: Any) -> str:
-    """JSON in one line, readable where the text is valid Unicode."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+def dump(value: Any, *, indent: int | None = None) -> str:
+    """JSON, readable where the text is valid Unicode; nothing in it steers a terminal.
+
+    Args:
+        value: Plain data, see ``clean``.
+        indent: Spaces for each level; None for one line.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # a file name that is no valid Unicode
-        return json.dumps(value, allow_nan=False)
-    return text
+        return json.dumps(value, allow_nan=False, indent=indent)
+    return printable_document(text)
 
 
 def clean(value: Any) -> Any:

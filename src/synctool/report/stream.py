@@ -6,12 +6,15 @@ import os
 import sys
 
 from synctool.files import output_error, write_bytes
+from synctool.names import printable_lines
 
 STANDARD_OUTPUT = "-"
 
 
 def send(target: str | os.PathLike[str], data: bytes) -> None:
     """Write a whole report to a file, atomically, or for ``-`` to the standard output.
+
+    Where that is a terminal, whatever would steer it is escaped: names in CSV have no escapes of their own.
 
     Raises:
         OutputError: It cannot be written.
@@ -20,6 +23,8 @@ def send(target: str | os.PathLike[str], data: bytes) -> None:
     if os.fspath(target) != STANDARD_OUTPUT:
         write_bytes(target, data)
         return
+    if sys.stdout.isatty():
+        data = printable_lines(data.decode("utf-8", "backslashreplace")).encode()
     try:
         sys.stdout.flush()
         if hasattr(sys.stdout, "buffer"):
