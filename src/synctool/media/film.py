@@ -24,7 +24,9 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, SyncToolError
 from synctool.media import continuation
+from synctool.media.announced import announced_length_s
 from synctool.media.frame_choice import FrameChoice
+from synctool.media.frame_rate import FrameRate
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import open_video
 from synctool.media.pictures import Picture, PictureReader
@@ -102,6 +104,7 @@ class Film:
             self._selected = self._choose_streams(path, streams, need_video, need_audio)
             self._video, self._audio = self._selected.video, self._selected.audio
             self._starts = _starts_s(self._video, self._audio)
+            self._rate = FrameRate(_announced_rates(self._video))
             self._source = self._describe()
         except BaseException:
             self._opened.close()
@@ -121,9 +124,10 @@ class Film:
         self._thread: threading.Thread | None = None
         self._shown: tuple[float, av.VideoFrame] | None = None
         self._shown_arrays: tuple[np.ndarray, np.ndarray | None, float] | None = None
-        self._choice = FrameChoice(1.0 / (self._source.video_fps or VIDEO_FPS))
+        self._choice = FrameChoice(self._rate.interval_s)
         self._tick = 0
         self._frames = 0
+        self._sounds = 0
         self._damaged = 0
         self._turned_deg = 0
 
@@ -149,11 +153,12 @@ class Film:
 
     @property
     def source(self) -> Source:
-        """Facts about the film; durations are final once the iteration has ended."""
+        """Facts about the film; durations and rates are final once the iteration has ended."""
         ends_s = max(self._tick / VIDEO_FPS, self.sound.end / AUDIO_HZ)
         return replace(
             self._source,
             duration_s=ends_s or self._source.duration_s,
+            video_fps=self._rate.fps,
             warnings=tuple(self.warnings),
             turned_deg=self._turned_deg,
         )
@@ -267,11 +272,9 @@ class Film:
         if len(known) == 2 and abs(apart) > _NOTABLE_S:
             which = "sound" if apart > 0 else "picture"
             self._warn(f"the {which} starts {abs(apart):.2f} s later than the other stream")
-        duration = self._container.duration
-        rate = (video.average_rate or video.guessed_rate) if video is not None else None
         return Source(
-            duration_s=float(duration / av.time_base) if duration and duration > 0 else 0.0,
-            video_fps=round(float(rate), 3) if rate else 0.0,
+            duration_s=announced_length_s(self._container),
+            video_fps=self._rate.fps,
             video_start_s=round(late.get("video", 0.0), 4),
             audio_start_s=round(late.get("audio", 0.0), 4),
             width_px=video.codec_context.width if video is not None else 0,
@@ -413,16 +416,20 @@ class Film:
         stamp = self._times.best(frame.pts, frame.dts)
         own_s = _seconds(stamp, frame, self._video)
         for ready, time_s in self._clocks["video"].take(frame, own_s, self._lasts_s(frame)):
+            self._rate.add(time_s)
             self._show(ready, time_s)
 
     def _on_audio(self, frame: av.AudioFrame) -> None:
+        if not self._sounds:  # of audio that begins late the header does not know the rate
+            self._source = replace(self._source, audio_hz=frame.sample_rate)
+        self._sounds += 1
         own_s = _seconds(frame.pts, frame, self._audio)
         lasts_s = frame.samples / frame.sample_rate
         for ready, time_s in self._clocks["audio"].take(frame, own_s, lasts_s):
             self._sound_reader.add(ready, time_s)
 
     def _lasts_s(self, frame: av.VideoFrame) -> float:
-        lasts_s = 1.0 / (self._source.video_fps or VIDEO_FPS)
+        lasts_s = self._rate.interval_s
         duration = getattr(frame, "duration", None)  # not in PyAV 14
         if duration and frame.time_base:
             lasts_s = max(lasts_s, float(duration * frame.time_base))
@@ -494,6 +501,10 @@ class _Stopped(Exception):
 
 def _words(error: FFmpegError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def _announced_rates(video: av.VideoStream | None) -> tuple[float | None, ...]:
+    return () if video is None else (video.average_rate, video.guessed_rate, video.base_rate)
 
 
 def _starts_s(

@@ -14,6 +14,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from synctool.media.announced import announced_length_s, announced_start_s
 from synctool.media.downmix import Downmix, planes
 from synctool.media.speech_likeness import speech_likeness
 from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME
@@ -97,8 +98,8 @@ def listen(container: av.container.InputContainer, tracks: Sequence[int]) -> dic
 
 def _places(container: av.container.InputContainer) -> list[float | None]:
     """Seconds to look at; None alone for a file that cannot be searched: its beginning."""
-    duration_s = float((container.duration or 0) / av.time_base)
-    start_s = float((container.start_time or 0) / av.time_base)
+    duration_s = announced_length_s(container)
+    start_s = announced_start_s(container)
     if duration_s <= len(_PLACES) * _PIECE_S:
         return [None]
     return [start_s + share * duration_s for share in _PLACES]

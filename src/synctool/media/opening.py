@@ -36,6 +36,10 @@ _ANY_ENDING = {
 """What FFmpeg asks of the names of segments: formats and places are looked at here."""
 _NO_FILE = 1  # AVFMT_NOFILE: devices
 _IMAGES = {"ico", "image2pipe"}
+_WITHOUT_INDEX = {"mpeg", "mpegts", "flv", "live_flv", "wtv"}
+"""Formats that do not say at their beginning what streams there are."""
+_DEEPLY = {"probesize": str(64 << 20), "analyzeduration": str(600 * av.time_base)}
+"""How far FFmpeg looks for streams that do not come at the beginning: bytes, and microseconds."""
 _AGAIN = "It is damaged, cut off, or not a video; play it in a media player to see."
 
 
@@ -142,11 +146,31 @@ def open_video(name: str | os.PathLike[str], *, allow_external: bool = False) ->
 
 
 def _from_file(place: Place, head: bytes) -> OpenedVideo:
+    opened = _file_opened(place, head)
+    if not _may_begin_later(opened.container):
+        return opened
+    opened.close()
+    return _file_opened(place, head, **_DEEPLY)
+
+
+def _file_opened(place: Place, head: bytes, **options: str) -> OpenedVideo:
     if not _is_text(place.path):  # can only be handed over as an open file
         source = open(place.path, "rb")
-        return _opened(place, head, lambda: _open(source), parts=(source,))
+        return _opened(place, head, lambda: _open(source, **options), parts=(source,))
     # "file:" keeps names with colons from being taken for a protocol.
-    return _opened(place, head, lambda: _open(f"file:{place.path}", protocols="file"))
+    name = f"file:{place.path}"
+    return _opened(place, head, lambda: _open(name, protocols="file", **options))
+
+
+def _may_begin_later(container: av.container.InputContainer) -> bool:
+    """Whether video or audio that FFmpeg did not meet at the beginning may come later in the file."""
+    videos = [s.codec_context for s in container.streams.video]
+    audios = [s.codec_context for s in container.streams.audio]
+    unmet = [not c.width for c in videos if c is not None]
+    unmet += [not c.sample_rate for c in audios if c is not None]
+    if any(unmet):
+        return True
+    return not (videos and audios) and container.format.name in _WITHOUT_INDEX
 
 
 def _from_playlist(place: Place, kind: str, allow_external: bool) -> OpenedVideo:

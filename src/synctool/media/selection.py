@@ -15,6 +15,7 @@ import av
 from av.stream import Disposition
 
 from synctool.errors import MediaError, UsageError
+from synctool.media.announced import announced_length_s
 from synctool.media.downmix import channel_names, is_ambisonic
 from synctool.media.listening import Signal, TrackAudio
 from synctool.media.speech_likeness import CLEAR_SPEECH, NO_SPEECH
@@ -236,7 +237,7 @@ class _Choosing:
             return "an attached picture"
         if stream.frames == 1:
             return "one frame only"
-        duration_s, whole_s = _duration_s(stream), (self._container.duration or 0) / av.time_base
+        duration_s, whole_s = _duration_s(stream), announced_length_s(self._container)
         if duration_s is not None and duration_s < min(_SHORT_S, _SHORT_SHARE * whole_s):
             return f"only {duration_s:.2f} s long"
         return ""

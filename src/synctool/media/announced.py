@@ -1,0 +1,22 @@
+"""What a container announces before anything is decoded: how long it is, and from where on."""
+
+from __future__ import annotations
+
+import av
+
+_FROM_ZERO = {"matroska", "webm", "nut"}
+"""Formats in which FFmpeg gives the end of the last frame for the duration, wherever the first one is."""
+
+
+def announced_start_s(container: av.container.InputContainer) -> float:
+    """Where the first stream starts, in the container's own time; 0 where that is not told."""
+    return float((container.start_time or 0) / av.time_base)
+
+
+def announced_length_s(container: av.container.InputContainer) -> float:
+    """Time from the first frame to the end of the last one; 0 where that is not told."""
+    length_s = float((container.duration or 0) / av.time_base)
+    start_s = announced_start_s(container)
+    if _FROM_ZERO & set(container.format.name.split(",")) and 0 < start_s < length_s:
+        length_s -= start_s
+    return max(length_s, 0.0)
