@@ -13,6 +13,7 @@ import pytest
 import flicker
 from flicker import flicker_film
 from synctool.cli.app import main
+from synctool.errors import MediaError
 from synctool.media import film as film_module
 from synctool.media.film import Film
 from synctool.media.waiting import within
@@ -89,3 +90,30 @@ def test_what_comes_in_time_is_given_and_errors_pass(release: threading.Event) -
     assert within(5.0, lambda: 7, name="a", what="it") == 7
     with pytest.raises(ZeroDivisionError):
         within(5.0, lambda: 1 // 0, name="a", what="it")
+
+
+def test_what_arrives_too_late_is_closed(
+    release: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = flicker_film(tmp_path / "slow.mp4", seconds=1)
+    opened, closed = [], threading.Event()
+    opens, close = film_module.open_video, film_module.OpenedVideo.close
+
+    def open_video(path, **more):
+        release.wait()
+        opened.append(opens(path, **more))
+        return opened[0]
+
+    def closing(video) -> None:
+        close(video)
+        closed.set()
+
+    monkeypatch.setattr(film_module, "open_video", open_video)
+    monkeypatch.setattr(film_module.OpenedVideo, "close", closing)
+    with pytest.raises(MediaError, match="opening it has hung"):
+        Film(path, stall_s=0.1)
+    assert not opened
+    release.set()
+    assert closed.wait(10.0)
+    with pytest.raises(AssertionError, match="Container is not open"):
+        next(opened[0].container.demux())

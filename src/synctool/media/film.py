@@ -28,7 +28,7 @@ from synctool.media.announced import announced_length_s
 from synctool.media.frame_choice import FrameChoice
 from synctool.media.frame_rate import FrameRate
 from synctool.media.listening import TrackAudio, listen
-from synctool.media.opening import open_video
+from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.pictures import Picture, PictureReader
 from synctool.media.selection import Selected, select
 from synctool.media.sound import SoundReader, SoundTrack
@@ -96,6 +96,7 @@ class Film:
             lambda: open_video(path, allow_external=allow_external),
             name=name,
             what="opening it",
+            undo=OpenedVideo.close,
         )
         self._name = self._opened.name
         self._container = self._opened.container

@@ -29,7 +29,14 @@ def hung(name: str, what: str, seconds: float) -> MediaError:
     )
 
 
-def within(seconds: float, action: Callable[[], _T], *, name: str, what: str) -> _T:
+def within(
+    seconds: float,
+    action: Callable[[], _T],
+    *,
+    name: str,
+    what: str,
+    undo: Callable[[_T], object] | None = None,
+) -> _T:
     """Do something that may never come to an end.
 
     Args:
@@ -38,6 +45,8 @@ def within(seconds: float, action: Callable[[], _T], *, name: str, what: str) ->
         action: What to do.
         name: The video, as it may be printed.
         what: What has hung, then.
+        undo: Given what ``action`` returns after the wait is over, in that thread: closes a file that
+            nobody takes any more.
 
     Raises:
         MediaError: It took longer.
@@ -47,18 +56,29 @@ def within(seconds: float, action: Callable[[], _T], *, name: str, what: str) ->
         return action()
     result: list[_T] = []
     errors: list[BaseException] = []
+    settling = threading.Lock()
+    given_up = False
 
     def work() -> None:
         try:
-            result.append(action())
+            value = action()
         except BaseException as error:  # raised again below, where it is wanted
             errors.append(error)
+            return
+        with settling:
+            if not given_up:
+                result.append(value)
+                return
+        if undo is not None:
+            undo(value)
 
     thread = threading.Thread(target=work, name="synctool-open", daemon=True)
     thread.start()
     thread.join(seconds)
+    with settling:
+        given_up = not result
     if errors:
         raise errors[0]
-    if not result:
+    if given_up:
         raise hung(name, what, seconds)
     return result[0]
