@@ -31,6 +31,7 @@ from synctool.engine.journal import Journal
 from synctool.engine.loaded import of_header
 from synctool.engine.pairs import read_split
 from synctool.engine.train_data import read_constants
+from synctool.engine.trial_journal import TRIALS
 from synctool.scoring.confidence import Calibration
 from synctool.training.checkpoint import load_state
 from synctool.types import Trial
@@ -143,14 +144,14 @@ def _pairs(suffix: str) -> Callable[[Path], Path]:
 
 def _journal(folder: Path) -> Path:
     path = folder / "journal.jsonl"
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         journal.add("a", "a.mp4", [Trial(film="a.mp4", backbone="tiny")], {"seconds": 1.0})
     return path
 
 
 def read_journal(path: Path) -> None:
     """Open a journal, and read the film in it if it is still there."""
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         if "a" in journal:
             journal.read("a")
 

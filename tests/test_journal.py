@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from synctool.engine.journal import Journal
+from synctool.engine.trial_journal import TRIALS
 from synctool.errors import OutputError, SyncToolError, UsageError
 from synctool.files import lock
 from synctool.types import Condition, FrameSeries, Label, Segment, Trial
@@ -47,11 +48,11 @@ def trial(film: str, moved: float = 0.0) -> Trial:
 
 
 def films(journal: Journal, *keys: str) -> list[tuple[Trial, ...]]:
-    return [journal.read(key).trials for key in keys]
+    return [journal.read(key).rows for key in keys]
 
 
 def filled(path: Path, *names: str) -> Path:
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         for name in names:
             journal.add(f"key of {name}", name, [trial(name), trial(name, 2.5)], {"shared_s": 1.5})
     return path
@@ -59,27 +60,27 @@ def filled(path: Path, *names: str) -> Path:
 
 def test_what_is_noted_comes_back_as_it_was(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.jsonl", "a.mp4", "b \udcff\n.mp4")
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert len(journal) == 2
         assert "key of a.mp4" in journal
         assert "key of c.mp4" not in journal
         record = journal.read("key of b \udcff\n.mp4")
-    assert record.film == "b \udcff\n.mp4"
-    assert record.trials == (trial(record.film), trial(record.film, 2.5))
+    assert record.name == "b \udcff\n.mp4"
+    assert record.rows == (trial(record.name), trial(record.name, 2.5))
     assert record.facts == {"shared_s": 1.5}
 
 
 def test_a_film_noted_now_can_be_read_now(tmp_path: Path) -> None:
-    with Journal(filled(tmp_path / "j.jsonl", "a.mp4"), SETTINGS) as journal:
+    with Journal(filled(tmp_path / "j.jsonl", "a.mp4"), SETTINGS, TRIALS) as journal:
         journal.add("new", "b.mp4", [trial("b.mp4")])
         assert films(journal, "new", "key of a.mp4")[0] == (trial("b.mp4"),)
 
 
 def test_a_film_without_trials_is_finished_as_well(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         journal.add("k", "a.mp4", [])
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert films(journal, "k") == [()]
 
 
@@ -105,7 +106,7 @@ def test_what_a_killed_run_left_half_written_is_cut_off(tmp_path: Path, kept: st
     path = tmp_path / "j.jsonl"
     for cut in cuts:
         path.write_bytes(whole[:cut])
-        with Journal(path, SETTINGS) as journal:
+        with Journal(path, SETTINGS, TRIALS) as journal:
             assert len(journal) == (kept == "one film"), cut
             for name in ["a.mp4", "b.mp4"][len(journal) :]:
                 journal.add(
@@ -119,10 +120,10 @@ def test_a_damaged_line_costs_its_film_only(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[5] = b"\0" * (len(lines[5]) - 1) + b"\n"
     path.write_bytes(b"".join(lines))
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert "key of b.mp4" not in journal
         journal.add("key of b.mp4", "b.mp4", [trial("b.mp4")])
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         found = films(journal, "key of a.mp4", "key of b.mp4", "key of c.mp4")
     assert [len(trials) for trials in found] == [2, 1, 2]
     assert [trials[0].film for trials in found] == ["a.mp4", "b.mp4", "c.mp4"]
@@ -142,11 +143,11 @@ def test_the_journal_of_another_run_is_left_alone(
     path = filled(tmp_path / "j.jsonl", "a.mp4")
     before = path.read_bytes()
     with pytest.raises(UsageError, match=said):
-        Journal(path, {**SETTINGS, **change})
+        Journal(path, {**SETTINGS, **change}, TRIALS)
     assert path.read_bytes() == before
     with pytest.raises(UsageError, match="max_offset is 15 there, and null here"):
-        Journal(path, {k: v for k, v in SETTINGS.items() if k != "max_offset"})
-    with Journal(path, SETTINGS) as journal:
+        Journal(path, {k: v for k, v in SETTINGS.items() if k != "max_offset"}, TRIALS)
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert len(journal) == 1
 
 
@@ -157,15 +158,18 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes) 
     path = tmp_path / "j.jsonl"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="is no journal"):
-        Journal(path, SETTINGS)
+        Journal(path, SETTINGS, TRIALS)
     assert path.read_bytes() == content
 
 
 def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    with Journal(path, SETTINGS), pytest.raises(SyncToolError, match="another run is writing"):
-        Journal(path, SETTINGS)
-    with Journal(path, SETTINGS) as journal:
+    with (
+        Journal(path, SETTINGS, TRIALS),
+        pytest.raises(SyncToolError, match="another run is writing"),
+    ):
+        Journal(path, SETTINGS, TRIALS)
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert len(journal) == 0
     assert os.listdir(tmp_path) == ["j.jsonl"]
 
@@ -173,7 +177,8 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
 _HOLDS = """
 import sys
 from synctool.engine.journal import Journal
-with Journal(sys.argv[1], {}):
+from synctool.engine.trial_journal import TRIALS
+with Journal(sys.argv[1], {}, TRIALS):
     print("open", flush=True)
     sys.stdin.read()
 """
@@ -182,14 +187,14 @@ with Journal(sys.argv[1], {}):
 def test_a_run_that_ends_leaves_no_gap_in_which_two_could_write(tmp_path: Path) -> None:
     """Whoever comes while a run ends, and whoever comes after, are never let in both."""
     path = tmp_path / "j.jsonl"
-    first = Journal(path, {})
+    first = Journal(path, {}, TRIALS)
     with open(path, "ab") as early:  # has the file open before the first run lets go of it
         assert not lock(early)
         first.close()
         assert lock(early)
         with pytest.raises(SyncToolError, match="another run is writing"):
-            Journal(path, {})
-    Journal(path, {}).close()
+            Journal(path, {}, TRIALS)
+    Journal(path, {}, TRIALS).close()
 
 
 def test_a_killed_run_holds_no_journal(tmp_path: Path) -> None:
@@ -199,25 +204,25 @@ def test_a_killed_run_holds_no_journal(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout.readline() == b"open\n"
         with pytest.raises(SyncToolError, match="another run is writing"):
-            Journal(path, {})
+            Journal(path, {}, TRIALS)
         other.kill()
         other.wait()
-    Journal(path, {}).close()
+    Journal(path, {}, TRIALS).close()
 
 
 def test_a_journal_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        Journal(tmp_path / "no" / "j.jsonl", SETTINGS)
+        Journal(tmp_path / "no" / "j.jsonl", SETTINGS, TRIALS)
     assert os.listdir(tmp_path) == []
     with pytest.raises(OutputError, match="folder"):
-        Journal(tmp_path, SETTINGS)
+        Journal(tmp_path, SETTINGS, TRIALS)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="there is no /dev/null here")
 def test_a_device_is_no_journal() -> None:
     before = stat.S_IFMT(os.stat("/dev/null").st_mode)
     with pytest.raises(UsageError, match="no ordinary file"):
-        Journal("/dev/null", SETTINGS)
+        Journal("/dev/null", SETTINGS, TRIALS)
     assert stat.S_IFMT(os.stat("/dev/null").st_mode) == before
 
 
@@ -226,10 +231,11 @@ import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from test_journal import SETTINGS, trial
 from synctool.engine.journal import Journal
+from synctool.engine.trial_journal import TRIALS
 from synctool.files import lock
 from synctool.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with Journal(sys.argv[1], SETTINGS) as journal:
+with Journal(sys.argv[1], SETTINGS, TRIALS) as journal:
     journal.add("a", "a.mp4", [trial("a.mp4")])
     size = journal._path.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, -1))
@@ -253,7 +259,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "cannot write" in done.stdout
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert films(journal, "a", "c") == [(trial("a.mp4"),), (trial("c.mp4"),)]
         assert len(journal) == 2
 
@@ -262,7 +268,7 @@ def test_a_trial_of_another_form_is_said(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.jsonl", "a.mp4")
     path.write_text(path.read_text().replace('"curve"', '"kurve"'))
     with (
-        Journal(path, SETTINGS) as journal,
+        Journal(path, SETTINGS, TRIALS) as journal,
         pytest.raises(SyncToolError, match=r"j\.jsonl is damaged"),
     ):
         journal.read("key of a.mp4")
@@ -271,7 +277,7 @@ def test_a_trial_of_another_form_is_said(tmp_path: Path) -> None:
 def test_the_same_film_again_replaces_what_was_noted(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.jsonl", "a.mp4")
     other = replace(trial("a.mp4"), confidence=0.5)
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         journal.add("key of a.mp4", "a.mp4", [other])
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, TRIALS) as journal:
         assert films(journal, "key of a.mp4") == [(other,)]

@@ -30,6 +30,7 @@ from synctool.engine.inputs import expand
 from synctool.engine.journal import Journal
 from synctool.engine.loaded import LoadedModel
 from synctool.engine.thumbnails import Thumbnail
+from synctool.engine.trial_journal import TRIALS
 from synctool.errors import UsageError
 from synctool.evaluation.metrics import Metric, summarise
 from synctool.evaluation.perturbations import parse_perturb
@@ -147,7 +148,7 @@ def run_trials(
         noted = None
         if journal is not None:
             decides = _decides(settings, networks, [model.runtime for model in models])
-            noted = stack.enter_context(Journal(journal, decides))
+            noted = stack.enter_context(Journal(journal, decides, TRIALS))
         keys = [_key(entry) for entry in entries]
         waiting = [i for i, key in enumerate(keys) if noted is None or key not in noted]
         state = _State(len(entries), len(entries) - len(waiting), on_progress)
@@ -166,7 +167,7 @@ def run_trials(
             resumed = i not in unfinished
             if resumed:
                 record = noted.read(keys[i])
-                done = FilmDone(record.trials, float(record.facts.get("shared_s", 0.0)))
+                done = FilmDone(record.rows, float(record.facts.get("shared_s", 0.0)))
                 state.known_failure(done)
             while i not in held and not resumed:
                 number, result = next(made)
