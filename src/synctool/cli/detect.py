@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import time
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from synctool import config
-from synctool.cli.common import TrustOption, setting_option, show_error, show_traceback
+from synctool.cli.common import TrustOption, setting_option
+from synctool.cli.detect_run import BatchRun
 from synctool.cli.outputs import Outputs
-from synctool.cli.progress import progress_bar
-from synctool.errors import (
-    EXIT_INCONCLUSIVE,
-    EXIT_MISSING,
-    EXIT_OK,
-    EXIT_OUT_OF_TOLERANCE,
-    EXIT_UNEXPECTED,
-    EXIT_USAGE,
-    OutputError,
-    SyncToolError,
-    UsageError,
-)
+from synctool.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from synctool.engine.detect import Detector
-    from synctool.report.outcome import Outcome
 
-_WORST_LAST = (
-    EXIT_OK,
-    EXIT_INCONCLUSIVE,
-    EXIT_OUT_OF_TOLERANCE,
-    EXIT_MISSING,
-    EXIT_USAGE,
-    EXIT_UNEXPECTED,
-)
-_LONGEST_SHOWN = 30
-_BUG = "Run this film alone with --debug to see where."
 _EXAMPLES = """Examples:
 
   synctool detect talk.mp4
@@ -54,6 +26,10 @@ _EXAMPLES = """Examples:
   synctool detect season1/ --html season1.html
 
   synctool detect season1/ 'extras/*.mov' --csv report.csv --fail-over detectable
+
+Several videos: each result is on the disk as soon as it is there, in a journal in the cache folder, in the
+JSON Lines and in the CSV. After a crash, a kill or Ctrl-C the same command goes on where it stopped and
+measures again only what has changed: videos, settings, weights. The journal is removed at the end.
 
 Exit codes: 0 measured, 3 inconclusive, 4 out of tolerance (with --fail-over), 5 something is
 missing, 2 usage, 1 anything else; several films give the worst."""
@@ -89,9 +65,15 @@ def detect(
     ] = None,
     json: Annotated[
         str | None,
-        typer.Option(help="Write JSON (several films, globs, folders: JSON Lines); - for stdout."),
+        typer.Option(
+            help="Write JSON (several videos, globs, folders: JSON Lines, a line as soon as a video is "
+            "finished); - for stdout."
+        ),
     ] = None,
-    csv: Annotated[str | None, typer.Option(help="Write one row a film; - for stdout.")] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option(help="Write CSV, a row as soon as a video is finished; - for stdout."),
+    ] = None,
     plot: Annotated[
         str | None,
         typer.Option(help="Draw offset and confidence over time; several films: into this folder."),
@@ -107,6 +89,12 @@ def detect(
             help="End with 4 if a film is out of tolerance: detectable, unacceptable, or ms.",
         ),
     ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Measure all videos, also those that a stopped run has finished."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Measure how far sound and picture are apart."""
@@ -129,20 +117,12 @@ def detect(
         names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet
     )
     outputs.check()
-    measuring = _detector(settings, weights, trust)
-    outcomes: list[Outcome] = []
-    codes: list[int] = []
-    try:
-        with progress_bar(quiet=quiet) as bar:
-            for outcome in _measured(names, measuring, bar, outputs):
-                outcomes.append(outcome)
-                outputs.stream(outcome)
-                codes += [_code(outcome, limit), _drawn(outputs, outcome, bar)]
-    finally:
-        # Interrupted work keeps what is done.
-        if outcomes:
-            outputs.all_done(outcomes)
-    raise typer.Exit(max(codes, key=_severity))
+    run = BatchRun(
+        names, _detector(settings, weights, trust), outputs, limit=limit, fresh=fresh, quiet=quiet
+    )
+    raise typer.Exit(
+        run([*(films or []), *([] if from_file is None else ["--from-file", from_file])])
+    )
 
 
 detect.__doc__ = f"{detect.__doc__}\n\n{_EXAMPLES}"
@@ -171,84 +151,6 @@ def _detector(settings: Any, weights: Path | None, trust: list[str] | None) -> D
     )
 
 
-def _measured(
-    names: list[str], measuring: Detector, bar: Progress, outputs: Outputs
-) -> Iterator[Outcome]:
-    """Measure one film after the other; one that fails becomes a failure and the rest goes on."""
-    from synctool.report.outcome import Failure
-    from synctool.types import VIDEO_FPS
-
-    for number, name in enumerate(names, 1):
-        count = f"{number}/{len(names)} " if len(names) > 1 else ""
-        task = bar.add_task(f"{count}{_short(name)}", total=None, speed="")
-        started = time.monotonic()
-
-        def show(progress: Any, task: Any = task, started: float = started) -> None:
-            pace = progress.ticks_done / VIDEO_FPS / max(time.monotonic() - started, 1e-3)
-            bar.update(
-                task,
-                completed=progress.ticks_done,
-                total=progress.ticks_total,
-                speed=f"{pace:.1f}x" if progress.ticks_done else "",
-            )
-
-        more: dict[str, Any] = {}
-        if outputs.wants_pictures:
-            more["on_thumbnails"] = partial(outputs.pictures, name)
-        try:
-            outcome: Outcome = measuring.detect(name, on_progress=show, **more)
-        except Exception as error:  # also a bug with one film must not cost the others
-            if len(names) == 1 and not isinstance(error, SyncToolError):
-                raise
-            told = _named(error, name)
-            _say(error, told, bar)
-            outcome = Failure.of(name, told)
-        finally:
-            bar.remove_task(task)
-        yield outcome
-
-
-def _drawn(outputs: Outputs, outcome: Outcome, bar: Progress) -> int:
-    """Draw the plot of a film; one that cannot be written must not cost the other films."""
-    try:
-        outputs.draw(outcome)
-    except OutputError as error:
-        return _say(error, error, bar)
-    return EXIT_OK
-
-
-def _named(error: Exception, film: str) -> SyncToolError:
-    """The error with the name of its film as the user gave it, which tells it from its namesakes."""
-    from synctool.report.text import printable
-
-    name, base = printable(film), printable(os.path.basename(film))
-    if not isinstance(error, SyncToolError):
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
-        return SyncToolError(f"{name}: {cause}", remedy=_BUG)
-    cause = printable(error.cause)
-    if name not in cause:
-        cause = cause.replace(base, name, 1) if base and base in cause else f"{name}: {cause}"
-    told = SyncToolError(cause, remedy=error.remedy)
-    told.exit_code = error.exit_code
-    return told
-
-
-def _say(error: Exception, told: SyncToolError, bar: Progress) -> int:
-    """Show an error above the progress bar, and return the exit code."""
-    bar.stop()  # or the panel would tear the line of the bar
-    if logging.getLogger("synctool").isEnabledFor(logging.DEBUG):
-        show_traceback(error)
-    code = show_error(told, debug=False)
-    bar.start()
-    return code
-
-
-def _short(name: str) -> str:
-    from synctool.report.text import printable, shortened
-
-    return shortened(printable(os.path.basename(name) or name), _LONGEST_SHOWN)
-
-
 def _limit(text: str | None) -> str | float | None:
     if text is None or text in ("detectable", "unacceptable"):
         return text
@@ -262,20 +164,3 @@ def _limit(text: str | None) -> str | float | None:
             remedy="Give detectable, unacceptable, or a number of milliseconds.",
         )
     return limit
-
-
-def _code(outcome: Outcome, limit: str | float | None) -> int:
-    from synctool.report.outcome import Failure, worst_ms
-
-    if isinstance(outcome, Failure):
-        return outcome.exit_code
-    if outcome.verdict == "inconclusive":
-        return EXIT_INCONCLUSIVE
-    if isinstance(limit, float):
-        return EXIT_OUT_OF_TOLERANCE if worst_ms(outcome) > limit else EXIT_OK
-    failing = {"detectable": ("detectable", "unacceptable"), "unacceptable": ("unacceptable",)}
-    return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing.get(limit or "", ()) else EXIT_OK
-
-
-def _severity(code: int) -> int:
-    return _WORST_LAST.index(code) if code in _WORST_LAST else len(_WORST_LAST)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctool.errors import UsageError
 
 if TYPE_CHECKING:
-    from synctool.engine.thumbnails import Thumbnail
     from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
+    from synctool.report.stream import GrowingReport
 
 _LONGEST_NAME_BYTES = 255
 _ROOM_BYTES = 16  # for a number and the suffix
@@ -50,7 +50,7 @@ class Outputs:
         self._films, self._one = films, one
         self._json, self._csv = json, csv
         self._html, self._command = html, command
-        self._shots: dict[str, tuple[Shot, ...]] = {}
+        self._growing: dict[str, GrowingReport] = {}
         self._for_people = not quiet and _STANDARD_OUTPUT not in (json, csv, html)
         self._plot = None if plot is None else Path(plot)
         # A folder is meant, too, where there is one or the name ends in a slash.
@@ -105,25 +105,31 @@ class Outputs:
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether ``pictures`` is to be called."""
+        """Whether small pictures of the videos are wanted."""
         return self._html is not None
 
-    def pictures(self, film: str, thumbnails: Sequence[Thumbnail]) -> None:
-        """Take the small pictures of a film; they are kept as JPEG, as there may be many films."""
-        from synctool.report.html.pictures import shots
-
-        self._shots[film] = shots(thumbnails)
-
     def stream(self, outcome: Outcome) -> None:
-        """Write at once what need not wait for the other films: a line of JSON on stdout.
+        """Write at once what need not wait for the other videos: JSON Lines, and rows of CSV.
 
         Raises:
             OutputError: It cannot be written.
         """
-        from synctool.report import json_out
+        if self._one:
+            return
+        from synctool.report import csv_out, json_out
 
-        if self._json == "-" and not self._one:
-            json_out.write_json([outcome], "-", lines=True)
+        if self._json is not None:
+            line = json_out.to_json_line(outcome).encode("utf-8")
+            self._report(self._json).write(line)
+        if self._csv is not None:
+            first = self._csv not in self._growing
+            row = csv_out.row(outcome)
+            self._report(self._csv).write(csv_out.heading() + row if first else row)
+
+    def _report(self, target: str) -> GrowingReport:
+        from synctool.report.stream import GrowingReport
+
+        return self._growing.setdefault(target, GrowingReport(target))
 
     def draw(self, outcome: Outcome) -> None:
         """Draw the plot of a film.
@@ -137,12 +143,18 @@ class Outputs:
         if self._plot is not None and not isinstance(outcome, Failure):
             write_plot(outcome, self._plot_path(outcome.input))
 
-    def all_done(self, outcomes: Sequence[Outcome]) -> None:
+    def all_done(self, outcomes: Sequence[Outcome], shots: Mapping[str, Sequence[Shot]]) -> None:
         """Print and write the rest.
+
+        Args:
+            outcomes: Of all videos, or those before the work was stopped; each is read several times.
+            shots: Small pictures by video, for the page.
 
         Raises:
             OutputError: It cannot be written.
         """
+        for report in self._growing.values():
+            report.close()
         from synctool.report import csv_out, json_out, terminal
         from synctool.report.outcome import Failure
 
@@ -150,18 +162,15 @@ class Outputs:
             terminal.print_summary(outcomes)
         elif self._for_people and not isinstance(outcomes[0], Failure):
             terminal.print_result(outcomes[0])
-        if self._json is not None and (self._one or self._json != "-"):
-            json_out.write_json(outcomes, self._json, lines=not self._one)
-        if self._csv is not None:
+        if self._one and self._json is not None:
+            json_out.write_json(outcomes, self._json, lines=False)
+        if self._one and self._csv is not None:
             csv_out.write_csv(outcomes, self._csv)
         if self._html is not None:
-            self._write_page(outcomes)
+            from synctool.report.html.pages import detect_page, write_html
 
-    def _write_page(self, outcomes: Sequence[Outcome]) -> None:
-        from synctool.report.html.pages import detect_page, write_html
-
-        page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=self._shots)
-        write_html(page, self._html)
+            page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=shots)
+            write_html(page, self._html)
 
     def _plot_path(self, film: str) -> Path:
         if not self._plot_folder:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from synctool._version import __version__
 from synctool.engine.concluding import conclude, find, is_silent
+from synctool.engine.detectors import needed
 from synctool.engine.footage import build_detector, followed
 from synctool.engine.loaded import LoadedModel
 from synctool.engine.models import load_model
@@ -73,11 +76,28 @@ class Detector:
             )
         self._model = model
         self._max_offset = max_offset
+        self._detector = detector
         self._faces = build_detector(detector)
         self._streams = StreamSelection(video_track, audio_track, channel)
         self._max_faces = max_faces
         self._allow_external = allow_external
         self._stall_s = stall_timeout
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """All that results depend on but the videos, as JSON knows it."""
+        spec, runtime = self._model.spec, self._model.runtime
+        _, weights = needed(self._detector)
+        return {
+            "synctool": __version__,
+            "network": [spec.full_name, self._model.weights],
+            "runtime": f"{runtime.name} on {runtime.device}",
+            "max_offset": self._max_offset,
+            "detector": [self._detector, None if weights is None else weights.stat().st_size],
+            "streams": asdict(self._streams),
+            "max_faces": self._max_faces,
+            "allow_external": self._allow_external,
+        }
 
     def detect(
         self,

@@ -33,7 +33,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from synctool.report.outcome import Failure, Outcome
@@ -80,11 +80,7 @@ COLUMNS = (
 
 def to_csv(outcomes: Iterable[Outcome]) -> str:
     """The table with its heading."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(_row, outcomes))
-    return text.getvalue()
+    return (heading() + b"".join(map(row, outcomes))).decode("utf-8")
 
 
 def write_csv(outcomes: Iterable[Outcome], target: str | os.PathLike[str]) -> None:
@@ -93,7 +89,23 @@ def write_csv(outcomes: Iterable[Outcome], target: str | os.PathLike[str]) -> No
     Raises:
         OutputError: It cannot be written.
     """
-    send(target, to_csv(outcomes).encode("utf-8", "backslashreplace"))
+    send(target, to_csv(outcomes).encode("utf-8"))
+
+
+def heading() -> bytes:
+    """The first line."""
+    return _lines(lambda writer: writer.writeheader())
+
+
+def row(outcome: Outcome) -> bytes:
+    """The row of a video, with its line feed; there may be others in quotes."""
+    return _lines(lambda writer: writer.writerow(_row(outcome)))
+
+
+def _lines(write: Callable[[csv.DictWriter[str]], object]) -> bytes:
+    text = io.StringIO()
+    write(csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n"))
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

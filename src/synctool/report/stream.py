@@ -1,14 +1,20 @@
-"""Where a machine-readable report goes: a file, or the standard output."""
+"""Where a machine-readable report goes: a file, or the standard output; at once or line by line."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
+from types import TracebackType
+from typing import BinaryIO
 
 from synctool.files import output_error, write_bytes
 from synctool.names import printable_lines
 
 STANDARD_OUTPUT = "-"
+_NO_DISK = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
+"""What the operating system says of a pipe or a device that is to be flushed."""
 
 
 def send(target: str | os.PathLike[str], data: bytes) -> None:
@@ -36,3 +42,69 @@ def send(target: str | os.PathLike[str], data: bytes) -> None:
         raise  # the reader has gone, which is its own affair
     except OSError as error:
         raise output_error("the standard output", error) from error
+
+
+class GrowingReport:
+    """A report that grows line by line: whoever reads it sees each line as soon as there is one.
+
+    A file is begun anew by the first line, and until then it is what it was. Use it as a context manager.
+
+    Args:
+        target: Path of the file, or ``-`` for the standard output.
+    """
+
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        self._target = target
+        self._file: BinaryIO | None = None
+        self._end = 0
+
+    def __enter__(self) -> GrowingReport:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, line: bytes) -> None:
+        """Write a line, whole or not at all.
+
+        Raises:
+            OutputError: It cannot be written.
+            BrokenPipeError: Nobody reads the standard output any more.
+        """
+        if os.fspath(self._target) == STANDARD_OUTPUT:
+            send(self._target, line)
+            return
+        left = memoryview(line)
+        try:
+            if self._file is None:
+                self._file = open(self._target, "wb", buffering=0)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            with suppress(OSError):  # half a line is none; a pipe cannot be cut
+                if self._file is not None:
+                    self._file.truncate(self._end)
+                    self._file.seek(self._end)
+            raise output_error(self._target, error) from error
+        self._end += len(line)
+
+    def close(self) -> None:
+        """Close the file, which is whole on the disk then.
+
+        Raises:
+            OutputError: It has not arrived there.
+        """
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            with file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _NO_DISK:
+                raise output_error(self._target, error) from error

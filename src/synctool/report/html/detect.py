@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -67,16 +67,54 @@ class FilmSection:
     file_name: str = field(default="result.json")
 
 
+@dataclass(frozen=True)
+class Overview:
+    """All videos in brief, so that their results need not stay in memory.
+
+    Attributes:
+        rows: Name, and the further cells of its row in the table.
+        counts: How many videos there are of each verdict, mildest first.
+        measured: How many have a result.
+        chosen: Numbers of those that get a section: all, or of very many the worst, in order.
+    """
+
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+    counts: Sequence[tuple[str, int]]
+    measured: int
+    chosen: Sequence[int]
+
+
+def overview(outcomes: Iterable[Outcome]) -> Overview:
+    """Read all outcomes once, one at a time."""
+    rows: list[tuple[str, Sequence[Cell]]] = []
+    seen: Counter[str] = Counter()
+    badness: list[tuple[tuple[int, float], int]] = []
+    for index, outcome in enumerate(outcomes):
+        rows.append((outcome.input, _cells(outcome)))
+        if isinstance(outcome, Failure):
+            seen["failed"] += 1
+            continue
+        seen[outcome.verdict] += 1
+        badness.append((_badness(outcome), index))
+    worst = badness if len(badness) <= MOST_FILMS else sorted(badness)[:MOST_FILMS]
+    return Overview(
+        rows=rows,
+        counts=[(verdict, seen[verdict]) for verdict in _VERDICTS if seen[verdict]],
+        measured=len(badness),
+        chosen=sorted(index for _, index in worst),
+    )
+
+
 def sections(
-    outcomes: Sequence[Outcome], thumbnails: Mapping[str, Sequence[Picture | Shot]]
+    outcomes: Sequence[Outcome],
+    chosen: Iterable[int],
+    thumbnails: Mapping[str, Sequence[Picture | Shot]],
 ) -> list[FilmSection]:
-    """The films that get a section: all, or of very many the worst, in the order they came."""
-    numbered = [(i, o) for i, o in enumerate(outcomes) if isinstance(o, DetectResult)]
-    if len(numbered) > MOST_FILMS:
-        numbered = sorted(sorted(numbered, key=lambda pair: _badness(pair[1]))[:MOST_FILMS])
+    """The videos that get a section, by their numbers; each outcome is read when it is its turn."""
     left = MOST_JSON_BYTES
     made = []
-    for index, result in numbered:
+    for index in chosen:
+        result = outcomes[index]
         text = (to_json if len(outcomes) == 1 else to_json_line)(result)
         left -= len(text)
         kept = text if left > 0 or len(outcomes) == 1 else ""
@@ -84,9 +122,8 @@ def sections(
     return made
 
 
-def summary(outcomes: Sequence[Outcome], shown: Sequence[FilmSection]) -> Table:
+def summary(films: Overview) -> Table:
     """All films, one row each."""
-    anchors = {section.id for section in shown}
     columns = [
         Column("Film"),
         Column("Verdict"),
@@ -96,34 +133,29 @@ def summary(outcomes: Sequence[Outcome], shown: Sequence[FilmSection]) -> Table:
         Column("Length", True),
         Column("Remark"),
     ]
-    rows = []
-    for index, outcome in enumerate(outcomes):
-        anchor = anchor_of(index)
-        name = name_cell(outcome.input, link=anchor if anchor in anchors else None)
-        if isinstance(outcome, Failure):
-            nothing = [Cell(NOTHING, sort=None, kind="number none")] * 4
-            why = " ".join(filter(None, (f"{outcome.cause}.", outcome.remedy)))
-            rows.append([name, verdict_cell("failed"), *nothing, _words(why)])
-            continue
-        length = outcome.source.duration_s
-        rows.append(
-            [
-                name,
-                verdict_cell(outcome.verdict),
-                offset_cell(outcome.offset_frames),
-                number_cell(outcome.confidence, 2),
-                Cell(percent(outcome.coverage), sort=outcome.coverage, kind="number"),
-                Cell(clock(length), sort=length, kind="number"),
-                _words(_remark(outcome)),
-            ]
-        )
+    linked = set(films.chosen)
+    rows = [
+        [name_cell(name, link=anchor_of(index) if index in linked else None), *cells]
+        for index, (name, cells) in enumerate(films.rows)
+    ]
     return Table("films", "Films", columns, rows, choices=(1,))
 
 
-def counts(outcomes: Sequence[Outcome]) -> list[tuple[str, int]]:
-    """How many films there are of each verdict, mildest first."""
-    seen = Counter("failed" if isinstance(o, Failure) else o.verdict for o in outcomes)
-    return [(verdict, seen[verdict]) for verdict in _VERDICTS if seen[verdict]]
+def _cells(outcome: Outcome) -> list[Cell]:
+    """The row of a video without its name."""
+    if isinstance(outcome, Failure):
+        nothing = [Cell(NOTHING, sort=None, kind="number none")] * 4
+        why = " ".join(filter(None, (f"{outcome.cause}.", outcome.remedy)))
+        return [verdict_cell("failed"), *nothing, _words(why)]
+    length = outcome.source.duration_s
+    return [
+        verdict_cell(outcome.verdict),
+        offset_cell(outcome.offset_frames),
+        number_cell(outcome.confidence, 2),
+        Cell(percent(outcome.coverage), sort=outcome.coverage, kind="number"),
+        Cell(clock(length), sort=length, kind="number"),
+        _words(_remark(outcome)),
+    ]
 
 
 def anchor_of(index: int) -> str:

@@ -74,21 +74,23 @@ def detect_page(
     """The page of one film or of several.
 
     Args:
-        outcomes: Results and failures, at least one.
+        outcomes: Results and failures, at least one; each is read when it is needed, so they may come from
+            the disk.
         command: The command that made them.
         thumbnails: Small pictures by ``input``.
     """
-    sections = detected.sections(outcomes, thumbnails or {})
+    films = detected.overview(outcomes)
+    sections = detected.sections(outcomes, films.chosen, thumbnails or {})
     single = len(outcomes) == 1 and bool(sections)
-    films = f"{len(outcomes)} film{'' if len(outcomes) == 1 else 's'}"
+    counted = f"{len(outcomes)} film{'' if len(outcomes) == 1 else 's'}"
     return render(
         "detect.html.j2",
-        title=sections[0].name if single else films,
+        title=sections[0].name if single else counted,
         single=single,
         sections=sections,
-        summary=None if single else detected.summary(outcomes, sections),
-        counts=detected.counts(outcomes),
-        left_out=sum(isinstance(o, detected.DetectResult) for o in outcomes) - len(sections),
+        summary=None if single else detected.summary(films),
+        counts=films.counts,
+        left_out=films.measured - len(sections),
         command=printable(command),
         version=__version__,
         verdict_mark=verdict_mark,

@@ -1,0 +1,121 @@
+"""What became of the videos of a run: results stay on the disk and are read back one at a time."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from synctool.errors import SyncToolError
+from synctool.untrusted.documents import typed
+from synctool.untrusted.origin import Origin
+
+if TYPE_CHECKING:
+    from synctool.engine.result_journal import ResultJournal
+    from synctool.report.html.pictures import Shot
+    from synctool.report.outcome import Outcome
+    from synctool.types import DetectResult
+
+
+class Outcomes(Sequence["Outcome"]):
+    """Outcomes in the order of the videos; failures are small, and kept.
+
+    Args:
+        journal: Where the results are; None keeps them in memory, for a single one.
+    """
+
+    def __init__(self, journal: ResultJournal | None = None) -> None:
+        self._journal = journal
+        self._run = secrets.token_hex(8)
+        self._entries: list[Outcome | str] = []
+        self._keys: dict[str, str] = {}
+        self._shots: dict[str, tuple[Shot, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        entry = self._entries[index]
+        return self._journal.read(entry) if isinstance(entry, str) else entry
+
+    def key(self, name: str) -> str:
+        """The key of a video; take it before the video is read.
+
+        One that cannot be known again has a key of this run, so that no other goes on with it.
+        """
+        from synctool.engine.result_journal import video_key
+
+        return video_key(name) or f"{self._run} {name}"
+
+    def finished(self, key: str) -> DetectResult | None:
+        """The result that an earlier run has noted; None where there is none, or it is damaged."""
+        if self._journal is None or key not in self._journal:
+            return None
+        try:
+            _noted_shots(self._journal, key)
+            return self._journal.read(key)
+        except SyncToolError:
+            return None
+
+    def add(
+        self, outcome: Outcome, key: str = "", *, shots: Sequence[Shot] = (), noted: bool = False
+    ) -> None:
+        """Take an outcome; a result is on the disk when this returns.
+
+        Args:
+            outcome: A result or a failure.
+            key: Of the video of a result.
+            shots: Small pictures of it.
+            noted: Whether the journal has it.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        from synctool.report.outcome import Failure
+
+        if isinstance(outcome, Failure) or self._journal is None:
+            self._entries.append(outcome)
+            self._shots[outcome.input] = tuple(shots)
+            return
+        if not noted:
+            self._journal.add(key, outcome, {"shots": [_plain(shot) for shot in shots]})
+        self._entries.append(key)
+        self._keys[outcome.input] = key
+
+    @property
+    def shots(self) -> Mapping[str, Sequence[Shot]]:
+        """Small pictures by video, read when they are asked for."""
+        return self._shots if self._journal is None else _Shots(self._journal, self._keys)
+
+
+class _Shots(Mapping[str, "Sequence[Shot]"]):
+    def __init__(self, journal: ResultJournal, keys: Mapping[str, str]) -> None:
+        self._journal, self._keys = journal, keys
+
+    def __getitem__(self, name: str) -> Sequence[Shot]:
+        return _noted_shots(self._journal, self._keys[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _plain(shot: Shot) -> dict[str, Any]:
+    return {**vars(shot), "jpeg": base64.b64encode(shot.jpeg).decode("ascii")}
+
+
+def _noted_shots(journal: ResultJournal, key: str) -> tuple[Shot, ...]:
+    """The small pictures that are noted with a result.
+
+    Raises:
+        SyncToolError: The journal is damaged.
+    """
+    from synctool.report.html.pictures import Shot
+
+    with Origin(str(journal.path), "Delete it, and run again.").checked():
+        return typed(journal.facts(key).get("shots", ()), tuple[Shot, ...])
