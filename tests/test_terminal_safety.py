@@ -62,6 +62,9 @@ def test_every_mark_is_escaped_and_every_other_character_kept() -> None:
 
 
 def test_json_is_safe_and_comes_back() -> None:
+    odd = f"{NAME}\udcff"  # no valid Unicode, and so written in ASCII
+    assert_safe(dump(odd))
+    assert json.loads(dump(odd)) == odd
     for text in (dump({NAME: NAME}), dump({NAME: [NAME]}, indent=2)):
         assert_safe(text)
         assert NAME in json.loads(text)

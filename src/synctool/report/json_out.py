@@ -59,7 +59,7 @@ def dump(value: Any, *, indent: int | None = None) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # a file name that is no valid Unicode
-        return json.dumps(value, allow_nan=False, indent=indent)
+        text = json.dumps(value, allow_nan=False, indent=indent)
     return printable_document(text)
 
 

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from synctool.errors import WeightsError
 from synctool.files import write_bytes
-from synctool.untrusted.regular import check_regular
-from synctool.untrusted.tensors import check_archive
+from synctool.untrusted.regular import read_regular
+from synctool.untrusted.tensors import load_pytorch
 
 WEIGHTS = "last.safetensors"
 BEST = "best.safetensors"
 STATE = "last.state.pt"
+_LARGEST_STATE_BYTES = 64 << 30
 _ANEW = (
     "Delete it to begin the run anew; --init with the .safetensors file beside it keeps what was "
     "learned."
@@ -60,9 +61,7 @@ def load_state(path: Path) -> dict[str, Any]:
         WeightsError: The file is damaged or holds something else.
     """
     try:
-        check_regular(path)
-        check_archive(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_pytorch(read_regular(path, most=_LARGEST_STATE_BYTES))
     except Exception as error:
         raise damaged_state(path, error) from error
     if not isinstance(state, dict):

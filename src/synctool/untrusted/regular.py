@@ -61,8 +61,14 @@ def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > most else file.read(most + 1)
-    check_size(max(size, len(data)), most)
+        check_size(size, most)
+        data = file.read(size + 1)  # what is asked for is allocated, so never ``most``
+        if len(data) > size:  # it grows, or tells no size, as in /proc
+            parts = [data]
+            while (length := sum(map(len, parts))) <= most and (part := file.read(MIB)):
+                parts.append(part)
+            check_size(length, most)
+            data = b"".join(parts)
     return data
 
 

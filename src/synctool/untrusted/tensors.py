@@ -2,44 +2,98 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from synctool.untrusted.documents import parse_json, typed
 from synctool.untrusted.origin import MalformedError
 
 _PLAIN = {
     *{torch.float16, torch.bfloat16, torch.float32, torch.float64},
     *{torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool},
 }
+_ARCHIVE = b"PK\x03\x04"
 _MOST_MEMBERS = 100_000
+_LARGEST_HEADER = 100_000_000
+"""That of the safetensors library."""
 
 
-def check_archive(path: Path) -> None:
-    """Refuse a PyTorch file whose members say that they hold more than the file; one of the older form,
-    which is no archive, is let through.
+def load_pytorch(data: bytes) -> Any:
+    """What a PyTorch file holds, read without running anything in it.
+
+    An archive is written anew from the members that were checked, so that PyTorch's reader of archives, which
+    is another than the one that checks, cannot find anything else in it. The older form, which is no archive,
+    is read as it is.
+
+    Args:
+        data: The file.
 
     Raises:
-        OSError: It cannot be read.
-        MalformedError: Its members are compressed, or more than the file.
+        MalformedError: Its members are packed, twice there, damaged, or more than the file.
+        Exception: It is damaged or holds more than tensors and plain values; the kinds are PyTorch's.
     """
-    if not zipfile.is_zipfile(path):
-        return
+    source = _checked_archive(data) if data.startswith(_ARCHIVE) else io.BytesIO(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters is raised
+        # From memory PyTorch never reads its oldest form, a tar file that it unpacks to the disk.
+        return torch.load(source, map_location="cpu", weights_only=True)
+
+
+def load_safetensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and the strings of its header.
+
+    Args:
+        data: The file.
+
+    Raises:
+        MalformedError: The strings of its header are none.
+        Exception: It is damaged; the kinds are the library's.
+    """
+    from safetensors.torch import load
+
+    state = load(data)
+    header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")], most=_LARGEST_HEADER)
+    return state, typed(header.get("__metadata__", {}), dict[str, str])
+
+
+def is_safetensors(data: bytes) -> bool:
+    """Whether a file begins as safetensors do: with the length of its header, and this header.
+
+    Args:
+        data: The file.
+    """
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
+
+
+def _checked_archive(data: bytes) -> io.BytesIO:
+    """An archive of the same members, if all are as PyTorch writes them: not packed, each once."""
+    made = io.BytesIO()
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return  # the reader of weights says what it is
-    # PyTorch stores its members as they are; what is packed could become anything.
-    packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-    claimed = sum(member.file_size for member in members)
-    if packed or len(members) > _MOST_MEMBERS or claimed > path.stat().st_size:
-        raise MalformedError(
-            f"its {len(members):,} members are packed, or say that they hold {claimed:,} bytes"
-        )
+        with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+            members = old.infolist()
+            # PyTorch stores its members as they are; what is packed could become anything.
+            packed = any(m.compress_type != zipfile.ZIP_STORED or m.flag_bits & 1 for m in members)
+            claimed = sum(member.file_size for member in members)
+            if packed or len(members) > _MOST_MEMBERS or claimed > len(data):
+                raise MalformedError(
+                    f"its {len(members):,} members are packed, or say that they hold {claimed:,} bytes"
+                )
+            if len({member.filename for member in members}) != len(members):
+                raise MalformedError("it has members of the same name")
+            for member in members:
+                new.writestr(zipfile.ZipInfo(member.filename), old.read(member))
+    except MalformedError:
+        raise
+    except Exception as error:  # zipfile raises a dozen kinds for a damaged archive
+        raise MalformedError(f"it is cut off or damaged: {error}") from error
+    made.seek(0)
+    return made
 
 
 def check_tensors(state: Mapping[str, Tensor]) -> None:

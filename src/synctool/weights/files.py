@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,22 @@ from torch import Tensor
 
 from synctool.downloads.places import cache_folder
 from synctool.errors import MissingError, WeightsError
-from synctool.files import sha256
 from synctool.types import WeightsSpec
 from synctool.untrusted.origin import MalformedError, Origin
-from synctool.untrusted.regular import check_regular
-from synctool.untrusted.tensors import check_archive, check_kinds, check_tensors
-from synctool.weights.identify import not_weights
+from synctool.untrusted.regular import read_regular
+from synctool.untrusted.tensors import (
+    check_kinds,
+    check_tensors,
+    is_safetensors,
+    load_pytorch,
+    load_safetensors,
+)
+from synctool.weights.identify import AGAIN, folder_in_place_of_weights, not_weights
 from synctool.weights.locate import located
 from synctool.weights.state_dicts import plain_state
+
+LARGEST_WEIGHTS_BYTES = 8 << 30
+"""Most bytes of a weight file."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
         MissingError: No such file.
         WeightsError: It is damaged, no weights, or would have to run code.
     """
-    saved, metadata = read_tensors(path)
+    data = _content(path)
+    saved, metadata = _parsed(path, data)
     state = plain_state(saved)
     if state is None:
         raise WeightsError(
@@ -90,15 +99,14 @@ def load_weights(path: Path, *, name: str | None = None) -> LoadedWeights:
         )
     with _origin(path).checked():
         check_tensors(state)
-    try:
-        label = f"{name or path.stem} sha256:{sha256(path)[:16]}"
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return LoadedWeights(state, label, metadata)
+    checksum = hashlib.sha256(data).hexdigest()
+    return LoadedWeights(state, f"{name or path.stem} sha256:{checksum[:16]}", metadata)
 
 
 def read_tensors(path: Path) -> tuple[Any, dict[str, str]]:
     """What a weight file holds, and the strings of its header; nothing in it is ever run.
+
+    The file is read once, and everything else happens in memory: what is checked is what is loaded.
 
     Args:
         path: ``.safetensors``, or a PyTorch file that holds nothing but tensors and plain data.
@@ -107,44 +115,44 @@ def read_tensors(path: Path) -> tuple[Any, dict[str, str]]:
         MissingError: No such file.
         WeightsError: It is damaged, or would have to run code.
     """
-    if not path.is_file():
+    return _parsed(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
+    if path.is_dir():
+        words, remedy = folder_in_place_of_weights(path)
+        raise MissingError(f"no such weights: {path} is {words}, not a file", remedy=remedy)
+    try:
+        return read_regular(path, most=LARGEST_WEIGHTS_BYTES)
+    except FileNotFoundError as error:
         raise MissingError(
             f"no such weights: {path}", remedy="Give the file itself; check its path."
-        )
-    try:
-        check_regular(path)
-        check_archive(path)
+        ) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise MissingError(
+            f"cannot read {path}: {error.strerror}", remedy="Check its permissions."
+        ) from error
     except MalformedError as error:
         raise _origin(path).wrong(error) from error
-    metadata: dict[str, str] = {}
-    try:
-        if path.suffix.lower() == ".safetensors":
-            from safetensors import safe_open
 
-            with safe_open(str(path), "pt") as file:
-                metadata = dict(file.metadata() or {})
-                state = {key: file.get_tensor(key) for key in file.keys()}
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what matters is raised
-                state = torch.load(path, map_location="cpu", weights_only=True)
+
+def _parsed(path: Path, data: bytes) -> tuple[Any, dict[str, str]]:
+    try:
+        # Their content tells the two kinds apart, whatever the name says.
+        if is_safetensors(data):
+            return load_safetensors(data)
+        if path.suffix.lower() == ".safetensors" and data[:1] not in (b"\x80", b"P"):
+            raise MalformedError("it is cut off or damaged: it has no header of safetensors")
+        return load_pytorch(data), {}
     except Exception as error:
-        words, remedy = not_weights(path, error)
+        words, remedy = not_weights(path, data, error)
         raise WeightsError(
             f"{path.name} cannot be read as weights: {words}", remedy=remedy
         ) from error
-    return state, metadata
 
 
 def _origin(path: Path) -> Origin:
-    remedy = "Get the file again, and compare its size and checksum with the publisher's."
-    return Origin(path.name, remedy, "cannot be read as weights", WeightsError)
-
-
-def _unreadable(path: Path, error: OSError) -> MissingError:
-    return MissingError(f"cannot read {path}: {error.strerror}", remedy="Check its permissions.")
+    return Origin(path.name, AGAIN, "cannot be read as weights", WeightsError)
 
 
 def fit(model: torch.nn.Module, weights: LoadedWeights, *, backbone: str) -> None:

@@ -1,4 +1,5 @@
-"""The tensors in what training programs save: a state dict, wrapped or with prefixed names."""
+"""The tensors in what training programs save: a state dict, wrapped, among plain values, or with prefixed
+names."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-WRAPPERS = ("model_state", "state_dict", "model_state_dict", "model", "net", "network", "weights")
+WRAPPERS = (
+    *("model_state", "state_dict", "model_state_dict", "model", "net", "network", "weights"),
+    *("module", "params"),
+)
 """Where training programs keep a network's tensors beside an epoch, an optimizer and the like."""
 _PREFIXES = ("module.", "_orig_mod.")
 """Put before every name by DataParallel and DistributedDataParallel, and by ``torch.compile``."""
@@ -17,26 +21,24 @@ _DEEPEST = 4
 def plain_state(saved: Any) -> dict[str, Tensor] | None:
     """The tensors by name, without wrappers and prefixes; None where there are none.
 
+    What lies beside them (an epoch, an optimizer's state, settings) is left out.
+
     Args:
         saved: What a weight file holds.
     """
-    for _ in range(_DEEPEST):
-        if _is_state(saved) or not isinstance(saved, Mapping):
-            break
-        saved = next(
-            (saved[name] for name in WRAPPERS if isinstance(saved.get(name), Mapping)), None
-        )
-    if not _is_state(saved):
+    state = _tensors(saved, _DEEPEST)
+    if state is None:
         return None
-    state = dict(saved)
     while prefix := next((p for p in _PREFIXES if all(k.startswith(p) for k in state)), None):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
-def _is_state(saved: Any) -> bool:
-    return (
-        isinstance(saved, Mapping)
-        and bool(saved)
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in saved.items())
-    )
+def _tensors(saved: Any, deepest: int) -> dict[str, Tensor] | None:
+    """Those in the first wrapper that has any; else those of this level."""
+    if not isinstance(saved, Mapping):
+        return None
+    for name in WRAPPERS if deepest else ():
+        if (found := _tensors(saved.get(name), deepest - 1)) is not None:
+            return found
+    return {k: v for k, v in saved.items() if isinstance(k, str) and isinstance(v, Tensor)} or None
