@@ -266,7 +266,7 @@ def calibration_section(bench: Bench) -> tuple[dict, list[Table]]:
         ],
         note=f"Expected calibration error {report.error:.3f} over folds by person: each person is "
         f"predicted by a calibration fitted on the others ({report.examples} stretches of 0.4 to 16 s of "
-        f"{report.people} people, two fifths of them with foreign sound). The calibration that is stored "
+        f"{report.people} people, one tenth of them with foreign audio). The calibration that is stored "
         f"with the weights: {stored:.3f} on the same stretches; if these people were its validation "
         "people, it was fitted on them. The offset of an unnamed person's clip is what the network says "
         "of the whole of it, unless that lies far off the other clips'.",

@@ -41,7 +41,8 @@ FAILURE = Failure.of(
 
 DOCUMENTED = {
     "": "schema input backbone weights runtime synctool source offset_frames offset_ms audio_is confidence"
-    " verdict reason max_offset coverage verdict_coverage drift_ms_per_min syncnet_confidence min_distance"
+    " audio_belongs verdict reason max_offset coverage verdict_coverage drift_ms_per_min"
+    " syncnet_confidence min_distance"
     " segments tracks frames timing_s",
     "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"
     " turned_deg warnings tracks channel",

@@ -12,7 +12,10 @@ from fake_volumes import constant
 from synctool.errors import MissingError, SyncToolError, WeightsError
 from synctool.scoring.confidence import (
     EDGE_CONFIDENCE,
+    FALSE_MATCHES,
+    FOREIGN_PRIOR,
     UNCALIBRATED,
+    Belonging,
     Calibration,
     expected_calibration_error,
     fit_calibration,
@@ -89,6 +92,79 @@ def test_the_height_of_the_peak_counts_and_older_calibrations_do_without() -> No
     assert counting.confidence(high) > counting.confidence(estimate(3.0))
     assert counting.confidence(estimate(3.0)) == pytest.approx(read.confidence(high))
     assert Calibration.from_dict(counting.to_dict()) == counting
+
+
+def with_foreign(seed: int, count: int) -> tuple[list[OffsetEstimate], list[bool], list[bool]]:
+    """As ``drawn`` with a peak in all of them, and as many without any peak."""
+    random = np.random.default_rng(seed)
+    estimates, correct, foreign = [], [], []
+    for number in range(count):
+        offset = np.nan if number % 2 else random.uniform(-10, 10)
+        height, seconds = random.choice([0.4, 0.8, 2.0]), random.uniform(0.6, 16)
+        volume = constant(offset, seconds, height=height, seed=1000 * seed + number)
+        estimates.append(estimate_offset(volume))
+        correct.append(abs(estimates[-1].offset_frames - offset) <= 1)
+        foreign.append(bool(np.isnan(offset)))
+    return estimates, correct, foreign
+
+
+@pytest.fixture(scope="module")
+def asked_apart() -> Calibration:
+    estimates, correct, foreign = with_foreign(5, 1200)
+    return fit_calibration(estimates, correct, foreign=foreign)
+
+
+def test_whether_audio_belongs_is_asked_apart(asked_apart: Calibration) -> None:
+    estimates, correct, foreign = with_foreign(6, 1200)
+    pairs = list(zip(estimates, foreign, strict=True))
+    own = [e for e, other in pairs if not other]
+    right = [c for c, other in zip(correct, foreign, strict=True) if not other]
+    others = [e for e, other in pairs if other][: round(len(own) * FOREIGN_PRIOR)]
+    sure = [asked_apart.confidence(e) for e in (*own, *others)]
+    assert expected_calibration_error(sure, [*right, *[False] * len(others)]) < 0.08
+    belongs = [np.mean([asked_apart.certainty(e).belongs for e in some]) for some in (own, others)]
+    assert belongs[0] > 0.95 > 0.75 > belongs[1]
+    for e in own[:20]:
+        certainty = asked_apart.certainty(e)
+        assert certainty.confidence == asked_apart.confidence(e) <= certainty.belongs
+
+
+@pytest.mark.parametrize("seconds", [(0.6, 1.5), (1.5, 5), (5, 16)])
+def test_few_of_anothers_pass_at_any_length(asked_apart: Calibration, seconds) -> None:
+    estimates, _, foreign = with_foreign(7, 1600)
+    low, high = (25 * s for s in seconds)
+    passed = [
+        asked_apart.certainty(e).is_match
+        for e, other in zip(estimates, foreign, strict=True)
+        if other and low <= e.frames < high
+    ]
+    assert len(passed) > 30 and np.mean(passed) < 3 * FALSE_MATCHES
+    own = [asked_apart.certainty(e).is_match for e, o in zip(estimates, foreign) if not o]
+    assert np.mean(own) > 0.5
+
+
+def test_without_that_question_all_audio_belongs() -> None:
+    certainty = UNCALIBRATED.certainty(estimate(2.0))
+    assert certainty.belongs == 1 and certainty.is_match
+    assert "belonging" not in UNCALIBRATED.to_dict()
+
+
+def test_both_questions_survive_a_file(asked_apart: Calibration, tmp_path: Path) -> None:
+    asked_apart.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json") == asked_apart
+    wrong = {**asked_apart.to_dict(), "belonging": {"intercept": 1.0}}
+    with pytest.raises(WeightsError):
+        Calibration.from_dict(wrong)
+    wrong["belonging"] = {**asked_apart.to_dict()["belonging"], "height": 1e300}
+    with pytest.raises(WeightsError):
+        Calibration.from_dict(wrong)
+
+
+def test_a_flat_line_for_matches_is_the_share_of_another_s_that_pass() -> None:
+    own = Belonging(0.0, 1.0, 0.0, 0.0, 0.0, least=2.0, least_log_frames=-0.5)
+    assert own.least_log_odds(1.0) == 2.0
+    assert own.least_log_odds(np.e**2) == pytest.approx(1.0)
+    assert own.least_log_odds(1e9) == own.least_log_odds(1500)
 
 
 def test_more_than_a_minute_adds_nothing() -> None:

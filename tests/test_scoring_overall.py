@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fake_volumes import constant, foreign, volume_of
 from synctool.scoring import overall
 from synctool.scoring.chance import chance_of_groups, probability_not_chance
+from synctool.scoring.confidence import Certainty
 from synctool.scoring.offset import OffsetEstimate
 from synctool.scoring.overall import OverallOffset, TrackEvidence, with_tracks
 from synctool.scoring.path import OffsetPath, follow_offset
@@ -158,11 +161,11 @@ def estimate(offset: float = 2.0, *, at_edge: bool = False) -> OffsetEstimate:
 
 
 WEAK = OverallOffset(-6.0, 0.2, False, 3000)
-SURE = TrackEvidence(500, 650, estimate(), 0.99)
+SURE = TrackEvidence(500, 650, estimate(), Certainty(0.99))
 
 
 def others(count: int) -> list[TrackEvidence]:
-    return [TrackEvidence(i, i + 100, estimate(-9.0), 0.05) for i in range(count)]
+    return [TrackEvidence(i, i + 100, estimate(-9.0), Certainty(0.05)) for i in range(count)]
 
 
 def test_a_face_that_is_sure_carries_the_answer() -> None:
@@ -180,14 +183,26 @@ def test_one_sure_face_of_hundreds_is_chance() -> None:
     "tracks",
     [
         [SURE],
-        [TrackEvidence(500, 530, estimate(), 0.99), *others(1)],
-        [TrackEvidence(500, 650, estimate(at_edge=True), 0.99), *others(1)],
+        [TrackEvidence(500, 530, estimate(), Certainty(0.99)), *others(1)],
+        [TrackEvidence(500, 650, estimate(at_edge=True), Certainty(0.99)), *others(1)],
         others(4),
         [],
     ],
 )
 def test_faces_that_carry_nothing(tracks: list[TrackEvidence]) -> None:
     assert with_tracks((), WEAK, tracks) == ((), WEAK)
+
+
+def test_a_face_whose_own_audio_it_is_goes_before_a_surer_stranger() -> None:
+    foreign = replace(WEAK, confidence=0.99, belongs=0.7, least_belongs=0.9)
+    own = TrackEvidence(500, 650, estimate(), Certainty(0.95, 0.99, 0.9))
+    found = with_tracks((), foreign, [own, *others(1)])[1]
+    assert found.offset_frames == 2.0
+    assert found.belongs == pytest.approx(0.98, abs=0.001) and found.least_belongs == 0.9
+    stranger = replace(own, certainty=Certainty(0.999, 0.8, 0.9))
+    assert (
+        with_tracks((), replace(foreign, belongs=0.95), [stranger, *others(1)])[1].belongs == 0.95
+    )
 
 
 def test_a_surer_answer_stands() -> None:

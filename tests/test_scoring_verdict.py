@@ -81,6 +81,12 @@ WEAK = {"confidence": 0.1}
             "(the video starts 1.60 s later than the audio by the file's own times)",
         ),
         (WEAK, {"audio_starts_late_s": 0.5}, "the evidence is weak: confidence 0.10"),
+        (
+            {},
+            {"belongs": 0.81, "least_belongs": 0.9},
+            "the audio may not be this face's own: probability 0.81 that it is, and at least 0.90 is needed",
+        ),
+        (WEAK, {"belongs": 0.1, "least_belongs": 0.9}, "the evidence is weak: confidence 0.10"),
         (WEAK, {"steady": True}, "no speech was found in the audio"),
         (WEAK, {"face_px": 22.0}, "the face is too small: 22 px high, and about 40 are needed"),
         (WEAK, {"face_px": 120.0}, "the evidence is weak"),

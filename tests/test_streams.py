@@ -20,7 +20,7 @@ from synctool.features.frontends import FRONT_ENDS
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
 from synctool.runtimes.torch import TorchRuntime
-from synctool.scoring.confidence import UNCALIBRATED
+from synctool.scoring.confidence import UNCALIBRATED, Certainty
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
 
 CPU = torch.device("cpu")
@@ -272,7 +272,7 @@ def test_no_sound_gives_no_scores(model) -> None:
     scores = volumes.score_face(network, 0, face, nothing, max_offset=15)
     assert np.isnan(scores.volume).all()
     assert scores.estimate is None
-    assert scores.confidence == 0.0
+    assert scores.certainty.confidence == 0.0
 
 
 # ----------------------------------------------------------------------------------- combination
@@ -283,7 +283,7 @@ def scores(number: int, first_tick: int, frames: int, row: int, height: float):
     volume = np.random.default_rng(number).normal(0, 1, (31, frames)).astype(np.float32)
     volume[row] += height
     return volumes.FaceScores(
-        number, first_tick, np.zeros(4), volume, -volume, None, confidence=0.0
+        number, first_tick, np.zeros(4), volume, -volume, None, Certainty(0.0, 0.0)
     )
 
 

@@ -30,7 +30,7 @@ from synctool.features.inputs import as_input
 from synctool.features.logmel import MARGIN, logmel
 from synctool.runtimes.graphs import sound_window
 from synctool.runtimes.torch import TorchRuntime
-from synctool.scoring.confidence import UNCALIBRATED, Calibration
+from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration
 from synctool.scoring.offset import estimate_offset
 from synctool.scoring.verdict import LEAST_CONFIDENCE
 from synctool.types import EXPORT_SCHEMA, VideoInput
@@ -47,7 +47,9 @@ TESTS = Path(__file__).resolve().parent
 EXAMPLE = TESTS.parent / "examples" / "web"
 GENERATED = ("node_modules", "model", "inputs")
 GRAPHS = ("video", "audio", "head")
-CALIBRATION = Calibration(-2.0, 1.5, 0.3, 0.2, 0.4, temperature=1.4)
+CALIBRATION = Calibration(
+    -2.0, 1.5, 0.3, 0.2, 0.4, temperature=1.4, belonging=Belonging(-1.0, 0.4, 0.1, -0.2, 0.6)
+)
 _NO_REGISTRY = re.compile(
     r"E(NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|AI_AGAIN|NETUNREACH|HOSTUNREACH)"
 )

@@ -11,6 +11,8 @@ const CORRELATION_FRAMES = 5; // so many frames are about one independent observ
 const LEAST_SPREAD = 1e-3;
 const EDGE_CONFIDENCE = 0.3;
 const MOST_FRAMES = 1500;
+// Prior probability that the audio is not this face's.
+const FOREIGN_PRIOR = 0.05;
 const UNCALIBRATED = { intercept: -3.5, log1p_t_stat: 3.2, margin: 0, log_frames: 0.1, temperature: 1 };
 
 /**
@@ -90,15 +92,26 @@ export function estimateOffset(volume) {
  */
 export function confidence(estimate, calibration) {
   const k = calibration ?? UNCALIBRATED;
+  const right = sigmoid(logOdds(estimate, k) / k.temperature);
+  const prior = Math.log(FOREIGN_PRIOR / (1 - FOREIGN_PRIOR));
+  const belongs = k.belonging ? sigmoid(logOdds(estimate, k.belonging) / k.temperature - prior) : 1;
+  const probability = right * belongs;
+  return estimate.atEdge ? Math.min(probability, EDGE_CONFIDENCE) : probability;
+}
+
+function logOdds(estimate, k) {
   const frames = Math.min(Math.max(estimate.frames, 1), MOST_FRAMES);
-  const odds =
+  return (
     k.intercept +
     k.log1p_t_stat * Math.log1p(Math.max(estimate.tStat, 0)) +
     k.margin * estimate.margin +
     k.log_frames * Math.log(frames) +
-    (k.height ?? 0) * estimate.height;
-  const probability = 1 / (1 + Math.exp(-odds / k.temperature));
-  return estimate.atEdge ? Math.min(probability, EDGE_CONFIDENCE) : probability;
+    (k.height ?? 0) * estimate.height
+  );
+}
+
+function sigmoid(x) {
+  return 1 / (1 + Math.exp(-x));
 }
 
 /**

@@ -492,6 +492,7 @@ class DetectResult:
     max_offset: int
     runtime: str = "torch"
     verdict_coverage: float = 0.0
+    audio_belongs: float | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -521,6 +522,7 @@ class DetectResult:
             "offset_ms": self.offset_ms,
             "audio_is": self.audio_is,
             "confidence": _rounded(self.confidence, 4),
+            "audio_belongs": _rounded(self.audio_belongs, 4),
             "verdict": self.verdict,
             "reason": self.reason,
             "max_offset": self.max_offset,

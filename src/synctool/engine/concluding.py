@@ -18,6 +18,7 @@ from synctool.engine.volumes import (
     score_face,
 )
 from synctool.faces.upright import box_before_turning
+from synctool.scoring.confidence import Certainty
 from synctool.scoring.offset import OffsetEstimate
 from synctool.scoring.overall import OverallOffset, TrackEvidence, with_tracks
 from synctool.scoring.path import OffsetPath, follow_offset
@@ -47,6 +48,7 @@ class Findings:
         estimate: The one offset that suits the film best; None where nothing can be compared.
         offset_frames: The best match, shown or not; that of the segments where it changes.
         confidence: Probability in 0..1 that it is right within a frame.
+        belongs: Probability in 0..1 that the audio belongs to the face at all.
         decision: The verdict.
         segments: Stretches of one offset.
         verdict_coverage: Share of the film, 0..1, that the segments cover which carry the verdict.
@@ -61,6 +63,7 @@ class Findings:
     estimate: OffsetEstimate | None
     offset_frames: float | None
     confidence: float
+    belongs: float
     decision: Decision
     segments: tuple[Segment, ...]
     verdict_coverage: float
@@ -107,7 +110,7 @@ def find(
         if face.frames >= SHORTEST_FACE_FRAMES
     ]
     if silent:
-        scored = [replace(face, estimate=None, confidence=0.0) for face in scored]
+        scored = [replace(face, estimate=None, certainty=Certainty(0.0, 0.0)) for face in scored]
     film = combine(scored, ticks, 2 * max_offset + 1, model.calibration)
     path, segments, overall = _followed(film, scored, model, silent=silent)
     known = Circumstances(
@@ -118,6 +121,8 @@ def find(
         edge_confidence=_edge_confidence(path.estimate, model),
         audio_starts_late_s=audio_starts_late_s,
         contradictory=overall is not None and overall.contradictory,
+        belongs=overall.belongs if overall else 0.0,
+        least_belongs=overall.least_belongs if overall else 0.0,
     )
     decision = _decided(overall, segments, max_offset, known)
     if look_further and decision.verdict == "inconclusive" and overall is not None and not steady:
@@ -131,6 +136,7 @@ def find(
         estimate=path.estimate,
         offset_frames=overall.offset_frames if overall else None,
         confidence=overall.confidence if overall else 0.0,
+        belongs=overall.belongs if overall else 0.0,
         decision=decision,
         segments=segments,
         verdict_coverage=_verdict_coverage(segments, ticks, film.coverage) if answered else 0.0,
@@ -150,7 +156,7 @@ def _followed(
     if path.overall is None:
         return path, (), None
     tracks = [
-        TrackEvidence(f.first_tick, f.first_tick + f.frames, f.estimate, f.confidence)
+        TrackEvidence(f.first_tick, f.first_tick + f.frames, f.estimate, f.certainty)
         for f in scored
         if f.estimate is not None
     ]
@@ -203,7 +209,8 @@ def _far_offset(
         return None
     # The calibration is for fewer offset bins; the odds that one of them fits by chance grow with them.
     odds = found.confidence / max(1 - found.confidence, 1e-6) * _USUAL_ROWS / len(volume)
-    return found.offset_frames if odds / (1 + odds) >= LEAST_CONFIDENCE else None
+    clear = odds / (1 + odds) >= LEAST_CONFIDENCE and found.belongs >= found.least_belongs
+    return found.offset_frames if clear else None
 
 
 def _verdict_coverage(segments: tuple[Segment, ...], ticks: int, coverage: float) -> float:
@@ -234,6 +241,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         source=source,
         offset_frames=None if verdict == "inconclusive" else findings.offset_frames,
         confidence=findings.confidence,
+        audio_belongs=findings.belongs if model.calibration.belonging else None,
         verdict=verdict,
         reason=findings.decision.reason,
         coverage=findings.film.coverage,
@@ -250,7 +258,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
 
 
 def _track(face: FaceScores, source: Source) -> Track:
-    speaking = face.confidence >= LEAST_CONFIDENCE
+    speaking = face.certainty.confidence >= LEAST_CONFIDENCE and face.certainty.is_match
     box = box_before_turning(
         face.box, source.turned_deg // 90, width_px=source.width_px, height_px=source.height_px
     )
@@ -262,5 +270,5 @@ def _track(face: FaceScores, source: Source) -> Track:
         box_px=(left, top, round(right - left, 1), round(bottom - top, 1)),
         speaking=speaking,
         offset_frames=round(face.estimate.offset_frames, 3) if speaking and face.estimate else None,
-        confidence=round(face.confidence, 4),
+        confidence=round(face.certainty.confidence, 4),
     )

@@ -68,7 +68,10 @@ class Resync:
         if estimate is None or estimate.at_edge:
             return None, 0.0
         offset = estimate.offset_frames + rest / SAMPLES_PER_FRAME - model.zero_frames
-        return offset, model.calibration.confidence(estimate)
+        certainty = model.calibration.certainty(estimate)
+        return (
+            (offset, certainty.confidence) if certainty.is_match else (None, certainty.confidence)
+        )
 
 
 def check(settings: SyncSettings, *, crop: str, size_px: int, colour: str) -> None:

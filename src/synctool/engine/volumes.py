@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from synctool.engine.loaded import LoadedModel
-from synctool.scoring.confidence import Calibration
+from synctool.scoring.confidence import Calibration, Certainty
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.path import WINDOW_S
 from synctool.scoring.smoothing import local_peaks
@@ -43,7 +43,7 @@ class FaceScores:
         volume: float32 ``[2K+1, T]``, NaN outside the sound.
         distances: float32 ``[2K+1, T]``, L2 between embeddings, NaN outside the sound.
         estimate: Its offset, None when there is nothing to compare.
-        confidence: Probability in 0..1 that the offset is right.
+        certainty: How sure that is.
     """
 
     number: int
@@ -52,7 +52,7 @@ class FaceScores:
     volume: np.ndarray
     distances: np.ndarray
     estimate: OffsetEstimate | None
-    confidence: float
+    certainty: Certainty
 
     @property
     def frames(self) -> int:
@@ -109,7 +109,7 @@ def score_face(
         volume=volume,
         distances=distances,
         estimate=estimate,
-        confidence=model.calibration.confidence(estimate) if estimate else 0.0,
+        certainty=model.calibration.certainty(estimate) if estimate else Certainty(0.0, 0.0),
     )
 
 

@@ -20,7 +20,7 @@ from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.evaluation.encoding import encoded_crops, encoded_sound
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.path import follow_offset
-from synctool.scoring.verdict import decide
+from synctool.scoring.verdict import Circumstances, decide
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 LARGEST_MOVE_FRAMES = 10
@@ -132,6 +132,7 @@ def measure(
         max_offset=max_offset,
         frames=overall.frames,
         at_edge=overall.at_edge,
+        circumstances=Circumstances(belongs=overall.belongs, least_belongs=overall.least_belongs),
         segments=path.segments,
     )
     return Answer(overall.offset_frames, overall.confidence, decision.verdict != "inconclusive")

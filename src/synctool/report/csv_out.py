@@ -9,6 +9,7 @@ verdict                       ``in sync``, ``detectable``, ``unacceptable``, ``i
 offset_frames, offset_ms      > 0: audio ahead; empty when inconclusive
 audio_is                      ``ahead``, ``behind``, ``level``
 confidence                    probability in 0..1 that the offset is right within ±1 frame
+audio_belongs                 probability in 0..1 that the audio is this face's own; empty where unknown
 reason                        why it is inconclusive
 coverage                      share of the film, 0..1, with evidence
 verdict_coverage              share of the film, 0..1, in the segments that carry the verdict
@@ -47,6 +48,7 @@ _RESULT_COLUMNS = (
     "offset_ms",
     "audio_is",
     "confidence",
+    "audio_belongs",
     "reason",
     "coverage",
     "verdict_coverage",

@@ -98,6 +98,8 @@ def _figures(result: DetectResult) -> Iterable[tuple[str, str]]:
     source = result.source
     yield "offset", _offset(result.offset_frames)
     yield "confidence", f"{result.confidence:.2f} (probability of being right within one frame)"
+    if result.audio_belongs is not None:
+        yield "audio", f"{result.audio_belongs:.2f} (probability that it is this face's own)"
     standard = "" if result.verdict == "inconclusive" else " (ITU-R BT.1359-1)"
     yield "verdict", f"{result.verdict}{standard}"
     yield "coverage", f"{100 * result.coverage:.0f} % of the film{_carrying(result)}"

@@ -1,8 +1,13 @@
 """From the statistics of a peak to the probability that the offset is right within ±1 frame.
 
-A logistic regression on four figures, fitted on held-out films (Platt, "Probabilistic outputs for
-support vector machines", 1999), with a temperature for later correction (Guo et al., "On
-calibration of modern neural networks", ICML 2017).
+Two questions are kept apart. Does the audio belong to this face at all, or is it another's (dubbed, a
+voice-over, a person out of view)? And if it does, is the offset right within a frame? Each is a logistic
+regression on the same four figures, fitted on videos of people who took no part in training (Platt,
+"Probabilistic outputs for support vector machines", 1999), with a temperature for later correction (Guo
+et al., "On calibration of modern neural networks", ICML 2017). The confidence is the product of both.
+
+How often audio belongs elsewhere is no property of the network, but of the videos. It is stated as a prior,
+``FOREIGN_PRIOR``, instead of being whatever share the videos of the fit happened to have.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, logit
 
 from synctool.errors import MissingError, WeightsError
 from synctool.files import write_text
@@ -29,23 +34,88 @@ EDGE_CONFIDENCE = 0.3
 """Most that a peak at the edge of the searched range can have: the true one may lie beyond."""
 MOST_FRAMES = 1500
 """A minute of evidence; more frames change nothing, as nothing longer is calibrated."""
+FOREIGN_PRIOR = 0.05
+"""Prior probability that the audio is not this face's: one video in twenty."""
+FALSE_MATCHES = 0.03
+"""Share of stretches with another's audio, of any length, that pass for matches: there lies the least
+log-odds of belonging. One probability for all lengths would let many short ones pass and no long one."""
 _FEATURES = ("log1p_t_stat", "margin", "log_frames", "height")
-_LATER = {"height"}
-"""Figures that older calibrations lack: they do not count there."""
+_LATER = {"height", "belonging"}
+"""Parts that older calibrations lack: they do not count there."""
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """Coefficients of the log-odds that the audio belongs to the face, where either is as likely before.
+
+    Attributes:
+        intercept: Log-odds where all features are 0.
+        log1p_t_stat: Weight of ``log(1 + max(t_stat, 0))``.
+        margin: Weight of the margin.
+        log_frames: Weight of the logarithm of the number of frames.
+        height: Weight of the height of the peak.
+        least: Least log-odds of a match: of another's audio, all but ``FALSE_MATCHES`` stay below.
+        least_log_frames: What is added to that for each unit of the logarithm of the number of frames.
+    """
+
+    intercept: float
+    log1p_t_stat: float
+    margin: float
+    log_frames: float
+    height: float
+    least: float = 0.0
+    least_log_frames: float = 0.0
+
+    def log_odds(self, features: np.ndarray) -> np.ndarray:
+        """Log-odds ``[...]`` of features ``[..., 4]``, before any prior."""
+        weights = np.array([self.log1p_t_stat, self.margin, self.log_frames, self.height])
+        return self.intercept + features @ weights
+
+    def least_log_odds(self, frames: np.ndarray | float) -> np.ndarray:
+        """The least that counts as a match, for so many frames."""
+        return self.least + self.least_log_frames * np.log(np.clip(frames, 1.0, MOST_FRAMES))
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How sure an estimate is.
+
+    Attributes:
+        confidence: Probability in 0..1 that the offset is right within ±1 frame.
+        belongs: Probability in 0..1 that the audio belongs to the face at all.
+        least_belongs: Least such probability that an answer needs.
+    """
+
+    confidence: float
+    belongs: float = 1.0
+    least_belongs: float = 0.0
+
+    @property
+    def is_match(self) -> bool:
+        """Whether the audio counts as the face's own."""
+        return self.belongs >= self.least_belongs
+
+    def lowered(self, confidence: float, belongs: float) -> Certainty:
+        """Not surer than these."""
+        return Certainty(
+            min(self.confidence, confidence), min(self.belongs, belongs), self.least_belongs
+        )
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Coefficients of the logistic regression.
+    """Coefficients of the logistic regressions.
 
     Attributes:
-        intercept: Log-odds where all features are 0.
+        intercept: Log-odds that the offset is right, where all features are 0.
         log1p_t_stat: Weight of ``log(1 + max(t_stat, 0))``.
         margin: Weight of the margin, in units of the model's scores.
         log_frames: Weight of the logarithm of the number of frames (at most a minute).
         height: Weight of the height of the mean curve's peak above the mean of all offset bins, in units
             of the model's scores.
         temperature: All log-odds are divided by it; > 1 is more cautious.
+        belonging: The same for the question whether the audio belongs to the face; None where that was not
+            fitted apart, and the other coefficients answer both questions at once.
     """
 
     intercept: float
@@ -54,6 +124,7 @@ class Calibration:
     log_frames: float = 0.0
     height: float = 0.0
     temperature: float = 1.0
+    belonging: Belonging | None = None
 
     def confidence(self, estimate: OffsetEstimate) -> float:
         """Probability in 0..1 that the offset of ``estimate`` is right within ±1 frame."""
@@ -77,12 +148,22 @@ class Calibration:
     ) -> np.ndarray:
         """The same for arrays of figures of one shape; NaN stays NaN."""
         features = _features(t_stat, margin, frames, height)
-        probability = expit(self._log_odds(features))
+        probability = expit(self._log_odds(features)) * self._belongs(features)
         return np.where(at_edge, np.minimum(probability, EDGE_CONFIDENCE), probability)
 
-    def to_dict(self) -> dict[str, float]:
+    def certainty(self, estimate: OffsetEstimate) -> Certainty:
+        """How sure ``estimate`` is; of a calibration that never asked, all audio belongs to the face."""
+        confidence = self.confidence(estimate)
+        if self.belonging is None:
+            return Certainty(confidence)
+        features = _features(estimate.t_stat, estimate.margin, estimate.frames, estimate.height)
+        least = self._at_prior(self.belonging.least_log_odds(estimate.frames))
+        return Certainty(confidence, float(self._belongs(features)), float(least))
+
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
-        return asdict(self)
+        data = asdict(self)
+        return data if self.belonging else {k: v for k, v in data.items() if k != "belonging"}
 
     @classmethod
     def from_dict(cls, data: object) -> Calibration:
@@ -93,7 +174,7 @@ class Calibration:
         """
         if not isinstance(data, Mapping):
             raise WeightsError("the calibration is no table of numbers", remedy=_AGAIN)
-        known = {"intercept", "temperature", *_FEATURES}
+        known = {"intercept", "temperature", "belonging", *_FEATURES}
         wrong = sorted({"intercept", *_FEATURES} - _LATER - set(data)) or sorted(set(data) - known)
         if wrong:
             raise WeightsError(
@@ -103,10 +184,9 @@ class Calibration:
         origin = Origin("the calibration", _AGAIN, "holds no numbers", WeightsError)
         with origin.checked():
             made: Calibration = typed(dict(data), cls)
-        if (
-            not all(abs(n) <= _LARGEST for n in asdict(made).values())
-            or made.temperature < _COLDEST
-        ):
+        numbers = {**asdict(made), **(asdict(made.belonging) if made.belonging else {})}
+        numbers.pop("belonging")
+        if not all(abs(n) <= _LARGEST for n in numbers.values()) or made.temperature < _COLDEST:
             raise WeightsError("the calibration holds numbers that cannot be used", remedy=_AGAIN)
         return made
 
@@ -138,6 +218,14 @@ class Calibration:
         weights = np.array([self.log1p_t_stat, self.margin, self.log_frames, self.height])
         return (self.intercept + features @ weights) / self.temperature
 
+    def _belongs(self, features: np.ndarray) -> np.ndarray:
+        if self.belonging is None:
+            return np.ones(features.shape[:-1])
+        return self._at_prior(self.belonging.log_odds(features))
+
+    def _at_prior(self, log_odds: np.ndarray) -> np.ndarray:
+        return expit(log_odds / self.temperature - logit(FOREIGN_PRIOR))
+
 
 UNCALIBRATED = Calibration(intercept=-3.5, log1p_t_stat=3.2, log_frames=0.1)
 """For a model that nobody has calibrated: more cautious than a fit to peaks in plain noise, because
@@ -146,9 +234,13 @@ t = 5 gives 0.93. It ignores the margin, whose unit differs by model."""
 
 
 def fit_calibration(
-    estimates: Sequence[OffsetEstimate], correct: Sequence[bool], *, l2: float = 1.0
+    estimates: Sequence[OffsetEstimate],
+    correct: Sequence[bool],
+    *,
+    foreign: Sequence[bool] | None = None,
+    l2: float = 1.0,
 ) -> Calibration:
-    """Fit the logistic regression on estimates whose truth is known.
+    """Fit the logistic regressions on estimates whose truth is known.
 
     Peaks at the edge take no part: their confidence is capped whatever the coefficients are. The
     weights of t, margin and height are kept from being negative, and Platt's softened targets keep the
@@ -157,12 +249,46 @@ def fit_calibration(
     Args:
         estimates: Estimates of stretches of many lengths, from films that took no part in training.
         correct: Whether each is right within ±1 frame.
+        foreign: Whether the audio of each is another's. Where some are and some are not, the two questions
+            are fitted apart; how many of each there are does not count.
         l2: Strength of the regularisation of the weights (of standardised features).
 
     Raises:
-        ValueError: The two sequences differ in length, or none is left.
+        ValueError: The sequences differ in length, or none is left.
     """
     features, targets = _learnable(estimates, correct)
+    if foreign is None or len(set(map(bool, foreign))) < 2:
+        return Calibration(*_regression(features, targets, l2=l2))
+    others = _learnable(estimates, foreign)[1]
+    right = _regression(features[others == 0], targets[others == 0], l2=l2)
+    shares = np.where(others == 0, (others == 0).mean(), (others == 1).mean())
+    belonging = Belonging(*_regression(features, 1 - others, weights=0.5 / shares, l2=l2))
+    least = _quantile_line(features[others == 1][:, 2], belonging.log_odds(features[others == 1]))
+    return Calibration(
+        *right, belonging=replace(belonging, least=least[0], least_log_frames=least[1])
+    )
+
+
+def _quantile_line(log_frames: np.ndarray, log_odds: np.ndarray) -> tuple[float, float]:
+    """Line over the log of the frames below which all but ``FALSE_MATCHES`` of the values lie.
+
+    Quantile regression (Koenker & Bassett, "Regression quantiles", Econometrica 1978) as a linear
+    programme: what exceeds the line costs ``1 - FALSE_MATCHES``, what stays below it ``FALSE_MATCHES``.
+    """
+    from scipy.optimize import linprog
+
+    count = len(log_odds)
+    costs = np.r_[np.zeros(2), np.full(count, 1 - FALSE_MATCHES), np.full(count, FALSE_MATCHES)]
+    equal = np.hstack([np.ones((count, 1)), log_frames[:, None], np.eye(count), -np.eye(count)])
+    bounds = [(None, None)] * 2 + [(0, None)] * (2 * count)
+    found = linprog(costs, A_eq=equal, b_eq=log_odds, bounds=bounds, method="highs")
+    return float(found.x[0]), float(found.x[1])
+
+
+def _regression(
+    features: np.ndarray, targets: np.ndarray, *, l2: float, weights: np.ndarray | float = 1.0
+) -> tuple[float, ...]:
+    """Intercept and the weights of the features ``[N, 4]`` for targets of 0 and 1 ``[N]``."""
     mean, std = features.mean(axis=0), features.std(axis=0)
     std[std < 1e-9] = 1.0
     scaled = (features - mean) / std
@@ -171,17 +297,17 @@ def fit_calibration(
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         log_odds = parameters[0] + scaled @ parameters[1:]
-        value = -(soft * log_expit(log_odds) + (1 - soft) * log_expit(-log_odds)).sum()
-        error = expit(log_odds) - soft
+        each = soft * log_expit(log_odds) + (1 - soft) * log_expit(-log_odds)
+        error = weights * (expit(log_odds) - soft)
         slope = np.concatenate([[error.sum()], scaled.T @ error + l2 * parameters[1:]])
-        return value + 0.5 * l2 * (parameters[1:] ** 2).sum(), slope
+        return -(weights * each).sum() + 0.5 * l2 * (parameters[1:] ** 2).sum(), slope
 
     bounds = [(None, None), (0, None), (0, None), (None, None), (0, None)]
     from scipy.optimize import minimize  # slow to import, and measuring fits nothing
 
     found = minimize(loss, np.zeros(5), jac=True, method="L-BFGS-B", bounds=bounds)
-    weights = found.x[1:] / std
-    return Calibration(float(found.x[0] - weights @ mean), *map(float, weights))
+    slopes = found.x[1:] / std
+    return float(found.x[0] - slopes @ mean), *map(float, slopes)
 
 
 def fit_temperature(

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from synctool.scoring.chance import AGREEING_FRAMES, chance_of_groups, probability_not_chance
-from synctool.scoring.confidence import Calibration
+from synctool.scoring.confidence import Calibration, Certainty
 from synctool.scoring.offset import CORRELATION_FRAMES, OffsetEstimate, estimate_offset
 from synctool.scoring.repeats import repeated_frames
 from synctool.scoring.segments import SegmentEvidence, find_segments
@@ -40,6 +40,8 @@ class OverallOffset:
         at_edge: Whether it is the first or the last of the offset bins searched.
         frames: Frames of evidence behind it.
         contradictory: Whether segments that look fine one by one disagree.
+        belongs: Probability in 0..1 that the audio belongs to the face at all.
+        least_belongs: Least such probability that an answer needs.
     """
 
     offset_frames: float
@@ -47,6 +49,13 @@ class OverallOffset:
     at_edge: bool
     frames: int
     contradictory: bool = False
+    belongs: float = 1.0
+    least_belongs: float = 0.0
+
+    @property
+    def strength(self) -> tuple[bool, float]:
+        """For comparing: a match of the face's own audio before any other, then the surer one."""
+        return self.belongs >= self.least_belongs, self.confidence
 
 
 def judge_segments(
@@ -66,19 +75,19 @@ def judge_segments(
     repeated = repeated_frames(volume)
     fresh = ~repeated if repeated.mean() >= NOTABLE_REPEATS else None
     evidence = find_segments(volume, contrast=contrast)
-    sure = _confidence(whole, volume, slice(None), fresh, calibration)
+    sure = _certainty(whole, volume, slice(None), fresh, calibration)
     real = _not_chance(volume, evidence, fresh, contrast)
     alone = [
-        _confidence(e.estimate, volume, slice(e.start, e.stop), fresh, calibration)
+        _certainty(e.estimate, volume, slice(e.start, e.stop), fresh, calibration).confidence
         for e in evidence
     ]
     judged = [
-        _judged(e, own * part, own, whole, sure)
+        _judged(e, own * part, own, whole, sure.confidence)
         for e, own, part in zip(evidence, alone, real.tolist(), strict=True)
     ]
-    overall = OverallOffset(whole.offset_frames, sure, whole.at_edge, whole.frames)
+    overall = _overall(whole.offset_frames, whole, sure)
     carried = _carried(volume, evidence, judged, real, fresh, calibration)
-    if carried is not None and carried.confidence > sure:
+    if carried is not None and carried.strength > overall.strength:
         overall = carried
     segments = tuple(s for s in judged if s.confidence >= LEAST_CONFIDENCE)
     return segments, replace(overall, contradictory=_contradict(evidence, alone))
@@ -92,13 +101,13 @@ class TrackEvidence:
         start: Its first frame.
         stop: The frame after its last.
         estimate: Its offset, from its own frames.
-        confidence: Probability in 0..1 that it is right, as if there were no other face.
+        certainty: How sure that is, as if there were no other face.
     """
 
     start: int
     stop: int
     estimate: OffsetEstimate
-    confidence: float
+    certainty: Certainty
 
 
 def with_tracks(
@@ -114,17 +123,36 @@ def with_tracks(
     """
     if len(tracks) < 2:
         return segments, overall
-    best = max(tracks, key=lambda track: track.confidence)
-    confidence = float(expit(logit(best.confidence) - np.log(len(tracks))))
+    best = max(tracks, key=lambda t: (t.certainty.is_match, t.certainty.confidence))
+    offset, at_once = best.estimate.offset_frames, len(tracks)
+    certainty = best.certainty.lowered(
+        _of_many(best.certainty.confidence, at_once), _of_many(best.certainty.belongs, at_once)
+    )
+    found = replace(_overall(offset, best.estimate, certainty), contradictory=overall.contradictory)
     short = best.stop - best.start < LEAST_CARRIED_S * VIDEO_FPS
-    if short or best.estimate.at_edge or confidence < _FINE or confidence <= overall.confidence:
+    weak = found.confidence < _FINE or found.strength <= overall.strength
+    if short or weak or best.estimate.at_edge:
         return segments, overall
     start_s, end_s = best.start / VIDEO_FPS, best.stop / VIDEO_FPS
-    offset = best.estimate.offset_frames
     others = [s for s in segments if s.end_s <= start_s or s.start_s >= end_s]
-    found = [*others, Segment(start_s, end_s, offset, confidence)]
-    overall = OverallOffset(offset, confidence, False, best.estimate.frames, overall.contradictory)
-    return tuple(sorted(found, key=lambda s: s.start_s)), overall
+    shown = [*others, Segment(start_s, end_s, offset, found.confidence)]
+    return tuple(sorted(shown, key=lambda s: s.start_s)), found
+
+
+def _of_many(probability: float, count: int) -> float:
+    """Probability of the best of so many (Bonferroni): its odds divided by their number."""
+    return float(expit(logit(probability) - np.log(count)))
+
+
+def _overall(offset_frames: float, estimate: OffsetEstimate, certainty: Certainty) -> OverallOffset:
+    return OverallOffset(
+        offset_frames,
+        certainty.confidence,
+        estimate.at_edge,
+        estimate.frames,
+        belongs=certainty.belongs,
+        least_belongs=certainty.least_belongs,
+    )
 
 
 def _not_chance(
@@ -179,10 +207,11 @@ def _carried(
     estimate = estimate_offset(volume[:, columns])
     if estimate is None or columns.sum() < LEAST_CARRIED_S * VIDEO_FPS:
         return None
-    together = _confidence(estimate, volume, columns, fresh, calibration)
+    together = _certainty(estimate, volume, columns, fresh, calibration)
     offset = float(np.average(offsets[group], weights=weights[group]))
-    confidence = together * float(real[group].max())
-    return OverallOffset(offset, confidence, estimate.at_edge, estimate.frames)
+    part = float(real[group].max())
+    lowered = together.lowered(together.confidence * part, together.belongs * part)
+    return _overall(offset, estimate, lowered)
 
 
 def _contradict(evidence: Sequence[SegmentEvidence], alone: Sequence[float]) -> bool:
@@ -192,25 +221,26 @@ def _contradict(evidence: Sequence[SegmentEvidence], alone: Sequence[float]) -> 
     return len(fine) > 1 and max(fine) - min(fine) > AGREEING_FRAMES
 
 
-def _confidence(
+def _certainty(
     estimate: OffsetEstimate,
     volume: np.ndarray,
     columns: slice | np.ndarray,
     fresh: np.ndarray | None,
     calibration: Calibration,
-) -> float:
-    """Confidence of an estimate over some columns; what they repeat counts once.
+) -> Certainty:
+    """How sure an estimate over some columns is; what they repeat counts once.
 
     Columns that are nothing but a repetition are as sure as what they repeat.
     """
-    confidence = calibration.confidence(estimate)
+    certainty = calibration.certainty(estimate)
     if fresh is None:
-        return confidence
+        return certainty
     here = np.zeros(len(fresh), bool)
     here[columns] = True
     once = estimate_offset(volume[:, here & fresh])
     if once is None or once.frames < CORRELATION_FRAMES:
-        return confidence
+        return certainty
     if abs(once.offset_frames - estimate.offset_frames) > AGREEING_FRAMES:
-        return 0.0
-    return min(confidence, calibration.confidence(once))
+        return certainty.lowered(0.0, 0.0)
+    fewer = calibration.certainty(once)
+    return fewer.lowered(certainty.confidence, certainty.belongs)

@@ -64,6 +64,8 @@ class Circumstances:
         far_offset_frames: A clear match outside the searched range, None where none is known.
         audio_starts_late_s: How much later than the video the audio starts, by the file's own times.
         contradictory: Whether segments that look fine one by one disagree.
+        belongs: Probability in 0..1 that the audio belongs to the face at all.
+        least_belongs: Least such probability that a verdict needs.
     """
 
     has_face: bool = True
@@ -74,6 +76,8 @@ class Circumstances:
     far_offset_frames: float | None = None
     audio_starts_late_s: float = 0.0
     contradictory: bool = False
+    belongs: float = 1.0
+    least_belongs: float = 0.0
 
 
 def decide(
@@ -106,10 +110,12 @@ def decide(
         return Decision("inconclusive", "the audio is silent")
     if offset_frames is None or frames < LEAST_FRAMES:
         return Decision("inconclusive", _too_short(frames))
-    if at_edge or not confidence >= least_confidence:
+    foreign = not circumstances.belongs >= circumstances.least_belongs
+    if at_edge or foreign or not confidence >= least_confidence:
         reason = (
             _beyond(circumstances, max_offset, least_confidence, at_edge=at_edge)
             or _no_evidence(circumstances)
+            or (_perhaps_foreign(circumstances) if confidence >= least_confidence else None)
             or f"the evidence is weak: confidence {confidence:.2f}, and at least "
             f"{least_confidence:.2f} is needed{_elsewhere(confidence, frames)}"
         )
@@ -170,6 +176,14 @@ def _no_evidence(circumstances: Circumstances) -> str | None:
             "the audio is perhaps from elsewhere (a voice-over, dubbing)"
         )
     return None
+
+
+def _perhaps_foreign(circumstances: Circumstances) -> str:
+    """A good match that another's audio might make as well."""
+    return (
+        f"the audio may not be this face's own: probability {circumstances.belongs:.2f} that it is, and at "
+        f"least {circumstances.least_belongs:.2f} is needed for so short a match"
+    )
 
 
 def _elsewhere(confidence: float, frames: int) -> str:

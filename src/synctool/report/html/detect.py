@@ -236,6 +236,7 @@ def _figures(result: DetectResult) -> list[Figure]:
             "",
             "probability of being right within a frame",
         ),
+        *_belonging(result),
         Figure("Coverage", plain(100 * result.coverage, 0), "%", _covered(result)),
         Figure("Drift", NOTHING, "", "too little film")
         if drift is None
@@ -253,6 +254,13 @@ def _figures(result: DetectResult) -> list[Figure]:
         note = f"lower is better; {whose}"
         figures.append(Figure("LSE-D", plain(result.min_distance, 3), "", note))
     return figures
+
+
+def _belonging(result: DetectResult) -> list[Figure]:
+    if result.audio_belongs is None:
+        return []
+    note = "probability that the audio is this face's own"
+    return [Figure("Own audio", plain(result.audio_belongs, 2), "", note)]
 
 
 def _covered(result: DetectResult) -> str:
