@@ -105,7 +105,7 @@ class Artefact:
     margin: int
     reach: int
     zero_frames: float
-    calibration: Mapping[str, float] | None
+    calibration: Mapping[str, float | Mapping[str, float] | None] | None
     licence: str
     parts: Mapping[str, ArtefactPart]
     options: Mapping[str, Any] = field(default_factory=dict)
