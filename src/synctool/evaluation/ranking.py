@@ -1,7 +1,7 @@
 """How well a score ranks trials: area under the ROC curve, average precision.
 
-The figures are scikit-learn's. Resampling needs them for hundreds of weightings at once, which are computed
-here in one go, with the same treatment of equal scores.
+Equal scores are treated as scikit-learn does. Resampling needs the figures for hundreds of weightings at
+once, which are computed here in one go; the figure itself is that of the weights one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from synctool.evaluation.resampling import UNDEFINED, Estimate, Units, interval_of
 
@@ -22,16 +21,15 @@ def roc_auc(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
         score: float ``[N]``, higher for true.
         units: What is drawn together.
     """
-    return _ranked(roc_auc_score, _roc_auc, truth, score, units)
+    return _ranked(_roc_auc, truth, score, units)
 
 
 def average_precision(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
     """Average precision likewise."""
-    return _ranked(average_precision_score, _average_precision, truth, score, units)
+    return _ranked(_average_precision, truth, score, units)
 
 
 def _ranked(
-    figure: Callable[..., float],
     statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
     truth: np.ndarray,
     score: np.ndarray,
@@ -50,7 +48,7 @@ def _ranked(
         with np.errstate(invalid="ignore", divide="ignore"):
             return statistic(true, false)
 
-    value = float(figure(truth, score))
+    value = float(drawn(np.ones((1, right.size)))[0])
     sorted_units = Units(units.index[order], units.count, units.drawn)
     return interval_of(drawn, sorted_units, value=value, share=True)
 
