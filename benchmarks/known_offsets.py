@@ -23,7 +23,8 @@ import numpy as np
 from films import arguments, best_match, read_film, shared, write_film
 from synctool.engine.detect import Detector
 from synctool.engine.models import load_model
-from synctool.evaluation.pieces import Answer, Piece, agreement, cuts
+from synctool.evaluation.piece_cuts import cuts
+from synctool.evaluation.pieces import Answer, Piece, agreement
 from synctool.media.remux import move_sound
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
 

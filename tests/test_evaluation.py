@@ -27,7 +27,8 @@ from synctool.evaluation.multiway import (
     multiway,
     window_hits,
 )
-from synctool.evaluation.pieces import Answer, Piece, agreement, cuts, joined, measure
+from synctool.evaluation.piece_cuts import cuts
+from synctool.evaluation.pieces import Answer, Piece, agreement, joined, measure
 from synctool.evaluation.readings import MAX_OFFSET, ClipReader, SoundWindows
 from synctool.features.logmel import MARGIN, logmel
 from synctool.features.pictures import prepared

@@ -10,9 +10,10 @@ import torch
 
 from synctool.data.augment import centre_crop, fit_crops, with_room
 from synctool.errors import UsageError
-from synctool.features.inputs import as_input
-from synctool.features.pictures import as_batch, fitted, prepared
-from synctool.types import VideoInput
+from synctool.features.inputs import as_input, overlapping, stored_as_input
+from synctool.features.pictures import as_batch, prepared
+from synctool.features.stored_crops import fitted
+from synctool.types import BackboneSpec, VideoInput
 
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
 
@@ -89,6 +90,42 @@ def test_training_and_measuring_make_the_same_of_a_crop() -> None:
     assert made.shape == (1, 3, 5, 8, 8) and torch.equal(
         made, torch.from_numpy(as_input(crops[..., 0], grey))
     )
+
+
+@pytest.mark.parametrize("colour", ["gray", "rgb", "bgr"])
+@pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+def test_every_value_of_a_stored_crop_is_the_same_in_arrays_and_tensors(
+    colour: str, value_range: tuple[float, float]
+) -> None:
+    """Clips are measured without PyTorch and trained on with it."""
+    crops = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    if colour != "gray":
+        crops = np.stack([crops, np.roll(crops, 85), np.roll(crops, 170)], -1)
+    wanted = VideoInput(crop="face", size_px=16, colour=colour, value_range=value_range, **KINETICS)
+    made = stored_as_input(crops, wanted)
+    assert made.dtype == np.float32
+    assert torch.equal(prepared(as_batch(crops), wanted), torch.from_numpy(made.copy()))
+
+
+def test_measuring_a_clip_gives_a_network_for_grey_no_colours() -> None:
+    with pytest.raises(ValueError, match="colour crops"):
+        stored_as_input(
+            np.zeros((1, 8, 8, 3), np.uint8), VideoInput(crop="face", size_px=8, colour="gray")
+        )
+
+
+@pytest.mark.parametrize("frames", [1, 15, 16, 17, 100])
+def test_parts_of_a_clip_have_their_context_and_lose_no_frame(frames: int) -> None:
+    wanted = VideoInput(crop="face", size_px=2000, colour="rgb")
+    spec = BackboneSpec("net", "one", "video", "a:b", "", video=wanted, receptive_field_frames=5)
+    together = []
+    for given, kept in overlapping(frames, side_px=2000, spec=spec):
+        part = np.arange(frames)[given]
+        rows = part[kept]
+        together.extend(rows)
+        assert part[0] == max(rows[0] - 2, 0) and part[-1] == min(rows[-1] + 2, frames - 1)
+        assert len(rows) <= 16
+    assert together == list(range(frames))
 
 
 # --------------------------------------------------------------------- what a folder can be used for

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from synctool.data.augment import fit_crops
 from synctool.data.pool import PooledSample
@@ -14,8 +13,8 @@ from synctool.engine.loaded import LoadedModel
 from synctool.engine.recording import RecordedFace, Recording, Seen, words
 from synctool.engine.stopwatch import Stopwatch, network_clock
 from synctool.engine.streams import encoding_beside
-from synctool.evaluation.encoding import in_pieces
-from synctool.features.pictures import as_batch, fitted
+from synctool.features.inputs import overlapping, stored_as_input
+from synctool.features.stored_crops import fitted
 from synctool.types import AUDIO_HZ, VIDEO_FPS, Source
 
 
@@ -74,12 +73,11 @@ def _seen(model: LoadedModel, clip: Sample | PooledSample, crops: np.ndarray) ->
     )
 
 
-@torch.inference_mode()
 def _rows(model: LoadedModel, clip: Sample | PooledSample, crops: np.ndarray) -> np.ndarray:
     wanted = fitted(clip.info, model.spec.video, any_crop=False)
-    video = as_batch(fit_crops(crops, clip.info.crop, wanted))
-
-    def encode(pictures: torch.Tensor) -> tuple[torch.Tensor]:
-        return (torch.from_numpy(model.runtime.encode_video(pictures.numpy())),)
-
-    return in_pieces(encode, video, model.spec)[0][0].half().numpy()
+    video = fit_crops(crops, clip.info.crop, wanted)
+    rows = [
+        model.runtime.encode_video(stored_as_input(video[given], wanted))[0][..., kept]
+        for given, kept in overlapping(len(video), side_px=video.shape[1], spec=model.spec)
+    ]
+    return np.concatenate(rows, -1).astype(np.float16)

@@ -5,9 +5,8 @@ Apart from the comparison itself, so that workers need not load what only the re
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-
-import torch
 
 from synctool.engine.compare_set import Entry
 from synctool.engine.compare_settings import CompareSettings
@@ -67,6 +66,7 @@ def make_worker(
         scratch: Folder for perturbed copies.
         threads: Of the networks.
     """
-    torch.set_num_threads(threads)
     models = load_networks(settings, threads=threads)
+    if torch := sys.modules.get("torch"):  # a network runs in it
+        torch.set_num_threads(threads)
     return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)

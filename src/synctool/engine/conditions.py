@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from synctool.errors import UsageError
-from synctool.evaluation.pieces import LARGEST_MOVE_FRAMES, cuts
+from synctool.evaluation.piece_cuts import LARGEST_MOVE_FRAMES, cuts
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, Condition
 
 SHORTEST_PIECE_S = 1.0

@@ -21,7 +21,8 @@ from synctool.engine.inputs import expand
 from synctool.engine.pairs import split_in
 from synctool.errors import MissingError
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import as_batch, fitted, prepared
+from synctool.features.pictures import as_batch, prepared
+from synctool.features.stored_crops import fitted
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec

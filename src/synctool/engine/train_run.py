@@ -28,7 +28,7 @@ from synctool.engine.train_config import (
 from synctool.engine.train_data import TrainData, train_data
 from synctool.engine.validation import Validation
 from synctool.errors import UsageError
-from synctool.features.pictures import fitted
+from synctool.features.stored_crops import fitted
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training import replicas

@@ -10,12 +10,9 @@ from torch import Tensor, nn
 
 from synctool.data.augment import fit_crops
 from synctool.features.frontends import FRONT_ENDS
+from synctool.features.inputs import overlapping
 from synctool.features.pictures import as_batch, prepared
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
-
-_MOST_PIXELS = 2000 * 72 * 72
-"""Of pictures that are encoded at once; no clip of the default network's crops has so many."""
-_LEAST_FRAMES = 16
 
 
 def encoded_crops(
@@ -60,13 +57,8 @@ def in_pieces(
     Returns:
         What ``encode`` gives of the whole.
     """
-    frames, reach = video.shape[2], spec.receptive_field_frames // 2
-    pixels = spec.video.channels * video.shape[3] * video.shape[4]
-    size = max(_MOST_PIXELS // pixels, _LEAST_FRAMES, 2 * reach)
     found: list[tuple[Tensor | None, ...]] = []
-    for start in range(0, frames, size):
-        stop, first = min(start + size, frames), max(start - reach, 0)
-        rows = encode(prepared(video[:, :, first : stop + reach], spec.video))
-        wanted = slice(start - first, stop - first)
+    for given, wanted in overlapping(video.shape[2], side_px=video.shape[3], spec=spec):
+        rows = encode(prepared(video[:, :, given], spec.video))
         found.append(tuple(r if r is None else r[..., wanted] for r in rows))
     return tuple(None if part[0] is None else torch.cat(part, -1) for part in zip(*found))

@@ -7,7 +7,7 @@ cannot do that. It is the honest test on films whose offset nobody has published
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +18,11 @@ from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import Interval, mean_interval
 from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.evaluation.encoding import encoded_crops, encoded_sound
+from synctool.evaluation.piece_cuts import cuts
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.path import follow_offset
 from synctool.scoring.verdict import Circumstances, decide
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
-
-LARGEST_MOVE_FRAMES = 10
-"""Pieces' sounds are moved by up to this."""
 
 
 @dataclass(frozen=True)
@@ -46,38 +44,6 @@ class PiecesResult:
     of_answered: Interval | None
     answered_right: Interval
     consensus: Mapping[str, float]
-
-
-def cuts(
-    frames: int,
-    piece_frames: int,
-    sound_samples: int,
-    rng: np.random.Generator,
-    *,
-    largest_move: int = LARGEST_MOVE_FRAMES,
-) -> Iterator[tuple[int, int, int]]:
-    """Where to cut a film, and how to move each piece's sound.
-
-    Args:
-        frames: T.
-        piece_frames: Length of a piece.
-        sound_samples: N; sample 0 belongs to frame 0.
-        rng: Source of chance.
-        largest_move: Sounds are moved by up to so many frames.
-
-    Yields:
-        First frame of a piece, first sample of its sound, and how many samples that is moved ahead;
-        a move that would leave the sound is turned round.
-    """
-    length = piece_frames * SAMPLES_PER_FRAME
-    reach = largest_move * SAMPLES_PER_FRAME
-    for start in range(0, frames - piece_frames + 1, piece_frames):
-        moved = int(rng.integers(-reach, reach + 1))
-        begin = start * SAMPLES_PER_FRAME
-        if not 0 <= begin + moved <= sound_samples - length:
-            moved = -moved
-        if 0 <= begin + moved <= sound_samples - length:
-            yield start, begin + moved, moved
 
 
 def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:

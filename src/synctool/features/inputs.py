@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from synctool.types import VideoInput
+from synctool.types import BackboneSpec, VideoInput
+
+_MOST_PIXELS = 2000 * 72 * 72
+"""Of frames that are encoded at once; no clip of the default network's crops has so many."""
+_LEAST_FRAMES = 16
+
+
+def overlapping(frames: int, *, side_px: int, spec: BackboneSpec) -> Iterator[tuple[slice, slice]]:
+    """How to encode many frames part by part, each with as much context as the network looks at.
+
+    Args:
+        frames: T.
+        side_px: Side of the frames.
+        spec: What the network takes, and how far it looks.
+
+    Yields:
+        Frames to encode, and which of the embeddings that these give to keep; together T of them.
+    """
+    reach = spec.receptive_field_frames // 2
+    pixels = spec.video.channels * side_px * side_px
+    size = max(_MOST_PIXELS // pixels, _LEAST_FRAMES, 2 * reach)
+    for start in range(0, frames, size):
+        stop, first = min(start + size, frames), max(start - reach, 0)
+        yield slice(first, stop + reach), slice(start - first, stop - first)
+
+
+def stored_as_input(crops: np.ndarray, wanted: VideoInput) -> np.ndarray:
+    """Stored crops, whose colours are in the order RGB, as the network's input.
+
+    Args:
+        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``; the contract's size.
+        wanted: The input contract.
+
+    Returns:
+        float32 ``[1, C, T, S, S]``.
+
+    Raises:
+        ValueError: The crops have colours, and the contract is grey.
+    """
+    if crops.ndim == 4:
+        if wanted.colour == "gray":
+            raise ValueError("colour crops for a network that takes grey ones")
+        if wanted.colour == "bgr":
+            crops = crops[..., ::-1]
+    return as_input(crops, wanted)
 
 
 def as_input(crops: np.ndarray, wanted: VideoInput) -> np.ndarray:
