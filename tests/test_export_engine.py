@@ -20,7 +20,7 @@ from fake_samples import write_processed
 from synctool.engine import export_check, export_folder, latency
 from synctool.engine.detect import Detector
 from synctool.engine.export import CheckFailed, ExportEvent, export
-from synctool.engine.export_formats import formats, missing_modules
+from synctool.engine.export_formats import formats
 from synctool.engine.export_settings import (
     LEAST_AGREEMENT,
     TOLERANCES,
@@ -39,6 +39,7 @@ from synctool.engine.loaded import LoadedModel
 from synctool.engine.models import load_model
 from synctool.engine.parity import AtOnce, InSteps, compare
 from synctool.errors import ExportError, MissingError, OutputError, UsageError
+from synctool.extras import missing_modules
 from synctool.features.frontends import FRONT_ENDS
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.artefact import MANIFEST, read_artefact

@@ -15,7 +15,7 @@ from fake_plugins import run_python
 
 PACKAGE = Path(synctool.__file__).parent
 
-BASE = {"config", "cores", "errors", "types", "files", "names", "untrusted", "_version"}
+BASE = {"config", "cores", "errors", "extras", "types", "files", "names", "untrusted", "_version"}
 ROOMS = {
     *{"media", "faces", "features", "models", "scoring"},
     *{"data", "training", "evaluation", "weights", "downloads"},
@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
     "cores": set(),
+    "extras": {"errors"},
     "names": set(),
     "files": {"errors", "types"},
     "untrusted": {"errors", "types"},

@@ -26,6 +26,7 @@ from synctool.cli.pairs import pairs
 from synctool.cli.preprocess import preprocess
 from synctool.cli.train import train
 from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
+from synctool.extras import explained
 from synctool.files import output_error
 from synctool.names import printable_lines
 from synctool.plugins import PluginRecord, get_plugins
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         return EXIT_BROKEN_PIPE
     except Exception as error:
-        return show_error(_of_stdout(error), debug=debug)
+        return show_error(explained(_of_stdout(error), "this"), debug=debug)
 
 
 def _of_stdout(error: Exception) -> Exception:

@@ -9,6 +9,7 @@ import typer
 
 from synctool.cli.common import JsonFlag, print_json, print_table, print_text
 from synctool.errors import EXIT_UNEXPECTED
+from synctool.extras import installing, require
 from synctool.types import BackboneSpec
 
 if TYPE_CHECKING:
@@ -44,11 +45,22 @@ def backbones(
     elif json:
         print_json([_data(status) for status in found])
     else:
-        columns = ["name", "role", "input", "weights", "licence", "summary"]
-        print_table(columns, [_row(status) for status in found])
+        _listed(found)
+
+
+def _listed(found: list[BackboneStatus]) -> None:
+    """Print the table, and which extra the networks need that cannot be used without it."""
+    columns = ["name", "role", "input", "weights", "licence", "summary"]
+    lacking = sorted({status.needs for status in found} - {""})
+    if lacking:
+        columns.insert(4, "needs")
+    print_table(columns, [_row(status, needs=bool(lacking)) for status in found])
+    for extra in lacking:
+        typer.echo(f"note: what needs {extra} comes with: {installing(extra)}", err=True)
 
 
 def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
+    require("train", "--profile", "torch")
     from synctool.cli.progress import progress_bar
     from synctool.engine.profile import profiles
 
@@ -86,10 +98,11 @@ def _cost(profile: Profile) -> list[str]:
     ]
 
 
-def _row(status: BackboneStatus) -> list[str]:
+def _row(status: BackboneStatus, *, needs: bool) -> list[str]:
     spec = status.spec
     licence = spec.weights.licence if spec.weights else "-"
-    return [spec.full_name, spec.role, _input(spec), status.weights, licence, spec.summary]
+    extra = [status.needs or "-"] if needs else []
+    return [spec.full_name, spec.role, _input(spec), status.weights, *extra, licence, spec.summary]
 
 
 def _input(spec: BackboneSpec) -> str:
@@ -123,5 +136,6 @@ def _data(status: BackboneStatus) -> dict[str, Any]:
         "any_crop": spec.any_crop,
         "options": dict(spec.options),
         "weights": weights,
+        "needs": status.needs or None,
         "summary": spec.summary,
     }

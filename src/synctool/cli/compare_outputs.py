@@ -110,7 +110,7 @@ class CompareOutputs:
             UsageError: Two would go to one place, or one would replace what is read.
         """
         from synctool.files import check_writable, make_folder
-        from synctool.report.drawing import check_format
+        from synctool.report.plot_format import check_plot
 
         own = self._targets
         places = {
@@ -118,11 +118,12 @@ class CompareOutputs:
             "--metrics-csv": own.metrics_csv, "--report": own.report, "--journal": own.journal,
         }  # fmt: skip
         if own.plot is not None and not self._folder:
-            check_format(own.plot)
+            check_plot(own.plot)
             places["--plot"] = own.plot
         films = [entry.name for entry in self._entries if entry.clip is None]
         check_places(places, kept=[*films, *self._read])
         if self._folder:
+            check_plot(Path(own.plot) / "a.png")
             make_folder(own.plot)
             check_writable(Path(own.plot) / "a.png")
 

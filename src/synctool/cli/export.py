@@ -14,6 +14,7 @@ from synctool.cli.compare_completion import complete_backbones
 from synctool.cli.export_completion import INT8, complete_format, complete_int8, complete_parts
 from synctool.cli.places import check_places
 from synctool.errors import UsageError
+from synctool.extras import require
 
 if TYPE_CHECKING:
     from synctool.engine.export_settings import ExportSettings
@@ -109,6 +110,7 @@ def export(
         show_formats(json)
         return
     settings = _settings(context.params)
+    require("export", "exporting a model", "torch")
     _check_places(settings, json)
     _run(settings, json=json, quiet=quiet)
 

@@ -80,9 +80,9 @@ def show_formats(json: str | None) -> None:
 
 
 def _row(status: FormatStatus) -> list[str]:
-    from synctool.engine.export_formats import installing
+    from synctool.engine.export_formats import installing_writer
 
-    writes = installing(status.spec) if status.lacks_to_write else "yes"
+    writes = installing_writer(status.spec) if status.lacks_to_write else "yes"
     runs = f"no: {status.cannot_run_because}" if status.cannot_run_because else "yes"
     return [status.spec.name, ", ".join(status.spec.precisions), writes, runs, status.spec.summary]
 

@@ -68,7 +68,7 @@ class Outputs:
             UsageError: Two would go to one place, or one would replace a film.
         """
         from synctool.files import check_writable, make_folder
-        from synctool.report.plot import check_format
+        from synctool.report.plot_format import check_plot
 
         named = {"JSON": self._json, "CSV": self._csv, "HTML": self._html}
         on_stdout = [kind for kind, name in named.items() if name == _STANDARD_OUTPUT]
@@ -78,12 +78,13 @@ class Outputs:
             )
         files = [name for name in named.values() if name not in (None, _STANDARD_OUTPUT)]
         if self._plot is not None and not self._plot_folder:
-            check_format(self._plot)
+            check_plot(self._plot)
             files.append(os.fspath(self._plot))
         self._check_places(files)
         for name in files:
             check_writable(name)
         if self._plot_folder:
+            check_plot(self._plot / "a.png")
             make_folder(self._plot)
             check_writable(self._plot / "a.png")
 
@@ -138,9 +139,10 @@ class Outputs:
             OutputError: It cannot be written.
         """
         from synctool.report.outcome import Failure
-        from synctool.report.plot import write_plot
 
         if self._plot is not None and not isinstance(outcome, Failure):
+            from synctool.report.plot import write_plot
+
             write_plot(outcome, self._plot_path(outcome.input))
 
     def all_done(self, outcomes: Sequence[Outcome], shots: Mapping[str, Sequence[Shot]]) -> None:

@@ -11,6 +11,7 @@ import typer
 from synctool import registry
 from synctool.cli.common import JsonFlag, print_json, print_table, print_text
 from synctool.errors import EXIT_UNEXPECTED
+from synctool.extras import require
 from synctool.plugins import PluginRecord, get_plugins
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def check(
     records = [r for r in get_plugins().probe() if not r.builtin and r.status != "disabled"]
     wanted = names or [r.name for r in records if r.status == "ok" and r.gives.get(_NETWORKS)]
     specs = {spec.full_name: spec for name in wanted for spec in registry.backbones_of(name)}
+    require("train", "checking networks", "torch")
     from synctool.contract import CHECKS
     from synctool.engine.checking import CheckOutcome, run_checks
 

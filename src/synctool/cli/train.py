@@ -11,6 +11,7 @@ from synctool import config
 from synctool.cli.common import print_text
 from synctool.cli.settings import settings_options
 from synctool.errors import UsageError
+from synctool.extras import require
 
 
 @settings_options("train", {"backbone": "-b", "max_offset": "-k"})
@@ -41,6 +42,7 @@ def train(
       synctool train --config runs/first/config.toml --out runs/second --seed 1
     """
     settings = config.resolve("train", given, file=config_file).as_dict()
+    require("train", "training", "torch", "lightning_fabric")
     from synctool.engine import train as engine
     from synctool.engine.train_config import split_settings
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from synctool.data.processed import Processed
 from synctool.data.split import Clip, all_clips
 from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.extras import require
 from synctool.files import atomic_path
 from synctool.untrusted.origin import MalformedError
 from synctool.untrusted.regular import check_size, open_regular
@@ -319,14 +320,10 @@ def _read_parquet(path: Path, rows: _Rows) -> list[Pair | None]:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingError(
-            "Parquet files need a package that is not installed: pyarrow",
-            remedy="Install it with: pip install 'synctool[parquet]'",
-        ) from error
+    require("parquet", "a Parquet file")
+    import pyarrow
+    from pyarrow import parquet
+
     return pyarrow, parquet
 
 

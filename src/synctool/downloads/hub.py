@@ -1,6 +1,7 @@
 """Entries on the Hugging Face Hub: its own client and its own cache, where other programs look, too.
 
-Weights go into the Hub's cache (``HF_HOME``) unless a folder is chosen; data sets into a folder.
+Weights go into the Hub's cache (``HF_HOME``) unless a folder is chosen; data sets into a folder. The
+client is an extra: without it nothing is fetched, and nothing in that cache counts as here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from synctool.downloads.progress import Report, Step
 from synctool.downloads.state import EntryState
 from synctool.downloads.verify import FileCheck
 from synctool.errors import MissingError, OutputError, SyncToolError
+from synctool.extras import is_installed, require
 from synctool.files import make_folder, output_error, write_text
 from synctool.types import CatalogueEntry, HubSource
 from synctool.untrusted.documents import read_json, typed
@@ -31,6 +33,7 @@ from synctool.untrusted.origin import MalformedError
 
 _TICK_S = 0.1
 _LAST_WAIT_S = 5.0
+_CLIENT = "huggingface_hub"
 _CLIENT_NOTES = ".cache/huggingface/"
 _log = logging.getLogger(__name__)
 
@@ -50,7 +53,20 @@ def find_hub(entry: CatalogueEntry, folder: Path | None = None) -> EntryState:
     return EntryState(entry, folder or usual or _cache(), "not here")
 
 
+def check_client(entry: CatalogueEntry) -> None:
+    """Make sure before the work that an entry of the Hub can be fetched.
+
+    Raises:
+        MissingError: The Hub's client is not installed.
+    """
+    require("hub", f"fetching {entry.name}")
+
+
 def _cache() -> Path:
+    """The Hub's cache; without the client the place where it usually is."""
+    if not is_installed(_CLIENT):
+        home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+        return Path(home).expanduser() / "hub"
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return Path(HF_HUB_CACHE)
@@ -68,6 +84,8 @@ def hub_folder(entry: CatalogueEntry, folder: Path | None) -> Path | None:
         came; of files that another program fetched, each pattern must have one.
     """
     if folder is None:
+        if not is_installed(_CLIENT):
+            return None
         from huggingface_hub.errors import LocalEntryNotFoundError
 
         try:

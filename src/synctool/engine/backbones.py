@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synctool import registry
+from synctool.extras import is_installed
 from synctool.types import BackboneSpec
-from synctool.weights.locate import whereabouts
+from synctool.weights.locate import located_export, whereabouts
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,13 @@ class BackboneStatus:
     Attributes:
         spec: What it is.
         weights: ``bundled``, ``here``, ``download`` (not here yet) or ``none`` (train it).
+        needs: The extra without which it cannot be used here; "" where it can. A network that comes
+            exported measures without PyTorch.
     """
 
     spec: BackboneSpec
     weights: str
+    needs: str = ""
 
 
 def backbones(names: Sequence[str] = ()) -> list[BackboneStatus]:
@@ -34,4 +38,11 @@ def backbones(names: Sequence[str] = ()) -> list[BackboneStatus]:
         PluginError: Two plugins claim one name.
     """
     specs = [registry.single(name) for name in names] if names else registry.backbones()
-    return [BackboneStatus(spec, whereabouts(spec.weights)) for spec in specs]
+    return [BackboneStatus(spec, whereabouts(spec.weights), _needs(spec)) for spec in specs]
+
+
+def _needs(spec: BackboneSpec) -> str:
+    complete = spec.role == "joint" and spec.weights is not None
+    if is_installed("torch") or (complete and located_export(spec.weights)):
+        return ""
+    return "train"

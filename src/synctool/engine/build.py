@@ -12,6 +12,7 @@ from torch import nn
 from synctool import registry
 from synctool.engine.naming import PAIR_OPTIONS, encoder_specs, named
 from synctool.errors import MissingError, PluginError, SyncToolError, UsageError
+from synctool.extras import explained
 from synctool.models.two_stream import two_stream
 from synctool.types import BackboneSpec
 
@@ -125,10 +126,13 @@ def _made(spec: BackboneSpec, options: Mapping[str, Any]) -> nn.Module:
     except SyncToolError:
         raise
     except ImportError as error:
-        raise MissingError(
-            f"{spec.full_name} cannot be built: {error}",
-            remedy="Install the package that it needs.",
-        ) from error
+        told = explained(error, spec.full_name)
+        if not isinstance(told, MissingError):
+            told = MissingError(
+                f"{spec.full_name} cannot be built: {error}",
+                remedy="Install the package that it needs.",
+            )
+        raise told from error
     except (ValueError, TypeError) as error:
         if not options:
             raise _broken(spec, error) from error

@@ -36,15 +36,11 @@ def on_ray(jobs: Iterable[ShardJob], *, address: str | None, workers: int) -> It
         Reports, in the order in which the groups are finished.
 
     Raises:
-        MissingError: Ray is not installed, or no cluster answers.
+        MissingError: No cluster answers.
         OutputError: The output cannot be written.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingError(
-            "Ray is not installed", remedy="Install it with: pip install 'synctool[ray]'"
-        ) from error
+    import ray
+
     own = {} if address else {"num_cpus": workers or None, "include_dashboard": False}
     try:
         _reach(address)

@@ -321,6 +321,7 @@ def _get_from_hub(
         return Downloaded(entry.name, state.folder)
     if offline:
         raise _offline(state)
+    hub.check_client(entry)
     place = dest or (state.folder if entry.kind == "dataset" else None)
     folder = hub.fetch_hub(
         entry, place, parallel=parallel, force=force, endpoint=endpoint, report=report

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from synctool import registry
 from synctool.errors import MissingError
+from synctool.extras import installing as installing_extra
+from synctool.extras import is_installed, missing_modules
 from synctool.types import ExporterSpec
+
+_PYTORCH = "torch"
+"""What every format is written from."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class FormatStatus:
             "can_run": not self.cannot_run_because,
             "cannot_run_because": self.cannot_run_because or None,
             "runs_on": list(self.spec.runs_on),
-            "install": None if not self.spec.requirement else installing(self.spec),
+            "install": None if not self.spec.requirement else installing_writer(self.spec),
         }
 
 
@@ -63,7 +66,8 @@ def formats() -> list[FormatStatus]:
 
 def status(spec: ExporterSpec) -> FormatStatus:
     """What of a format's tools is here."""
-    return FormatStatus(spec, missing_modules(spec.writes_with), missing_modules(spec.runs_with))
+    writing = (_PYTORCH, *spec.writes_with)
+    return FormatStatus(spec, missing_modules(writing), missing_modules(spec.runs_with))
 
 
 def check_writes(found: FormatStatus) -> None:
@@ -77,22 +81,18 @@ def check_writes(found: FormatStatus) -> None:
         verb = "is" if len(found.lacks_to_write) == 1 else "are"
         raise MissingError(
             f"writing {found.spec.name} takes {lacking}, which {verb} not installed",
-            remedy=f"Install with: {installing(found.spec)}",
+            remedy=f"Install with: {installing_writer(found.spec)}",
         )
+
+
+def installing_writer(spec: ExporterSpec) -> str:
+    """The command that installs a format's tools, and PyTorch where it is not here."""
+    with_pytorch = installing_extra("export")
+    if is_installed(_PYTORCH) or installing(spec) == with_pytorch:
+        return installing(spec)
+    return f"{with_pytorch} {installing(spec).removeprefix('pip install ')}"
 
 
 def installing(spec: ExporterSpec) -> str:
     """The command that installs a format's tools."""
     return f"pip install '{spec.requirement or ' '.join(spec.writes_with)}'"
-
-
-def missing_modules(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of some modules that are not installed; none of them is imported."""
-    return tuple(name for name in names if not _is_installed(name))
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):  # a package above it is missing, or was half made
-        return False

@@ -145,7 +145,7 @@ def _call_writer(
     except ImportError as error:
         raise MissingError(
             f"{told}: {in_words(error)}",
-            remedy=f"Install with: {export_formats.installing(spec)}",
+            remedy=f"Install with: {export_formats.installing_writer(spec)}",
         ) from error
     except MemoryError as error:
         raise ExportError(

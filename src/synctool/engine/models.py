@@ -16,6 +16,7 @@ from synctool.engine.graphs import open_graphs
 from synctool.engine.loaded import LoadedModel, of_header
 from synctool.engine.naming import named
 from synctool.errors import MissingError, UsageError, WeightsError
+from synctool.extras import require
 from synctool.runtimes.graphs import GraphRuntime
 from synctool.runtimes.trust import checksums
 from synctool.types import BackboneSpec
@@ -68,6 +69,7 @@ def load_model(
             return open_artefact(own, device="cpu", threads=threads, label=own.weights, own=True)
     if runtime not in ("auto", "torch"):
         raise _not_exported(spec, runtime, weights)
+    require("train", f"{spec.full_name} in PyTorch", "torch")
     from synctool.engine.networks import load_network  # PyTorch takes a second to import
 
     return load_network(spec, weights=None if weights is None else Path(weights), device=device)

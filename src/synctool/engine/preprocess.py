@@ -27,6 +27,7 @@ from synctool.engine.detectors import needed
 from synctool.engine.shards import ShardJob, make_shard
 from synctool.engine.workers import on_this_machine
 from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.extras import require
 from synctool.media.waiting import STALL_S
 from synctool.types import PLAYED, StreamSelection
 from synctool.untrusted.documents import parse_json, typed
@@ -140,10 +141,13 @@ def preprocess(
     films_at, out = storage(source), storage(output)
     crops = settings.crops
     needed(settings.detector)
+    if settings.engine == "ray":
+        require("ray", "working on a cluster")
     identify = None
     if settings.tree != "auto":
         identify = registry.imported(registry.dataset(settings.tree).factory)
     if sync is not None:
+        require("train", "taking out constant delays", "torch")
         from synctool.engine.resync import check
 
         check(sync, crop=crops.crop, size_px=crops.size_px, colour=crops.colour)

@@ -24,7 +24,7 @@ def synctool_exporters() -> list[ExporterSpec]:
             writes_with=_ONNX,
             runs_with=("onnxruntime",),
             data_only=True,
-            requirement="synctool",
+            requirement="synctool[export]",
         ),
         _format(
             "torchscript",
@@ -32,7 +32,7 @@ def synctool_exporters() -> list[ExporterSpec]:
             suffix=".ts",
             precisions=_BOTH,
             runs_with=("torch",),
-            requirement="synctool",
+            requirement="synctool[export]",
         ),
         _format(
             "exported-program",
@@ -40,7 +40,7 @@ def synctool_exporters() -> list[ExporterSpec]:
             suffix=".pt2",
             precisions=_BOTH,
             runs_with=("torch",),
-            requirement="synctool",
+            requirement="synctool[export]",
         ),
         _format(
             "openvino",

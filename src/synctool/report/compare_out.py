@@ -58,7 +58,7 @@ METRIC_COLUMNS = (
     *("drawn", "units", "higher_is_better"),
 )
 """Columns of the metrics."""
-_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "av", "opencv-python")
+_PACKAGES = ("torch", "onnxruntime", "numpy", "scipy", "av", "opencv-python-headless")
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from pathlib import Path
 
 from matplotlib import font_manager
 from matplotlib.axes import Axes
@@ -15,13 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from synctool.errors import OutputError
 from synctool.files import atomic_path
+from synctool.report.plot_format import check_format
 from synctool.report.text import clock
 from synctool.scoring.verdict import DETECTABLE_MS, UNACCEPTABLE_MS
 
 DPI = 150
-FORMATS = ("png", "svg", "pdf", "jpg")
 BANDS = {"in sync": "#dff0df", "detectable": "#fbf1cf", "unacceptable": "#f8dedd"}
 """Colours of the verdicts."""
 _LEAST_LABEL = 0.035
@@ -57,21 +55,6 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     kind = check_format(path)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=DPI, format=kind)
-
-
-def check_format(path: str | os.PathLike[str]) -> str:
-    """The format that the suffix of a plot asks for.
-
-    Raises:
-        OutputError: It is not known.
-    """
-    kind = Path(path).suffix.lower().lstrip(".").replace("jpeg", "jpg") or "png"
-    if kind not in FORMATS:
-        raise OutputError(
-            f"cannot draw a plot as .{kind}",
-            remedy=f"Give a name that ends in {', '.join('.' + name for name in FORMATS)}.",
-        )
-    return kind
 
 
 def draw_bands(axes: Axes, low: float, high: float, *, taken: list[float]) -> None:

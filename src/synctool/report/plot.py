@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from synctool.report.drawing import (
-    check_format,
     draw_bands,
     drawable,
     fonts,
@@ -23,11 +22,10 @@ from synctool.report.drawing import (
     save_figure,
     time_axis,
 )
+from synctool.report.plot_format import check_format
 from synctool.report.text import printable, shortened
 from synctool.scoring.verdict import LEAST_CONFIDENCE, UNACCEPTABLE_MS, sentence
 from synctool.types import FRAME_MS, DetectResult
-
-__all__ = ["check_format", "plot_result", "write_plot"]
 
 _SIZE_INCHES = (10.0, 6.0)
 _MOST_POINTS = 3000

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from synctool.errors import MissingError
+from synctool.extras import installing, is_installed
 from synctool.files import write_text
 
 EPOCHS = "log.csv"
@@ -76,13 +77,13 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: Path, *, since: int = 0) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
+        if not is_installed("tensorboardX"):
             raise MissingError(
                 "TensorBoard's files need tensorboardX, which is not installed",
-                remedy="pip install 'synctool[tensorboard]', or train with --tensorboard no.",
-            ) from error
+                remedy=f"{installing('tensorboard')}, or train with --tensorboard no.",
+            )
+        from tensorboardX import SummaryWriter
+
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=since + 1)
 
     def step(self, row: Mapping[str, Any]) -> None:
