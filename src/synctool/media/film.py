@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,13 @@ from av.error import FFmpegError
 from synctool.errors import MediaError, SyncToolError
 from synctool.media import continuation
 from synctool.media.announced import announced_length_s
+from synctool.media.continuation import PartGate, ProgrammeWatch
 from synctool.media.frame_choice import FrameChoice
 from synctool.media.frame_rate import FrameRate
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.pictures import Picture, PictureReader
-from synctool.media.selection import Selected, select
+from synctool.media.selection import MIX, Selected, select
 from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
 from synctool.media.waiting import hung, within
@@ -48,6 +49,7 @@ _MANY_PIXELS = 4096 * 2304
 _FEW_THREADS = 4
 _ASPECTS = (0.25, 4.0)
 _NOTABLE_S = 0.1
+_NOTABLE_PROGRAMME_S = 2.0
 
 
 class Film:
@@ -131,6 +133,11 @@ class Film:
         self._sounds = 0
         self._damaged = 0
         self._turned_deg = 0
+        self._unread_s = 0.0
+        self._streams = {s.type: s for s in (self._video, self._audio) if s is not None}
+        self._decoders = {kind: stream.codec_context for kind, stream in self._streams.items()}
+        self._pids = {kind: stream.id for kind, stream in self._streams.items()}
+        self._read: dict[str, int] = {}
 
     def __enter__(self) -> Film:
         return self
@@ -310,19 +317,61 @@ class Film:
         return wrapped
 
     def _demux(self) -> None:
-        self._read_until = 0
-        self._demux_container(self._container)
-        self._go_on_under_other_pids()
+        watch = self._watched()
+        self._demux_part(self._container, watch, 0)
+        while watch is not None:
+            switch, at_s = watch.last_switch(), self._tick * _TICK_S
+            if switch is None and watch.beyond_s > _NOTABLE_PROGRAMME_S:
+                self._warn(
+                    f"another programme goes on for {watch.beyond_s:.1f} s after the end of the one that "
+                    "is measured; it was not read"
+                )
+            watch.close()
+            watch = None if switch is None else self._follow(switch, at_s)
         self._opened.check()
         for text in self._opened.warnings:
             self._warn(text)
         self._finish()
         self._judge()
 
-    def _demux_container(self, container: av.container.InputContainer) -> None:
-        streams = [s for s in (self._video, self._audio) if s is not None]
-        packets = container.demux(*streams)
-        while True:
+    def _watched(self, switch: continuation.Switch | None = None) -> ProgrammeWatch | None:
+        """A watch over what comes after the streams that are measured now; None where nothing can."""
+        path = self._opened.path
+        if path is None or self._container.format.name not in continuation.FORMATS:
+            return None
+        pids = self._pids
+        if switch is None:
+            return ProgrammeWatch(path, pids)
+        return ProgrammeWatch(path, pids, begin=switch.at, units_from=switch.begins, first=False)
+
+    def _demux_part(
+        self, container: av.container.InputContainer, watch: ProgrammeWatch | None, begin: int
+    ) -> None:
+        """Read the measured streams, up to where others are known to follow."""
+        switch = None if watch is None else watch.switch(begin)
+        rest = None
+        if switch is not None and switch.stops is not None:
+            # FFmpeg would run the last frame into what follows, and it has looked that far ahead.
+            rest = continuation.continuation(self._opened.path, begin, switch.stops)
+        if rest is None:
+            return self._demux_container(container, watch, begin)
+        try:
+            for kind, stream in list(self._streams.items()):
+                self._take_stream(rest.container, kind, {stream.id})
+            self._demux_container(rest.container, watch, begin)
+        finally:
+            rest.close()
+
+    def _demux_container(
+        self,
+        container: av.container.InputContainer,
+        watch: ProgrammeWatch | None = None,
+        begin: int = 0,
+    ) -> None:
+        """Read the measured streams to the end of a container, or to where others follow."""
+        packets = container.demux(*self._streams.values())
+        gate = None if watch is None else PartGate(watch, begin, self._read)
+        while gate is None or not gate.is_over(self._streams):
             try:
                 packet = next(packets)
             except StopIteration:
@@ -331,51 +380,86 @@ class Film:
                 # IndexError: PyAV stumbles at the end over streams that appeared on the way.
                 if isinstance(error, FFmpegError):
                     self._warn(f"the film breaks off: {_words(error)}")
-                for stream in streams:  # what the decoders still hold
-                    self._decode_packet(stream, None)
                 break
             if self._stop.is_set():
                 raise _Stopped
-            self._read_until = max(self._read_until, packet.pos or 0)
-            self._decode_packet(packet.stream, packet)
+            if gate is None or (packet.size and gate.lets_through(packet)):
+                self._decode_packet(packet.stream.type, packet)
+        packets.close()
+        switch = None if watch is None else watch.last_switch()
+        for kind in list(self._streams) if switch is None else switch.pids:
+            self._decode_packet(kind, None)  # what the decoders still hold
 
-    def _go_on_under_other_pids(self) -> None:
-        """Read on where a transport stream gives its streams other PIDs, as often as it does."""
-        path, position = self._opened.path, lambda pos: pos
-        if path is None or self._container.format.name not in continuation.FORMATS:
-            return
-        known = {stream.id for stream in self._container.streams}
-        while rest := continuation.continuation(path, position(self._read_until), known):
-            try:
-                self._read_until, position = 0, rest.position
-                known |= self._read_rest(rest.container)
-            finally:
-                rest.close()
-
-    def _read_rest(self, container: av.container.InputContainer) -> set[int]:
-        """Read the streams that a player takes of the rest, and give their PIDs; others may follow them."""
-        everything = {stream.id for stream in container.streams}
-        at_s = self._tick * _TICK_S
-        try:
-            found = select(
-                container,
-                StreamSelection(channel=self._channel),
-                name=self._name,
-                need_video=self._video is not None,
-                need_audio=self._audio is not None,
-            )
-        except SyncToolError as error:
+    def _follow(self, switch: continuation.Switch, at_s: float) -> ProgrammeWatch:
+        """Read on where other streams follow, and give the watch over what comes after them."""
+        rest = continuation.continuation(self._opened.path, switch.at)
+        unread = dict.fromkeys(switch.pids, "its streams cannot be opened")
+        if rest is not None:
+            unread = self._take_streams(rest.container, switch)
+        for kind, reason in unread.items():
             self._warn(
-                f"after {at_s:.1f} s the video goes on in streams that cannot be read: {error.cause}"
+                f"after {at_s:.1f} s the {kind} goes on in a stream that cannot be read: {reason}"
             )
-            return everything
-        if any(s is not None and s.codec_context is None for s in (found.video, found.audio)):
-            self._warn(f"after {at_s:.1f} s the video goes on in streams without a decoder")
-            return everything
-        self._warn(f"after {at_s:.1f} s the video goes on in other streams (PIDs), which were read")
-        self._video, self._audio = found.video, found.audio
-        self._demux_container(container)
-        return {stream.id for stream in (found.video, found.audio) if stream is not None}
+        read = [kind for kind in ("video", "audio") if kind in switch.pids.keys() - unread.keys()]
+        if read:
+            goes = f"{' and '.join(read)} go{'es' if len(read) == 1 else ''} on"
+            how = (
+                "in another codec, which was"
+                if switch.recoded
+                else "in other streams (PIDs), which were"
+            )
+            self._warn(f"after {at_s:.1f} s {goes} {how} read")
+        watch = self._watched(switch)
+        try:
+            if self._streams:
+                self._demux_part(rest.container, watch, switch.at)
+            watch.last_switch()
+        finally:
+            if rest is not None:
+                rest.close()
+        if unread:
+            self._unread_s += watch.seconds
+        return watch
+
+    def _take_streams(
+        self, container: av.container.InputContainer, switch: continuation.Switch
+    ) -> dict[str, str]:
+        """Take the streams that go on from a container, and say of which kinds it cannot be done, and why."""
+        kept = {kind: pid for kind, pid in self._pids.items() if kind not in switch.pids}
+        self._streams = {s.type: s for s in container.streams if (s.type, s.id) in kept.items()}
+        unread: dict[str, str] = {}
+        for kind, pids in switch.pids.items():
+            self._pids[kind] = min(pids)
+            try:
+                self._take_stream(container, kind, pids)
+            except SyncToolError as error:
+                unread[kind] = error.cause
+        return unread
+
+    def _take_stream(
+        self, container: av.container.InputContainer, kind: str, pids: Collection[int]
+    ) -> None:
+        elsewhere = {s.index: "elsewhere" for s in container.streams if s.id not in pids}
+        found = select(
+            container,
+            StreamSelection(channel=MIX),
+            name=self._name,
+            need_video=kind == "video",
+            need_audio=kind == "audio",
+            undecodable=elsewhere,
+        )
+        stream = found.video or found.audio
+        if stream.index in elsewhere or stream.codec_context is None:
+            raise MediaError("it has no decoder", remedy="Convert the video to a common format.")
+        self._streams[kind], self._pids[kind] = stream, stream.id
+        self._decoders[kind] = stream.codec_context
+        self._read.pop(kind, None)
+        if kind == "video":
+            self._video = stream
+            stream.thread_type = "AUTO"
+            self._times = PresentationTimes()
+        else:
+            self._audio = stream
 
     def _finish(self) -> None:
         if self._audio is not None:
@@ -391,20 +475,18 @@ class Film:
             while self._tick * _TICK_S < ends_s - _TICK_S / 2 - _EPSILON_S:
                 self._emit()
 
-    def _decode_packet(
-        self, stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
-    ) -> None:
+    def _decode_packet(self, kind: str, packet: av.Packet | None) -> None:
         try:
-            frames = stream.decode(packet)
+            frames = self._decoders[kind].decode(packet)
         except av.error.EOFError:
             return
         except FFmpegError as error:
             self._damaged += 1
             if self._damaged == 1:
-                self._warn(f"damaged {stream.type} data was skipped: {_words(error)}")
+                self._warn(f"damaged {kind} data was skipped: {_words(error)}")
             return
         for frame in frames:
-            if stream is self._video:
+            if kind == "video":
                 self._on_video(frame)
             else:
                 self._on_audio(frame)
