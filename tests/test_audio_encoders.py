@@ -476,7 +476,7 @@ def test_broken_and_empty_folders_are_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be read"):
         made.load_published(folder)
     path.unlink()
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(MissingError, match=r"no model\.safetensors"):
         made.load_published(folder)
     for text in ("{", json.dumps([])):
         (folder / "config.json").write_text(text)

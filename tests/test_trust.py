@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import warnings
@@ -32,7 +33,7 @@ from synctool.exporters.exported_program import write as write_program
 from synctool.exporters.graph import GraphInput, GraphPart
 from synctool.runtimes import exported_program, torchscript
 from synctool.runtimes import onnx as onnx_runtime
-from synctool.runtimes.trust import model_checksum, remembered, trust_file
+from synctool.runtimes.trust import admit, admit_model, model_checksum, remembered, trust_file
 from synctool.weights.artefact import (
     Artefact,
     ArtefactPart,
@@ -41,6 +42,7 @@ from synctool.weights.artefact import (
     size,
     write_manifest,
 )
+from synctool.weights.graph_files import read_graph_files
 
 SUFFIXES = {
     "torchscript": ".ts",
@@ -75,6 +77,17 @@ class Doubled(nn.Module):
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
         return video * self.weight
+
+
+class Times(nn.Module):
+    """A graph of one input, with another number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, video: torch.Tensor) -> torch.Tensor:
+        return video * self.factor
 
 
 def program(path: Path) -> Path:
@@ -317,14 +330,15 @@ def test_torchscript_waits_for_trust(tmp_path: Path, capfd) -> None:
         torchscript.read(folder / "video.ts")
     assert main(["compare", "none.mp4", "-b", f"fcn-cls={folder}", "-q"]) != 0
     assert not mark.exists()
-    own = model_checksum({f"{n}.ts": digest(folder / f"{n}.ts") for n in GRAPHS})
+    sums = {f"{n}.ts": digest(folder / f"{n}.ts") for n in GRAPHS}
+    own = model_checksum(sums, format="torchscript")
     assert f"--trust {own}" in told.value.remedy
     load_model(weights=folder, trust=own)
     assert mark.exists()
     mark.unlink()
     # It is remembered for these files, and for no others.
     load_model(weights=folder)
-    assert mark.exists() and remembered() == {digest(folder / f"{n}.ts") for n in GRAPHS}
+    assert mark.exists() and remembered() == {own}
     script(Setting(str(tmp_path / "other")), folder / "video.ts")
     data = json.loads((folder / "synctool.json").read_text())
     data["parts"]["video"] |= {"sha256": digest(folder / "video.ts"), "bytes": 1 << 20}
@@ -336,6 +350,50 @@ def test_torchscript_waits_for_trust(tmp_path: Path, capfd) -> None:
     assert not (tmp_path / "other").exists()
 
 
+def test_trust_holds_for_the_set_and_the_format(tmp_path: Path) -> None:
+    """Graphs of two trusted models make no trusted third; nor is a set trusted in another format."""
+    sums = {}
+    for name, factor in (("a", 2.0), ("b", 3.0)):
+        folder = artefact(tmp_path / name, "torchscript", lambda p, f=factor: script(Times(f), p))
+        with pytest.raises(UntrustedError) as told:
+            load_model(weights=folder)
+        sums[name] = re.search(r"--trust (\w+)", told.value.remedy)[1]
+        load_model(weights=folder, trust=sums[name])
+        load_model(weights=folder)
+    assert remembered() == set(sums.values())
+    data = json.loads((tmp_path / "a" / "synctool.json").read_text())
+    shutil.copy(tmp_path / "b" / "audio.ts", tmp_path / "a" / "audio.ts")
+    data["parts"]["audio"] |= json.loads((tmp_path / "b" / "synctool.json").read_text())["parts"][
+        "audio"
+    ]
+    (tmp_path / "a" / "synctool.json").write_text(json.dumps(data))
+    with pytest.raises(UntrustedError):
+        load_model(weights=tmp_path / "a")
+    graphs = {"video": read_graph_files(tmp_path / "b" / "video.ts")}
+    own = model_checksum({"video.ts": graphs["video"].sha256}, format="torchscript")
+    admit_model(graphs, format="torchscript", trust={own})
+    assert admit_model(graphs, format="torchscript", trust=())["video"].trusted
+    with pytest.raises(UntrustedError):
+        admit_model(graphs, format="tensorrt", trust=())
+    # A single graph in one format, too.
+    torchscript.read(tmp_path / "b" / "head.ts", trust=digest(tmp_path / "b" / "head.ts"))
+    torchscript.read(tmp_path / "b" / "head.ts")
+    with pytest.raises(UntrustedError):
+        admit(tmp_path / "b" / "head.ts", format="tensorrt")
+
+
+def test_a_pipe_in_place_of_the_list_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust_file().parent.mkdir()
+    os.mkfifo(trust_file())
+    assert remembered() == frozenset()
+    assert "no regular file" in caplog.text
+    path = script(Doubled(), tmp_path / "x.ts")
+    torchscript.read(path, trust=digest(path))
+    assert "not remembered" in caplog.text
+
+
 def test_trust_in_words_that_are_no_checksum(capfd) -> None:
     with pytest.raises(UsageError, match="no SHA-256"):
         load_model(trust="yes")
@@ -343,7 +401,7 @@ def test_trust_in_words_that_are_no_checksum(capfd) -> None:
 
 
 def test_a_damaged_list_trusts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for text in ("{", "[]", '{"schema": "x"}', '{"schema": "synctool.trust/1", "files": [1]}'):
+    for text in ("{", "[]", '{"schema": "x"}', '{"schema": "synctool.trust/2", "models": [1]}'):
         trust_file().parent.mkdir(exist_ok=True)
         trust_file().write_text(text)
         assert remembered() == frozenset()
@@ -372,7 +430,10 @@ def test_a_graph_of_another_signature_is_one_error(tmp_path: Path) -> None:
         graphs["head"](np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
     assert "\n" not in told.value.cause and "manifest" in told.value.remedy
     model = load_model(
-        weights=folder, trust=model_checksum({p.file: p.sha256 for p in found.parts.values()})
+        weights=folder,
+        trust=model_checksum(
+            {p.file: p.sha256 for p in found.parts.values()}, format="torchscript"
+        ),
     )
     with pytest.raises(WeightsError, match="video graph in torchscript gives 1 x 1 x 4 x 2 x 2"):
         model.runtime.encode_video(np.ones((1, 1, 4, 2, 2), np.float32))
@@ -395,7 +456,7 @@ def test_a_plugins_format_is_read_from_a_private_copy(
     found = read_artefact(folder)
     with pytest.raises(UntrustedError):
         open_graphs(found, GRAPHS, threads=1)
-    own = model_checksum({p.file: p.sha256 for p in found.parts.values()})
+    own = model_checksum({p.file: p.sha256 for p in found.parts.values()}, format="odd")
     open_graphs(found, GRAPHS, threads=1, trust=own)
     assert len(seen) == 3 and not any(p.exists() or folder in p.parents for p in seen)
 

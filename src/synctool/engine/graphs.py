@@ -62,9 +62,11 @@ def open_graphs(
 
 def trust_needed(artefact: Artefact, names: Iterable[str]) -> str:
     """The checksum to trust before a model can be opened; "" where its format is data."""
-    if registry.exporter(artefact.format).data_only:
+    spec = registry.exporter(artefact.format)
+    if spec.data_only:
         return ""
-    return model_checksum({artefact.parts[n].file: artefact.parts[n].sha256 for n in names})
+    sums = {artefact.parts[n].file: artefact.parts[n].sha256 for n in names}
+    return model_checksum(sums, format=spec.name)
 
 
 def check_runs(spec: ExporterSpec) -> None:

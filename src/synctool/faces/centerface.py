@@ -37,6 +37,7 @@ class CenterFaceDetector:
         import onnxruntime
 
         self._threshold = threshold
+        # A file of this package itself, like its code; users cannot name another, so it is not checked.
         model = resources.files("synctool.faces").joinpath("centerface_onnx", "centerface.onnx")
         options = onnxruntime.SessionOptions()
         # One thread: the decoder keeps the next core busy at the same time.

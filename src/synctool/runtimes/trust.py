@@ -1,9 +1,11 @@
-"""Which files of models may run code: those whose checksum the user has trusted, remembered on this machine.
+"""Which models may run code: those whose checksum the user has trusted, remembered on this machine.
 
 A graph in ONNX or OpenVINO's format is data: what runs it knows a fixed list of operators. TorchScript,
 exported programs of PyTorch, TensorRT engines and whatever plugins add are programs, or are read by code
 that was not written for strangers' files. They are loaded only if the user has said so for exactly these
-bytes. A checksum in the folder's own manifest is no such word: it comes from whoever made the folder.
+bytes: trust covers all graphs of a model together and the format that reads them, so that neither a graph
+of another trusted model nor another reader of the same bytes gets in. A checksum in the folder's own
+manifest is no such word: it comes from whoever made the folder.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ import platformdirs
 
 from synctool.errors import OutputError, UntrustedError, UsageError
 from synctool.files import make_folder, write_text
+from synctool.untrusted.documents import parse_json
+from synctool.untrusted.regular import read_regular
 from synctool.weights.graph_files import GraphFiles, read_graph_files
 
 TRUST_ENV = "SYNCTOOL_TRUST_FILE"
 """Names another file to remember trust in."""
-_SCHEMA = "synctool.trust/1"
+_SCHEMA = "synctool.trust/2"
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _LARGEST_STORE = 1 << 24
 _log = logging.getLogger(__name__)
@@ -58,13 +62,14 @@ def checksums(given: str | Iterable[str] | None) -> frozenset[str]:
     return found
 
 
-def model_checksum(files: Mapping[str, str]) -> str:
-    """The checksum of the graphs of one model together.
+def model_checksum(files: Mapping[str, str], *, format: str) -> str:
+    """The checksum of the graphs of one model together, in one format.
 
     Args:
         files: SHA-256 of each by the name of its file.
+        format: Name of the format that reads them.
     """
-    lines = sorted(f"{name} {found}\n" for name, found in files.items())
+    lines = [f"format {format}\n", *sorted(f"{name} {found}\n" for name, found in files.items())]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -84,11 +89,12 @@ def admit_model(
     Raises:
         UntrustedError: They are not; the remedy names the checksum.
     """
-    own = model_checksum({graph.path.name: graph.sha256 for graph in graphs.values()})
+    sums = {graph.path.name: graph.sha256 for graph in graphs.values()}
+    own = model_checksum(sums, format=format)
+    folder = next(iter(graphs.values())).path.parent
     if own in trust:
-        remember({graph.sha256: str(graph.path) for graph in graphs.values()})
-    elif not {graph.sha256 for graph in graphs.values()} <= remembered():
-        folder = next(iter(graphs.values())).path.parent
+        remember({own: str(folder)})
+    elif own not in remembered():
         wrong = f", and --trust names another checksum: {min(trust)}" if trust else ""
         raise UntrustedError(
             f"{folder} is a model in the format {format}, which can run any code on this machine, "
@@ -118,9 +124,10 @@ def admit(
     graph = read_graph_files(source) if isinstance(source, Path) else source
     if graph.trusted:
         return graph
+    own = model_checksum({"": graph.sha256}, format=format)
     if graph.sha256 in given:
-        remember({graph.sha256: str(graph.path)})
-    elif graph.sha256 not in remembered():
+        remember({own: str(graph.path)})
+    elif own not in remembered():
         raise UntrustedError(
             f"{graph.path} is a graph in the format {format}, which can run any code on this "
             "machine, and it is not trusted here",
@@ -131,28 +138,30 @@ def admit(
 
 
 def remembered() -> frozenset[str]:
-    """Checksums of the files that the user has trusted; none where the list is damaged."""
+    """Checksums, as of ``model_checksum``, that the user has trusted; none where the list is damaged."""
     return frozenset(_read())
 
 
-def remember(files: Mapping[str, str]) -> None:
-    """Trust files from now on. A folder that cannot be written is no reason to fail: it is said.
+def remember(models: Mapping[str, str]) -> None:
+    """Trust models from now on. A folder that cannot be written is no reason to fail: it is said.
 
     Args:
-        files: Where each was, by its checksum.
+        models: Where each was, by its checksum, as of ``model_checksum``.
     """
     from filelock import FileLock
 
-    if files.keys() <= remembered():
+    if models.keys() <= remembered():
         return
     place = trust_file()
     try:
+        if place.exists() and not place.is_file():  # writing into a pipe waits for a reader
+            raise OSError("it is no regular file")
         make_folder(place.parent)
         with FileLock(place.with_name(f".{place.name}.lock")):
             known = _read()
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            known |= {key: {"path": path, "since": now} for key, path in files.items()}
-            write_text(place, json.dumps({"schema": _SCHEMA, "files": known}, indent=1) + "\n")
+            known |= {key: {"path": path, "since": now} for key, path in models.items()}
+            write_text(place, json.dumps({"schema": _SCHEMA, "models": known}, indent=1) + "\n")
     except (OSError, OutputError) as error:
         _log.warning("trust is not remembered, %s cannot be written: %s", place, error)
 
@@ -160,13 +169,11 @@ def remember(files: Mapping[str, str]) -> None:
 def _read() -> dict[str, dict[str, str]]:
     place = trust_file()
     try:
-        if place.stat().st_size > _LARGEST_STORE:
-            raise ValueError("it is too large")
-        data = json.loads(place.read_text("utf-8"))
+        data = parse_json(read_regular(place, most=_LARGEST_STORE))
         if data["schema"] != _SCHEMA:
             raise ValueError(f"its schema is {data['schema']!r}")
         return {
-            key: dict(facts) for key, facts in data["files"].items() if _CHECKSUM.fullmatch(key)
+            key: dict(facts) for key, facts in data["models"].items() if _CHECKSUM.fullmatch(key)
         }
     except FileNotFoundError:
         return {}

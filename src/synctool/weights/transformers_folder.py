@@ -12,6 +12,7 @@ from synctool.untrusted.documents import read_json
 from synctool.untrusted.origin import MalformedError
 from synctool.untrusted.regular import MIB
 from synctool.weights.files import listed
+from synctool.weights.hub_tensors import hub_tensors
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -32,9 +33,10 @@ def load_transformers(
 ) -> None:
     """Put a published network into one that was built here.
 
-    The library's own ``from_pretrained`` reads the folder, so checkpoints that carry a prefix, a head on
-    top or the old names of weight normalisation fit. It never reaches the network, and pickles are
-    read with ``weights_only``.
+    The library's own ``from_pretrained`` puts the tensors in, so checkpoints that carry a prefix, a head on
+    top or the old names of weight normalisation fit. It gets the tensors that ``hub_tensors`` has read and
+    the model's own configuration, and never sees the folder: nothing in it (``auto_map``, adapters, other
+    files' names) can lead it anywhere.
 
     Args:
         model: The network, built from a configuration of its own. It may have fewer layers than the
@@ -56,13 +58,14 @@ def load_transformers(
     wanted = {field: getattr(model.config, field, None) for field in same} | dict(expected or {})
     _compare(_read_json(folder / _CONFIG), wanted, own=model.config, name=name)
     reader = whole or type(model)
+    tensors = hub_tensors(folder)
     try:
         with _quiet():
             loaded, info = reader.from_pretrained(
-                str(folder),
+                None,
                 config=model.config,
+                state_dict=tensors,
                 local_files_only=True,
-                weights_only=True,
                 ignore_mismatched_sizes=True,  # so that they are named below
                 output_loading_info=True,
             )
