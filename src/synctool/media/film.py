@@ -33,6 +33,7 @@ from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.pictures import Picture, PictureReader
 from synctool.media.selection import MIX, Selected, select
 from synctool.media.sound import SoundReader, SoundTrack
+from synctool.media.spans import Span, contradiction
 from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
 from synctool.media.waiting import hung, within
 from synctool.names import printable
@@ -119,6 +120,11 @@ class Film:
         names = {"video": "picture", "audio": "sound"}
         self._clocks: dict[str, StreamClock] = {
             kind: timeline.clock(start, names[kind]) for kind, start in self._starts.items()
+        }
+        self._spans = {
+            kind: Span(stream)
+            for kind, stream in (("video", self._video), ("audio", self._audio))
+            if stream is not None
         }
         self._times = PresentationTimes(doubtful=self._container.format.name == "avi")
         self._sound_reader = SoundReader(self.sound, self._warn, channel=self._selected.channel)
@@ -498,6 +504,7 @@ class Film:
         self._frames += 1
         stamp = self._times.best(frame.pts, frame.dts)
         own_s = _seconds(stamp, frame, self._video)
+        self._spans["video"].add(own_s, self._lasts_s(frame, most_s=math.inf))
         for ready, time_s in self._clocks["video"].take(frame, own_s, self._lasts_s(frame)):
             self._rate.add(time_s)
             self._show(ready, time_s)
@@ -508,15 +515,16 @@ class Film:
         self._sounds += 1
         own_s = _seconds(frame.pts, frame, self._audio)
         lasts_s = frame.samples / frame.sample_rate
+        self._spans["audio"].add(own_s, lasts_s)
         for ready, time_s in self._clocks["audio"].take(frame, own_s, lasts_s):
             self._sound_reader.add(ready, time_s)
 
-    def _lasts_s(self, frame: av.VideoFrame) -> float:
+    def _lasts_s(self, frame: av.VideoFrame, *, most_s: float = 1.0) -> float:
         lasts_s = self._rate.interval_s
         duration = getattr(frame, "duration", None)  # not in PyAV 14
         if duration and frame.time_base:
             lasts_s = max(lasts_s, float(duration * frame.time_base))
-        return min(lasts_s, 1.0)
+        return min(lasts_s, most_s)
 
     def _show(self, frame: av.VideoFrame, time_s: float) -> None:
         if self._shown is not None and time_s <= self._shown[0]:
@@ -563,6 +571,8 @@ class Film:
             and max(self._tick / VIDEO_FPS, self.sound.end / AUDIO_HZ) < 0.9 * announced - 1.0
         ):
             self._warn("the film is shorter than its header says: it may be cut off")
+        if wrong := contradiction(self._container.format.name, self._spans):
+            self._warn(wrong)
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

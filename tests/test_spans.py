@@ -1,0 +1,105 @@
+"""Streams that do not last as their headers say are told of; ordinary files are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from films import Sound, Video, make_film
+from synctool.media.film import Film
+
+_CONTRADICTION = "do not last as their headers say"
+
+
+def _warnings(path: Path) -> list[str]:
+    with Film(path) as film:
+        for _ in film:
+            film.sound.pop(film.sound.available)
+        return film.warnings
+
+
+def _avi(path: Path) -> Path:
+    return make_film(
+        path, video=Video(codec="mpeg4"), sounds=[Sound(codec="pcm_s16le", rate=16_000)]
+    )
+
+
+def _with_frames(path: Path, first: int, count: int, times: int) -> None:
+    """Write some frames of an AVI so many times, 0 for none, and leave its header as it is."""
+    data = path.read_bytes()
+    at = data.index(b"movi") + 4
+    chunks = []
+    while data[at : at + 4] in (b"00dc", b"01wb"):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        end = at + 8 + size + size % 2
+        if data[at : at + 4] == b"00dc":
+            chunks.append((at, end))
+        at = end
+    spans = chunks[first : first + count]
+    for start, end in reversed(spans):
+        data = data[:start] + times * data[start:end] + data[end:]
+    path.write_bytes(data)
+
+
+def test_repeated_frames_of_an_avi_are_told_of(tmp_path: Path) -> None:
+    path = _avi(tmp_path / "a.avi")
+    assert _warnings(path) == []
+    _with_frames(path, 20, 5, times=3)
+    (told,) = _warnings(path)
+    assert _CONTRADICTION in told
+    assert "3.40 s of video (header: 3.00 s)" in told and "audio" not in told
+
+
+def test_lost_frames_of_an_avi_are_told_of(tmp_path: Path) -> None:
+    path = _avi(tmp_path / "a.avi")
+    _with_frames(path, 20, 5, times=0)
+    (told,) = _warnings(path)
+    assert "2.80 s of video (header: 3.00 s)" in told
+
+
+def test_an_edit_list_that_skips_more_than_the_headers_say_is_told_of(tmp_path: Path) -> None:
+    path = make_film(tmp_path / "a.mp4", video=Video(options={"bf": "0"}))
+    data = bytearray(path.read_bytes())
+    at = (
+        data.index(b"elst") + 12
+    )  # version and flags, count: of the first track, which is the video
+    scale = int.from_bytes(data[data.index(b"mdhd") + 16 :][:4], "big")
+    assert int.from_bytes(data[at + 4 : at + 8], "big") == 0
+    data[at + 4 : at + 8] = (scale * 12 // 25).to_bytes(4, "big")
+    path.write_bytes(data)
+    (told,) = _warnings(path)
+    assert _CONTRADICTION in told and "2.52 s of video (header: 3.00 s)" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "sound"),
+    [
+        ("whole.mp4", Video(), Sound()),
+        ("low-rate.mp4", Video(), Sound(rate=8_000, layout="mono")),  # frames of 128 ms
+        ("offset.mov", Video(), Sound(start_s=0.7)),
+        ("late.mp4", Video(start_s=0.5), Sound()),
+        ("b-frames.avi", Video(codec="mpeg4", options={"bf": "2"}), Sound(codec="mp3")),
+        ("slow.mp4", Video(fps=5), Sound()),
+        ("gaps.mp4", Video(times_s=[*(i / 25 for i in range(20)), 2.0, 2.04]), Sound()),
+        ("gap-first.mp4", Video(times_s=[0.0, *(1 + i / 25 for i in range(20))]), Sound()),
+        ("still.mp4", Video(times_s=[*(i / 25 for i in range(20)), 5.0, 12.0]), Sound()),
+    ],
+)
+def test_ordinary_files_have_no_such_warning(
+    tmp_path: Path, name: str, video: Video, sound: Sound
+) -> None:
+    path = make_film(tmp_path / name, video=video, sounds=[sound])
+    assert not [text for text in _warnings(path) if _CONTRADICTION in text]
+
+
+def test_a_file_cut_off_has_no_such_warning(tmp_path: Path) -> None:
+    path = _avi(tmp_path / "a.avi")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert not [text for text in _warnings(path) if _CONTRADICTION in text]
+
+
+def test_the_clips_have_no_such_warning(clips: Path) -> None:
+    for path in (clips / "example.avi", clips / "test_offset_12.avi"):
+        assert _warnings(path) == []
