@@ -227,7 +227,7 @@ def test_a_network_that_scores_by_itself() -> None:
     raw = model.encode_audio(batch.audio), model.encode_video(video)
     scores = model.score(*raw, max_offset=7, audio_lead=batch.audio_lead)
     assert torch.equal(seen.volume("plain"), scores) and torch.equal(seen.volume("head"), scores)
-    assert seen.scale.item() == 1.0 and list(seen.volumes) == ["plain", "head"]
+    assert seen.scale.item() == 1.0 and list(seen.volumes) == ["plain", "head", "foreign"]
     for features in (seen.video_features, seen.audio_features, *embeddings(model, batch)):
         assert torch.allclose(features.norm(dim=1), torch.ones(()), atol=1e-4)
     cosines = seen.cosines("plain")

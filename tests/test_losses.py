@@ -28,6 +28,7 @@ from synctool.training.volume_losses import (
     CrossEntropy,
     Distillation,
     Focal,
+    ForeignAudio,
     MultiWay,
     TemporalConsistency,
     distances,
@@ -38,6 +39,7 @@ NONE = float("-inf")
 LN3 = math.log(3.0)
 BUILT_IN = [
     *("angular-margin", "auxiliary", "contrastive", "cross-entropy", "distillation", "focal"),
+    "foreign-audio",
     *("info-nce", "l1", "mse", "multi-way", "temporal-consistency", "triplet"),
 ]
 
@@ -212,6 +214,18 @@ def test_temporal_consistency_by_hand() -> None:
     assert TemporalConsistency()(evidence(silent, [0.0], on="head")).item() == near(0.0)
 
 
+def test_foreign_audio_by_hand() -> None:
+    pair = torch.cat([column(0.0, 0.0, LN3), column(1.0, 1.0, NONE)])
+    loss = ForeignAudio()(evidence(pair, [0.0, 0.0], on="foreign"))
+    first = -(math.log(1 / 5) * 2 + math.log(3 / 5)) / 3 - LN3
+    assert loss.item() == near(first / 2)  # the second has two candidates, which are alike
+    apart = torch.tensor([[[3.0, -3.0], [-3.0, 3.0]]] * 2)
+    each, together = (
+        ForeignAudio(pool=p)(evidence(apart, [0.0, 0.0], on="foreign")).item() for p in (1, "clip")
+    )
+    assert each > 1 and together == near(0.0)
+
+
 def test_distillation_by_hand() -> None:
     teacher = column(0.0, 2 * LN3, 0.0)  # at temperature 2: 1/5, 3/5, 1/5
     seen = evidence(column(0.0, 0.0, 0.0), [0.0], on="head", teacher=teacher)
@@ -331,7 +345,7 @@ def random_evidence(*, missing: bool, offsets: list[float]) -> tuple[object, lis
         local_video=torch.nn.functional.normalize(video, dim=1),
         targets=torch.randn(clips, 2, 9).masked_fill(torch.rand(clips, 2, 9) < 0.3, math.nan),
     )
-    seen.volumes["head"] = volume
+    seen.volumes["head"] = seen.volumes["foreign"] = volume
     return seen, [raw, scale, video, audio]
 
 
@@ -353,7 +367,7 @@ def test_gradients_are_numbers_and_flow(missing: bool, offsets: list[float]) -> 
 def test_without_anything_known_every_loss_is_zero() -> None:
     for name, loss in every_loss():
         seen, inputs = random_evidence(missing=False, offsets=[50.0, -50.0])
-        for on in ("plain", "head"):
+        for on in ("plain", "head", "foreign"):
             seen.volumes[on] = seen.volumes[on].masked_fill(torch.tensor(True), NONE)
         seen.targets.fill_(math.nan)
         value = loss(seen)

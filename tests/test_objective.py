@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_volumes_are_what_the_network_scores() -> None:
     expected = product.sum(1) * model.head.log_scale.exp()
     assert torch.allclose(plain[:, 3 + 2, 4], expected)
     assert torch.allclose(seen.cosines("plain")[:, 5, 4], product.sum(1))
-    assert list(seen.volumes) == ["plain", "head"] and len(seen.volumes) == 2
+    assert list(seen.volumes) == ["plain", "head", "foreign"] and len(seen.volumes) == 3
     assert "local" not in seen.volumes
 
 
@@ -69,7 +70,7 @@ def test_a_volume_is_computed_once_and_only_if_asked_for(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(type(model.head), "refine", counted)
     seen = observe(model, batch, max_offset=3)
-    assert "head" in seen.volumes and list(seen.volumes) == ["plain", "head", "local"]
+    assert "head" in seen.volumes and list(seen.volumes) == ["plain", "head", "foreign", "local"]
     assert seen.volumes["plain"] is seen.volumes["plain"]
     assert calls == []
     assert seen.volumes["head"] is seen.volumes["head"]
@@ -371,3 +372,14 @@ def test_the_plugin_of_the_documentation_works(monkeypatch: pytest.MonkeyPatch) 
     loss.backward()
     assert list(parts) == [spec.name] and torch.isfinite(loss) and loss > 0
     assert model.video_encoder.layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_audio_of_the_clip_before_is_foreign(local: bool) -> None:
+    model, batch = tiny_model(local=local).eval(), talking_batch(0)
+    moved = replace(batch, audio=batch.audio.roll(1, 0))
+    foreign, own = (
+        observe(model, b, max_offset=3).volume(name)
+        for b, name in ((batch, "foreign"), (moved, "head"))
+    )
+    assert torch.allclose(foreign, own, atol=1e-5)

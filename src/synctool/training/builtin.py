@@ -94,6 +94,13 @@ def synctool_losses() -> list[LossSpec]:
             "Caruana 1997, Multitask Learning",
         ),
         _spec(
+            "foreign-audio",
+            "volume_losses:ForeignAudio",
+            "another clip's audio fits nowhere: all candidates are alike",
+            volume,
+            "Hendrycks et al. 2019, Deep Anomaly Detection with Outlier Exposure",
+        ),
+        _spec(
             "distillation",
             "volume_losses:Distillation",
             "the distribution of a trained network, the teacher",

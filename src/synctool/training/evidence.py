@@ -16,6 +16,7 @@ from synctool.features.pictures import prepared
 from synctool.models.correlation import correlate
 from synctool.models.heads import VolumeHead
 from synctool.models.offset_classifier import OffsetClassifier
+from synctool.training.pairing import of_clip_before
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Evidence:
         volumes: Logits ``[B, 2K+1, T]`` by name, ``-inf`` where there is no sound: ``plain``
             (cosines times ``scale``), ``head`` (sharpened by the head), and ``local`` (cosines of
             the local embeddings times ``local_scale``) if the model has a local stage. A network
-            that scores in a way of its own gives the same for ``plain`` and ``head``. Each is
-            computed when it is first asked for.
+            that scores in a way of its own gives the same for ``plain`` and ``head``. ``foreign`` is
+            ``head`` of every clip's pictures with the audio of the clip before. Each is computed when it is
+            first asked for.
         offset_frames: ``[B]`` true offsets, fractional, audio ahead positive.
         max_offset: K.
         audio_lead: Sound frame that belongs to video frame 0.
@@ -190,10 +192,22 @@ def observe(
         def scored() -> Tensor:
             return model.score(heard, seen, max_offset=max_offset, audio_lead=lead)
 
+        def foreign() -> Tensor:
+            others = of_clip_before(heard)
+            return model.score(others, seen, max_offset=max_offset, audio_lead=lead)
+
         makers: dict[str, Callable[[], Tensor]] = {"plain": scored, "head": scored}
+        makers["foreign"] = foreign
     else:
         scale = head.log_scale.exp()
         makers = _of_head(head, seen, heard, max_offset=max_offset, lead=lead)
+        sharpen = head
+
+        def foreign() -> Tensor:
+            others = of_clip_before(heard)
+            return _of_head(sharpen, seen, others, max_offset=max_offset, lead=lead)["head"]()
+
+        makers["foreign"] = foreign
     local_scale = None
     if seen_locally is not None and heard_locally is not None:
         local_scale = model.local_scale.exp()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from synctool.training.replicas import gather
+from synctool.training.replicas import gather, rank
 
 
 def belonging(
@@ -49,3 +49,13 @@ def gathered(known: Tensor, *features: Tensor) -> tuple[Tensor, ...]:
         For each of the features ``[N, D]``, N being the number of known places of all processes.
     """
     return tuple(gather(x.transpose(1, 2)[known]) for x in features)
+
+
+def of_clip_before(features: Tensor) -> Tensor:
+    """Of every clip, the row of the clip before it in the batch of all processes; of the first, the last's.
+
+    Args:
+        features: ``[B, ...]``, of one shape in all processes.
+    """
+    first, count = rank() * len(features), len(features)
+    return gather(features).roll(1, 0)[first : first + count]

@@ -216,6 +216,30 @@ class TemporalConsistency(VolumeLoss):
         return known_mean(divergence, known)
 
 
+class ForeignAudio(VolumeLoss):
+    """Another clip's audio fits no better at one offset than at any other.
+
+    The divergence ``KL(even || p)`` of the probabilities that the head gives the candidates of the audio of
+    the clip before, as for outliers that a classifier is shown (Hendrycks et al. 2019).
+
+    Args:
+        on: ``head``, the only volume that is made of another's audio.
+        pool: Frames averaged before the comparison.
+    """
+
+    def __init__(self, *, on: str = "head", pool: Pool = 1) -> None:
+        super().__init__(on=on, pool=pool, volumes=("head",))
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        """The loss of a batch, a scalar."""
+        logits = self.pooled(evidence.volume("foreign"))
+        sound = ~torch.isneginf(logits)
+        count = sound.sum(1)
+        even = sound / count.clamp_min(1)[:, None]
+        divergence = -(even * log_probabilities(logits)).sum(1) - count.clamp_min(1).log()
+        return known_mean(divergence, count > 1)
+
+
 class Distillation(VolumeLoss):
     """The teacher's distribution is the target (Hinton, Vinyals & Dean 2015).
 
