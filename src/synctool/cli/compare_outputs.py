@@ -15,8 +15,10 @@ from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED
 if TYPE_CHECKING:
     from synctool.engine.compare import FilmFacts
     from synctool.engine.compare_set import Entry
-    from synctool.engine.thumbnails import Thumbnail
+    from synctool.engine.series_store import SeriesStore
     from synctool.report.compare_out import Metric
+    from synctool.report.html.pictures import Shot
+    from synctool.report.stream import GrowingReport
     from synctool.types import Trial
 
 THUMBNAILS = 6
@@ -49,7 +51,8 @@ class Targets:
 
 
 class CompareOutputs:
-    """Collects the trials of a comparison and writes what was asked for.
+    """Collects the trials of a comparison, but for their series per frame, which stay on the disk, and writes
+    what was asked for.
 
     Args:
         entries: What is compared.
@@ -83,7 +86,9 @@ class CompareOutputs:
         self._folder = plot is not None and (not one or plot.endswith(ends) or os.path.isdir(plot))
         self._trials: list[Trial] = []
         self._shared_s: dict[str, float] = {}
-        self._pictures: dict[str, Sequence[Thumbnail]] = {}
+        self._pictures: dict[str, Sequence[Shot]] = {}
+        self._store: SeriesStore | None = None
+        self._lines: GrowingReport | None = None
         self._told: set[tuple[str, str]] = set()
 
     @property
@@ -131,7 +136,9 @@ class CompareOutputs:
         """Take what a film's trials do not hold: what reading it cost, and its pictures."""
         self._shared_s[facts.film] = facts.shared_s
         if facts.thumbnails:
-            self._pictures[facts.film] = facts.thumbnails
+            from synctool.report.html.pictures import shots
+
+            self._pictures[facts.film] = shots(facts.thumbnails)
 
     def stream(self, trial: Trial) -> None:
         """Take a trial, write at once what need not wait, and tell on stderr why one failed.
@@ -139,11 +146,15 @@ class CompareOutputs:
         Raises:
             OutputError: It cannot be written.
         """
-        from synctool.report.compare_out import trial_line, write_text
+        from synctool.engine.series_store import SeriesStore
+        from synctool.report.compare_out import trial_line
+        from synctool.report.stream import GrowingReport
 
-        self._trials.append(trial)
-        if self._targets.trials == STANDARD_OUTPUT:
-            write_text(trial_line(trial), STANDARD_OUTPUT)
+        self._store = self._store or SeriesStore()
+        self._trials.append(self._store.stored(trial))
+        if self._targets.trials is not None:
+            self._lines = self._lines or GrowingReport(self._targets.trials)
+            self._lines.write(trial_line(trial).encode("utf-8", "backslashreplace"))
         if trial.error is not None and (trial.film, trial.error) not in self._told:
             self._told.add((trial.film, trial.error))
             _tell(trial)
@@ -154,6 +165,8 @@ class CompareOutputs:
         Raises:
             OutputError: It cannot be written.
         """
+        if self._lines is not None:
+            self._lines.close()
         if not self._trials:
             return
         from synctool.engine.compare import summarise
@@ -176,10 +189,10 @@ class CompareOutputs:
 
         own, trials = self._targets, self._trials
         if own.json is not None:
-            text = out.compare_json(trials, metrics, command=self._command, settings=self._settings)
-            out.write_text(text, own.json)
-        if own.trials is not None and own.trials != STANDARD_OUTPUT:
-            out.write_text("".join(map(out.trial_line, trials)), own.trials)
+            parts = out.compare_json_parts(
+                trials, metrics, command=self._command, settings=self._settings
+            )
+            out.write_parts(parts, own.json)
         if own.csv is not None:
             out.write_text(out.trials_csv(trials), own.csv)
         if own.metrics_csv is not None:

@@ -53,23 +53,37 @@ class _Pair:
 def agreement(trials: Iterable[Trial]) -> list[Agreement]:
     """Compare every two models on the films and conditions that both have.
 
-    Frames are held until all trials were seen, four bytes each.
+    One film after the other, so that the series per frame of one are in memory at a time, where those of
+    the trials are elsewhere.
 
     Args:
-        trials: Of any conditions; those that failed take no part.
+        trials: Of any conditions, in any order; those that failed take no part.
 
     Returns:
         Every pair of models, in the order of their first trials.
     """
-    heard: dict[tuple, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
-    models: dict[tuple[str, str], int] = {}
+    films: dict[str, list[Trial]] = {}
+    models: dict[tuple[str, str], None] = {}
+    for trial in trials:
+        models[trial.backbone, trial.weights] = None
+        if trial.error is None:
+            films.setdefault(trial.film, []).append(trial)
     pairs: dict[frozenset, _Pair] = {}
+    for of_film in films.values():
+        _add_film(pairs, of_film)
+    names = model_names(models)
+    return [
+        _agreement(names[a], names[b], pairs.get(frozenset((a, b)), _Pair()))
+        for a, b in combinations(models, 2)
+    ]
+
+
+def _add_film(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
+    """Count what every two models share of one film."""
+    heard: dict[Hashable, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
     for trial in trials:
         model = (trial.backbone, trial.weights)
-        models.setdefault(model, len(models))
-        if trial.error is not None:
-            continue
-        others = heard.setdefault((trial.film, trial.condition), {})
+        others = heard.setdefault(trial.condition, {})
         mine = (trial.offset_frames, _by_tick(trial))
         for other, theirs in others.items():
             if other != model:
@@ -79,11 +93,6 @@ def agreement(trials: Iterable[Trial]) -> list[Agreement]:
                 pair.films.append(trial.film)
                 pair.counts.append((*_agreeing(mine[1], theirs[1]), *_same(mine[0], theirs[0])))
         others[model] = mine
-    names = model_names(models)
-    return [
-        _agreement(names[a], names[b], pairs.get(frozenset((a, b)), _Pair()))
-        for a, b in combinations(models, 2)
-    ]
 
 
 def _agreement(first: str, second: str, pair: _Pair) -> Agreement:

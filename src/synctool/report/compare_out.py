@@ -29,7 +29,7 @@ import io
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -40,7 +40,7 @@ from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.evaluation.reliability import reliability
 from synctool.report.compare_rows import Model, model_of, names_of
 from synctool.report.json_out import clean, dump
-from synctool.report.stream import send
+from synctool.report.stream import send_parts
 from synctool.types import FRAME_MS, Trial
 
 SCHEMA = "synctool.compare/1"
@@ -80,6 +80,17 @@ def compare_json(
     settings: Mapping[str, Any] | None = None,
 ) -> str:
     """The whole comparison as one object: a line a trial and a metric. Ends with a line feed."""
+    return "".join(compare_json_parts(trials, metrics, command=command, settings=settings))
+
+
+def compare_json_parts(
+    trials: Sequence[Trial],
+    metrics: Iterable[Metric],
+    *,
+    command: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[str]:
+    """The same in parts: one for each trial, whose series per frame may come from the disk."""
     head = {
         "schema": SCHEMA,
         "command": command,
@@ -99,8 +110,12 @@ def compare_json(
     entries = [f"  {dump(key)}: {dump(clean(value))}" for key, value in head.items()]
     entries += [f"  {dump(key)}: {_listed(rows)}" for key, rows in lists.items()]
     entries += [f'  "reliability": {dump(clean(bins))}']
-    entries += [f'  "trials": {_listed(trial.to_dict() for trial in trials)}']
-    return "{\n" + ",\n".join(entries) + "\n}\n"
+    yield "{\n" + ",\n".join(entries) + ',\n  "trials": '
+    before = "[\n"
+    for trial in trials:
+        yield f"{before}    {dump(clean(trial.to_dict()))}"
+        before = ",\n"
+    yield "\n  ]\n}\n" if trials else "[]\n}\n"
 
 
 def trial_line(trial: Trial) -> str:
@@ -126,7 +141,17 @@ def write_text(text: str, target: str | os.PathLike[str]) -> None:
         OutputError: It cannot be written.
         BrokenPipeError: Nobody reads the standard output any more.
     """
-    send(target, text.encode("utf-8", "backslashreplace"))
+    write_parts([text], target)
+
+
+def write_parts(parts: Iterable[str], target: str | os.PathLike[str]) -> None:
+    """The same for a text in parts.
+
+    Raises:
+        OutputError: It cannot be written.
+        BrokenPipeError: Nobody reads the standard output any more.
+    """
+    send_parts(target, (part.encode("utf-8", "backslashreplace") for part in parts))
 
 
 def _listed(rows: Iterable[Mapping[str, Any]]) -> str:

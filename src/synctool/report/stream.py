@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO
 
-from synctool.files import output_error, write_bytes
+from synctool.files import atomic_write, output_error
 from synctool.names import printable_lines
 
 STANDARD_OUTPUT = "-"
@@ -26,9 +27,26 @@ def send(target: str | os.PathLike[str], data: bytes) -> None:
         OutputError: It cannot be written.
         BrokenPipeError: Nobody reads the standard output any more.
     """
-    if os.fspath(target) != STANDARD_OUTPUT:
-        write_bytes(target, data)
+    send_parts(target, [data])
+
+
+def send_parts(target: str | os.PathLike[str], parts: Iterable[bytes]) -> None:
+    """The same for a report that is made part by part, and never whole in memory.
+
+    Raises:
+        OutputError: It cannot be written.
+        BrokenPipeError: Nobody reads the standard output any more.
+    """
+    if os.fspath(target) == STANDARD_OUTPUT:
+        for part in parts:
+            _print(part)
         return
+    with atomic_write(target) as file:
+        for part in parts:
+            file.write(part)
+
+
+def _print(data: bytes) -> None:
     if sys.stdout.isatty():
         data = printable_lines(data.decode("utf-8", "backslashreplace")).encode()
     try:
