@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from base_install import base_distributions, block, hidden_modules, normal, project
+from base_install import ROOT, base_distributions, block, hidden_modules, normal, project
 from fake_plugins import run_python
 from fake_samples import talking_sample, write_processed
 from films import PlacedFace, face_film
@@ -256,6 +256,12 @@ def test_all_brings_every_extra_that_has_modules() -> None:
     (everything,) = (Requirement(x).extras for x in extras["all"])
     assert set(EXTRAS) <= everything
     assert any("all" in Requirement(x).extras for x in extras["dev"])
+
+
+def test_the_readme_names_every_extra() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    extras = {*project()["optional-dependencies"]} - {"dev"}
+    assert not [extra for extra in extras if f"`{extra}`" not in text]
 
 
 def test_the_face_detector_ships_with_its_licence() -> None:
