@@ -34,7 +34,13 @@ from synctool.media.pictures import Picture, PictureReader
 from synctool.media.selection import MIX, Selected, select
 from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.spans import Span, contradiction
-from synctool.media.timeline import LONGEST_GAP_S, PresentationTimes, StreamClock, Timeline
+from synctool.media.timeline import (
+    LONGEST_GAP_S,
+    PresentationTimes,
+    StreamClock,
+    Timeline,
+    TooSparse,
+)
 from synctool.media.waiting import hung, within
 from synctool.names import printable
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, Source, StreamSelection
@@ -309,6 +315,8 @@ class Film:
         except BaseException as error:  # handed to the reader, which raises it
             if isinstance(error, FFmpegError):
                 error = self._undecodable(error)
+            elif isinstance(error, TooSparse):
+                error = self._sparse(error)
             try:
                 self._put(error)
             except _Stopped:
@@ -318,6 +326,15 @@ class Film:
         wrapped = MediaError(
             f"{self._name} cannot be decoded: {_words(error)}",
             remedy="Convert the film to a common format (MP4 with H.264 and AAC, say) and try again.",
+        )
+        wrapped.__cause__ = error
+        return wrapped
+
+    def _sparse(self, error: TooSparse) -> SyncToolError:
+        wrapped = MediaError(
+            f"{self._name}: the timestamps of the {error.stream} are damaged: single frames lie "
+            f"{error.apart_s:.0f} s apart, where the other stream has nothing",
+            remedy="Get a whole copy. If it is a slide show, write it anew with both streams interleaved.",
         )
         wrapped.__cause__ = error
         return wrapped

@@ -16,8 +16,25 @@ DOUBTED_S = 10.0
 """A timestamp further ahead than this counts only when the next one agrees."""
 LONGEST_GAP_S = 600.0
 """A longer gap is kept only where the other stream fills it."""
+LONGEST_SPARSE_S = 120.0
+"""Frames that follow each other with more than ``DOUBTED_S`` between them may last so long, where the other
+stream has nothing: longer ones come from damaged timestamps, and make hours out of a short file."""
 _BACK_S = 1.0
 _FORGETTING = 0.95
+
+
+class TooSparse(Exception):
+    """One stream after the other has ended: single frames, far apart.
+
+    Attributes:
+        stream: Its name in messages.
+        apart_s: Time between two of them.
+    """
+
+    def __init__(self, stream: str, apart_s: float) -> None:
+        super().__init__(f"{stream}: {apart_s:g} s")
+        self.stream = stream
+        self.apart_s = apart_s
 
 
 class PresentationTimes:
@@ -96,6 +113,7 @@ class StreamClock(Generic[Frame]):
         self._held: tuple[Frame, float, float] | None = None
         self._shift_s = 0.0
         self._part = 0
+        self._sparse_s = 0.0
         self.next_s: float | None = None
         """Where the frame after the last one belongs; None before the first."""
 
@@ -111,6 +129,9 @@ class StreamClock(Generic[Frame]):
 
         Yields:
             Frames and their times on the timeline: none while the timestamp is doubted, then two.
+
+        Raises:
+            TooSparse: The timestamps cannot be right.
         """
         if own_s is None:
             own_s = self._following()
@@ -126,6 +147,7 @@ class StreamClock(Generic[Frame]):
             self._held = (frame, own_s, lasts_s)
         elif 0 < own_s - held[1] <= LONGEST_GAP_S:
             self._held = None
+            self._check_density(held[1], own_s - held[1])
             self._jump(held[1])
             yield self._accept(held[0], self._on_timeline(held[1]), held[2])
             yield from self.take(frame, own_s, lasts_s)
@@ -178,6 +200,22 @@ class StreamClock(Generic[Frame]):
             clock is not self and clock.next_s is not None and clock.next_s >= time_s - DOUBTED_S
             for clock in self._timeline.clocks
         )
+
+    def _check_density(self, own_s: float, after_s: float) -> None:
+        """See that no run of lone frames makes an endless timeline.
+
+        Args:
+            own_s: Timestamp of a frame that lies far behind the one before.
+            after_s: Time from it to the next one.
+        """
+        time_s = self._on_timeline(own_s)
+        alone = len(self._timeline.clocks) == 1
+        if after_s <= DOUBTED_S or alone or self._others_reach(time_s):
+            self._sparse_s = 0.0
+            return
+        self._sparse_s += max(time_s - (self.next_s or 0.0), 0.0)
+        if self._sparse_s + after_s > LONGEST_SPARSE_S:
+            raise TooSparse(self._name, after_s)
 
     def _jump(self, own_s: float) -> None:
         """Settle what a confirmed jump means: a gap to be kept, or another part to be joined on."""
