@@ -312,6 +312,37 @@ def _cover(film: av.container.OutputContainer) -> Iterable[av.Packet]:
     yield from stream.encode(None)
 
 
+def with_spoiled_packets(
+    source: Path, target: Path, kinds: Sequence[str], spans_s: Sequence[tuple[float, float]]
+) -> Path:
+    """The same film with packets that no decoder can read.
+
+    Args:
+        source: The film.
+        target: The new one.
+        kinds: Of the streams whose packets are spoiled: ``video``, ``audio``.
+        spans_s: From when to when.
+    """
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            at_s = float(packet.pts * packet.time_base)
+            written = packet
+            if packet.stream.type in kinds and any(low <= at_s < high for low, high in spans_s):
+                written = av.Packet(b"\xff" * packet.size)
+                written.pts, written.dts, written.time_base = (
+                    packet.pts,
+                    packet.dts,
+                    packet.time_base,
+                )
+                written.duration = packet.duration
+            written.stream = streams[packet.stream.index]
+            new.mux(written)
+    return target
+
+
 # --------------------------------------------------------------------------- faces
 
 FACE_BOX = np.array([175.2, 48.2, 274.7, 180.1])

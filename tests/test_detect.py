@@ -16,7 +16,16 @@ import pytest
 
 import flicker
 import synctool
-from films import PlacedFace, Sound, Video, clicks, face_film, face_picture, make_film
+from films import (
+    PlacedFace,
+    Sound,
+    Video,
+    clicks,
+    face_film,
+    face_picture,
+    make_film,
+    with_spoiled_packets,
+)
 from flicker import flicker_film
 from synctool.engine import streams
 from synctool.engine.detect import Detector
@@ -103,6 +112,18 @@ def test_what_the_result_says_of_its_making(measure: Detector, tmp_path: Path) -
     total = sum(result.timing_s[part] for part in parts)
     assert result.timing_s["total"] == pytest.approx(total)
     assert result.syncnet_confidence > 0.1 and result.min_distance > 0
+
+
+@pytest.mark.parametrize("span_s", [(4.0, 9.0), (2.0, 6.0)], ids=["to the end", "in between"])
+def test_half_a_video_that_cannot_be_decoded_is_not_covered(
+    measure: Detector, tmp_path: Path, span_s: tuple[float, float]
+) -> None:
+    whole = flicker_film(tmp_path / "a.mkv", seconds=8)
+    path = with_spoiled_packets(whole, tmp_path / "b.mkv", ["video"], [span_s])
+    assert measure.detect(whole).coverage == 1.0
+    result = measure.detect(path)
+    assert result.coverage == pytest.approx(0.5, abs=0.05)
+    assert result.verdict_coverage <= result.coverage + 0.01
 
 
 @pytest.mark.parametrize("fps", [Fraction(60000, 1001), Fraction(30000, 1001), 50, 24, 12], ids=str)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, find_clicks, read_time_ms
+from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms
 from synctool.media.film import Film
 from synctool.media.transport import Programme, TransportScanner, UnitStart, later_s
 from transport_streams import (
@@ -204,3 +205,35 @@ def _long_table(streams: list[tuple[int, int]]) -> bytes:
     first = bytes([0x47, 0x40 | PMT_PID >> 8, PMT_PID & 0xFF, 0x10, 0]) + section[:183]
     second = bytes([0x47, PMT_PID >> 8, PMT_PID & 0xFF, 0x11]) + section[183:]
     return first + second.ljust(PACKET, b"\xff")
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_a_pixel_aspect_that_changes_is_heeded_from_its_first_frame_on(tmp_path, codec):
+    """The same PIDs and frame size; H.264 with B-frames. Arrays keep square pixels."""
+    options = (
+        {"preset": "fast", "g": "25", "sc_threshold": "0"}
+        if codec == "libx264"
+        else {"g": "12", "qmax": "3"}
+    )
+    aspects = (Fraction(1), Fraction(16, 11))
+    if codec == "mpeg2video":  # which knows 4:3 and 16:9 of the whole frame only
+        aspects = (Fraction(8, 9), Fraction(32, 27))
+    data = b""
+    for number, aspect in enumerate((*aspects, aspects[0])):
+        start_s = 1.0 + 3.0 * number
+        video = Video(codec, start_s=start_s, aspect=aspect, options=options)
+        sound = Sound("mp2", start_s=start_s)
+        made = make_film(tmp_path / f"{number}.ts", video=video, sounds=[sound])
+        data += made.read_bytes()
+    path = tmp_path / "a.ts"
+    path.write_bytes(data)
+    with Film(path) as film:
+        shown = [(read_time_ms(p.luma), p.luma.shape, p.scale) for p in film if p.luma is not None]
+    before = [
+        (shape, scale) for time_ms, shape, scale in shown if time_ms < 4000 or time_ms >= 7000
+    ]
+    after = [(shape, scale) for time_ms, shape, scale in shown if 4000 <= time_ms < 7000]
+    wanted = [(round(128 / min(aspect, 1)), round(192 * max(aspect, 1))) for aspect in aspects]
+    assert set(before) == {(wanted[0], 1.0)} and len(before) == pytest.approx(150, abs=1)
+    assert {shape for shape, _ in after} == {wanted[1]} and len(after) == pytest.approx(75, abs=1)
+    assert {scale for _, scale in after} == {wanted[1][1] / wanted[0][1]}

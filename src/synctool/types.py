@@ -421,6 +421,8 @@ class Source:
     upright only then: 0, 90, 180 or 270.
     ``tracks`` are all that could be measured, with the choice marked; ``channel`` is the audio channel
     that is measured, ``mix`` for several mixed, empty where there is one only or none.
+    ``unread_s`` is how much of it could not be decoded or is missing, and ``unread_share`` what share of the
+    whole that is, 0..1: it counts as not covered.
     """
 
     duration_s: float
@@ -434,6 +436,8 @@ class Source:
     turned_deg: int = 0
     tracks: tuple[MediaTrack, ...] = ()
     channel: str = ""
+    unread_s: float = 0.0
+    unread_share: float = 0.0
 
 
 @dataclass(frozen=True)

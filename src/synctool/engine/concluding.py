@@ -89,6 +89,7 @@ def find(
     audio_starts_late_s: float = 0.0,
     heard_from: int = 0,
     look_further: bool = False,
+    unread_share: float = 0.0,
 ) -> Findings:
     """Compare what was seen with what was heard.
 
@@ -103,6 +104,7 @@ def find(
         audio_starts_late_s: How much later than the picture it starts, by the file's own times.
         heard_from: Tick of the first of ``heard``; may lie before the film.
         look_further: Whether to look for a match outside the searched range where there is none within.
+        unread_share: Share of the video that was not decoded, 0..1; it is not covered.
     """
     scored = [
         score_face(model, number, face, heard, max_offset=max_offset, heard_from=heard_from)
@@ -112,6 +114,7 @@ def find(
     if silent:
         scored = [replace(face, estimate=None, certainty=Certainty(0.0, 0.0)) for face in scored]
     film = combine(scored, ticks, 2 * max_offset + 1, model.calibration)
+    film = replace(film, coverage=film.coverage * (1 - unread_share))
     path, segments, overall = _followed(film, scored, model, silent=silent)
     known = Circumstances(
         has_face=bool(faces),
@@ -139,7 +142,9 @@ def find(
         belongs=overall.belongs if overall else 0.0,
         decision=decision,
         segments=segments,
-        verdict_coverage=_verdict_coverage(segments, ticks, film.coverage) if answered else 0.0,
+        verdict_coverage=_verdict_coverage(segments, ticks, film.coverage, unread_share)
+        if answered
+        else 0.0,
         drift_ms_per_min=path.drift_ms_per_min,
         frames=path.series() if overall else FrameSeries((), (), ()),
         distances=syncnet_score(film.distances),
@@ -213,10 +218,12 @@ def _far_offset(
     return found.offset_frames if clear else None
 
 
-def _verdict_coverage(segments: tuple[Segment, ...], ticks: int, coverage: float) -> float:
+def _verdict_coverage(
+    segments: tuple[Segment, ...], ticks: int, coverage: float, unread_share: float
+) -> float:
     """Share of the film in confident segments; without any, all that shows a face carries the verdict."""
     carried_s = sum(s.end_s - s.start_s for s in segments if s.confidence >= LEAST_CONFIDENCE)
-    return min(carried_s * VIDEO_FPS / ticks, 1.0) if carried_s else coverage
+    return min(carried_s * VIDEO_FPS / ticks, 1.0) * (1 - unread_share) if carried_s else coverage
 
 
 def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Source) -> DetectResult:

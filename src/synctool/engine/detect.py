@@ -170,6 +170,7 @@ class Detector:
                 steady=sound.steady,
                 audio_starts_late_s=film.source.audio_start_s - film.source.video_start_s,
                 look_further=True,
+                unread_share=film.source.unread_share,
             )
             result = conclude(self._model, findings, name=os.fspath(path), source=film.source)
         watch.now("")

@@ -186,6 +186,7 @@ class _Ear:
                 max_offset=max_offset,
                 silent=is_silent(_peak(sound)),
                 heard_from=heard.begin,
+                unread_share=self._film.source.unread_share,
             )
             scored_s = self._now() - began
             windows = self._windows(findings, faces, heard, _truths(label, condition, stretch))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import av
 
 _FROM_ZERO = {"matroska", "webm", "nut"}
@@ -20,3 +22,13 @@ def announced_length_s(container: av.container.InputContainer) -> float:
     if _FROM_ZERO & set(container.format.name.split(",")) and 0 < start_s < length_s:
         length_s -= start_s
     return max(length_s, 0.0)
+
+
+def length_s(stream: av.stream.Stream) -> float | None:
+    """How long a track lasts, as far as the container tells."""
+    told = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+    if told is None:  # Matroska gives all tracks the length of the longest, but for this tag
+        known = stream.duration and stream.time_base
+        return float(stream.duration * stream.time_base) if known else None
+    hours, minutes, seconds = (float(part) for part in told.groups())
+    return 3600 * hours + 60 * minutes + seconds

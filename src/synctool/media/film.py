@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, SyncToolError
 from synctool.media import continuation
-from synctool.media.announced import announced_length_s
+from synctool.media.announced import announced_length_s, length_s
 from synctool.media.continuation import PartGate, ProgrammeWatch
 from synctool.media.frame_choice import FrameChoice
 from synctool.media.frame_rate import FrameRate
@@ -41,6 +42,7 @@ from synctool.media.timeline import (
     Timeline,
     TooSparse,
 )
+from synctool.media.unread import Unread
 from synctool.media.waiting import hung, within
 from synctool.names import printable
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, Source, StreamSelection
@@ -119,8 +121,14 @@ class Film:
         except BaseException:
             self._opened.close()
             raise
+        aspect = self._video.sample_aspect_ratio if self._video is not None else None
+        coded = self._video.codec_context.sample_aspect_ratio if self._video is not None else None
+        self._coded_aspect, self._aspect_is_coded = (
+            coded or None,
+            (coded or None) == (aspect or None),
+        )
         self._reader = PictureReader(
-            colour=colour, max_side_px=max_side_px, pixel_aspect=_pixel_aspect(self._video)
+            colour=colour, max_side_px=max_side_px, pixel_aspect=_plausible(aspect)
         )
         timeline = Timeline(_origin_s(self._starts), self._warn)
         names = {"video": "picture", "audio": "sound"}
@@ -144,8 +152,9 @@ class Film:
         self._frames = 0
         self._sounds = 0
         self._damaged = 0
+        self._audio_lasts_s = 0.0
         self._turned_deg = 0
-        self._unread_s = 0.0
+        self._unread = Unread()
         self._streams = {s.type: s for s in (self._video, self._audio) if s is not None}
         self._decoders = {kind: stream.codec_context for kind, stream in self._streams.items()}
         self._pids = {kind: stream.id for kind, stream in self._streams.items()}
@@ -181,6 +190,13 @@ class Film:
             video_fps=self._rate.fps,
             warnings=tuple(self.warnings),
             turned_deg=self._turned_deg,
+            unread_s=round(self._unread.seconds, 3),
+            unread_share=round(
+                self._unread.share(
+                    video_s=self._tick / VIDEO_FPS, audio_s=self.sound.end / AUDIO_HZ
+                ),
+                4,
+            ),
         )
 
     def note_turn(self, quarters: int) -> None:
@@ -440,8 +456,8 @@ class Film:
         finally:
             if rest is not None:
                 rest.close()
-        if unread:
-            self._unread_s += watch.seconds
+        for kind in unread:
+            self._unread.add(kind, watch.seconds)
         return watch
 
     def _take_streams(
@@ -499,6 +515,8 @@ class Film:
                 self._emit()
 
     def _decode_packet(self, kind: str, packet: av.Packet | None) -> None:
+        if packet is not None and packet.size and not packet.is_discard:
+            self._unread.feed(kind)
         try:
             frames = self._decoders[kind].decode(packet)
         except av.error.EOFError:
@@ -515,6 +533,7 @@ class Film:
                 self._on_audio(frame)
 
     def _on_video(self, frame: av.VideoFrame) -> None:
+        self._heed_pixel_aspect(frame)
         if not self._frames:
             width, height = self._reader.shown_size(frame)
             self._source = replace(self._source, width_px=width, height_px=height)
@@ -524,16 +543,31 @@ class Film:
         self._spans["video"].add(own_s, self._lasts_s(frame, most_s=math.inf))
         for ready, time_s in self._clocks["video"].take(frame, own_s, self._lasts_s(frame)):
             self._rate.add(time_s)
+            self._unread.got("video", time_s, self._rate.interval_s)
             self._show(ready, time_s)
+
+    def _heed_pixel_aspect(self, frame: av.VideoFrame) -> None:
+        """Take the shape of pixels from the frames where it changes and the container has no other."""
+        coded = self._decoders["video"].sample_aspect_ratio or None  # none: square
+        if coded == self._coded_aspect:
+            return
+        if self._frames and not frame.key_frame:
+            return  # the decoder is ahead of what it gives: it changes with the next key frame
+        if self._aspect_is_coded:
+            self._read_shown()
+            self._reader.use_pixel_aspect(_plausible(coded))
+        self._coded_aspect = coded
 
     def _on_audio(self, frame: av.AudioFrame) -> None:
         if not self._sounds:  # of audio that begins late the header does not know the rate
             self._source = replace(self._source, audio_hz=frame.sample_rate)
         self._sounds += 1
         own_s = _seconds(frame.pts, frame, self._audio)
-        lasts_s = frame.samples / frame.sample_rate
+        lasts_s = _lasts_s(frame)
         self._spans["audio"].add(own_s, lasts_s)
         for ready, time_s in self._clocks["audio"].take(frame, own_s, lasts_s):
+            self._audio_lasts_s = _lasts_s(ready)
+            self._unread.got("audio", time_s, self._audio_lasts_s)
             self._sound_reader.add(ready, time_s)
 
     def _lasts_s(self, frame: av.VideoFrame, *, most_s: float = 1.0) -> float:
@@ -562,12 +596,16 @@ class Film:
         if self._shown is None:
             picture = Picture(self._tick, None)
         else:
-            if self._shown_arrays is None:
-                self._shown_arrays = self._reader.read(self._shown[1])
-            luma, colour, scale = self._shown_arrays
+            luma, colour, scale = self._read_shown()
             picture = Picture(self._tick, luma, colour, scale)
         self._tick += 1
         self._put(picture)
+
+    def _read_shown(self) -> tuple[np.ndarray, np.ndarray | None, float] | None:
+        """Arrays of the frame on screen, if there is one."""
+        if self._shown is not None and self._shown_arrays is None:
+            self._shown_arrays = self._reader.read(self._shown[1])
+        return self._shown_arrays
 
     def _judge(self) -> None:
         if self._video is not None and not self._frames:
@@ -582,14 +620,29 @@ class Film:
             )
         if self.sound.gaps:
             self._warn(f"the sound has {self.sound.gaps} gap(s), filled with silence")
-        announced = self._source.duration_s
-        if (
-            announced
-            and max(self._tick / VIDEO_FPS, self.sound.end / AUDIO_HZ) < 0.9 * announced - 1.0
-        ):
+        self._judge_length()
+
+    def _judge_length(self) -> None:
+        """Tell and count what was not read."""
+        for kind, interval_s in (("video", self._rate.interval_s), ("audio", self._audio_lasts_s)):
+            self._unread.ended(kind, interval_s)
+        if self._unread.seconds:
+            self._warn(f"{self._unread.seconds:.1f} s of the video could not be decoded")
+        announced_s = self._announced_s()
+        ends_s = max(self._tick / VIDEO_FPS, self.sound.end / AUDIO_HZ)
+        if announced_s and ends_s < 0.9 * announced_s - 1.0:
             self._warn("the film is shorter than its header says: it may be cut off")
+            for kind in self._clocks:
+                self._unread.at_least_after(kind, announced_s - ends_s)
         if wrong := contradiction(self._container.format.name, self._spans):
             self._warn(wrong)
+
+    def _announced_s(self) -> float:
+        """Length that the container announces of the measured streams: another one may be longer."""
+        own_s = [length_s(stream) for stream in (self._video, self._audio) if stream is not None]
+        known_s = [seconds for seconds in own_s if seconds]
+        whole_s = self._source.duration_s
+        return min(whole_s, max(known_s)) if len(known_s) == len(own_s) else whole_s
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -603,6 +656,10 @@ class Film:
             except queue.Full:
                 continue
         raise _Stopped
+
+
+def _lasts_s(frame: av.AudioFrame) -> float:
+    return frame.samples / frame.sample_rate
 
 
 class _Stopped(Exception):
@@ -646,6 +703,5 @@ def _origin_s(starts: dict[str, float | None]) -> float | None:
     return video_s - lead_ticks * _TICK_S
 
 
-def _pixel_aspect(video: av.VideoStream | None) -> float:
-    aspect = video.sample_aspect_ratio if video is not None else None
+def _plausible(aspect: Fraction | None) -> float:
     return float(aspect) if aspect and _ASPECTS[0] <= aspect <= _ASPECTS[1] else 1.0

@@ -15,7 +15,7 @@ import av
 from av.stream import Disposition
 
 from synctool.errors import MediaError, UsageError
-from synctool.media.announced import announced_length_s
+from synctool.media.announced import announced_length_s, length_s
 from synctool.media.downmix import channel_names, is_ambisonic
 from synctool.media.listening import Signal, TrackAudio
 from synctool.media.speech_likeness import CLEAR_SPEECH, NO_SPEECH
@@ -237,7 +237,7 @@ class _Choosing:
             return "an attached picture"
         if stream.frames == 1:
             return "one frame only"
-        duration_s, whole_s = _duration_s(stream), announced_length_s(self._container)
+        duration_s, whole_s = length_s(stream), announced_length_s(self._container)
         if duration_s is not None and duration_s < min(_SHORT_S, _SHORT_SHARE * whole_s):
             return f"only {duration_s:.2f} s long"
         return ""
@@ -359,13 +359,3 @@ def _is_beside(stream: av.AudioStream) -> bool:
 
 def _has(stream: av.stream.Stream, flags: Disposition) -> bool:
     return bool(stream.disposition & flags)
-
-
-def _duration_s(stream: av.stream.Stream) -> float | None:
-    """How long a track lasts, as far as the container tells."""
-    told = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
-    if told is None:  # Matroska gives all tracks the length of the longest, but for this tag
-        known = stream.duration and stream.time_base
-        return float(stream.duration * stream.time_base) if known else None
-    hours, minutes, seconds = (float(part) for part in told.groups())
-    return 3600 * hours + 60 * minutes + seconds
