@@ -17,12 +17,12 @@ from synctool.data.augment import AugmentSettings, Dose
 from synctool.data.samples import Sample
 from synctool.data.windows import WindowBatch, WindowSettings, WindowStream
 from synctool.engine.streams import FaceStream, SoundStream
-from synctool.evaluation import encoding
 from synctool.evaluation.calibration import known_stretches
 from synctool.evaluation.encoding import encoded_crops
 from synctool.evaluation.multiway import multiway
 from synctool.evaluation.pieces import measure
 from synctool.evaluation.readings import MAX_OFFSET, ClipReader
+from synctool.features import inputs
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
 from synctool.media.sound import SoundTrack
@@ -364,7 +364,7 @@ def test_large_pictures_are_encoded_in_pieces(frames: int, monkeypatch) -> None:
     keep = {"stored_crop": "face", "spec": spec}
     with torch.no_grad():
         whole = encoded_crops(network, crops[:frames], **keep)
-        monkeypatch.setattr(encoding, "_MOST_PIXELS", 1)
+        monkeypatch.setattr(inputs, "_MOST_PIXELS", 1)
         pieces = encoded_crops(network, crops[:frames], **keep)
     assert torch.allclose(whole, pieces, atol=1e-3) and whole.shape == (1, 5, frames)
     assert seen[0] == frames and max(seen[1:]) <= 16 + 2 * 2
