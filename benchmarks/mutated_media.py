@@ -95,6 +95,10 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for a file")
     parser.add_argument("--memory", type=int, default=2048, help="MiB that a file may add")
     parser.add_argument("--only", type=int, help="this case alone")
+    parser.add_argument(
+        "--container", default="", help="only files whose kind has this in its name"
+    )
+    parser.add_argument("--kind", default="", help="only mutations that have this in their name")
     parser.add_argument("--keep", type=Path, help="folder for files that were no good or moved")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, _worker(given) as worker:
@@ -109,11 +113,13 @@ def main() -> None:
 
 
 def _run(given: argparse.Namespace, good: dict, worker: _Worker, work: Path) -> None:
-    found: dict[str, list[Outcome]] = {kind: [] for kind in MUTATIONS}
+    bases = [base for base in BASES if given.container in base.name]
+    kinds = [kind for kind in MUTATIONS if given.kind in kind]
+    found: dict[str, list[Outcome]] = {kind: [] for kind in kinds}
     moved: list[Moved] = []
     for number in range(given.mutations) if given.only is None else (given.only,):
-        base = BASES[number % len(BASES)]
-        kind = list(MUTATIONS)[number // len(BASES) % len(MUTATIONS)]
+        base = bases[number % len(bases)]
+        kind = kinds[number // len(bases) % len(kinds)]
         source, before = good[base.name]
         data = bytearray(source.read_bytes())
         MUTATIONS[kind](data, base.ending, random.Random(given.seed * 1_000_003 + number))

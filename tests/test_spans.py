@@ -100,6 +100,24 @@ def test_a_file_cut_off_has_no_such_warning(tmp_path: Path) -> None:
     assert not [text for text in _warnings(path) if _CONTRADICTION in text]
 
 
+def _joined(path: Path, again_s: float) -> Path:
+    """A transport stream of two recordings: the second begins before the first one's end."""
+    first = make_film(path.with_suffix(".1.ts"))
+    later = make_film(
+        path.with_suffix(".2.ts"),
+        video=Video(start_s=3 - again_s),
+        sounds=[Sound(start_s=3 - again_s)],
+    )
+    path.write_bytes(first.read_bytes() + later.read_bytes())
+    return path
+
+
+def test_audio_that_overlaps_itself_is_told_of(tmp_path: Path) -> None:
+    told = _warnings(_joined(tmp_path / "a.ts", 0.6))
+    assert [text for text in told if text.startswith("the sound goes back in time at 1 place(s)")]
+    assert not [text for text in _warnings(_joined(tmp_path / "b.ts", 0.0)) if "goes back" in text]
+
+
 def test_the_clips_have_no_such_warning(clips: Path) -> None:
     for path in (clips / "example.avi", clips / "test_offset_12.avi"):
         assert _warnings(path) == []

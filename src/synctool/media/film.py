@@ -620,6 +620,11 @@ class Film:
             )
         if self.sound.gaps:
             self._warn(f"the sound has {self.sound.gaps} gap(s), filled with silence")
+        if self.sound.overlaps:
+            self._warn(
+                f"the sound goes back in time at {self.sound.overlaps} place(s) and overlaps itself: "
+                "what came first was kept"
+            )
         self._judge_length()
 
     def _judge_length(self) -> None:

@@ -14,6 +14,8 @@ from synctool.types import AUDIO_HZ
 
 STEP_S = 0.02
 """Timestamps that disagree with the count of samples by more are gaps or overlaps, if two in a row agree."""
+OVERLAP_S = 0.2
+"""Where audio goes back by more, it is told; files joined end to end overlap by an encoder's padding."""
 DRIFT_S = 0.002
 """A lasting disagreement above this is a clock that runs differently: the sound is stretched to follow."""
 MAX_GAP_SAMPLES = 6 * 3600 * AUDIO_HZ
@@ -35,6 +37,7 @@ class SoundTrack:
         self._start = 0
         self._end = 0
         self.gaps = 0
+        self.overlaps = 0
         self.peak = 0
 
     @property
@@ -168,6 +171,8 @@ class SoundReader:
     def _begin(self, time_s: float) -> None:
         self._flush()
         self._at = round(time_s * AUDIO_HZ)
+        if self._track.end - self._at > OVERLAP_S * AUDIO_HZ:
+            self._track.overlaps += 1
         self._next_s = time_s
         self._lag_s = 0.0
 
