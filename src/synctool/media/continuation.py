@@ -318,17 +318,20 @@ class Continuation:
         self._file.close()
 
 
-def continuation(path: str, at: int, end: int | None = None) -> Continuation | None:
+def continuation(
+    path: str, at: int, end: int | None = None, *, format_name: str = "mpegts"
+) -> Continuation | None:
     """The rest of a transport stream, or a part of it; None where it cannot be read.
 
     Args:
         path: The file.
         at: Position of its first packet.
         end: Where the part ends; None for the end of the file.
+        format_name: FFmpeg's name of another format that is made of parts.
     """
     rest = _Rest(path, at, os.path.getsize(path) if end is None else end)
     try:
-        container = av.open(rest, format="mpegts", metadata_errors="replace")
+        container = av.open(rest, format=format_name, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError):
         rest.close()
         return None

@@ -24,7 +24,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from synctool.errors import MediaError, SyncToolError
-from synctool.media import continuation
+from synctool.media import continuation, joined
 from synctool.media.announced import announced_length_s, length_s
 from synctool.media.continuation import PartGate, ProgrammeWatch
 from synctool.media.frame_choice import FrameChoice
@@ -356,6 +356,51 @@ class Film:
         return wrapped
 
     def _demux(self) -> None:
+        path = self._opened.path
+        chained = self._container.format.name == joined.FORMAT and path is not None
+        recordings = joined.recordings(path) if chained else []
+        if len(recordings) > 1:
+            self._demux_recordings(path, recordings)
+        else:
+            self._demux_programme()
+        self._opened.check()
+        for text in self._opened.warnings:
+            self._warn(text)
+        self._finish()
+        self._judge()
+
+    def _demux_recordings(self, path: str, recordings: Sequence[tuple[int, int]]) -> None:
+        """Read recordings that follow one another in one file."""
+        kinds = list(self._streams)
+        for number, (begin, end) in enumerate(recordings):
+            rest = continuation.continuation(path, begin, end, format_name=joined.FORMAT)
+            at_s = self._tick * _TICK_S
+            if rest is None:
+                self._warn(f"after {at_s:.1f} s another recording follows that cannot be read")
+                continue
+            try:
+                self._streams = {}
+                for kind in kinds:
+                    own = (
+                        {self._pids[kind]}
+                        if number == 0
+                        else {s.id for s in rest.container.streams}
+                    )
+                    self._take_stream(rest.container, kind, own)
+                if number:
+                    self._warn(
+                        f"after {at_s:.1f} s another recording follows in the file, which was read"
+                    )
+                self._demux_container(rest.container)
+            except SyncToolError as error:
+                self._warn(
+                    f"after {at_s:.1f} s another recording follows that cannot be read: {error.cause}"
+                )
+                self._unread.add("video", announced_length_s(rest.container))
+            finally:
+                rest.close()
+
+    def _demux_programme(self) -> None:
         watch = self._watched()
         self._demux_part(self._container, watch, 0)
         while watch is not None:
@@ -367,11 +412,6 @@ class Film:
                 )
             watch.close()
             watch = None if switch is None else self._follow(switch, at_s)
-        self._opened.check()
-        for text in self._opened.warnings:
-            self._warn(text)
-        self._finish()
-        self._judge()
 
     def _watched(self, switch: continuation.Switch | None = None) -> ProgrammeWatch | None:
         """A watch over what comes after the streams that are measured now; None where nothing can."""
