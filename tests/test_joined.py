@@ -1,4 +1,4 @@
-"""Ogg files that hold several recordings are read to their end."""
+"""Of files that hold several recordings all are read that players show; others are told and counted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 
 from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms
 from synctool.media.film import Film
-from synctool.media.joined import recordings
+from synctool.media.joined import recordings, second_file
 
 PARTS = 3
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 def one(path, number: int, codec: str, **sound):
@@ -48,3 +49,20 @@ def test_one_recording_is_one_and_damage_does_not_make_more(tmp_path):
     data[middle : middle + 9000] = bytes(9000)
     path.write_bytes(data)
     assert recordings(str(path)) == [(0, len(data))]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.flv"])
+def test_a_second_file_behind_the_first_is_told_and_counted(tmp_path, name):
+    video = Video(options={"preset": "ultrafast"})
+    first = make_film(tmp_path / name, video=video, sounds=[Sound()])
+    assert second_file(str(first), "flv" if name == "a.flv" else MP4) is None
+    data = first.read_bytes()
+    path = tmp_path / f"b{name}"
+    path.write_bytes(2 * data)
+    assert second_file(str(path), "flv" if name == "a.flv" else MP4) == len(data)
+    for file, share in ((first, 0.0), (path, 0.5)):
+        with Film(file) as film:
+            for _ in film:
+                pass
+        assert film.source.unread_share == pytest.approx(share, abs=0.01)
+        assert any("another file" in text for text in film.warnings) == bool(share)

@@ -155,6 +155,7 @@ class Film:
         self._audio_lasts_s = 0.0
         self._turned_deg = 0
         self._unread = Unread()
+        self._reached = 0
         self._streams = {s.type: s for s in (self._video, self._audio) if s is not None}
         self._decoders = {kind: stream.codec_context for kind, stream in self._streams.items()}
         self._pids = {kind: stream.id for kind, stream in self._streams.items()}
@@ -462,6 +463,7 @@ class Film:
                 break
             if self._stop.is_set():
                 raise _Stopped
+            self._reached = max(self._reached, packet.pos or 0)
             if gate is None or (packet.size and gate.lets_through(packet)):
                 self._decode_packet(packet.stream.type, packet)
         packets.close()
@@ -673,6 +675,7 @@ class Film:
             self._unread.ended(kind, interval_s)
         if self._unread.seconds:
             self._warn(f"{self._unread.seconds:.1f} s of the video could not be decoded")
+        self._judge_joined()
         announced_s = self._announced_s()
         ends_s = max(self._tick / VIDEO_FPS, self.sound.end / AUDIO_HZ)
         if announced_s and ends_s < 0.9 * announced_s - 1.0:
@@ -681,6 +684,23 @@ class Film:
                 self._unread.at_least_after(kind, announced_s - ends_s)
         if wrong := contradiction(self._container.format.name, self._spans):
             self._warn(wrong)
+
+    def _judge_joined(self) -> None:
+        """Tell and count a second file behind the first one, by its share of the bytes."""
+        path = self._opened.path
+        if path is None:
+            return
+        begins = joined.second_file(path, self._container.format.name)
+        if begins is None or self._reached >= begins:
+            return
+        behind = os.path.getsize(path) - begins
+        self._warn(
+            f"another file of {behind} bytes is joined to the end of this one; players show the first one "
+            "only, and it was not read"
+        )
+        ends_s = max(self._tick / VIDEO_FPS, self.sound.end / AUDIO_HZ)
+        for kind in self._clocks:
+            self._unread.add(kind, ends_s * behind / begins)
 
     def _announced_s(self) -> float:
         """Length that the container announces of the measured streams: another one may be longer."""

@@ -1,6 +1,7 @@
-"""Ogg files that hold several recordings one after the other: chained streams (RFC 3533, section 4).
+"""Files that hold several recordings one after the other.
 
-FFmpeg breaks off where the second one begins; a player plays them in turn.
+Of chained Ogg streams (RFC 3533, section 4) FFmpeg breaks off where the second one begins; a player plays
+them in turn. Of MP4 and FLV files that were joined byte by byte players show the first one only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ _PAGE = b"OggS"
 _HEADER_BYTES = 27
 _FIRST_PAGE = 0x02
 _SEARCHED_BYTES = 1 << 16
+_MOV, _FLV = "mov,mp4,m4a,3gp,3g2,mj2", "flv"
+_FLV_BYTES, _FLV_TAG_BYTES = 13, 15
 
 
 def recordings(path: str) -> list[tuple[int, int]]:
@@ -46,3 +49,46 @@ def _next_page(file: BinaryIO, at: int) -> int | None:
         if len(data) < _SEARCHED_BYTES:
             return None
         at += _SEARCHED_BYTES - len(_PAGE)
+
+
+def second_file(path: str, format_name: str) -> int | None:
+    """Where a second MP4 or FLV file begins behind the first; None where there is none.
+
+    Args:
+        path: The file.
+        format_name: FFmpeg's name of its format.
+    """
+    with open(path, "rb") as file:
+        if format_name == _MOV:
+            return _second_mov(file, os.path.getsize(path))
+        return _second_flv(file) if format_name == _FLV else None
+
+
+def _second_mov(file: BinaryIO, size: int) -> int | None:
+    at, begun = 0, False
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(16)
+        if head[4:8] == b"ftyp":
+            if begun:
+                return at
+            begun = True
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length < 8:
+            return None
+        at += length
+    return None
+
+
+def _second_flv(file: BinaryIO) -> int | None:
+    at = _FLV_BYTES
+    while True:
+        file.seek(at)
+        head = file.read(_FLV_TAG_BYTES - 4)
+        if head[:4] == b"FLV\1":
+            return at
+        if len(head) < _FLV_TAG_BYTES - 4 or head[0] & 0x1F not in (8, 9, 18):
+            return None
+        at += _FLV_TAG_BYTES + int.from_bytes(head[1:4], "big")
