@@ -116,17 +116,20 @@ class TransportScanner:
         pids = (rows[:, 1].astype(np.int32) & 0x1F) << 8 | rows[:, 2]
         starts = (rows[:, 1] & 0xC0) == 0x40  # of a unit, without a transport error
         row = 0
-        while row < count:  # more tables may become known on the way
-            wanted = starts[row:] | np.isin(pids[row:], list(self._tables))
-            ahead = int(wanted.argmax())
-            if not wanted[ahead]:
-                return
-            row += ahead
-            at = begin + row * self._size
-            event = self._packet(rows[row].tobytes(), int(pids[row]), bool(starts[row]), at)
-            if event is not None:
-                yield event
-            row += 1
+        while row < count:
+            known = set(self._tables)
+            wanted = np.flatnonzero(starts[row:] | np.isin(pids[row:], list(known))) + row
+            row = count
+            for number in wanted.tolist():
+                at = begin + number * self._size
+                event = self._packet(
+                    rows[number].tobytes(), int(pids[number]), bool(starts[number]), at
+                )
+                if event is not None:
+                    yield event
+                if self._tables != known:  # more have become known on the way
+                    row = number + 1
+                    break
 
     def _packet(
         self, packet: bytes, pid: int, starts: bool, at: int
