@@ -13,6 +13,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background: programs that the tests start must feel Ctrl-C all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core of its own; threads of all of them on all cores only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if "SYNCTOOL_TRUST_FILE" not in os.environ:
     # What tests trust is not what the user of this machine trusts.
     _trust = tempfile.TemporaryDirectory(prefix="synctool-tests-")
