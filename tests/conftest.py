@@ -17,6 +17,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core of its own; threads of all of them on all cores only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests that load onnxruntime themselves report nothing either.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 if "SYNCTOOL_TRUST_FILE" not in os.environ:
     # What tests trust is not what the user of this machine trusts.
     _trust = tempfile.TemporaryDirectory(prefix="synctool-tests-")

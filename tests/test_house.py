@@ -113,6 +113,17 @@ def test_imports_go_down_only() -> None:
     assert wrong_directions(PACKAGE) == []
 
 
+def test_onnxruntime_is_imported_in_one_place() -> None:
+    """Where its telemetry is switched off first."""
+    places = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for module, _ in imports(path, PACKAGE)
+        if module.split(".")[0] == "onnxruntime"
+    }
+    assert places == set()
+
+
 @pytest.mark.parametrize(
     ("place", "line"),
     [

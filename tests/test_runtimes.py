@@ -290,6 +290,30 @@ def test_without_onnxruntime_pytorch_does_it(monkeypatch: pytest.MonkeyPatch) ->
         load_model(runtime="onnx")
 
 
+def test_onnxruntime_keeps_and_sends_nothing(tmp_path: Path) -> None:
+    """Its telemetry, which notes an identifier in the cache folder as soon as it is loaded, stays off."""
+    code = (
+        "import os\n"
+        "os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
+        "from synctool.faces.centerface import CenterFaceDetector\n"
+        "from synctool.engine.models import load_model\n"
+        "CenterFaceDetector(), load_model(runtime='onnx')\n"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+    )
+    # A machine of continuous integration is left alone by it anyway.
+    done = run_python(
+        code,
+        env={
+            "XDG_CACHE_HOME": str(tmp_path),
+            "HOME": str(tmp_path),
+            "CI": "",
+            "GITHUB_ACTIONS": "",
+        },
+    )
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 def test_both_runtimes_of_the_default_model_agree() -> None:
     exported, network = load_model(device="cpu"), load_model(device="cpu", runtime="torch")
     chance = np.random.default_rng(3)

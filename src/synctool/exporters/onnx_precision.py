@@ -22,6 +22,7 @@ import numpy as np
 from synctool.errors import ExportError
 from synctool.exporters.failures import explained
 from synctool.files import write_bytes
+from synctool.runtimes.onnxruntime_import import onnxruntime_module
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -85,22 +86,21 @@ def quantize_static(path: Path, clips: Sequence[tuple[np.ndarray, ...]]) -> None
         ExportError: It cannot be done with this graph.
         OutputError: The file cannot be written.
     """
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
+    tools = onnxruntime_module("quantization")
     if not len(clips):
         raise ValueError("no clips to find ranges with")
     with _quantized(path) as work:
-        quantize_static(
+        tools.quantize_static(
             work.source,
             work.target,
             _Feeds(work.inputs, clips),
-            quant_format=QuantFormat.QDQ,
+            quant_format=tools.QuantFormat.QDQ,
             op_types_to_quantize=[*_WITH_WEIGHTS, "Relu", "Add"],
             nodes_to_quantize=sorted(work.chosen),
             per_channel=True,
             reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            activation_type=tools.QuantType.QUInt8,
+            weight_type=tools.QuantType.QInt8,
             extra_options={
                 "MatMulConstBOnly": True,
                 "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
@@ -120,17 +120,16 @@ def quantize_dynamic(path: Path) -> None:
         ExportError: It cannot be done with this graph.
         OutputError: The file cannot be written.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
+    tools = onnxruntime_module("quantization")
     with _quantized(path) as work:
         # Unsigned weights: onnxruntime's convolution is three times as slow with signed ones.
-        quantize_dynamic(
+        tools.quantize_dynamic(
             work.source,
             work.target,
             op_types_to_quantize=["Conv", "MatMul"],
             nodes_to_exclude=sorted(work.spared),
             per_channel=True,
-            weight_type=QuantType.QUInt8,
+            weight_type=tools.QuantType.QUInt8,
         )
 
 
@@ -185,8 +184,8 @@ def _quantized(path: Path) -> Iterator[_Work]:
 def _prepared(model: ModelProto, folder: Path) -> _Work:
     """Norms folded into convolutions, shapes inferred, and the nodes chosen."""
     import onnx
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    tools = onnxruntime_module("quantization.shape_inference")
     source = folder / "prepared.onnx"
     ready = onnx.ModelProto()
     ready.CopyFrom(model)
@@ -195,7 +194,7 @@ def _prepared(model: ModelProto, folder: Path) -> _Work:
     del ready.graph.value_info[:]
     onnx.save(ready, source)
     # Its inference of symbolic shapes gives up at some operators; onnx's own is enough.
-    quant_pre_process(source, source, skip_symbolic_shape=True)
+    tools.quant_pre_process(source, source, skip_symbolic_shape=True)
     ready = onnx.load(source)
     graph = ready.graph
     names = {weights.name for weights in graph.initializer}
@@ -299,8 +298,7 @@ def _take_over(before: ModelProto, after: ModelProto) -> None:
 
 def _load(data: bytes) -> None:
     """Make sure that onnxruntime has all operators of a file on a CPU."""
-    import onnxruntime
-
+    onnxruntime = onnxruntime_module()
     onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 

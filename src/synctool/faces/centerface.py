@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from synctool.faces.detector import Face, overlap, strongest
+from synctool.runtimes.onnxruntime_import import onnxruntime_module
 
 THOROUGH_SIDE_PX = 960
 """Longest side of the picture in a thorough look."""
@@ -34,8 +35,7 @@ class CenterFaceDetector:
     """
 
     def __init__(self, *, threshold: float = 0.5, threads: int | None = None) -> None:
-        import onnxruntime
-
+        onnxruntime = onnxruntime_module()
         self._threshold = threshold
         # A file of this package itself, like its code; users cannot name another, so it is not checked.
         model = resources.files("synctool.faces").joinpath("centerface_onnx", "centerface.onnx")

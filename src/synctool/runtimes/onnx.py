@@ -9,6 +9,7 @@ import numpy as np
 
 from synctool.errors import WeightsError
 from synctool.runtimes.onnx_check import checked_onnx
+from synctool.runtimes.onnxruntime_import import onnxruntime_module
 from synctool.weights.graph_files import GraphFiles, read_graph_files
 
 
@@ -24,8 +25,7 @@ class OnnxGraph:
     """
 
     def __init__(self, files: GraphFiles, *, threads: int = 1) -> None:
-        import onnxruntime
-
+        onnxruntime = onnxruntime_module()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
