@@ -19,6 +19,7 @@ from synctool.media.selection import select
 from synctool.media.speech_likeness import CLEAR_SPEECH, NO_SPEECH, speech_likeness
 from synctool.report.text import chosen_streams, passed_over
 from synctool.types import AUDIO_HZ, StreamSelection
+from transport_streams import PMT_PID, pat, pmt, with_tables
 
 NONE = Disposition(0)
 DEFAULT = Disposition.default
@@ -64,6 +65,7 @@ class Audio:
     layout: str = "mono"
     flags: Disposition = NONE
     title: str = ""
+    codec: str = "pcm_s16le"
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _video(film, track: Picture):
 
 
 def _audio(film, track: Audio):
-    return film.add_stream("pcm_s16le", rate=HZ, layout=track.layout)
+    return film.add_stream(track.codec, rate=HZ, layout=track.layout)
 
 
 def _pictures(stream, track: Picture) -> list[av.Packet]:
@@ -136,7 +138,8 @@ def _sounds(stream, track: Audio) -> list[av.Packet]:
 def measured(path: Path, **wanted: object) -> tuple[Film, np.ndarray, int]:
     """The film after it was read, its audio, and the grey of its last frame."""
     with Film(path, streams=StreamSelection(**wanted)) as film:
-        grey = [round(float(picture.luma.mean())) for picture in film][-1]
+        lumas = [picture.luma for picture in film if picture.luma is not None]
+        grey = round(float(lumas[-1].mean()))
         return film, film.sound.pop(film.sound.end), grey
 
 
@@ -307,6 +310,39 @@ def test_a_programme_is_taken_whole(tmp_path: Path) -> None:
         other = select(FakeBest(container), StreamSelection(video_track=0), name="a.mkv")
         assert (both.video.index, both.audio.index) == (2, 3)
         assert (other.video.index, other.audio.index) == (0, 1)
+
+
+def two_programmes(path: Path, *tracks: Audio | Picture) -> Path:
+    """A transport stream of which the first two tracks are one programme, and the next two another."""
+    data = write(path, *tracks).read_bytes()
+    kinds = [0x1B if isinstance(track, Picture) else 3 for track in tracks]
+    streams = [(kind, 0x100 + number) for number, kind in enumerate(kinds)]
+    tables = [
+        pat({1: PMT_PID, 2: PMT_PID + 1}),
+        pmt(PMT_PID, 1, streams[:2]),
+        pmt(PMT_PID + 1, 2, streams[2:]),
+    ]
+    path.write_bytes(with_tables(data, tables, of=[PMT_PID]))
+    return path
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 3, 2)])
+def test_the_video_is_of_the_programme_whose_audio_speaks(tmp_path: Path, order) -> None:
+    tracks = (
+        Picture(50),
+        mono(hush(), codec="mp2"),
+        Picture(150),
+        mono(talk(1), codec="mp2"),
+    )
+    path = two_programmes(tmp_path / "a.ts", *(tracks[i] for i in order))
+    film, sound, grey = measured(path)
+    assert chosen(film) == {"video": 1, "audio": 1}
+    assert abs(grey - 150) <= 9 and sound.any()
+    assert any("video track 1 is measured" in text for text in film.warnings)
+    asked, _, grey = measured(path, video_track=0)
+    assert chosen(asked)["video"] == 0 and abs(grey - 50) <= 9
+    asked, _, grey = measured(path, audio_track=1)
+    assert chosen(asked) == {"video": 1, "audio": 1} and abs(grey - 150) <= 9
 
 
 def test_what_is_lacking_is_named(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def select(
     choosing = _Choosing(container, wanted, name, dict(undecodable or {}), listen)
     video = choosing.video() if need_video else None
     audio = choosing.audio(video) if need_audio else None
+    if video is not None and audio is not None:
+        video = choosing.video_beside(audio, video)
     channel, channel_name = choosing.channel(audio)
     return Selected(
         video, audio, channel, channel_name, choosing.tracks(video, audio), tuple(choosing.notes)
@@ -152,6 +154,21 @@ class _Choosing:
         usable = [s for s in ranked if s.index not in self._why]
         return self._audible(usable) if usable else ranked[0]
 
+    def video_beside(self, audio: av.AudioStream, video: av.VideoStream) -> av.VideoStream:
+        """The video of the audio's programme, where that is another one and no video was asked for."""
+        own, told = (self._best("video", related) for related in (audio, video))
+        if self._wanted.video_track is not None or own is None or own is told:
+            return video
+        # A programme without video gives that of another one.
+        same = self._best("audio", own) is self._best("audio", audio)
+        if not same or own.index in self._why:
+            return video
+        self.notes.append(
+            f"video track {self._videos.index(own)} is measured: it is in the programme of audio track "
+            f"{self._audios.index(audio)}"
+        )
+        return own
+
     def _asked(self, streams: Sequence, number: int | None, kind: str):
         if number is None:
             return None
@@ -184,7 +201,7 @@ class _Choosing:
             stream.index,
         )
 
-    def _best(self, kind: str, related: av.VideoStream | None):
+    def _best(self, kind: str, related: av.stream.Stream | None):
         """FFmpeg's own choice, which keeps to one programme."""
         return self._container.streams.best(kind, related=related)
 
