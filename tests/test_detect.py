@@ -455,6 +455,25 @@ def test_no_face(look: Detector, tmp_path: Path) -> None:
     assert result.confidence == 0.0
 
 
+def test_no_face_in_one_of_two_video_tracks(look: Detector, tmp_path: Path) -> None:
+    path = flicker_film(tmp_path / "a.mkv", seconds=2)
+    two = tmp_path / "two.mkv"
+    with av.open(str(path)) as old, av.open(str(two), "w") as new:
+        copies = {s.index: [new.add_stream_from_template(s)] for s in old.streams}
+        copies[old.streams.video[0].index].append(
+            new.add_stream_from_template(old.streams.video[0])
+        )
+        for packet in old.demux():
+            for stream in copies[packet.stream.index] if packet.dts is not None else ():
+                again = av.Packet(bytes(packet))
+                again.pts, again.dts, again.time_base = packet.pts, packet.dts, packet.time_base
+                again.is_keyframe, again.stream = packet.is_keyframe, stream
+                new.mux(again)
+    result = look.detect(two)
+    assert result.reason == "no face was found in this video track: try --video-track 1"
+    assert result.coverage == 0.0
+
+
 def test_a_cut_ends_a_track(look: Detector, tmp_path: Path) -> None:
     still = lambda _: [PlacedFace(160, 90, 90)]  # noqa: E731
     film = face_film(tmp_path / "a.mp4", [(30, still), (30, still)], size=(320, 180))

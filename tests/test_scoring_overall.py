@@ -147,6 +147,17 @@ def test_tiny_volumes_repeat_nothing(shape: tuple[int, int]) -> None:
         assert not repeated_frames(volume.astype(np.float32)).any()
 
 
+@pytest.mark.filterwarnings("error")
+def test_scores_of_exactly_nothing_between_repetitions_give_no_warning() -> None:
+    """Running sums leave a little less than nothing behind."""
+    for seed in (30, 34, 42, 44):
+        chance = np.random.default_rng(seed)
+        once, more = chance.standard_normal((31, 75)), chance.standard_normal((31, 100))
+        volume = np.concatenate([once, np.zeros((31, 100)), once, more], axis=1)
+        repeated = repeated_frames(volume.astype(np.float32))
+        assert repeated[190:235].all() and not repeated[:160].any()
+
+
 def test_a_loop_of_talk_is_one_answer() -> None:
     path = follow_offset(np.tile(constant(3, 10, height=3), 6))
     assert path.overall.offset_frames == pytest.approx(3, abs=0.2)

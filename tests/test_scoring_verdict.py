@@ -49,6 +49,11 @@ WEAK = {"confidence": 0.1}
     ("more", "known", "part"),
     [
         ({}, {"has_face": False}, "no face was found"),
+        (
+            {},
+            {"has_face": False, "other_videos": (1, 2)},
+            "no face was found in this video track: try --video-track 1 or 2",
+        ),
         ({}, {"has_audio": False}, "the audio is silent"),
         ({"frames": 10}, {}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
         ({"frames": 0}, {}, "no picture frame could be compared"),

@@ -15,6 +15,7 @@ from synctool.data.augmentation.music import music
 from synctool.errors import MediaError, UsageError
 from synctool.media.downmix import Downmix, channel_names
 from synctool.media.film import Film
+from synctool.media.listening import Signal, TrackAudio
 from synctool.media.selection import select
 from synctool.media.speech_likeness import CLEAR_SPEECH, NO_SPEECH, speech_likeness
 from synctool.report.text import chosen_streams, passed_over
@@ -371,6 +372,25 @@ def test_a_voice_is_not_drowned_by_the_other_channel(tmp_path: Path, other) -> N
         film, sound, _ = measured(write(tmp_path / name, Picture(), stereo(*sides)))
         assert film.source.channel == {"r.mkv": "FR", "l.mkv": "FL"}[name]
         assert alike(sound, talk(1)) > 0.9 and film.warnings
+
+
+@pytest.mark.parametrize(
+    ("likeness", "said"),
+    [(4.45, "its speech is clearer than that of the others"), (1.2, "the others carry no speech")],
+)
+def test_channels_that_speak_less_clearly_are_not_called_speechless(
+    tmp_path: Path, likeness: float, said: str
+) -> None:
+    """Figures of two people who talk on a channel each, and of noise beside talk."""
+    heard = TrackAudio(
+        Signal(-26.3, -12.6, 5.39), (Signal(-23.8, -10.6, likeness), Signal(-21.5, -7.8, 5.91))
+    )
+    path = write(tmp_path / "a.mkv", Picture(), stereo(talk(1), talk(2)))
+    with av.open(str(path)) as container:
+        found = select(container, StreamSelection(), name="a", listen=lambda _: {0: heard})
+    assert (found.channel_name, found.notes) == (
+        "FR", (f"audio channel FR of 2 is measured: {said}",),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def find(
     silent: bool,
     steady: bool = False,
     audio_starts_late_s: float = 0.0,
+    other_videos: tuple[int, ...] = (),
     heard_from: int = 0,
     look_further: bool = False,
     unread_share: float = 0.0,
@@ -102,6 +103,7 @@ def find(
         silent: Whether the sound is silence: whatever fits silence best is no answer.
         steady: Whether it is too steady for speech.
         audio_starts_late_s: How much later than the picture it starts, by the file's own times.
+        other_videos: Numbers of video tracks that were not looked at.
         heard_from: Tick of the first of ``heard``; may lie before the film.
         look_further: Whether to look for a match outside the searched range where there is none within.
         unread_share: Share of the video that was not decoded, 0..1; it is not covered.
@@ -118,6 +120,7 @@ def find(
     path, segments, overall = _followed(film, scored, model, silent=silent)
     known = Circumstances(
         has_face=bool(faces),
+        other_videos=other_videos,
         has_audio=not silent,
         steady=steady,
         face_px=max((float(f.box[3] - f.box[1]) for f in scored), default=None),

@@ -25,7 +25,7 @@ from synctool.engine.watching import Crops, FacesSeen
 from synctool.errors import UsageError
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
-from synctool.types import VIDEO_FPS, DetectResult, StreamSelection
+from synctool.types import VIDEO_FPS, DetectResult, Source, StreamSelection
 
 THUMBNAILS = 8
 """At most so many are made of a film, where they are asked for."""
@@ -169,6 +169,7 @@ class Detector:
                 silent=is_silent(film.sound.peak),
                 steady=sound.steady,
                 audio_starts_late_s=film.source.audio_start_s - film.source.video_start_s,
+                other_videos=_other_videos(film.source),
                 look_further=True,
                 unread_share=film.source.unread_share,
             )
@@ -181,6 +182,13 @@ class Detector:
         )
         timing["total"] = sum(timing.values())
         return replace(result, timing_s=timing)
+
+
+def _other_videos(source: Source) -> tuple[int, ...]:
+    """Numbers of the video tracks that might be measured in place of the one that was."""
+    return tuple(
+        t.number for t in source.tracks if t.kind == "video" and not (t.measured or t.note)
+    )
 
 
 def detect(

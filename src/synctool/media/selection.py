@@ -334,7 +334,9 @@ def _clearest(heard: TrackAudio, names: Sequence[str]) -> tuple[int, str] | None
         if i != index and heard.channels[i].level_db > best.level_db - _LOUD_IN_MIX_DB
     ]
     if others and best.likeness >= max(_CLEARER * max(others), CLEAR_SPEECH):
-        return index, "the others carry no speech"
+        if max(others) < NO_SPEECH:
+            return index, "the others carry no speech"
+        return index, "its speech is clearer than that of the others"
     return None
 
 

@@ -79,5 +79,6 @@ def _alike(scores: np.ndarray, period: int) -> np.ndarray:
         return uniform_filter1d(products.sum(axis=0, dtype=np.float64), _WINDOW_FRAMES)
 
     shared = around(later * before)
-    own = np.sqrt(around(later * later) * around(before * before))
+    # The running sums of the filter leave a little less than nothing behind where scores end.
+    own = np.sqrt(np.maximum(around(later * later) * around(before * before), 0.0))
     return np.divide(shared, own, out=np.zeros_like(shared), where=own > 1e-9) >= ALIKE

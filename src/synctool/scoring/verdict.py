@@ -56,6 +56,7 @@ class Circumstances:
 
     Attributes:
         has_face: Whether a face was found anywhere.
+        other_videos: Numbers of video tracks that were not looked at.
         has_audio: Whether the audio is anything but silence.
         steady: Whether the audio is too steady for speech.
         face_px: Height of the largest face in pixels, None where it is not known.
@@ -69,6 +70,7 @@ class Circumstances:
     """
 
     has_face: bool = True
+    other_videos: tuple[int, ...] = ()
     has_audio: bool = True
     steady: bool = False
     face_px: float | None = None
@@ -105,7 +107,7 @@ def decide(
         least_confidence: With less there is no verdict.
     """
     if not circumstances.has_face:
-        return Decision("inconclusive", "no face was found")
+        return Decision("inconclusive", f"no face was found{_elsewhere_seen(circumstances)}")
     if not circumstances.has_audio:
         return Decision("inconclusive", "the audio is silent")
     if offset_frames is None or frames < LEAST_FRAMES:
@@ -123,6 +125,12 @@ def decide(
     sure = [s.offset_frames for s in segments if s.confidence >= least_confidence]
     verdicts = [judge(offset * FRAME_MS) for offset in (offset_frames, *sure)]
     return Decision(max(verdicts, key=_SEVERITY.index))
+
+
+def _elsewhere_seen(circumstances: Circumstances) -> str:
+    if not circumstances.other_videos:
+        return ""
+    return f" in this video track: try --video-track {' or '.join(map(str, circumstances.other_videos))}"
 
 
 def wider_search(offset_frames: float) -> int:
