@@ -144,6 +144,20 @@ def test_half_of_a_late_beginning_is_told(tmp_path):
     assert any("shorter than its header" in text for text in film.warnings)
 
 
+@pytest.mark.parametrize(("kept", "told"), [(0.4, True), (1.0, False)])
+def test_an_avi_that_is_cut_off_is_told_and_counted(tmp_path, kept, told):
+    """Of one without its index FFmpeg announces what is there."""
+    video = Video("mpeg4")
+    path = make_film(tmp_path / "a.avi", seconds=6.0, video=video, sounds=[Sound("mp2")])
+    data = path.read_bytes()
+    path.write_bytes(data[: round(kept * len(data))])
+    with Film(path) as film:
+        shown_s = sum(1 for _ in film) / 25
+    assert any("shorter than its header" in text for text in film.warnings) == told
+    assert film.source.unread_s == pytest.approx(6.0 - shown_s if told else 0.0, abs=0.3)
+    assert film.source.unread_share == pytest.approx(1 - shown_s / 6 if told else 0.0, abs=0.05)
+
+
 LATE_S = 9.0
 
 

@@ -6,6 +6,8 @@ import re
 
 import av
 
+AVI = "avi"
+"""FFmpeg's name of that container."""
 _FROM_ZERO = {"matroska", "webm", "nut"}
 """Formats in which FFmpeg gives the end of the last frame for the duration, wherever the first one is."""
 
@@ -32,3 +34,13 @@ def length_s(stream: av.stream.Stream) -> float | None:
         return float(stream.duration * stream.time_base) if known else None
     hours, minutes, seconds = (float(part) for part in told.groups())
     return 3600 * hours + 60 * minutes + seconds
+
+
+def counted_s(stream: av.stream.Stream) -> float | None:
+    """The length of an AVI's frames by its header, also where the file is cut off; None for all else.
+
+    FFmpeg gives the length that the size of the file allows.
+    """
+    if stream.container.format.name != AVI or stream.type != "video":
+        return None
+    return float(stream.frames / stream.average_rate) if stream.average_rate else None

@@ -25,7 +25,7 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, SyncToolError
 from synctool.media import continuation, joined
-from synctool.media.announced import announced_length_s, length_s
+from synctool.media.announced import announced_length_s, counted_s, length_s
 from synctool.media.continuation import PartGate, ProgrammeWatch
 from synctool.media.frame_choice import FrameChoice
 from synctool.media.frame_rate import FrameRate
@@ -707,7 +707,9 @@ class Film:
         own_s = [length_s(stream) for stream in (self._video, self._audio) if stream is not None]
         known_s = [seconds for seconds in own_s if seconds]
         whole_s = self._source.duration_s
-        return min(whole_s, max(known_s)) if len(known_s) == len(own_s) else whole_s
+        announced_s = min(whole_s, max(known_s)) if len(known_s) == len(own_s) else whole_s
+        in_frames_s = None if self._video is None else counted_s(self._video)
+        return max(announced_s, in_frames_s or 0.0)
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 import av
 
+from synctool.media.announced import AVI, counted_s
+
 TOLERANCE_S = 0.06
 """Streams may differ from their headers by so much more than each other."""
 _ROUNDING_S = 0.002
-_AVI = "avi"
-_FORMATS = {_AVI, "mov,mp4,m4a,3gp,3g2,mj2"}
+_FORMATS = {AVI, "mov,mp4,m4a,3gp,3g2,mj2"}
 """Others carry no lengths of streams; what FFmpeg gives for them is read off the timestamps."""
 
 
@@ -27,7 +28,7 @@ class Span:
 
     def __init__(self, stream: av.stream.Stream) -> None:
         self.header_s = _header_s(stream)
-        self._of_samples = stream.container.format.name != _AVI
+        self._of_samples = stream.container.format.name != AVI
         self._first_s: float | None = None
         self._end_s = 0.0
         self._longest_s = 0.0
@@ -102,8 +103,5 @@ def _header_s(stream: av.stream.Stream) -> float | None:
     if not (stream.frames and stream.duration and stream.time_base):
         return None
     header_s = float(stream.duration * stream.time_base)
-    if stream.type == "video" and stream.container.format.name == _AVI and stream.average_rate:
-        counted_s = float(stream.frames / stream.average_rate)
-        if abs(counted_s - header_s) > TOLERANCE_S:
-            return None
-    return header_s
+    in_frames_s = counted_s(stream)
+    return None if in_frames_s and abs(in_frames_s - header_s) > TOLERANCE_S else header_s
