@@ -186,6 +186,17 @@ def test_a_missing_file_is_named(place: Path, make: Callable[..., Path]) -> None
         ticks(make(place, "gone.ts"))
 
 
+@pytest.mark.parametrize("gone", [(0,), (2,), (4,), (1, 2), (1, 4), ()])
+def test_missing_files_count_as_not_covered(place: Path, gone: tuple[int, ...]) -> None:
+    names = ["a.ts", "below/b.ts", "2.ts", "3.ts", "4.ts"]
+    path = hls(place, *(f"gone{i}.ts" if i in gone else name for i, name in enumerate(names)))
+    with Film(path) as film:
+        for _ in film:
+            pass
+    assert film.source.unread_share == pytest.approx(len(gone) / 5, abs=0.06)
+    assert film.source.unread_s == pytest.approx(SECONDS * len(gone), abs=0.3)
+
+
 def test_a_playlist_without_an_end_is_read_to_what_it_has(place: Path) -> None:
     started = time.monotonic()
     count, warnings = ticks(hls(place, "a.ts", "below/b.ts", "2.ts", "3.ts", "4.ts", end=False))

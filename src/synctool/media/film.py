@@ -58,6 +58,8 @@ _MANY_PIXELS = 4096 * 2304
 _FEW_THREADS = 4
 _ASPECTS = (0.25, 4.0)
 _NOTABLE_S = 0.1
+_NOTABLE_LACK_S = 0.5
+"""Parts of a playlist may be so much longer or shorter than it says."""
 _NOTABLE_PROGRAMME_S = 2.0
 
 
@@ -682,8 +684,23 @@ class Film:
             self._warn("the film is shorter than its header says: it may be cut off")
             for kind in self._clocks:
                 self._unread.at_least_after(kind, announced_s - ends_s)
+        self._judge_missing(announced_s - ends_s)
         if wrong := contradiction(self._container.format.name, self._spans):
             self._warn(wrong)
+
+    def _judge_missing(self, lack_s: float) -> None:
+        """Count the parts of a playlist that are not there.
+
+        Args:
+            lack_s: How much shorter the video is than the playlist says; the rest lacks in between.
+        """
+        missing_s = self._opened.missing_s
+        at_ends_s = min(missing_s, max(lack_s, 0.0))
+        for kind in self._clocks:
+            if at_ends_s > _NOTABLE_LACK_S:
+                self._unread.at_least_after(kind, at_ends_s)
+            if missing_s - at_ends_s > _NOTABLE_LACK_S:
+                self._unread.between(kind, missing_s - at_ends_s)
 
     def _judge_joined(self) -> None:
         """Tell and count a second file behind the first one, by its share of the bytes."""

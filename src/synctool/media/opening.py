@@ -80,6 +80,11 @@ class OpenedVideo:
         """What was found out on the way, in words; more may come while it is read."""
         return [*self._notes, *(self._files.warnings if self._files else ())]
 
+    @property
+    def missing_s(self) -> float:
+        """How long the parts of a playlist are that are not there, as far as is known by now."""
+        return self._files.missing_s if self._files else 0.0
+
     def check(self) -> None:
         """See whether everything could be read, which FFmpeg does not tell; call it at the end.
 

@@ -13,6 +13,7 @@ import io
 import os
 import re
 import stat
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
@@ -28,6 +29,7 @@ _ENDED = b"#EXT-X-ENDLIST"
 _MASTER = b"#EXT-X-STREAM-INF"
 _FURTHER = re.compile(rb"^\s*#EXT-X-(?:STREAM-INF|MEDIA|I-FRAME-STREAM-INF):", re.M)
 _KEY = re.compile(rb"^#EXT-X-(?:SESSION-)?KEY:(?!.*METHOD=NONE)", re.M)
+_LASTS = re.compile(rb"#EXTINF:\s*(\d{1,6}(?:\.\d{1,9})?)")
 _URI = re.compile(rb'[:,]\s*URI="([^"]*)"')
 _LONGEST_PLAYLIST = 16 << 20
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -73,6 +75,13 @@ class PlaylistFiles:
         self._seen_first = False
         self.refused: SyncToolError | None = None
         self.warnings: list[str] = []
+        self._lasts_s: dict[str, tuple[str, float]] = {}
+        self._missing_s: dict[str, float] = defaultdict(float)
+
+    @property
+    def missing_s(self) -> float:
+        """How long the parts are that are not there, of the playlist that lacks most."""
+        return max(self._missing_s.values(), default=0.0)
 
     def open(self, url: str, flags: int = 1, options: object = None) -> BinaryIO:
         """Open one file that FFmpeg asks for, as ``av.open`` takes it for ``io_open``.
@@ -89,6 +98,8 @@ class PlaylistFiles:
             return self._as_playlist(file, url) or file
         except MissingError as error:
             self._warn(error.cause)
+            playlist, seconds = self._lasts_s.pop(self._path_of(url), (url, 0.0))
+            self._missing_s[playlist] += seconds
         except SyncToolError as error:
             self.refused = error
         return io.BytesIO()
@@ -186,12 +197,17 @@ class PlaylistFiles:
     def _check_named(self, text: bytes, url: str) -> None:
         """See at once whether everything may be read: FFmpeg passes over some of it without asking."""
         folder = os.path.dirname(url[5:] if url.startswith("file:") else url)
+        lasts_s = 0.0
         for line in re.split(rb"[\r\n]+", text):
             line = line.strip()
+            if told := _LASTS.match(line):
+                lasts_s = float(told[1])
             names = _URI.findall(line) if line.startswith(b"#") else filter(None, [line])
             for name in map(os.fsdecode, names):
                 is_whole = _SCHEME.match(name) and not os.path.lexists(os.path.join(folder, name))
-                self._path_of(name if is_whole else os.path.join(folder, name))
+                path = self._path_of(name if is_whole else os.path.join(folder, name))
+                if not line.startswith(b"#"):
+                    self._lasts_s[path] = (url, lasts_s)
 
     def _refuse(self, named: str, why: str, remedy: str | None) -> None:
         raise MediaError(

@@ -49,6 +49,10 @@ class Unread:
         """A part of a stream could not be read at all."""
         self._after_s[kind] += seconds
 
+    def between(self, kind: str, seconds: float) -> None:
+        """So much is known to be missing between frames."""
+        self._within_s[kind] += seconds
+
     def at_least_after(self, kind: str, seconds: float) -> None:
         """So much is known to be missing after the last frame."""
         self._after_s[kind] = max(self._after_s[kind], seconds)
