@@ -9,10 +9,10 @@ from typing import Any
 from synctool.types import AudioInput, BackboneSpec, VideoInput, WeightsSpec
 
 FCN_WEIGHTS = WeightsSpec(
-    name="fcn-cls.v3",
+    name="fcn-cls.v4",
     licence="MIT; trained on GRID (CC BY 4.0), LRW-AR and clips of published research, see the model card",
-    bundled="fcn-cls.v3.safetensors",
-    exported="fcn-cls.v3.onnx",
+    bundled="fcn-cls.v4.safetensors",
+    exported="fcn-cls.v4.onnx",
 )
 _SYNCNET_WEIGHTS = WeightsSpec(
     name="syncnet_v2",
