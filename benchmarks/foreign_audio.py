@@ -230,9 +230,10 @@ def hidden_table(bench: Bench, clips: list[Clip], videos: int) -> Table:
 
 
 def _sure(path: OffsetPath) -> float:
-    """Confidence of the answer; 0 where there is none."""
+    """Confidence of the answer; 0 where there is none, or the audio passes for another's."""
     found = path.overall
-    return 0.0 if found is None or found.at_edge else found.confidence
+    answered = found is not None and not found.at_edge and found.strength[0]
+    return found.confidence if answered else 0.0
 
 
 def _joined(parts: Sequence[np.ndarray], frames: int) -> np.ndarray:
