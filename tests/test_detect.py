@@ -30,13 +30,15 @@ from flicker import flicker_film
 from synctool.engine import streams
 from synctool.engine.detect import Detector
 from synctool.engine.models import load_model
+from synctool.engine.recording import record
+from synctool.engine.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
 from synctool.media.sound import SoundTrack
 from synctool.report.json_out import to_json
 from synctool.scoring.verdict import sentence
-from synctool.types import SAMPLES_PER_FRAME, DetectResult
+from synctool.types import SAMPLES_PER_FRAME, Condition, DetectResult, Label
 
 Answer = Callable[..., DetectResult]
 FINE = 0.15
@@ -133,6 +135,24 @@ def test_any_frame_rate(measure: Detector, tmp_path: Path, fps, frames: int) -> 
     result = measure.detect(flicker_film(tmp_path / "a.mp4", fps=fps, ahead_frames=frames))
     assert result.offset_frames == pytest.approx(frames, abs=0.5 if fps == 12 else FINE)
     assert result.source.video_fps == pytest.approx(float(fps), abs=0.01)
+
+
+@pytest.mark.parametrize("beside_ms", [10, 16, 24, 32])
+def test_frames_between_the_moments_of_the_timeline(
+    measure: Detector, tmp_path: Path, beside_ms: int
+) -> None:
+    """All frames but the first keep to moments of their own, where they show the nearest step of light."""
+    times = [0.0, *((40 * i + beside_ms) / 1000 for i in range(1, 100))]
+    path = flicker_film(tmp_path / "a.mkv", ahead_frames=2.0, times_s=times)
+    result = measure.detect(path)
+    late_ms = (beside_ms + 20) % 40 - 20
+    assert result.offset_frames == pytest.approx(2 + late_ms / 40, abs=0.03)
+    shown = [result.segments[0].offset_frames, result.tracks[0].offset_frames]
+    shown.append(np.median([x for x in result.frames.offset_frames if x is not None]))
+    assert shown == pytest.approx([result.offset_frames] * 3, abs=0.1)
+    recording = record(path, [measure._model], detector="whole")
+    trial = next(trials(recording, [measure._model], [Condition()], Label(), film="a"))
+    assert trial.offset_frames == result.offset_frames
 
 
 def test_variable_frame_rate(measure: Detector, tmp_path: Path) -> None:

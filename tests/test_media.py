@@ -150,6 +150,19 @@ def test_a_frame_that_lasts_one_tick_is_not_left_out_in_a_tie(tmp_path):
     assert np.diff(seen.times_ms[3:-2]).tolist() == [40] * (len(seen.times_ms) - 6)
 
 
+@pytest.mark.parametrize(("beside_ms", "late"), [(0, 0.0), (10, 0.25), (16, 0.4), (24, -0.4)])
+def test_how_far_frames_lie_beside_their_moments(tmp_path, beside_ms, late):
+    times = [0.0, *((40 * i + beside_ms) / 1000 for i in range(1, 50))]
+    seen = see(make_film(tmp_path / "a.mkv", seconds=2.0, video=Video(times_s=times, options=FAST)))
+    assert seen.film.frames_late == pytest.approx(late, abs=0.03)
+
+
+@pytest.mark.parametrize("fps", [10, 12.5, 24, NTSC, 50])
+def test_at_other_rates_frames_lie_on_both_sides(tmp_path, fps):
+    seen = see(make_film(tmp_path / "a.mp4", seconds=6.0, video=Video(fps=fps, options=FAST)))
+    assert abs(seen.film.frames_late) < 0.05
+
+
 def test_a_slide_is_not_left_much_too_early(tmp_path):
     times = [0.0, 2.0, 4.0, 4.2, 6.0]
     video = Video("ffv1", times_s=times, options={})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -91,6 +92,7 @@ def find(
     heard_from: int = 0,
     look_further: bool = False,
     unread_share: float = 0.0,
+    frames_late: float = 0.0,
 ) -> Findings:
     """Compare what was seen with what was heard.
 
@@ -107,6 +109,8 @@ def find(
         heard_from: Tick of the first of ``heard``; may lie before the film.
         look_further: Whether to look for a match outside the searched range where there is none within.
         unread_share: Share of the video that was not decoded, 0..1; it is not covered.
+        frames_late: How much later than their ticks the pictures belong on average, in frames; it is added
+            to all offsets.
     """
     scored = [
         score_face(model, number, face, heard, max_offset=max_offset, heard_from=heard_from)
@@ -118,6 +122,10 @@ def find(
     film = combine(scored, ticks, 2 * max_offset + 1, model.calibration)
     film = replace(film, coverage=film.coverage * (1 - unread_share))
     path, segments, overall = _followed(film, scored, model, silent=silent)
+    if frames_late:
+        scored = [replace(f, estimate=_later(f.estimate, frames_late)) for f in scored]
+        segments = tuple(_later(s, frames_late) for s in segments)
+        path, overall = _path_later(path, frames_late), _later(overall, frames_late)
     known = Circumstances(
         has_face=bool(faces),
         other_videos=other_videos,
@@ -133,6 +141,7 @@ def find(
     decision = _decided(overall, segments, max_offset, known)
     if look_further and decision.verdict == "inconclusive" and overall is not None and not steady:
         far = _far_offset(model, faces, heard, film.chosen, max_offset, heard_from, known)
+        far = None if far is None else far + frames_late
         decision = _decided(overall, segments, max_offset, replace(known, far_offset_frames=far))
     answered = decision.verdict != "inconclusive"
     return Findings(
@@ -169,6 +178,24 @@ def _followed(
         if f.estimate is not None
     ]
     return path, *with_tracks(path.segments, path.overall, tracks)
+
+
+_Offset = TypeVar("_Offset", OffsetEstimate | None, OverallOffset | None, Segment)
+
+
+def _later(found: _Offset, frames: float) -> _Offset:
+    """The same for pictures that belong so much later than they were shown."""
+    return found and replace(found, offset_frames=found.offset_frames + frames)
+
+
+def _path_later(path: OffsetPath, frames: float) -> OffsetPath:
+    return replace(
+        path,
+        offset_frames=path.offset_frames + np.float32(frames),
+        segments=tuple(_later(s, frames) for s in path.segments),
+        estimate=_later(path.estimate, frames),
+        overall=_later(path.overall, frames),
+    )
 
 
 def _decided(

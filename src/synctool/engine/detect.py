@@ -172,6 +172,7 @@ class Detector:
                 other_videos=_other_videos(film.source),
                 look_further=True,
                 unread_share=film.source.unread_share,
+                frames_late=film.frames_late,
             )
             result = conclude(self._model, findings, name=os.fspath(path), source=film.source)
         watch.now("")

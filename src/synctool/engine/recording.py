@@ -109,6 +109,7 @@ class Recording:
         shared_s: Seconds that the networks shared: ``decode`` and ``faces`` (with the crops).
         thumbnails: A few small pictures, where they were asked for.
         sound_at: Where the first sample of the sound lies, in samples from tick 0: 0 for films.
+        frames_late: How much later than their ticks the pictures belong on average, in 25 Hz frames.
     """
 
     source: Source
@@ -118,6 +119,7 @@ class Recording:
     shared_s: Mapping[str, float] = field(default_factory=dict)
     thumbnails: tuple[Thumbnail, ...] = ()
     sound_at: int = 0
+    frames_late: float = 0.0
 
     @property
     def shared_total_s(self) -> float:
@@ -209,6 +211,7 @@ def record(
             seen=seen,
             shared_s={name: watch.seconds.get(name, 0.0) for name in ("decode", "faces")},
             thumbnails=kept.thumbnails(),
+            frames_late=film.frames_late,
         )
 
 

@@ -187,6 +187,7 @@ class _Ear:
                 silent=is_silent(_peak(sound)),
                 heard_from=heard.begin,
                 unread_share=self._film.source.unread_share,
+                frames_late=self._film.frames_late,
             )
             scored_s = self._now() - began
             windows = self._windows(findings, faces, heard, _truths(label, condition, stretch))

@@ -27,7 +27,7 @@ from synctool.errors import MediaError, SyncToolError
 from synctool.media import continuation, joined
 from synctool.media.announced import announced_length_s, counted_s, length_s
 from synctool.media.continuation import PartGate, ProgrammeWatch
-from synctool.media.frame_choice import FrameChoice
+from synctool.media.frame_choice import FrameChoice, Lateness
 from synctool.media.frame_rate import FrameRate
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import OpenedVideo, open_video
@@ -151,6 +151,7 @@ class Film:
         self._shown_arrays: tuple[np.ndarray, np.ndarray | None, float] | None = None
         self._choice = FrameChoice(self._rate.interval_s)
         self._tick = 0
+        self._lateness = Lateness()
         self._frames = 0
         self._sounds = 0
         self._damaged = 0
@@ -222,6 +223,11 @@ class Film:
     def tick(self) -> int:
         """Ticks decoded so far; the length of the film once the iteration has ended."""
         return self._tick
+
+    @property
+    def frames_late(self) -> float:
+        """How much later than their ticks the pictures shown belong on average, in 25 Hz frames."""
+        return self._lateness.mean_frames
 
     def _drain(self) -> None:
         try:
@@ -641,6 +647,7 @@ class Film:
             picture = Picture(self._tick, None)
         else:
             luma, colour, scale = self._read_shown()
+            self._lateness.add(self._shown[0] - self._tick * _TICK_S)
             picture = Picture(self._tick, luma, colour, scale)
         self._tick += 1
         self._put(picture)

@@ -14,6 +14,8 @@ AHEAD_S = 0.05
 """The next frame may always be shown up to this much early, if it is the nearest."""
 LONGEST_AHEAD_S = 0.5
 """And never more than this, whatever the rate."""
+_BESIDE_S = 0.06
+"""A frame that stands for a moment further off is held on screen, or shown early for want of others."""
 _SAME_S = 1.2e-3
 """Distances that differ by less are a tie: some containers round timestamps to milliseconds."""
 _ONE_TICK_S = 1.5 / VIDEO_FPS
@@ -70,3 +72,25 @@ class FrameChoice:
             newer, self._newer = self._newer, not self._newer
             return newer
         return ahead_s < behind_s
+
+
+class Lateness:
+    """How far the frames shown lie beside their moments on average.
+
+    Frames at 25 Hz that keep to moments between those of the timeline are all shown early by the same
+    time, or all late; the offset is then wrong by as much. What stays on screen for long says nothing.
+    """
+
+    def __init__(self) -> None:
+        self._sum_s, self._count = 0.0, 0
+
+    def add(self, late_s: float) -> None:
+        """A frame is shown that belongs so much later than its moment; < 0: earlier."""
+        if abs(late_s) <= _BESIDE_S:
+            self._sum_s += late_s
+            self._count += 1
+
+    @property
+    def mean_frames(self) -> float:
+        """Mean in 25 Hz frames, to a thousandth: container times are no more exact."""
+        return round(self._sum_s / self._count * VIDEO_FPS, 3) if self._count else 0.0

@@ -39,6 +39,8 @@ FOREIGN_PRIOR = 0.05
 FALSE_MATCHES = 0.03
 """Share of stretches with another's audio, of any length, that pass for matches: there lies the least
 log-odds of belonging. One probability for all lengths would let many short ones pass and no long one."""
+LEVEL_FROM_FRAMES = 75
+"""From 3 s on the least log-odds stay as they are: a longer video needs no weaker match."""
 _FEATURES = ("log1p_t_stat", "margin", "log_frames", "height")
 _LATER = {"height", "belonging"}
 """Parts that older calibrations lack: they do not count there."""
@@ -73,7 +75,7 @@ class Belonging:
 
     def least_log_odds(self, frames: np.ndarray | float) -> np.ndarray:
         """The least that counts as a match, for so many frames."""
-        return self.least + self.least_log_frames * np.log(np.clip(frames, 1.0, MOST_FRAMES))
+        return self.least + self.least_log_frames * np.log(np.clip(frames, 1.0, LEVEL_FROM_FRAMES))
 
 
 @dataclass(frozen=True)
