@@ -431,7 +431,7 @@ def test_no_result_stays_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch
         most = max(most, len(alive))
         return watched
 
-    names = [f"{number}.mkv" for number in range(12)]
+    names = [f"{number}.mkv" for number in range(6)]
     for name in names:
         Path(name).write_text(name)
     read = result_journal._from_row

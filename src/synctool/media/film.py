@@ -28,7 +28,7 @@ from synctool.media import continuation, joined
 from synctool.media.announced import announced_length_s, counted_s, length_s
 from synctool.media.continuation import PartGate, ProgrammeWatch
 from synctool.media.frame_choice import FrameChoice, Lateness
-from synctool.media.frame_rate import FrameRate
+from synctool.media.frame_rate import FASTEST_FPS, FrameRate
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.pictures import Picture, PictureReader
@@ -624,7 +624,10 @@ class Film:
         lasts_s = self._rate.interval_s
         duration = getattr(frame, "duration", None)  # not in PyAV 14
         if duration and frame.time_base:
-            lasts_s = max(lasts_s, float(duration * frame.time_base))
+            own_s = float(duration * frame.time_base)
+            # At a variable rate the usual gap says nothing of one frame; a clock's tick is no duration.
+            varies = not self._rate.is_steady and own_s * FASTEST_FPS >= 1
+            lasts_s = own_s if varies else max(lasts_s, own_s)
         return min(lasts_s, most_s)
 
     def _show(self, frame: av.VideoFrame, time_s: float) -> None:

@@ -64,6 +64,11 @@ class FrameRate:
         """Time from frame to frame; that of the common timeline where nothing tells."""
         return 1.0 / (self._exact() or VIDEO_FPS)
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether frames come at one rate as far as is known; lost frames and variable rates are not."""
+        return not self._count or self._is_steady(self._usual())
+
     def _exact(self) -> float:
         announced = self._announced[0] if self._announced else 0.0
         if not self._count:
