@@ -20,6 +20,8 @@ _USUAL = (0.5, 1.6)
 """Gaps of so many medians are of the usual rate: both of a 3:2 pulldown, but no lost frame."""
 _AGREES, _MEAN_AGREES = 0.0006, 0.01
 _FRAMES_OFF, _MEAN_FRAMES_OFF = 0.1, 0.5
+_STALE = 1.03
+"""What is known is worked out again when there are so many times the frames."""
 _STEADY_SHARE, _STEADY_S = 0.9, 1.5e-3
 """Frames come at a steady rate where so many gaps are so near each other."""
 
@@ -38,6 +40,8 @@ class FrameRate:
         self._gaps: dict[int, tuple[int, float]] = {}  # by their logarithm: how many, and their sum
         self._count = 0
         self._sum_s = 0.0
+        self._known: tuple[float, bool] | None = None
+        self._known_count = 0
 
     def add(self, time_s: float) -> None:
         """Take the presentation time of the next frame; times that do not go on are left out."""
@@ -61,13 +65,21 @@ class FrameRate:
 
     @property
     def interval_s(self) -> float:
-        """Time from frame to frame; that of the common timeline where nothing tells."""
-        return 1.0 / (self._exact() or VIDEO_FPS)
+        """Time from frame to frame so far; that of the common timeline where nothing tells."""
+        return self._so_far()[0]
 
     @property
     def is_steady(self) -> bool:
-        """Whether frames come at one rate as far as is known; lost frames and variable rates are not."""
-        return not self._count or self._is_steady(self._usual())
+        """Whether frames come at one rate so far; lost frames and variable rates are not."""
+        return self._so_far()[1]
+
+    def _so_far(self) -> tuple[float, bool]:
+        """Interval and steadiness, of all but the last few frames: both are asked for at each one."""
+        if self._known is None or self._count > _STALE * self._known_count:
+            steady = not self._count or self._is_steady(self._usual())
+            self._known = 1.0 / (self._exact() or VIDEO_FPS), steady
+            self._known_count = self._count
+        return self._known
 
     def _exact(self) -> float:
         announced = self._announced[0] if self._announced else 0.0
