@@ -35,14 +35,15 @@ from rich.console import Console
 from tables import Table, around_section, write_section
 
 from films import ROOT, shared
-from synctool import __version__, registry
-from synctool.engine.compare import CompareProgress, CompareSettings, run_trials
-from synctool.engine.compare_set import Entry, dataset_entries, film_entries
-from synctool.engine.models import load_model
+from synctool import __version__
+from synctool.comparison.entries import Entry, dataset_entries, film_entries
+from synctool.comparison.run import CompareProgress, CompareSettings, run_trials
 from synctool.errors import MissingError, SyncToolError
 from synctool.evaluation.metrics import METRICS, Metric, summarise
 from synctool.evaluation.model_names import model_names
-from synctool.evaluation.multiway import clip_constants
+from synctool.networks.load import load_model
+from synctool.plugins import registry
+from synctool.training.multiway import clip_constants
 from synctool.types import Trial
 
 PAGE = ROOT / "docs" / "results.md"

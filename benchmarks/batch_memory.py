@@ -26,7 +26,9 @@ _RUN = """
 import sys
 from dataclasses import replace
 from synctool.cli.app import main
-from synctool.engine import concluding, detect, trials
+from synctool.measure import analyze as concluding
+from synctool.measure import detect
+from synctool.comparison import trials
 from synctool.types import FrameSeries
 
 wanted = int(sys.argv[1])

@@ -17,10 +17,10 @@ from held_out import held_out
 from rich.console import Console
 from tables import Table
 
-from synctool.engine.models import load_model
 from synctool.errors import SyncToolError
-from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
+from synctool.networks.load import load_model
 from synctool.scoring.offset import parabola_vertex
+from synctool.training.multiway import MAX_OFFSET, clip_volume
 from synctool.types import BackboneSpec
 
 PLAUSIBLE_FRAMES = 4.0

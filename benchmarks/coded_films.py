@@ -22,9 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from films import write_film
-from synctool import plugins
-from synctool.hookspecs import hookimpl
 from synctool.models.correlation import correlate
+from synctool.plugins import loader as plugins
+from synctool.plugins.hookspecs import hookimpl
 from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
 
 READER, GUESSER = "code-reader", "code-guesser"

@@ -17,8 +17,8 @@ import cv2
 from films import arguments
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample
-from synctool.engine.models import load_model
-from synctool.evaluation.multiway import multiway
+from synctool.networks.load import load_model
+from synctool.training.multiway import multiway
 
 HELD_OUT = ("s4", "s30")
 SHOWN = ("plain_5", "head_5", "head_15")

@@ -27,7 +27,7 @@ CORES = (1, 16, 256)
 
 _RUN = """
 import json, resource, sys, time
-from synctool.engine.preprocess import PreprocessSettings, preprocess
+from synctool.prepare.preprocess import PreprocessSettings, preprocess
 if __name__ == "__main__":
     started = time.perf_counter()
     done = preprocess(sys.argv[1], sys.argv[2], PreprocessSettings(**json.loads(sys.argv[3])))
@@ -50,7 +50,7 @@ print(time.process_time() - started)
 
 _PAIRS = """
 import json, resource, sys, time
-from synctool.engine.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import PairsSettings, pairs
 started = time.perf_counter()
 stats = pairs(sys.argv[1], sys.argv[2], PairsSettings())
 rows = sum(part["pairs"] for part in stats["splits"].values())
@@ -122,7 +122,7 @@ def measure_pairs(work: Path, clips: int) -> dict:
 
 def part_of(films: Path, target: Path, every: int) -> list[Path]:
     """Links to every so-manieth film, in a tree of the same form."""
-    from synctool.data.films import films_in
+    from synctool.prepare.videos import films_in
 
     chosen = films_in(films)[::every]
     for path in chosen:

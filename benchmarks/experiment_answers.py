@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from synctool.data.augment import centre_crop
 from synctool.data.pool import PooledSample
 from synctool.data.windows import stretch
-from synctool.engine.train_data import TrainData
 from synctool.evaluation.bootstrap import LEAST_PEOPLE, Interval, mean_interval
 from synctool.features.logmel import MARGIN as MEL_MARGIN
 from synctool.features.logmel import logmel
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.models.protocol import expected_offset
-from synctool.training.volume_losses import expected_offsets
+from synctool.training.data import TrainData
+from synctool.training.losses.volume import expected_offsets
 from synctool.types import SAMPLES_PER_FRAME
 
 Reading = Callable[[nn.Module, Tensor, Tensor, int], Tensor]

@@ -20,17 +20,17 @@ from torch import nn
 from synctool._version import __version__
 from synctool.data.pool import PooledSample
 from synctool.data.windows import WindowSettings, WindowStream
-from synctool.engine.networks import choose_device
-from synctool.engine.train import TrainProgress, TrainSettings, train
-from synctool.engine.train_data import TrainData, train_data
 from synctool.errors import MissingError, UsageError
 from synctool.files import make_folder, write_text
 from synctool.models.heads import VolumeHead
+from synctool.networks.load_torch import choose_device
 from synctool.training.checkpoint import BEST, WEIGHTS
+from synctool.training.data import TrainData, train_data
 from synctool.training.devices import choose_precision, make_fabric
 from synctool.training.logs import EPOCHS
 from synctool.training.loop import LoopSettings, Schedule, Trainer
 from synctool.training.regression import RegressionObjective
+from synctool.training.train import TrainProgress, TrainSettings, train
 from synctool.weights.files import fit, load_weights
 
 MAX_OFFSET = 15
@@ -203,7 +203,7 @@ class Runs:
         init: Path | None = None,
         keep_epochs: bool = False,
     ) -> Path:
-        """A run by ``synctool.engine.train``.
+        """A run by ``synctool.training.train``.
 
         Args:
             name: Its folder.

@@ -2,7 +2,7 @@
 
 Three models: the default one; SyncNet with random weights, as the published ones are not part of the package
 (its answers mean nothing, but they must come out the same); and a pair of two encoders with the default
-model's halves and a fresh head. Each is exported by ``synctool.engine.export`` in every format whose tool
+model's halves and a fresh head. Each is exported by ``synctool.exporting.run`` in every format whose tool
 is installed, and compared on windows of real films.
 
     python benchmarks/exports.py [--formats onnx openvino ...] [--models fcn-cls syncnet ...]
@@ -28,14 +28,14 @@ from rich.console import Console
 from tables import Table, around_section, write_section
 
 from films import ROOT, shared
-from synctool import registry
-from synctool.engine.build import build
-from synctool.engine.export import export
-from synctool.engine.export_settings import ExportSettings
-from synctool.engine.networks import training_facts
-from synctool.engine.pretrained import load_pretrained
 from synctool.errors import ExportError, SyncToolError
-from synctool.exporters.checks import ExportReport
+from synctool.exporting.formats.checks import ExportReport
+from synctool.exporting.run import export
+from synctool.exporting.settings import ExportSettings
+from synctool.networks.build import build
+from synctool.networks.load_torch import training_facts
+from synctool.networks.pretrained import load_pretrained
+from synctool.plugins import registry
 from synctool.training.checkpoint import save_weights
 from synctool.types import Precision
 

@@ -22,13 +22,13 @@ from rich.console import Console
 from tables import Table, around_section, write_section
 
 from films import ROOT, arguments, shared
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
-from synctool.engine.recording import RecordedFace, record
-from synctool.engine.streams import SoundStream, encoding_beside
-from synctool.engine.volumes import film_volume
 from synctool.errors import MissingError, SyncToolError
+from synctool.measure.encode import RecordedFace, record
+from synctool.measure.streams import SoundStream, encoding_beside
+from synctool.measure.volumes import film_volume
 from synctool.media.sound import SoundTrack
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
 from synctool.scoring.path import OffsetPath, follow_offset
 from synctool.scoring.verdict import LEAST_CONFIDENCE
 from synctool.types import VIDEO_FPS

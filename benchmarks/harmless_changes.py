@@ -25,11 +25,11 @@ from rich.progress import track
 from tables import Table, write_section
 
 from films import ROOT, arguments, best_match, shared
-from synctool.engine.detect import Detector
-from synctool.engine.models import load_model
+from synctool.measure.detect import Detector
 from synctool.media.frames import Frame
 from synctool.media.pictures import Planes
 from synctool.media.rewrite import PictureCoding, rewrite
+from synctool.networks.load import load_model
 from synctool.types import VIDEO_FPS
 
 SCRIPT = "benchmarks/harmless_changes.py"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample
-from synctool.engine.pairs import SPLIT_FILE, read_split
 from synctool.errors import MissingError
+from synctool.prepare.pairs import SPLIT_FILE, read_split
 
 HELD_OUT = ("val", "test")
 MAKE = (

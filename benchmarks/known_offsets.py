@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from films import arguments, best_match, read_film, shared, write_film
-from synctool.engine.detect import Detector
-from synctool.engine.models import load_model
-from synctool.evaluation.piece_cuts import cuts
-from synctool.evaluation.pieces import Answer, Piece, agreement
+from synctool.comparison.segment_cuts import cuts
+from synctool.comparison.segments_test import Answer, Piece, agreement
+from synctool.measure.detect import Detector
 from synctool.media.remux import move_sound
+from synctool.networks.load import load_model
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
 
 SHIFTS = (-10, -3, 4, 13)

@@ -12,8 +12,8 @@ import numpy as np
 from speed import loop
 
 from films import best_match, read_film, write_film
-from synctool.engine.detect import Detector
 from synctool.errors import MissingError
+from synctool.measure.detect import Detector
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
 from synctool.types import FRAME_MS, SAMPLES_PER_FRAME

@@ -205,8 +205,8 @@ def _worker(given: argparse.Namespace) -> Iterator[_Worker]:
 
 
 def _serve(pipe: Connection, memory_mib: int, limit_s: float) -> None:
-    from synctool.engine.detect import Detector
-    from synctool.engine.models import load_model
+    from synctool.measure.detect import Detector
+    from synctool.networks.load import load_model
 
     # A stall within FFmpeg must be told as an error before the limit.
     measuring = Detector(model=load_model("fcn-cls"), stall_timeout=limit_s / 2)

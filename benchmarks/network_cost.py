@@ -12,9 +12,9 @@ import av
 import numpy as np
 import torch
 
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.profile import multiply_adds
 from synctool.features.frontends import FRONT_ENDS
+from synctool.networks.loaded import LoadedModel
+from synctool.networks.profile import multiply_adds
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
 
 FRAMES = 250

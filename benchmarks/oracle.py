@@ -39,11 +39,11 @@ from tables import Table, around_section, write_section
 
 from films import ROOT
 from synctool import __version__
-from synctool.engine.build import build
-from synctool.engine.compare import CompareSettings, run_trials
-from synctool.engine.compare_set import film_entries
+from synctool.comparison.entries import film_entries
+from synctool.comparison.run import CompareSettings, run_trials
 from synctool.errors import SyncToolError
 from synctool.evaluation.metrics import METRICS, Metric, summarise
+from synctool.networks.build import build
 from synctool.types import VIDEO_FPS, Trial
 
 PAGE = ROOT / "docs" / "results.md"

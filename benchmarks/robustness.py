@@ -27,10 +27,10 @@ from tables import Table, around_section, write_section
 
 import synctool
 from films import ROOT, arguments, shared
-from synctool.engine.compare import CompareProgress, Comparison
+from synctool.comparison.degradations import PERTURBATIONS, parse_perturb
+from synctool.comparison.run import CompareProgress, Comparison
 from synctool.errors import MediaError, MissingError, SyncToolError
 from synctool.evaluation.metrics import Metric
-from synctool.evaluation.perturbations import PERTURBATIONS, parse_perturb
 from synctool.media.frames import Frame
 from synctool.media.pictures import Planes
 from synctool.media.rewrite import rewrite

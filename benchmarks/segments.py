@@ -29,16 +29,16 @@ from rich.progress import track
 from tables import Table, share, write_section
 
 from films import ROOT, arguments
+from synctool.comparison.segments_test import measure
 from synctool.data.augment import AugmentSettings, Dice, Dose, augment_picture
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved
 from synctool.data.augmentation.sound import fitted, mixed
 from synctool.data.samples import Sample
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
-from synctool.engine.train_data import read_constants
 from synctool.evaluation.bootstrap import mean_interval
-from synctool.evaluation.pieces import measure
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
 from synctool.scoring.confidence import expected_calibration_error
+from synctool.training.data import read_constants
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
 
 SCRIPT = "benchmarks/segments.py"

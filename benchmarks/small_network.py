@@ -9,7 +9,7 @@ from synctool import hookimpl
 from synctool.backbones.mouthnet import MelEncoder, MouthEncoder
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
-from synctool.plugins import get_plugins
+from synctool.plugins.loader import get_plugins
 from synctool.types import AudioInput, BackboneSpec, VideoInput
 
 NAME = "fcn-small"

@@ -36,8 +36,8 @@ print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru
 _DETECT = """
 import json, resource, sys, time
 started = time.perf_counter()
-from synctool.engine.detect import Detector
-from synctool.engine.models import load_model
+from synctool.measure.detect import Detector
+from synctool.networks.load import load_model
 detector = Detector(model=load_model(sys.argv[2], weights=sys.argv[3] or None, runtime=sys.argv[4]))
 ready = time.perf_counter()
 result = detector.detect(sys.argv[1])

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from tables import Table
 
-from synctool.plugins import get_plugins
+from synctool.plugins.loader import get_plugins
 
 COMMANDS: dict[str, list[str]] = {
     "python -c pass": ["-c", "pass"],

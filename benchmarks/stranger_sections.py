@@ -17,19 +17,19 @@ from reliability_plot import plot_reliability
 from rich.console import Console
 from tables import Table, drawn, share
 
-from synctool.engine.detect import Detector
-from synctool.engine.loaded import LoadedModel
+from synctool.comparison.segments_test import PiecesResult, agreement, pieces_of
 from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import mean_interval
-from synctool.evaluation.calibration import calibrate, known_stretches, reliability
-from synctool.evaluation.multiway import (
+from synctool.measure.detect import Detector
+from synctool.networks.loaded import LoadedModel
+from synctool.training.calibration import calibrate, known_stretches, reliability
+from synctool.training.multiway import (
     CHANCE,
     LITERATURE_CONTEXTS,
     accuracies,
     clip_constants,
     window_hits,
 )
-from synctool.evaluation.pieces import PiecesResult, agreement, pieces_of
 from synctool.types import FRAME_MS, VIDEO_FPS, BackboneSpec
 from synctool.weights.files import find_weights
 

@@ -29,8 +29,8 @@ from stranger_sections import PLOT, SECTIONS, Bench
 from tables import Table, write_section
 
 from films import ROOT, arguments, shared
-from synctool.engine.models import load_model
 from synctool.errors import SyncToolError
+from synctool.networks.load import load_model
 
 PAGE = ROOT / "docs" / "results.md"
 

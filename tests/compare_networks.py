@@ -16,7 +16,7 @@ from torch import Tensor
 
 import flicker
 from fake_plugins import write_distribution
-from synctool import plugins
+from synctool.plugins import loader as plugins
 from synctool.types import SAMPLES_PER_FRAME
 
 SHORT_FRAMES = 60

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fake_plugins import FakePlugin
-from synctool import config, plugins
-from synctool.plugins import Plugins
+from synctool.plugins import loader as plugins
+from synctool.plugins.loader import Plugins
+from synctool.settings import table as config
 from synctool.types import CatalogueEntry, CatalogueFile
 
 NOTE = "Ask for access at https://example.org/form."

@@ -17,11 +17,11 @@ from torch import Tensor
 
 import flicker
 from fake_plugins import FakePlugin
-from synctool import plugins
 from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
 from synctool.errors import ExportError, MissingError, UsageError
-from synctool.exporters.graph import GraphPart
+from synctool.exporting.formats.graph import GraphPart
 from synctool.models.correlation import correlate_window, inside_window
+from synctool.plugins import loader as plugins
 from synctool.types import AUDIO_HZ, ExporterSpec
 
 NETWORK = replace(flicker.SPEC, name="scored", factory="fake_exporters:Scored")

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from synctool.hookspecs import hookimpl
-from synctool.plugins import Plugins
+from synctool.plugins.hookspecs import hookimpl
+from synctool.plugins.loader import Plugins
 from synctool.types import AudioInput, BackboneSpec, FaceDetectorSpec, VideoInput
 
 

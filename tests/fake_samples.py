@@ -11,7 +11,7 @@ import numpy as np
 from synctool.data.processed import ShardReport, report_name
 from synctool.data.samples import MOUTH_PX, PORTRAIT_PX, Sample, SampleInfo
 from synctool.data.storage import storage
-from synctool.engine.shards import WRITERS
+from synctool.prepare.shards import WRITERS
 from synctool.types import SAMPLES_PER_FRAME
 
 

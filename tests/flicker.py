@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from fake_plugins import FakePlugin
 from films import PlacedFace, Sound, Video, face_picture, frame_times_s, make_film
-from synctool import plugins
 from synctool.models.correlation import correlate
+from synctool.plugins import loader as plugins
 from synctool.types import SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
 
 NAME = "flicker"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import flicker
 from films import Sound, Video, make_film
-from synctool.engine.loaded import LoadedModel
+from synctool.networks.loaded import LoadedModel
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.types import BackboneSpec, VideoInput

@@ -19,21 +19,21 @@ from safetensors.torch import save
 from torch import nn
 
 from fake_samples import talking_sample, write_processed
-from synctool.config import resolve
-from synctool.data.labels import read_labels
-from synctool.data.pairs import read_pairs
+from synctool.comparison.labels import read_labels
+from synctool.comparison.trial_journal import TRIALS
 from synctool.data.pool import SamplePool
 from synctool.data.processed import Processed
 from synctool.data.targets import read_targets
 from synctool.downloads.catalogue import read_catalogue
 from synctool.downloads.receipt import Receipt
-from synctool.engine.journal import Journal
-from synctool.engine.loaded import of_header
-from synctool.engine.pairs import read_split
-from synctool.engine.train_data import read_constants
-from synctool.engine.trial_journal import TRIALS
+from synctool.journal import Journal
+from synctool.networks.loaded import of_header
+from synctool.prepare.pair_files import read_pairs
+from synctool.prepare.pairs import read_split
 from synctool.scoring.confidence import Calibration
+from synctool.settings.table import resolve
 from synctool.training.checkpoint import load_state
+from synctool.training.data import read_constants
 from synctool.types import Trial
 from synctool.weights.artefact import read_artefact
 from synctool.weights.files import fit, load_weights

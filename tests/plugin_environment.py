@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fake_samples import talking_sample, write_processed
 from films import PlacedFace, face_film
-from synctool.engine.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import PairsSettings, pairs
 
 _OFFLINE = {
     "PIP_NO_INDEX": "1",

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from synctool.data.windows import WindowBatch
-from synctool.engine.build import build
+from synctool.networks.build import build
 from synctool.training import replicas
 from synctool.training.devices import make_fabric
 from synctool.training.loop import LoopSettings, Schedule, Trainer
-from synctool.training.objective import DEFAULT_TERMS, build_objective
+from synctool.training.losses.objective import DEFAULT_TERMS, build_objective
 from synctool.training.unfreezing import Unfreezing
 
 KINDS = {"whole": 0, "thawing": 2}

@@ -13,9 +13,8 @@ import pytest
 import flicker
 from films import PlacedFace, face_film
 from synctool.cli.app import main
+from synctool.comparison.degradations import perturbed
 from synctool.data.processed import Processed
-from synctool.engine.export_windows import real_windows
-from synctool.engine.recording import record
 from synctool.errors import (
     EXIT_OK,
     EXIT_UNEXPECTED,
@@ -24,7 +23,8 @@ from synctool.errors import (
     MissingError,
     UsageError,
 )
-from synctool.evaluation.perturbations import perturbed
+from synctool.exporting.windows import real_windows
+from synctool.measure.encode import record
 from synctool.media.remux import move_sound
 
 OWN = ("--backbone", "flicker", "--device", "cpu", "--detector", "whole")
@@ -120,7 +120,7 @@ def test_a_url_costs_the_other_videos_nothing(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_what_is_read_twice_is_no_pipe(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from synctool.engine.compare_set import film_entries
+    from synctool.comparison.entries import film_entries
 
     os.mkfifo(place / "pipe")
     for name in ("pipe", "-"):

@@ -13,26 +13,26 @@ from torch import nn
 
 from any_network import ByDistance, OwnHead, attentive, classifier, loudness, spec_of, stored_sample
 from fake_samples import talking_sample
+from synctool.comparison.segments_test import measure
 from synctool.data.augment import AugmentSettings, Dose
 from synctool.data.samples import Sample
 from synctool.data.windows import WindowBatch, WindowSettings, WindowStream
-from synctool.engine.streams import FaceStream, SoundStream
-from synctool.evaluation.calibration import known_stretches
-from synctool.evaluation.encoding import encoded_crops
-from synctool.evaluation.multiway import multiway
-from synctool.evaluation.pieces import measure
-from synctool.evaluation.readings import MAX_OFFSET, ClipReader
 from synctool.features import inputs
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
+from synctool.measure.clip_embeddings import encoded_crops
+from synctool.measure.streams import FaceStream, SoundStream
 from synctool.media.sound import SoundTrack
 from synctool.models.correlation import correlate
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
-from synctool.training.evidence import embeddings, head_margin, observe, volume_head
-from synctool.training.losses import pooled
-from synctool.training.objective import DEFAULT_TERMS, SyncObjective, build_objective
-from synctool.training.tasks import TASKS
+from synctool.training.calibration import known_stretches
+from synctool.training.losses.base import pooled
+from synctool.training.losses.evidence import embeddings, head_margin, observe, volume_head
+from synctool.training.losses.objective import DEFAULT_TERMS, SyncObjective, build_objective
+from synctool.training.multiway import multiway
+from synctool.training.readings import MAX_OFFSET, ClipReader
+from synctool.training.tasks.table import TASKS
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
 
 KINDS = tuple(FRONT_ENDS)

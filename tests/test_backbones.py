@@ -14,15 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from fake_plugins import FakePlugin
-from synctool import contract, plugins, registry
+from synctool import testing as contract
 from synctool.backbones.fcn_rgb import BandEncoder
-from synctool.contract import CHECKS
-from synctool.engine.build import build, construct
-from synctool.engine.naming import named
 from synctool.errors import MissingError, PluginError, UsageError
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.two_stream import Projected
-from synctool.plugins import Plugins
+from synctool.networks.build import build, construct
+from synctool.networks.naming import named
+from synctool.plugins import loader as plugins
+from synctool.plugins import registry
+from synctool.plugins.loader import Plugins
+from synctool.testing import CHECKS
 from synctool.types import AudioInput, BackboneSpec, VideoInput
 
 SPECS = {spec.full_name: spec for spec in registry.backbones()}

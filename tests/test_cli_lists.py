@@ -6,9 +6,9 @@ import json
 import sys
 
 from fake_plugins import backbone_spec, run_python, run_synctool, with_backbones
-from synctool import plugins
 from synctool.cli import app
 from synctool.cli.common import print_table
+from synctool.plugins import loader as plugins
 
 
 def test_completion_knows_the_commands() -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from films import PlacedFace, face_film
 from synctool.data.processed import Processed
-from synctool.engine import cluster, shards
-from synctool.engine.preprocess import PreprocessProgress, PreprocessSettings, preprocess
-from synctool.engine.shards import ShardJob, make_shard
 from synctool.errors import MissingError
+from synctool.prepare import cluster, shards
+from synctool.prepare.preprocess import PreprocessProgress, PreprocessSettings, preprocess
+from synctool.prepare.shards import ShardJob, make_shard
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'synctool[ray]'")
 

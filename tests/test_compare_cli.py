@@ -19,7 +19,7 @@ from synctool.cli import compare_completion as completion
 from synctool.cli.app import main
 from synctool.cli.compare_outputs import CompareOutputs
 from synctool.cli.compare_text import described
-from synctool.engine.compare import CompareProgress
+from synctool.comparison.run import CompareProgress
 from synctool.errors import OutputError
 from synctool.types import Trial
 

@@ -16,19 +16,19 @@ import synctool
 from compare_networks import installed
 from films import make_film
 from flicker import flicker_film, save_weights
-from synctool.engine import compare as compare_engine
-from synctool.engine import film_trials
-from synctool.engine.compare import (
+from synctool.comparison import run as compare_engine
+from synctool.comparison import video_trials as film_trials
+from synctool.comparison.entries import Entry
+from synctool.comparison.run import (
     CompareProgress,
     CompareSettings,
     FilmFacts,
     run_trials,
     split_backbones,
 )
-from synctool.engine.compare_set import Entry
-from synctool.engine.film_workers import Died
-from synctool.engine.journal import Journal
+from synctool.comparison.workers import Died
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
+from synctool.journal import Journal
 from synctool.types import Label, Trial
 
 FINE = 0.2
@@ -387,8 +387,8 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(
 
 SCRIPT = """
 import json, sys
-from synctool.engine.compare import CompareSettings, run_trials
-from synctool.engine.compare_set import Entry
+from synctool.comparison.run import CompareSettings, run_trials
+from synctool.comparison.entries import Entry
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])

@@ -15,9 +15,9 @@ import flicker
 from compare_networks import installed
 from fake_samples import write_processed
 from flicker import flicker_film, flicker_sound, pattern
+from synctool.comparison.entries import Entry, dataset_entries
+from synctool.comparison.run import CompareProgress, CompareSettings, compare, run_trials
 from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
-from synctool.engine.compare import CompareProgress, CompareSettings, compare, run_trials
-from synctool.engine.compare_set import Entry, dataset_entries
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.types import Label, Trial
 
@@ -224,8 +224,8 @@ def test_clips_go_to_other_processes(tmp_path: Path) -> None:
 
 
 def test_a_network_that_takes_no_face_crops_of_that_size_says_so(tmp_path: Path) -> None:
-    from synctool.engine.clip_recording import clip_recording
-    from synctool.engine.models import load_model
+    from synctool.measure.stored_clips import clip_recording
+    from synctool.networks.load import load_model
 
     with flicker.installed():
         model = load_model("flicker", weights=flicker.save_weights(tmp_path / "w.safetensors"))

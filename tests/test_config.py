@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from synctool import config
-from synctool.config import SECTIONS, resolve, setting
 from synctool.errors import EXIT_MISSING, EXIT_USAGE, MissingError, UsageError
+from synctool.settings import table as config
+from synctool.settings.table import SECTIONS, resolve, setting
 
 
 @pytest.fixture(autouse=True)

@@ -27,15 +27,15 @@ from films import (
     with_spoiled_packets,
 )
 from flicker import flicker_film
-from synctool.engine import streams
-from synctool.engine.detect import Detector
-from synctool.engine.models import load_model
-from synctool.engine.recording import record
-from synctool.engine.trials import trials
+from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
+from synctool.measure import streams
+from synctool.measure.detect import Detector
+from synctool.measure.encode import record
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
 from synctool.media.sound import SoundTrack
+from synctool.networks.load import load_model
 from synctool.report.json_out import to_json
 from synctool.scoring.verdict import sentence
 from synctool.types import SAMPLES_PER_FRAME, Condition, DetectResult, Label

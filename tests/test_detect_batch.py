@@ -22,11 +22,11 @@ import flicker
 from fake_results import inconclusive, made_result, series
 from flicker import flicker_film
 from synctool.cli.app import main
-from synctool.engine import result_journal
-from synctool.engine.detect import Detector
-from synctool.engine.journal import Journal
-from synctool.engine.result_journal import RESULTS, video_key
 from synctool.errors import MediaError
+from synctool.journal import Journal
+from synctool.measure import result_journal
+from synctool.measure.detect import Detector
+from synctool.measure.result_journal import RESULTS, video_key
 from synctool.types import DetectResult, MediaTrack, Source
 
 NAMES = ("a.mkv", "b.mkv", "c.mkv", "d.mkv")
@@ -103,7 +103,7 @@ from dataclasses import replace
 sys.path.insert(0, sys.argv[1])
 import flicker
 from synctool.cli.app import main
-from synctool.engine.detect import Detector
+from synctool.measure.detect import Detector
 
 measure, hold = Detector.detect, os.environ.get("HOLD_AT")
 

@@ -23,8 +23,8 @@ from fake_results import inconclusive, made_result
 from films import PlacedFace, Sound, make_film
 from flicker import flicker_film
 from synctool.cli.app import main
-from synctool.engine.detect import Detector, DetectProgress
 from synctool.errors import MediaError, MissingError
+from synctool.measure.detect import Detector, DetectProgress
 from synctool.types import DetectResult, Segment
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="such names need POSIX")

@@ -19,10 +19,10 @@ from types import SimpleNamespace
 import pytest
 
 from fake_catalogue import catalogue, entry_of, file_of, leftovers, settings, some_bytes
+from synctool.downloads import run as download
 from synctool.downloads.archives import listed_members, unpack
 from synctool.downloads.failures import DownloadError
 from synctool.downloads.joined import JoinedFiles
-from synctool.engine import download
 from synctool.errors import OutputError, SyncToolError
 from synctool.types import CatalogueEntry
 

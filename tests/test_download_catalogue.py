@@ -10,9 +10,11 @@ import pytest
 import synctool
 from fake_catalogue import entry_of, file_of
 from fake_plugins import FakePlugin
-from synctool import plugins, registry, spec_checks
+from synctool.disk_space import amount
 from synctool.downloads.catalogue import read_catalogue
-from synctool.downloads.space import amount
+from synctool.plugins import checks as spec_checks
+from synctool.plugins import loader as plugins
+from synctool.plugins import registry
 from synctool.types import CatalogueEntry, CatalogueFile, HubSource
 
 SHIPPED = Path(synctool.__file__).parent / "downloads" / "catalogue.toml"

@@ -19,8 +19,8 @@ import pytest
 from fake_catalogue import NOTE, catalogue, entry_of, file_of, leftovers, settings, some_bytes
 from fault_server import Fault, FaultServer, serving
 from synctool.downloads import crew, partial
+from synctool.downloads import run as download
 from synctool.downloads.failures import DownloadError
-from synctool.engine import download
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.types import CatalogueEntry, CatalogueFile
 

@@ -14,9 +14,11 @@ import pytest
 import typer
 
 from fake_plugins import FakePlugin
-from synctool import __version__, config, errors, plugins
+from synctool import __version__, errors
 from synctool.cli import app
 from synctool.cli.common import setting_option, show_error
+from synctool.plugins import loader as plugins
+from synctool.settings import table as config
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes")
 
@@ -213,7 +215,7 @@ def test_half_a_plugin_leaves_no_commands_behind(capsys) -> None:
 
 PIPE = """
 import os, sys
-from synctool import plugins
+from synctool.plugins import loader as plugins
 from synctool.cli import app
 def run() -> None:
     for _ in range({lines}):

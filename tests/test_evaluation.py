@@ -12,13 +12,21 @@ from scipy.signal import lfilter
 from torch import nn
 
 from fake_samples import talking_sample
+from synctool.comparison.segment_cuts import cuts
+from synctool.comparison.segments_test import Answer, Piece, agreement, joined, measure
 from synctool.data.samples import Sample
-from synctool.engine.build import build
-from synctool.evaluation import multiway as protocol
 from synctool.evaluation.bootstrap import mean_interval
-from synctool.evaluation.calibration import Example, reliability
-from synctool.evaluation.constants import clip_constant, constants_of_others
-from synctool.evaluation.multiway import (
+from synctool.features.logmel import MARGIN, logmel
+from synctool.features.pictures import prepared
+from synctool.features.speech import speech_frames
+from synctool.models.offset_classifier import OffsetClassifier
+from synctool.networks.build import build
+from synctool.scoring.confidence import UNCALIBRATED, Calibration
+from synctool.scoring.offset import OffsetEstimate
+from synctool.training import multiway as protocol
+from synctool.training.calibration import Example, reliability
+from synctool.training.constants import clip_constant, constants_of_others
+from synctool.training.multiway import (
     CHANCE,
     WindowHits,
     accuracies,
@@ -27,15 +35,7 @@ from synctool.evaluation.multiway import (
     multiway,
     window_hits,
 )
-from synctool.evaluation.piece_cuts import cuts
-from synctool.evaluation.pieces import Answer, Piece, agreement, joined, measure
-from synctool.evaluation.readings import MAX_OFFSET, ClipReader, SoundWindows
-from synctool.features.logmel import MARGIN, logmel
-from synctool.features.pictures import prepared
-from synctool.features.speech import speech_frames
-from synctool.models.offset_classifier import OffsetClassifier
-from synctool.scoring.confidence import UNCALIBRATED, Calibration
-from synctool.scoring.offset import OffsetEstimate
+from synctool.training.readings import MAX_OFFSET, ClipReader, SoundWindows
 from synctool.types import SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
 
 SPEC = BackboneSpec(

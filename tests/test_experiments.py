@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from fake_samples import talking_sample, write_processed
-from synctool import registry
-from synctool.engine.train import train
+from synctool.plugins import registry
+from synctool.training.train import train
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 SMALL = "--steps 2 --batch 2 --frames 6 --few-clips 2 --target-clips 2 --workers 0".split()

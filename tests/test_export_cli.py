@@ -16,9 +16,9 @@ from fake_exporters import flicker_sample
 from fake_samples import write_processed
 from synctool.cli import app
 from synctool.cli.export_completion import complete_format, complete_int8, complete_parts
-from synctool.engine import export_check, latency
-from synctool.engine.build import build
-from synctool.exporters.checks import (
+from synctool.exporting import check as export_check
+from synctool.exporting import latency
+from synctool.exporting.formats.checks import (
     AccuracyChange,
     Difference,
     ExportReport,
@@ -26,6 +26,7 @@ from synctool.exporters.checks import (
     Share,
     Speed,
 )
+from synctool.networks.build import build
 from synctool.report.export_table import export_view
 from synctool.training.checkpoint import metadata, save_weights
 

@@ -17,17 +17,19 @@ import fake_exporters
 import flicker
 from fake_exporters import FORMATS, NETWORK, WRITTEN, flicker_sample
 from fake_samples import write_processed
-from synctool.engine import export_check, export_folder, latency
-from synctool.engine.detect import Detector
-from synctool.engine.export import CheckFailed, ExportEvent, export
-from synctool.engine.export_formats import formats
-from synctool.engine.export_settings import (
+from synctool.errors import ExportError, MissingError, OutputError, UsageError
+from synctool.exporting import check as export_check
+from synctool.exporting import folder as export_folder
+from synctool.exporting import latency
+from synctool.exporting.parity import AtOnce, InSteps, compare
+from synctool.exporting.run import CheckFailed, ExportEvent, export
+from synctool.exporting.settings import (
     LEAST_AGREEMENT,
     TOLERANCES,
     ExportSettings,
     parse_parts,
 )
-from synctool.engine.export_windows import (
+from synctool.exporting.windows import (
     LENGTHS,
     SHIFTS,
     Inputs,
@@ -35,12 +37,12 @@ from synctool.engine.export_windows import (
     of_length,
     real_windows,
 )
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
-from synctool.engine.parity import AtOnce, InSteps, compare
-from synctool.errors import ExportError, MissingError, OutputError, UsageError
 from synctool.extras import missing_modules
 from synctool.features.frontends import FRONT_ENDS
+from synctool.measure.detect import Detector
+from synctool.networks.formats import formats
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.artefact import MANIFEST, read_artefact
 
@@ -189,7 +191,7 @@ def test_a_pruned_network_is_compared_with_itself_and_sized_with_the_whole(
     def prune(model: LoadedModel, ratio: float) -> LoadedModel:
         return replace(model, weights=f"{model.weights} pruned by {ratio:.0%}")
 
-    monkeypatch.setattr("synctool.engine.pruning.prune", prune)
+    monkeypatch.setattr("synctool.exporting.pruning.prune", prune)
     report = export(replace(wanted, prune=0.25))
     assert report.passed
     assert (report.pruned, report.torch_bytes) == (0.25, 4)
@@ -212,8 +214,8 @@ def test_what_was_pruned_is_trained_beside_the_exported_model(
         on_progress(SimpleNamespace(step=1, steps=steps))
         return flicker.save_weights(tmp_path / "tuned.safetensors", backbone="scored")
 
-    monkeypatch.setattr("synctool.engine.pruning.prune_weights", prune_weights)
-    monkeypatch.setattr("synctool.engine.pruning.fine_tune", fine_tune)
+    monkeypatch.setattr("synctool.exporting.pruning.prune_weights", prune_weights)
+    monkeypatch.setattr("synctool.exporting.pruning.fine_tune", fine_tune)
     events: list[ExportEvent] = []
     known = tmp_path / "constants.json"
     tuned = replace(wanted, prune=0.25, fine_tune=tmp_path / "data", steps=7, constants=known)
@@ -520,7 +522,7 @@ def test_a_pruned_network_goes_beside_the_current_folder(
 ) -> None:
     wanted.out.mkdir()
     monkeypatch.chdir(wanted.out)
-    monkeypatch.setattr("synctool.engine.pruning.prune", lambda model, ratio: model)
+    monkeypatch.setattr("synctool.exporting.pruning.prune", lambda model, ratio: model)
     assert export(replace(wanted, out=Path(), prune=0.25)).passed
     assert beside(wanted) == ["out", "out-pruned"]
 

@@ -17,18 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool import registry
-from synctool.engine.build import construct, named
 from synctool.errors import ExportError, MissingError, WeightsError
-from synctool.exporters import exported_program as pt2_writer
-from synctool.exporters import onnx as onnx_writer
-from synctool.exporters import torchscript as ts_writer
-from synctool.exporters.failures import blocking_operator, explained
-from synctool.exporters.graph import GraphInput, GraphPart
-from synctool.exporters.parts import OUTSIDE, graph_parts, head_margin, head_reach
-from synctool.exporters.quiet import quiet
+from synctool.exporting.formats import exported_program as pt2_writer
+from synctool.exporting.formats import onnx as onnx_writer
+from synctool.exporting.formats import torchscript as ts_writer
+from synctool.exporting.formats.failures import blocking_operator, explained
+from synctool.exporting.formats.graph import GraphInput, GraphPart
+from synctool.exporting.formats.parts import OUTSIDE, graph_parts, head_margin, head_reach
+from synctool.exporting.formats.quiet import quiet
 from synctool.models.correlation import sound_window
 from synctool.models.heads import PlainHead
+from synctool.networks.build import construct, named
+from synctool.plugins import registry
 from synctool.runtimes import exported_program as pt2_reader
 from synctool.runtimes import onnx as onnx_reader
 from synctool.runtimes import torchscript as ts_reader

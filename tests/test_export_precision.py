@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from synctool.backbones.fcn_cls import mel_encoder  # noqa: E402
 from synctool.errors import ExportError  # noqa: E402
-from synctool.exporters.onnx_precision import (  # noqa: E402
+from synctool.exporting.formats.onnx_precision import (  # noqa: E402
     quantize_dynamic,
     quantize_static,
     to_float16_weights,
@@ -316,8 +316,8 @@ def mel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     pytest.importorskip("onnxscript")
     import torch
 
-    from synctool.exporters.graph import GraphInput, GraphPart
-    from synctool.exporters.onnx import write
+    from synctool.exporting.formats.graph import GraphInput, GraphPart
+    from synctool.exporting.formats.onnx import write
 
     torch.manual_seed(0)
     network = mel_encoder(embedding=64, width=8).eval()

@@ -14,9 +14,7 @@ import pytest
 import flicker
 from fake_plugins import FakePlugin, run_python
 from flicker import flicker_film
-from synctool import plugins
 from synctool.cli.app import main
-from synctool.engine.footage import build_detector
 from synctool.errors import (
     EXIT_MISSING,
     EXIT_UNEXPECTED,
@@ -29,7 +27,9 @@ from synctool.errors import (
 from synctool.faces.checked import CheckedDetector
 from synctool.faces.detector import Face, points_from_box
 from synctool.faces.tracking import FaceTracker
-from synctool.plugins import Plugins
+from synctool.measure.tracks import build_detector
+from synctool.plugins import loader as plugins
+from synctool.plugins.loader import Plugins
 from synctool.types import FaceDetectorSpec, WeightsSpec
 
 BOX = np.array([10, 20, 40, 60], np.float32)

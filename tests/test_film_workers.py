@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from synctool.engine.film_workers import Died, in_workers
+from synctool.comparison.workers import Died, in_workers
 from synctool.errors import MissingError, SyncToolError
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has them")
@@ -117,7 +117,7 @@ def test_nobody_runs_too_far_ahead_and_leaving_ends_the_workers() -> None:
 
 SCRIPT = """
 import sys
-from synctool.engine.film_workers import in_workers
+from synctool.comparison.workers import in_workers
 from test_film_workers import sleepy
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from synctool.data.films import collection, films_in
 from synctool.data.storage import storage
 from synctool.errors import MissingError, UsageError
+from synctool.prepare.videos import collection, films_in
 
 
 def touch(folder: Path, *names: str) -> None:

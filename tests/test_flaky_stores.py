@@ -14,14 +14,14 @@ import flaky_store
 from fake_samples import talking_sample, write_processed
 from films import PlacedFace, face_film
 from flaky_store import CALLS, flaky
+from synctool.comparison.entries import dataset_entries
 from synctool.data import retries
-from synctool.data.films import collection
 from synctool.data.processed import Processed
 from synctool.data.storage import storage
-from synctool.engine.compare_set import dataset_entries
-from synctool.engine.export_windows import _processed
-from synctool.engine.preprocess import PreprocessSettings, preprocess
 from synctool.errors import MissingError, OutputError, SyncToolError, TransientError
+from synctool.exporting.windows import _processed
+from synctool.prepare.preprocess import PreprocessSettings, preprocess
+from synctool.prepare.videos import collection
 
 PLACE = "flaky://bucket/films"
 SETTINGS = PreprocessSettings(workers=1, shard_films=2)
@@ -172,7 +172,7 @@ def test_a_video_that_could_not_be_read_is_tried_again_by_the_next_run(
 def test_memory_that_ran_out_is_tried_again(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synctool.engine import shards
+    from synctool.prepare import shards
 
     real = shards.FilmClips
 

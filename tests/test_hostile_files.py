@@ -39,13 +39,13 @@ from hostile_inputs import (
     reported,
     spoiled,
 )
-from synctool.config import resolve
 from synctool.data.samples import SampleInfo, crops_of, flac, jpeg
-from synctool.engine.loaded import of_header
-from synctool.engine.naming import named
-from synctool.engine.networks import load_network
 from synctool.errors import MissingError, SyncToolError, UsageError, WeightsError
+from synctool.networks.load_torch import load_network
+from synctool.networks.loaded import of_header
+from synctool.networks.naming import named
 from synctool.scoring.confidence import Calibration
+from synctool.settings.table import resolve
 from synctool.training.checkpoint import load_state
 from synctool.untrusted.documents import DEEPEST, parse_json, parse_toml, typed
 from synctool.untrusted.origin import MalformedError

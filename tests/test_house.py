@@ -15,40 +15,20 @@ from fake_plugins import run_python
 
 PACKAGE = Path(synctool.__file__).parent
 
-BASE = {"config", "cores", "errors", "extras", "types", "files", "names", "untrusted", "_version"}
-ROOMS = {
-    *{"media", "faces", "features", "models", "scoring"},
-    *{"data", "training", "evaluation", "weights", "downloads"},
-    *{"exporters", "runtimes"},
-}
-ALLOWED: dict[str, set[str]] = {
-    "types": set(),
-    "errors": set(),
-    "_version": set(),
-    "cores": set(),
-    "extras": {"errors"},
-    "names": set(),
-    "files": {"errors", "types"},
-    "untrusted": {"errors", "types"},
-    "config": {"errors", "types", "untrusted"},
-    "hookspecs": {"types"},
-    "spec_checks": {"types"},
-    "plugins": {"hookspecs", "spec_checks", "errors", "types"},
-    "registry": {"plugins", "errors", "types"},
-    **dict.fromkeys(ROOMS, ROOMS | BASE),
-    "backbones": {"models", "features", "weights", "types", "errors", "hookspecs"},
-    "engine": ROOMS | BASE | {"registry"},
-    "report": ROOMS | BASE,
-    "contract": ROOMS | BASE | {"engine", "registry"},
-    "cli": {"engine", "report", "registry", "plugins", "contract"} | BASE,
-}
-"""For each part of the package the other parts that it may import. A new part needs a line here."""
-
-BUILT_IN_PLUGINS = {
-    *{"data/builtin.py", "faces/builtin.py", "downloads/builtin.py", "training/builtin.py"},
-    "exporters/builtin.py",
-}
-"""Modules of rooms that implement hooks, and so take the marker from ``hookspecs``."""
+ORDER = (
+    # What everything stands on.
+    *("types", "names", "cores", "_version"),
+    *("errors", "extras", "files", "disk_space", "onnxruntime_import", "untrusted"),
+    *("settings", "cache", "journal", "worker_process"),
+    # What plugins register with, and what networks are made of.
+    *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
+    # What measures, prepares, trains, compares and exports.
+    *("runtimes", "networks", "data", "measure", "prepare"),
+    *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),
+    # What people see.
+    *("report", "testing", "contract", "cli"),
+)
+"""The parts of the package: each may import those before it. A new part needs a place here."""
 
 HEAVY = {
     *{"torch", "cv2", "transformers", "numpy", "scipy", "matplotlib", "av"},
@@ -79,33 +59,36 @@ def part_of(module: str, name: str) -> str | None:
     words = module.split(".")
     if words[0] != "synctool":
         return None
-    if len(words) > 1:
-        return words[1]
-    if name in synctool._PUBLIC:
-        return synctool._PUBLIC[name].split(".")[1]
-    return "_version" if name == "__version__" else name
+    if len(words) == 1 and name in synctool._PUBLIC:
+        words = synctool._PUBLIC[name].split(".")
+    elif name:
+        words.append(name)
+    if words[1:] == ["__version__"]:
+        return "_version"
+    return next(
+        (part for part in (".".join(words[1:3]), ".".join(words[1:2])) if part in ORDER),
+        words[1],
+    )
 
 
 def wrong_directions(package: Path) -> list[str]:
-    """Every import that goes where it must not."""
+    """Every import that goes up in the order."""
     wrong = []
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package)
-        part = place.parts[0].removesuffix(".py")
-        if part in {"__init__", "__main__"}:
+        module = ".".join(["synctool", *place.with_suffix("").parts])
+        if place.parts[0] in {"__init__.py", "__main__.py"}:
             continue
-        if part not in ALLOWED:
-            wrong.append(f"{place}: the part {part!r} has no line in ALLOWED")
+        part = part_of(module, "")
+        if part not in ORDER:
+            wrong.append(f"{place}: the part {part!r} has no place in ORDER")
             continue
-        for module, name in imports(path, package):
-            target = part_of(module, name)
-            marker = target == "hookspecs" and name == "hookimpl"
+        for imported, name in imports(path, package):
+            target = part_of(imported, name)
             if target is None or target == part:
                 continue
-            if target in ALLOWED[part] and (marker or part != "backbones" or target != "hookspecs"):
-                continue
-            if not (marker and place.as_posix() in BUILT_IN_PLUGINS):
-                wrong.append(f"{place} imports {module} {name}".rstrip())
+            if target not in ORDER or ORDER.index(target) > ORDER.index(part):
+                wrong.append(f"{place} imports {imported} {name}".rstrip())
     return wrong
 
 
@@ -128,19 +111,14 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
     ("place", "line"),
     [
         ("faces/a.py", "from synctool.cli import app"),
-        ("faces/a.py", "from synctool import registry"),
-        ("faces/a.py", "from synctool.hookspecs import hookimpl"),
-        ("faces/builtin.py", "from synctool.hookspecs import hookspec"),
-        ("media/a.py", "def f():\n    import synctool.engine.detect"),
-        ("media/a.py", "from ..engine import detect"),
+        ("faces/a.py", "from synctool.networks import load"),
+        ("media/a.py", "def f():\n    import synctool.measure.detect"),
+        ("media/a.py", "from ..measure import detect"),
         ("media/a.py", "from synctool import detect"),
-        ("backbones/a.py", "from synctool.scoring import offsets"),
-        ("backbones/a.py", "from synctool.hookspecs import hookspec"),
         ("backbones/a.py", "from synctool.training import loop"),
-        ("engine/a.py", "from synctool.cli.common import print_json"),
-        ("engine/a.py", "from synctool.plugins import get_plugins"),
-        ("engine/a.py", "import synctool.backbones.fcn"),
-        ("cli/a.py", "from synctool.media.film import Film"),
+        ("measure/a.py", "from synctool.cli.common import print_json"),
+        ("comparison/degradations/a.py", "from synctool.comparison import run"),
+        ("evaluation/a.py", "from synctool.comparison.run import compare"),
         ("types.py", "from synctool.errors import UsageError"),
         ("cellar/a.py", "pass"),
     ],
@@ -155,10 +133,11 @@ def test_a_wrong_direction_is_seen(tmp_path: Path, place: str, line: str) -> Non
 @pytest.mark.parametrize(
     ("place", "line"),
     [
-        ("faces/builtin.py", "from synctool.hookspecs import hookimpl"),
+        ("faces/builtin.py", "from synctool.plugins.hookspecs import hookimpl"),
         ("backbones/__init__.py", "from synctool import hookimpl"),
         ("backbones/a.py", "from . import b"),
-        ("engine/a.py", "from synctool import registry"),
+        ("comparison/a.py", "from synctool.comparison import degradations"),
+        ("evaluation/a.py", "from synctool.comparison.degradations import table"),
         ("cli/a.py", "import synctool.report.text\nimport torch"),
     ],
 )
@@ -204,7 +183,13 @@ def test_loading_something_heavy_would_be_seen() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["synctool", "synctool.config", "synctool.plugins", "synctool.registry", "synctool.cli.app"],
+    [
+        "synctool",
+        "synctool.settings.table",
+        "synctool.plugins.loader",
+        "synctool.plugins.registry",
+        "synctool.cli.app",
+    ],
 )
 def test_importing_is_light(module: str) -> None:
     assert heavy_after(f"import {module}") == []

@@ -20,10 +20,10 @@ import pytest
 from fake_report import made_picture, made_report, made_trial, made_trials
 from fake_results import inconclusive, made_result, series
 from synctool.cli.app import main
-from synctool.engine.detect import Detector
 from synctool.errors import MissingError, OutputError
 from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.evaluation.metrics import summarise
+from synctool.measure.detect import Detector
 from synctool.report.html import compare as html_compare
 from synctool.report.html import detect as html_detect
 from synctool.report.html.charts import offset_chart, reliability_chart, whiskers

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from synctool.engine.inputs import expand, means_one_film
 from synctool.errors import MissingError, UsageError
+from synctool.prepare.inputs import expand, means_one_film
 
 odd_names = pytest.mark.skipif(os.name != "posix", reason="such names need POSIX")
 

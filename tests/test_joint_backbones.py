@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fake_evidence import Pictures, Sounds, talking_batch
-from synctool import registry
 from synctool.data.windows import WindowBatch
-from synctool.engine.build import build
 from synctool.errors import UsageError
 from synctool.models.attention import (
     AttentionBlock,
@@ -22,6 +20,8 @@ from synctool.models.attention import (
 from synctool.models.heads import VolumeHead
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.models.pyramid import PyramidBlock
+from synctool.networks.build import build
+from synctool.plugins import registry
 from synctool.scoring.offset import estimate_offset
 from synctool.training.regression import RegressionObjective, fit_line
 

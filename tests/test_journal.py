@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from synctool.engine.journal import Journal
-from synctool.engine.trial_journal import TRIALS
+from synctool.comparison.trial_journal import TRIALS
 from synctool.errors import OutputError, SyncToolError, UsageError
 from synctool.files import lock
+from synctool.journal import Journal
 from synctool.types import Condition, FrameSeries, Label, Segment, Trial
 
 SETTINGS = {"networks": [["a.b", "a sha256:12"]], "max_offset": 15, "shifts": ""}
@@ -176,8 +176,8 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
 
 _HOLDS = """
 import sys
-from synctool.engine.journal import Journal
-from synctool.engine.trial_journal import TRIALS
+from synctool.journal import Journal
+from synctool.comparison.trial_journal import TRIALS
 with Journal(sys.argv[1], {}, TRIALS):
     print("open", flush=True)
     sys.stdin.read()
@@ -230,8 +230,8 @@ FULL = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from test_journal import SETTINGS, trial
-from synctool.engine.journal import Journal
-from synctool.engine.trial_journal import TRIALS
+from synctool.journal import Journal
+from synctool.comparison.trial_journal import TRIALS
 from synctool.files import lock
 from synctool.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

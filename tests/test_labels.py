@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synctool.data.labels import LabelTable, read_labels
+from synctool.comparison.labels import LabelTable, read_labels
 from synctool.errors import MissingError, UsageError
 from synctool.types import Label, Segment
 

@@ -16,9 +16,9 @@ from base_install import ROOT, base_distributions, block, hidden_modules, normal
 from fake_plugins import run_python
 from fake_samples import talking_sample, write_processed
 from films import PlacedFace, face_film
-from synctool import registry
 from synctool.errors import MissingError
 from synctool.extras import EXTRAS, explained, is_installed, require
+from synctool.plugins import registry
 from synctool.weights.locate import located_export
 from test_house import PACKAGE, imports
 

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from fake_evidence import evidence
-from synctool import registry
 from synctool.errors import UsageError
-from synctool.training.auxiliary_loss import Auxiliary
-from synctool.training.embedding_losses import Contrastive, InfoNCE, Triplet
-from synctool.training.losses import (
+from synctool.plugins import registry
+from synctool.training.losses.auxiliary import Auxiliary
+from synctool.training.losses.base import (
     info_nce,
     known_mean,
     numbers,
@@ -21,9 +20,10 @@ from synctool.training.losses import (
     pooled,
     soft_targets,
 )
-from synctool.training.pairing import belonging, gathered
-from synctool.training.regression_losses import L1, Mse
-from synctool.training.volume_losses import (
+from synctool.training.losses.embedding import Contrastive, InfoNCE, Triplet
+from synctool.training.losses.pairing import belonging, gathered
+from synctool.training.losses.regression import L1, Mse
+from synctool.training.losses.volume import (
     AngularMargin,
     CrossEntropy,
     Distillation,
@@ -85,13 +85,13 @@ def test_the_mean_is_over_what_is_known() -> None:
 def test_known_frames_count_alike_in_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes, of which the other has three known frames that sum to 9."""
     monkeypatch.setattr(
-        "synctool.training.losses.global_mean", lambda total, count: (total + 9) / (count + 3)
+        "synctool.training.losses.base.global_mean", lambda total, count: (total + 9) / (count + 3)
     )
     assert known_mean(torch.tensor([1.0, 8.0]), torch.tensor([True, False])).item() == 2.5
 
 
 def test_rows_of_all_processes_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synctool.training.pairing.gather", lambda x: torch.cat([x, -x]))
+    monkeypatch.setattr("synctool.training.losses.pairing.gather", lambda x: torch.cat([x, -x]))
     (rows,) = gathered(torch.tensor([[True, False]]), torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     assert rows.tolist() == [[1.0, 3.0], [-1.0, -3.0]]
 

@@ -11,10 +11,10 @@ import torch.distributed as dist
 from torch import Tensor, multiprocessing, nn
 
 from fake_evidence import talking_batch, tiny_model
-from synctool import registry
 from synctool.data.windows import WindowBatch
-from synctool.engine.losses import loss_terms
-from synctool.training.objective import LossTerm, build_objective
+from synctool.plugins import registry
+from synctool.training.loss_mixture import loss_terms
+from synctool.training.losses.objective import LossTerm, build_objective
 
 NAMES = [spec.name for spec in registry.losses()]
 

@@ -17,6 +17,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from synctool.comparison.degradations import offset_factor
 from synctool.errors import UsageError
 from synctool.evaluation.metrics import (
     FAMILIES,
@@ -28,7 +29,6 @@ from synctool.evaluation.metrics import (
     reliability,
     summarise,
 )
-from synctool.evaluation.perturbations import offset_factor
 from synctool.scoring.confidence import expected_calibration_error
 from synctool.scoring.verdict import judge
 from synctool.types import Condition, FrameSeries, Label, Segment, Trial

@@ -15,12 +15,18 @@ from torch import nn
 
 from fake_evidence import talking_batch, tiny_model
 from fake_plugins import FakePlugin
-from synctool import plugins, registry
-from synctool.engine.losses import loss_term, loss_terms, parse_loss
 from synctool.errors import PluginError, UsageError
-from synctool.training.evidence import observe
-from synctool.training.losses import offset_cross_entropy, pooled, soft_targets
-from synctool.training.objective import DEFAULT_TERMS, LossTerm, SyncObjective, build_objective
+from synctool.plugins import loader as plugins
+from synctool.plugins import registry
+from synctool.training.loss_mixture import loss_term, loss_terms, parse_loss
+from synctool.training.losses.base import offset_cross_entropy, pooled, soft_targets
+from synctool.training.losses.evidence import observe
+from synctool.training.losses.objective import (
+    DEFAULT_TERMS,
+    LossTerm,
+    SyncObjective,
+    build_objective,
+)
 from synctool.types import LossSpec
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "losses.md"
@@ -188,7 +194,7 @@ def test_what_cannot_be_built_says_so() -> None:
 
 
 def test_a_loss_on_the_command_line() -> None:
-    factory = "synctool.training.volume_losses:Focal"
+    factory = "synctool.training.losses.volume:Focal"
     assert parse_loss("focal") == LossTerm("focal", 1.0, {}, factory)
     assert parse_loss("focal=0.5") == LossTerm("focal", 0.5, {}, factory)
     options = {"gamma": 1.0, "on": "plain", "pool": "clip"}

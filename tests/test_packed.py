@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from fake_samples import talking_sample, write_processed
-from synctool.data.people import describe_faces, group_people, looks_like
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo, crops_of
-from synctool.data.split import Assignment, Clip, assign, check
 from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.prepare.people import describe_faces, group_people, looks_like
+from synctool.prepare.split import Assignment, Clip, assign, check
 
 
 def damaged(folder: Path, layout: str) -> None:

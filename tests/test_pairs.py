@@ -15,11 +15,8 @@ import pytest
 
 from fake_samples import talking_sample, write_processed
 from synctool.cli.app import main
-from synctool.data import people
 from synctool.data.processed import Processed, ShardReport, report_name
 from synctool.data.samples import SampleInfo
-from synctool.engine import pairs as module
-from synctool.engine.pairs import PairsSettings, pairs, read_split
 from synctool.errors import (
     EXIT_MISSING,
     EXIT_OK,
@@ -29,6 +26,9 @@ from synctool.errors import (
     SyncToolError,
     UsageError,
 )
+from synctool.prepare import pairs as module
+from synctool.prepare import people
+from synctool.prepare.pairs import PairsSettings, pairs, read_split
 
 NAMES = ("pairs_train.json", "pairs_val.json", "pairs_test.json", "pairs_stats.json", "split.json")
 EVERYTHING = PairsSettings(

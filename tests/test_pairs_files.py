@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from fake_samples import talking_sample, write_processed
-from synctool.data import pairs as module
-from synctool.data.pairs import Pair, check_form, pairs_writer, read_pairs
 from synctool.data.processed import Processed, ShardReport
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
+from synctool.prepare import pair_files as module
+from synctool.prepare.pair_files import Pair, check_form, pairs_writer, read_pairs
 
 FORMS = ("json", "csv", "parquet")
 A, B = "shard-00000.tar#a/1", 'shard-00000.tar#b, "é"/2'

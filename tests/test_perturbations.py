@@ -12,8 +12,7 @@ import pytest
 
 from fake_plugins import run_python
 from films import CLICKS_S, Sound, Video, clicks, make_film, murmur, read_time_ms, time_picture
-from synctool.errors import MediaError, MissingError, UsageError
-from synctool.evaluation.perturbations import (
+from synctool.comparison.degradations import (
     PERTURBATIONS,
     changes_sound_only,
     offset_factor,
@@ -21,8 +20,9 @@ from synctool.evaluation.perturbations import (
     perturbed,
     perturbed_sound,
 )
-from synctool.evaluation.perturbations.sound import speech_power
-from synctool.evaluation.perturbations.sound_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.sound import speech_power
+from synctool.comparison.degradations.sound_codecs import SOUND_CODECS, through_codec
+from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.detector import Face, points_from_box
 from synctool.media.film import Film
 from synctool.media.frames import FilmFrames, Frame

@@ -15,9 +15,10 @@ from fake_plugins import (
     with_backbones,
     write_distribution,
 )
-from synctool import hookspecs, plugins, registry
 from synctool.errors import PluginError
-from synctool.plugins import HOOKS, Plugins
+from synctool.plugins import hookspecs, registry
+from synctool.plugins import loader as plugins
+from synctool.plugins.loader import HOOKS, Plugins
 
 BACKBONE_CODE = """
 from synctool import hookimpl

@@ -12,10 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fake_plugins import FakePlugin, backbone_spec, run_synctool, with_backbones, write_distribution
-from synctool import plugins
 from synctool.cli.app import main
-from synctool.engine.build import build
-from synctool.engine.checking import run_checks
 from synctool.errors import (
     EXIT_OK,
     EXIT_UNEXPECTED,
@@ -24,7 +21,10 @@ from synctool.errors import (
     PluginError,
     UsageError,
 )
-from synctool.plugins import Plugins
+from synctool.networks.build import build
+from synctool.networks.checking import run_checks
+from synctool.plugins import loader as plugins
+from synctool.plugins.loader import Plugins
 from synctool.types import BackboneSpec
 
 HERE = __name__

@@ -20,12 +20,12 @@ import pytest
 from films import PlacedFace, face_film
 from synctool.data.processed import Processed
 from synctool.data.storage import storage
-from synctool.engine import shards, workers
-from synctool.engine.clips import SyncSettings
-from synctool.engine.preprocess import PreprocessProgress, PreprocessSettings, preprocess
-from synctool.engine.shards import ShardJob, make_shard
 from synctool.errors import MediaError, MissingError, OutputError, SyncToolError, UsageError
 from synctool.media.film import Film
+from synctool.prepare import shards, workers
+from synctool.prepare.clips import SyncSettings
+from synctool.prepare.preprocess import PreprocessProgress, PreprocessSettings, preprocess
+from synctool.prepare.shards import ShardJob, make_shard
 from synctool.types import SAMPLES_PER_FRAME
 
 SETTINGS = PreprocessSettings(workers=1, shard_films=2)
@@ -343,7 +343,7 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
 
 RUN = """
 import sys
-from synctool.engine.preprocess import PreprocessSettings, preprocess
+from synctool.prepare.preprocess import PreprocessSettings, preprocess
 if __name__ == "__main__":
     settings = PreprocessSettings(workers=2, shard_films=1)
     preprocess(sys.argv[1], sys.argv[2], settings, on_progress=lambda p: print(p.films_done, flush=True))
@@ -484,7 +484,7 @@ def test_addresses_that_lead_nowhere_are_said() -> None:
 
 def test_clips_are_brought_into_sync() -> None:
     from fake_samples import talking_sample
-    from synctool.engine.resync import moved
+    from synctool.prepare.resync import moved
 
     sample = talking_sample("a", seed=1, frames=60)
     for frames in (3.0, -2.5, 0.0, 0.4):

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from fake_plugins import FakePlugin, run_synctool
-from synctool import plugins
 from synctool.cli.app import main
-from synctool.engine.build import build
-from synctool.engine.profile import SECONDS, measured, profiles
 from synctool.errors import EXIT_MISSING, EXIT_UNEXPECTED, EXIT_USAGE, UsageError
-from synctool.plugins import Plugins
+from synctool.networks.build import build
+from synctool.networks.profile import SECONDS, measured, profiles
+from synctool.plugins import loader as plugins
+from synctool.plugins.loader import Plugins
 from synctool.types import AudioInput, BackboneSpec, WeightsSpec
 
 

@@ -13,20 +13,20 @@ from torch import Tensor, nn
 
 from fake_samples import talking_sample, write_processed
 from synctool.cli.app import main
-from synctool.engine import pruning
-from synctool.engine.build import build
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
-from synctool.engine.naming import named
-from synctool.engine.pairs import PairsSettings, pairs
-from synctool.engine.prune import narrower, prune, write_pruned
-from synctool.engine.pruning import fine_tune, prune_weights
-from synctool.engine.train import TrainProgress, TrainSettings, check_training, train
 from synctool.errors import UsageError, WeightsError
+from synctool.exporting import pruning
+from synctool.exporting.prune import narrower, prune, write_pruned
+from synctool.exporting.pruning import fine_tune, prune_weights
 from synctool.models.channels import Axis, Channels, Inseparable
+from synctool.networks.build import build
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
+from synctool.networks.naming import named
+from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.training.checkpoint import metadata, save_weights
+from synctool.training.train import TrainProgress, TrainSettings, check_training, train
 from synctool.weights.files import load_weights
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

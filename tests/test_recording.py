@@ -11,18 +11,18 @@ import pytest
 import flicker_models as fakes
 from films import PlacedFace
 from flicker import flicker_film
-from synctool.engine import recording as recording_module
-from synctool.engine import watching
-from synctool.engine.detect import Detector, DetectProgress
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
-from synctool.engine.recording import RecordedFace, Recording, record
-from synctool.engine.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
-from synctool.engine.trials import trials
+from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.tracking import Pose, TrackedPicture
+from synctool.measure import encode as recording_module
+from synctool.measure import track_encoders as watching
+from synctool.measure.detect import Detector, DetectProgress
+from synctool.measure.encode import RecordedFace, Recording, record
+from synctool.measure.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
 from synctool.media.film import Film
 from synctool.media.pictures import Picture
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
 from synctool.types import Condition, DetectResult, Label, StreamSelection, Trial
 
 
@@ -169,7 +169,7 @@ def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("dies_at", [1, 2])
 def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: int) -> None:
-    monkeypatch.setattr("synctool.engine.streams._VIDEO_CHUNK_PIXELS", 16 * 16 * 16)
+    monkeypatch.setattr("synctool.measure.streams._VIDEO_CHUNK_PIXELS", 16 * 16 * 16)
     film = flicker_film(tmp_path / "a.mp4", ahead_frames=3, seconds=5)
     failing = fakes.loaded(fakes.Failing(dies_at=dies_at), "failing")
     models = [failing, fakes.grey()]

@@ -9,10 +9,11 @@ import pytest
 
 from fake_catalogue import entry_of, file_of
 from fake_plugins import FakePlugin, backbone_spec, detector_spec, with_backbones
-from synctool import plugins, registry
 from synctool.errors import EXIT_UNEXPECTED, EXIT_USAGE, PluginError, UsageError
-from synctool.plugins import Plugins
-from synctool.registry import PairSpec
+from synctool.plugins import loader as plugins
+from synctool.plugins import registry
+from synctool.plugins.loader import Plugins
+from synctool.plugins.registry import PairSpec
 
 FCN = backbone_spec("fcn-cls", tag="mouth")
 FCN_RGB = backbone_spec("fcn-cls", tag="rgb112", default=False)

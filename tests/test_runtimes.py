@@ -14,12 +14,12 @@ import torch
 
 import flicker
 from fake_plugins import run_python
-from synctool import registry
-from synctool.engine import models
-from synctool.engine.build import build
-from synctool.engine.models import load_model
 from synctool.errors import MissingError, UsageError, WeightsError
-from synctool.exporters.parts import graph_parts, head_margin, head_reach
+from synctool.exporting.formats.parts import graph_parts, head_margin, head_reach
+from synctool.networks import load as models
+from synctool.networks.build import build
+from synctool.networks.load import load_model
+from synctool.plugins import registry
 from synctool.runtimes.graphs import GraphRuntime, sound_window
 from synctool.runtimes.torch import TorchRuntime
 from synctool.types import ExporterSpec
@@ -296,7 +296,7 @@ def test_onnxruntime_keeps_and_sends_nothing(tmp_path: Path) -> None:
         "import os\n"
         "os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
         "from synctool.faces.centerface import CenterFaceDetector\n"
-        "from synctool.engine.models import load_model\n"
+        "from synctool.networks.load import load_model\n"
         "CenterFaceDetector(), load_model(runtime='onnx')\n"
         "print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
     )

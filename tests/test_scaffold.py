@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 
 from fake_plugins import FakePlugin, backbone_spec, with_backbones
-from synctool import plugins, registry
 from synctool.cli.app import main
-from synctool.contract import CHECKS
-from synctool.engine.build import build
-from synctool.engine.scaffold import NewPlugin, new_plugin
 from synctool.errors import EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, OutputError, UsageError
+from synctool.networks.build import build
+from synctool.plugins import loader as plugins
+from synctool.plugins import registry
+from synctool.plugins.scaffold import NewPlugin, new_plugin
+from synctool.testing import CHECKS
 
 
 @pytest.fixture(autouse=True)

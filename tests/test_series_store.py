@@ -12,9 +12,9 @@ import numpy as np
 
 from fake_trials import made_trial, set_of
 from synctool.cli.compare_outputs import CompareOutputs, Targets
-from synctool.engine import series_store
-from synctool.engine.compare_set import Entry
-from synctool.engine.series_store import SeriesStore, StoredSeries
+from synctool.comparison import series_store
+from synctool.comparison.entries import Entry
+from synctool.comparison.series_store import SeriesStore, StoredSeries
 from synctool.evaluation.metrics import summarise
 from synctool.report.compare_out import compare_json
 from synctool.types import FrameSeries, Trial

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 import flicker
-from synctool.engine import streams, volumes
-from synctool.engine.build import build
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.stopwatch import Stopwatch
-from synctool.engine.streams import FaceStream, SoundStream, as_input, crop_for
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
+from synctool.measure import streams, volumes
+from synctool.measure.streams import FaceStream, SoundStream, as_input, crop_for
+from synctool.measure.timing import Stopwatch
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
+from synctool.networks.build import build
+from synctool.networks.loaded import LoadedModel
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED, Certainty
 from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput

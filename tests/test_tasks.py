@@ -12,10 +12,10 @@ from torch import nn
 
 from fake_evidence import Constant, talking_batch, tiny_model
 from synctool.errors import UsageError
-from synctool.training.masked import nearest, spans
-from synctool.training.objective import build_objective
-from synctool.training.tasks import TASKS
-from synctool.training.temporal_order import _pieces
+from synctool.training.losses.objective import build_objective
+from synctool.training.tasks.masked import nearest, spans
+from synctool.training.tasks.table import TASKS
+from synctool.training.tasks.temporal_order import _pieces
 
 EMBEDDING = 8
 CHANCE = {

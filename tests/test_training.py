@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from fake_samples import talking_sample, write_processed
-from synctool.engine.build import build
-from synctool.engine.models import load_model
-from synctool.engine.pairs import PairsSettings, pairs
-from synctool.engine.train import TrainSettings, train
 from synctool.errors import MissingError, TrainingError, UsageError, WeightsError
+from synctool.networks.build import build
+from synctool.networks.load import load_model
+from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.training.checkpoint import load_state, save_weights
 from synctool.training.loop import Schedule, TrainProgress
-from synctool.training.losses import info_nce, offset_cross_entropy, pooled, soft_targets
+from synctool.training.losses.base import info_nce, offset_cross_entropy, pooled, soft_targets
+from synctool.training.train import TrainSettings, train
 
 TINY = TrainSettings(
     backbone="fcn-cls",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fake_plugins import FakePlugin
-from synctool import plugins, registry
-from synctool.data.films import duplicates, keys_of
 from synctool.data.storage import storage
-from synctool.data.trees import Identity, known
 from synctool.errors import UsageError
+from synctool.plugins import loader as plugins
+from synctool.plugins import registry
+from synctool.prepare.layouts import Identity, known
+from synctool.prepare.videos import duplicates, keys_of
 from synctool.types import DatasetSpec
 
 
@@ -56,7 +57,7 @@ def test_keys_are_plain_and_unique() -> None:
 
 
 def test_only_the_same_content_is_a_duplicate(tmp_path) -> None:
-    from synctool.data.films import collection
+    from synctool.prepare.videos import collection
 
     head = bytes(1 << 16)
     for name, content in {

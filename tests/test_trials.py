@@ -13,19 +13,19 @@ import torch
 import flicker_models as fakes
 from fake_volumes import volume_of
 from flicker import flicker_film
-from synctool.engine import streams
-from synctool.engine import trials as trials_module
-from synctool.engine.build import build
-from synctool.engine.conditions import piece_conditions, shift_conditions
-from synctool.engine.detect import Detector
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
-from synctool.engine.naming import named
-from synctool.engine.recording import Recording, record
-from synctool.engine.trials import failed_trial, peak_memory_mb, trials, true_offset
+from synctool.comparison import trials as trials_module
+from synctool.comparison.conditions import piece_conditions, shift_conditions
+from synctool.comparison.trials import failed_trial, peak_memory_mb, trials, true_offset
 from synctool.errors import UsageError
+from synctool.measure import streams
+from synctool.measure.detect import Detector
+from synctool.measure.encode import Recording, record
 from synctool.media.remux import move_sound
 from synctool.models.correlation import inside_sound
+from synctool.networks.build import build
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
+from synctool.networks.naming import named
 from synctool.scoring.right_windows import LENGTHS, least_offset, right_windows
 from synctool.types import SAMPLES_PER_FRAME, Condition, FrameSeries, Label, Segment, Trial
 

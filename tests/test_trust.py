@@ -23,14 +23,14 @@ from torch import nn
 
 import synctool
 from fake_plugins import run_python
-from synctool import registry
 from synctool.cli.app import main
-from synctool.engine.graphs import open_graphs
-from synctool.engine.models import load_model
-from synctool.engine.naming import named
 from synctool.errors import MissingError, SyncToolError, UntrustedError, UsageError, WeightsError
-from synctool.exporters.exported_program import write as write_program
-from synctool.exporters.graph import GraphInput, GraphPart
+from synctool.exporting.formats.exported_program import write as write_program
+from synctool.exporting.formats.graph import GraphInput, GraphPart
+from synctool.networks.load import load_model
+from synctool.networks.load_exported import open_graphs
+from synctool.networks.naming import named
+from synctool.plugins import registry
 from synctool.runtimes import exported_program, torchscript
 from synctool.runtimes import onnx as onnx_runtime
 from synctool.runtimes.trust import admit, admit_model, model_checksum, remembered, trust_file

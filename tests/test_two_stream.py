@@ -14,21 +14,22 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from fake_samples import talking_sample, write_processed
-from synctool import contract, registry
+from synctool import testing as contract
 from synctool.cli.app import main
 from synctool.data.samples import Sample
-from synctool.engine.build import build, construct
-from synctool.engine.models import load_model
-from synctool.engine.naming import named
-from synctool.engine.networks import training_facts
-from synctool.engine.pairs import PairsSettings, pairs
-from synctool.engine.pretrained import load_pretrained, put_published
-from synctool.engine.train import TrainProgress, TrainSettings, check_training, train
 from synctool.errors import EXIT_MISSING, EXIT_USAGE, MissingError, UsageError, WeightsError
 from synctool.models.attention import AttentiveHead
 from synctool.models.heads import PlainHead, VolumeHead
 from synctool.models.two_stream import Projected, two_stream
+from synctool.networks.build import build, construct
+from synctool.networks.load import load_model
+from synctool.networks.load_torch import training_facts
+from synctool.networks.naming import named
+from synctool.networks.pretrained import load_pretrained, put_published
+from synctool.plugins import registry
+from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.training.checkpoint import WEIGHTS, metadata, save_weights
+from synctool.training.train import TrainProgress, TrainSettings, check_training, train
 from synctool.types import BackboneSpec
 
 HALVES = {"video.width": 4, "video.embedding": 8, "audio.width": 4, "audio.embedding": 8}
@@ -180,9 +181,7 @@ def test_a_continued_run_says_what_it_began_with(
 ) -> None:
     """Weights that were downloaded in between are not in it, and those that have gone still are."""
     loads = iter([first, {"video": "later.v9"}])
-    monkeypatch.setattr(
-        "synctool.engine.train_run.load_pretrained", lambda *_, **__: dict(next(loads))
-    )
+    monkeypatch.setattr("synctool.training.run.load_pretrained", lambda *_, **__: dict(next(loads)))
     settings = replace(TINY, options=options(TINY.backbone), epochs=2, pretrained="auto")
     out = tmp_path / "run"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fake_samples import talking_sample
-from synctool.engine.build import build
-from synctool.engine.validation import Validation
+from synctool.networks.build import build
 from synctool.training.checkpoint import save_weights
+from synctool.training.validation import Validation
 from synctool.weights.files import load_weights
 
 

@@ -14,9 +14,9 @@ from pytorchvideo.models.hub import resnet as pytorchvideo_resnet
 from torch import Tensor, nn
 from torchvision.models import video as torchvision_video
 
-from synctool import registry
 from synctool.backbones import i3d, resnet3d
 from synctool.errors import MissingError, WeightsError
+from synctool.plugins import registry
 from synctool.types import BackboneSpec
 
 TORCHVISION = {

@@ -23,11 +23,11 @@ import pytest
 import torch
 
 import browser
-from synctool.engine.build import build
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.naming import named
 from synctool.features.inputs import as_input
 from synctool.features.logmel import MARGIN, logmel
+from synctool.networks.build import build
+from synctool.networks.loaded import LoadedModel
+from synctool.networks.naming import named
 from synctool.runtimes.graphs import sound_window
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration
@@ -372,8 +372,8 @@ def install(folder: Path) -> None:
 
 def export(loaded: LoadedModel, folder: Path) -> None:
     """An exported network, without the checks that ``synctool export`` makes."""
-    from synctool.exporters.onnx import write
-    from synctool.exporters.parts import graph_parts, head_margin, head_reach
+    from synctool.exporting.formats.onnx import write
+    from synctool.exporting.formats.parts import graph_parts, head_margin, head_reach
 
     folder.mkdir()
     parts = {}

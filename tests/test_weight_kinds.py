@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from synctool.engine.models import load_model
 from synctool.errors import WeightsError
+from synctool.networks.load import load_model
 from synctool.weights.files import load_weights
 from synctool.weights.published import read_published
 from synctool.weights.state_dicts import plain_state

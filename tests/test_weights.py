@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from synctool import registry
-from synctool.downloads.places import remember
-from synctool.engine.models import load_model
+from synctool.cache import remember
 from synctool.errors import MissingError, WeightsError
+from synctool.networks.load import load_model
+from synctool.plugins import registry
 from synctool.types import WeightsSpec
 from synctool.weights.files import cache_folder, find_weights, fit, load_weights
 
@@ -280,8 +280,8 @@ def test_weights_given_by_hand_keep_their_own_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_header_is_said(tmp_path: Path, header: dict[str, str]) -> None:
-    from synctool.engine.build import build
-    from synctool.engine.models import load_model
+    from synctool.networks.build import build
+    from synctool.networks.load import load_model
     from synctool.training.checkpoint import save_weights
 
     save_weights(tmp_path / "a.safetensors", build("fcn-cls")[1].state_dict(), header)

@@ -25,11 +25,11 @@ import numpy as np
 
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample
-from synctool.engine.models import load_model
-from synctool.engine.pairs import SPLIT_FILE, read_split
-from synctool.evaluation.constants import clip_constant
-from synctool.evaluation.multiway import MAX_OFFSET, clip_volume
+from synctool.networks.load import load_model
+from synctool.prepare.pairs import SPLIT_FILE, read_split
 from synctool.scoring.offset import parabola_vertex
+from synctool.training.constants import clip_constant
+from synctool.training.multiway import MAX_OFFSET, clip_volume
 from synctool.types import BackboneSpec
 
 CLIPS = 60

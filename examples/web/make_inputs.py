@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from made_up_talk import pictures, sound
 
-from synctool.engine.loaded import LoadedModel
-from synctool.engine.models import load_model
 from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.inputs import as_input
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
 from synctool.scoring.offset import estimate_offset
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.artefact import read_artefact

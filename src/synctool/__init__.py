@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any
 from synctool._version import __version__
 
 if TYPE_CHECKING:
-    from synctool.engine.compare import compare
-    from synctool.engine.detect import detect
-    from synctool.engine.export import export
-    from synctool.engine.export_settings import ExportSettings
-    from synctool.engine.models import load_model
+    from synctool.comparison.run import compare
     from synctool.errors import SyncToolError
-    from synctool.hookspecs import hookimpl
+    from synctool.exporting.run import export
+    from synctool.exporting.settings import ExportSettings
+    from synctool.measure.detect import detect
+    from synctool.networks.load import load_model
+    from synctool.plugins.hookspecs import hookimpl
     from synctool.types import DetectResult
 
 _PUBLIC = {
     "DetectResult": "synctool.types",
-    "ExportSettings": "synctool.engine.export_settings",
+    "ExportSettings": "synctool.exporting.settings",
     "SyncToolError": "synctool.errors",
-    "compare": "synctool.engine.compare",
-    "detect": "synctool.engine.detect",
-    "export": "synctool.engine.export",
-    "hookimpl": "synctool.hookspecs",
-    "load_model": "synctool.engine.models",
+    "compare": "synctool.comparison.run",
+    "detect": "synctool.measure.detect",
+    "export": "synctool.exporting.run",
+    "hookimpl": "synctool.plugins.hookspecs",
+    "load_model": "synctool.networks.load",
 }
 
 __all__ = [

@@ -291,7 +291,7 @@ class DatasetSpec:
     Attributes:
         name: Name for ``--tree``.
         factory: ``package.module:callable``; given the parts of a film's path below the collection's
-            folder it returns a ``synctool.data.trees.Identity``.
+            folder it returns a ``synctool.prepare.layouts.Identity``.
         summary: One line for people.
     """
 
@@ -307,7 +307,7 @@ class LossSpec:
     Attributes:
         name: Name for mixtures of losses, lower case, digits and dashes.
         factory: ``package.module:callable``; called with keyword options it returns a callable that
-            takes a ``synctool.training.evidence.Evidence`` and gives a scalar tensor. A returned
+            takes a ``synctool.training.losses.evidence.Evidence`` and gives a scalar tensor. A returned
             ``torch.nn.Module`` may have parameters of its own, which are trained along.
         summary: One line for people.
         options: Names and default values of the keyword options that the factory takes.
@@ -328,9 +328,9 @@ class ExporterSpec:
     Attributes:
         name: Name for ``--format`` and, where it can be run, for ``--runtime``.
         writer: ``package.module:callable``, called as ``callable(part, path, precision=..., metadata=...,
-            clips=...)``: a ``synctool.exporters.graph.GraphPart``, the new file, a ``Precision``, texts to
-            keep inside where the format can, and for ``int8-static`` the inputs to find ranges with, a
-            list of tuples of arrays in the order of the part's inputs (else None).
+            clips=...)``: a ``synctool.exporting.formats.graph.GraphPart``, the new file, a ``Precision``,
+            texts to keep inside where the format can, and for ``int8-static`` the inputs to find ranges
+            with, a list of tuples of arrays in the order of the part's inputs (else None).
         summary: One line for people.
         suffix: Ending of its files, with the dot.
         precisions: The precisions that it can be written in.

@@ -21,11 +21,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import synctool
-from synctool import registry
 from synctool.cli.app import main
-from synctool.engine.footage import build_detector
 from synctool.errors import EXIT_MISSING, MissingError, WeightsError
 from synctool.faces.detector import points_from_box
+from synctool.measure.tracks import build_detector
+from synctool.plugins import registry
 from synctool_plugin_facedetectors.s3fd import S3fdDetector
 from synctool_plugin_facedetectors.s3fd_network import S3fdNetwork, boxes_above
 from synctool_plugin_facedetectors.yunet import YuNetDetector

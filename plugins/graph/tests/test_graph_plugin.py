@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 import synctool
-from synctool import registry
-from synctool.contract import CHECKS
-from synctool.engine.build import build
-from synctool.engine.pretrained import load_pretrained
+from synctool.networks.build import build
+from synctool.networks.pretrained import load_pretrained
+from synctool.plugins import registry
 from synctool.scoring.confidence import UNCALIBRATED
+from synctool.testing import CHECKS
 from synctool_plugin_graph.encoder import GraphConv, GraphEncoder, grid_adjacency
 
 TINY = {"embedding": 8, "width": 4, "grid": 3}

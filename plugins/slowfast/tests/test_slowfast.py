@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from synctool import registry
-from synctool.contract import CHECKS, check_options
 from synctool.errors import WeightsError
+from synctool.plugins import registry
+from synctool.testing import CHECKS, check_options
 from synctool.types import BackboneSpec
 from torch import Tensor, nn
 

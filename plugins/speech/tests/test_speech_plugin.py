@@ -20,9 +20,9 @@ from transformers.models.audio_spectrogram_transformer import (
     modeling_audio_spectrogram_transformer as ast_library,
 )
 
-from synctool import registry
-from synctool.contract import CHECKS
 from synctool.errors import MissingError, UsageError, WeightsError
+from synctool.plugins import registry
+from synctool.testing import CHECKS
 from synctool_plugin_speech import synctool_backbones, synctool_catalogue
 from synctool_plugin_speech.ast import AST
 from synctool_plugin_speech.pieces import in_pieces

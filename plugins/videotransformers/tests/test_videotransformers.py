@@ -31,9 +31,9 @@ from transformers import (
     VideoMAEModel,
 )
 
-from synctool import registry
-from synctool.contract import CHECKS
 from synctool.errors import MissingError, UsageError, WeightsError
+from synctool.plugins import registry
+from synctool.testing import CHECKS
 from synctool.training.unfreezing import LayerGroups, Unfreezing
 from synctool_plugin_videotransformers.timesformer import TimesformerEncoder
 from synctool_plugin_videotransformers.videomae import VideoMAEEncoder

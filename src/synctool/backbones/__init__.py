@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synctool.backbones.specs import audio, heads, joint, video
-from synctool.hookspecs import hookimpl
+from synctool.plugins.hookspecs import hookimpl
 from synctool.types import BackboneSpec, HeadSpec
 
 

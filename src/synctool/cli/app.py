@@ -29,7 +29,7 @@ from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
 from synctool.extras import explained
 from synctool.files import output_error
 from synctool.names import printable_lines
-from synctool.plugins import PluginRecord, get_plugins
+from synctool.plugins.loader import PluginRecord, get_plugins
 
 EXIT_BROKEN_PIPE = 141
 """The reader of stdout went away: 128 and the number of the signal, as shells count."""

@@ -13,8 +13,8 @@ from synctool.extras import installing, require
 from synctool.types import BackboneSpec
 
 if TYPE_CHECKING:
-    from synctool.engine.backbones import BackboneStatus
-    from synctool.engine.profile import Profile
+    from synctool.networks.listing import BackboneStatus
+    from synctool.networks.profile import Profile
 
 
 def backbones(
@@ -37,7 +37,7 @@ def backbones(
 
       synctool backbones --profile fcn-cls resnet3d+vggish --json
     """
-    from synctool.engine import backbones as engine
+    from synctool.networks import listing as engine
 
     found = engine.backbones([name for name in names or () if "+" not in name])
     if profile:
@@ -62,7 +62,7 @@ def _listed(found: list[BackboneStatus]) -> None:
 def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
     require("train", "--profile", "torch")
     from synctool.cli.progress import progress_bar
-    from synctool.engine.profile import profiles
+    from synctool.networks.profile import profiles
 
     found = []
     with progress_bar(quiet=False) as bar:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from synctool import config
 from synctool.errors import EXIT_UNEXPECTED, SyncToolError
 from synctool.names import printable, printable_lines
+from synctool.settings import table as config
 
 DEBUG_ENV = "SYNCTOOL_DEBUG"
 

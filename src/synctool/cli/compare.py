@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool import config
 from synctool.cli.common import TrustOption, print_text, setting_option
 from synctool.cli.compare_completion import complete_backbones, complete_by, complete_perturb
 from synctool.errors import SyncToolError, UsageError
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
     from synctool.cli.compare_outputs import CompareOutputs
-    from synctool.engine.compare import CompareSettings
-    from synctool.engine.compare_set import Entry
+    from synctool.comparison.entries import Entry
+    from synctool.comparison.run import CompareSettings
 
 _GROUPS = ("condition", "perturbation")
 _STOPPED = {
@@ -139,8 +139,8 @@ def _setting_names() -> list[str]:
 
 def _entries(given: dict[str, Any]) -> tuple[list[Entry], bool]:
     """What is compared, and whether that is one film which the user named."""
-    from synctool.engine.compare_set import dataset_entries, film_entries
-    from synctool.engine.inputs import expand, means_one_film
+    from synctool.comparison.entries import dataset_entries, film_entries
+    from synctool.prepare.inputs import expand, means_one_film
 
     films, from_file, dataset = given["films"] or [], given["from_file"], given["dataset"]
     of_dataset = {name: given[name] for name in ("part", "split", "constants", "limit")}
@@ -163,7 +163,7 @@ def _entries(given: dict[str, Any]) -> tuple[list[Entry], bool]:
 
 
 def _wanted(settings: Any, thumbnails: int, trust: list[str] | None) -> CompareSettings:
-    from synctool.engine.compare import CompareSettings, split_backbones
+    from synctool.comparison.run import CompareSettings, split_backbones
 
     return CompareSettings(
         backbones=split_backbones(settings.backbones),
@@ -210,7 +210,7 @@ def _outputs(
 
 def _groups(settings: Any) -> list[str]:
     """The groups that are asked for, and those that the conditions make."""
-    from synctool.engine.compare_choices import parse_by
+    from synctool.comparison.choices import parse_by
 
     asked = parse_by(settings.by or "")
     moved = bool(settings.shift or settings.pieces)
@@ -228,7 +228,7 @@ def _run(
 ) -> None:
     """Compare, and write the results; of interrupted work what is done, unless a journal has it."""
     from synctool.cli.compare_text import CompareBar
-    from synctool.engine.compare import run_trials
+    from synctool.comparison.run import run_trials
 
     try:
         with CompareBar(quiet=quiet) as bar:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def complete_backbones(incomplete: str) -> list[str]:
     """Names of complete networks, and of encoders to be joined with ``+``."""
-    from synctool import registry
+    from synctool.plugins import registry
 
     specs = registry.backbones()
     joint = [spec.full_name for spec in specs if spec.role == "joint"]
@@ -22,7 +22,7 @@ def complete_backbones(incomplete: str) -> list[str]:
 
 def complete_perturb(incomplete: str) -> list[str]:
     """Names and kinds of perturbations."""
-    from synctool.engine.compare_choices import perturbations
+    from synctool.comparison.choices import perturbations
 
     specs = perturbations()
     kinds = dict.fromkeys(spec.kind for spec in specs)
@@ -31,7 +31,7 @@ def complete_perturb(incomplete: str) -> list[str]:
 
 def complete_by(incomplete: str) -> list[str]:
     """Groups of metrics."""
-    from synctool.engine.compare_choices import groupings
+    from synctool.comparison.choices import groupings
 
     return _last_of(incomplete, groupings())
 

@@ -13,9 +13,9 @@ from synctool.cli.places import STANDARD_OUTPUT, check_places
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED
 
 if TYPE_CHECKING:
-    from synctool.engine.compare import FilmFacts
-    from synctool.engine.compare_set import Entry
-    from synctool.engine.series_store import SeriesStore
+    from synctool.comparison.entries import Entry
+    from synctool.comparison.run import FilmFacts
+    from synctool.comparison.series_store import SeriesStore
     from synctool.report.compare_out import Metric
     from synctool.report.html.pictures import Shot
     from synctool.report.stream import GrowingReport
@@ -146,7 +146,7 @@ class CompareOutputs:
         Raises:
             OutputError: It cannot be written.
         """
-        from synctool.engine.series_store import SeriesStore
+        from synctool.comparison.series_store import SeriesStore
         from synctool.report.compare_out import trial_line
         from synctool.report.stream import GrowingReport
 
@@ -169,7 +169,7 @@ class CompareOutputs:
             self._lines.close()
         if not self._trials:
             return
-        from synctool.engine.compare import summarise
+        from synctool.comparison.run import summarise
 
         metrics = summarise(self._trials, by=self._by)
         if self._for_people:

@@ -9,7 +9,7 @@ from synctool.cli.common import print_table
 from synctool.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from synctool.engine.compare import CompareProgress
+    from synctool.comparison.run import CompareProgress
 
 _LONGEST_SHOWN = 30
 
@@ -54,7 +54,7 @@ def described(progress: CompareProgress) -> str:
 
 def show_perturbations() -> None:
     """Print what ``--perturb`` knows: names, five steps from mild to severe, what each does."""
-    from synctool.engine.compare_choices import perturbations
+    from synctool.comparison.choices import perturbations
 
     rows = [
         [

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool import config
 from synctool.cli.common import TrustOption, setting_option
 from synctool.cli.detect_run import BatchRun
 from synctool.cli.outputs import Outputs
 from synctool.errors import UsageError
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
-    from synctool.engine.detect import Detector
+    from synctool.measure.detect import Detector
 
 _EXAMPLES = """Examples:
 
@@ -108,7 +108,7 @@ def detect(
             "allow_external": allow_external, "stall_timeout": stall_timeout,
         },
     )  # fmt: skip
-    from synctool.engine.inputs import expand, means_one_film
+    from synctool.prepare.inputs import expand, means_one_film
 
     names = expand(films or [], from_file=from_file)
     one = means_one_film(films or [], from_file=from_file)
@@ -129,8 +129,8 @@ detect.__doc__ = f"{detect.__doc__}\n\n{_EXAMPLES}"
 
 
 def _detector(settings: Any, weights: Path | None, trust: list[str] | None) -> Detector:
-    from synctool.engine.detect import Detector
-    from synctool.engine.models import load_model
+    from synctool.measure.detect import Detector
+    from synctool.networks.load import load_model
 
     return Detector(
         model=load_model(

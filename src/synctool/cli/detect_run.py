@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from synctool.cli.outputs import Outputs
-    from synctool.engine.detect import Detector
-    from synctool.engine.result_journal import ResultJournal
+    from synctool.measure.detect import Detector
+    from synctool.measure.result_journal import ResultJournal
     from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
 
@@ -86,7 +86,7 @@ class BatchRun:
         if len(self._names) == 1:
             code, _ = self._measure_all(Outcomes())
             return code
-        from synctool.engine.result_journal import result_journal
+        from synctool.measure.result_journal import result_journal
 
         settings = {**self._detector.decides, "pictures": self._outputs.wants_pictures}
         with result_journal(words, settings, fresh=self._fresh) as journal:

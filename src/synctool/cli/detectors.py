@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from synctool.cli.common import JsonFlag, print_json, print_table
 
 if TYPE_CHECKING:
-    from synctool.engine.detectors import DetectorStatus
+    from synctool.measure.detectors import DetectorStatus
 
 
 def detectors(json: JsonFlag = False) -> None:
     """List the face detectors that --detector takes."""
-    from synctool.engine.detectors import face_detectors
+    from synctool.measure.detectors import face_detectors
 
     found = face_detectors()
     if json:

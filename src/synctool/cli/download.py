@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from synctool import config, registry
 from synctool.cli import download_text
 from synctool.cli.common import (
     JsonFlag,
@@ -22,11 +21,13 @@ from synctool.cli.common import (
 )
 from synctool.cli.progress import bytes_bar
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED, SyncToolError, UsageError
+from synctool.plugins import registry
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from synctool.engine.download import Credentials, Downloaded, Step
+    from synctool.downloads.run import Credentials, Downloaded, Step
     from synctool.types import CatalogueEntry
 
 _LONGEST_NOTE = 60
@@ -136,7 +137,7 @@ def list_entries(
     json: JsonFlag = False,
 ) -> None:
     """List what can be fetched, and what of it is here."""
-    from synctool.engine.download import described, listing
+    from synctool.downloads.run import described, listing
 
     states = listing(kind.value if kind else None)
     if json:
@@ -152,7 +153,7 @@ def show(
     json: JsonFlag = False,
 ) -> None:
     """Show one entry: files, mirrors, checksums, licence, access, and where it is."""
-    from synctool.engine import download
+    from synctool.downloads import run as download
 
     state = download.show(name)
     if json:
@@ -178,7 +179,7 @@ def verify(
 
     Ends with 1 if something is damaged, with 5 if something is missing.
     """
-    from synctool.engine.download import verify as run
+    from synctool.downloads.run import verify as run
 
     with bytes_bar(quiet=quiet or json) as bar:
         results = run(names or [], on_progress=_Display(bar).show)
@@ -201,7 +202,7 @@ def _check_one(names: list[str], dest: Path | None, source: Path | None) -> None
 
 
 def _plan_each(names: list[str], dest: Path | None, force: bool, *, json: bool) -> None:
-    from synctool.engine.download import plan
+    from synctool.downloads.run import plan
 
     plans = [plan(name, dest=dest, force=force) for name in names]
     if json:
@@ -215,7 +216,7 @@ def _get_each(
     names: list[str], options: dict[str, Any], *, quiet: bool
 ) -> tuple[list[Downloaded], int]:
     """Get one after the other; one that fails does not cost the others."""
-    from synctool.engine import download
+    from synctool.downloads import run as download
 
     for name in names:
         download.entry_of(name)  # a wrong name is told before the first byte
@@ -268,7 +269,7 @@ class _Display:
         return self._ask if sys.stdin.isatty() else None
 
     def _ask(self, entry: CatalogueEntry, user: str | None) -> Credentials:
-        from synctool.engine.download import Credentials
+        from synctool.downloads.run import Credentials
 
         self._bar.stop()
         try:

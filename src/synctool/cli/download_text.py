@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synctool.engine.download import Downloaded, EntryState, Plan, Verified
+    from synctool.downloads.run import Downloaded, EntryState, Plan, Verified
     from synctool.types import CatalogueFile
 
 _HERE = {"here": "yes", "incomplete": "in part", "not here": "no"}
@@ -110,6 +110,6 @@ def _checksum(file: CatalogueFile) -> str:
 
 
 def _amount(count: int) -> str:
-    from synctool.engine.download import amount
+    from synctool.downloads.run import amount
 
     return amount(count)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool import config
 from synctool.cli.common import setting_option
 from synctool.cli.compare_completion import complete_backbones
 from synctool.cli.export_completion import INT8, complete_format, complete_int8, complete_parts
 from synctool.cli.places import check_places
 from synctool.errors import UsageError
 from synctool.extras import require
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
-    from synctool.engine.export_settings import ExportSettings
+    from synctool.exporting.settings import ExportSettings
     from synctool.types import Precision
 
 _EXAMPLES = """Examples:
@@ -124,7 +124,7 @@ def _settings(given: dict[str, Any]) -> ExportSettings:
     wanted = config.resolve("export", {name: given[name] for name in names})
     if given["out"] is None:
         raise UsageError("--out is missing", remedy="Give a folder for the exported model.")
-    from synctool.engine.export_settings import ExportSettings, parse_parts
+    from synctool.exporting.settings import ExportSettings, parse_parts
 
     same = ("out", "weights", "tolerance", "dataset", "constants", "limit", "prune")
     same += ("fine_tune", "steps")
@@ -153,7 +153,7 @@ def _check_places(settings: ExportSettings, json: str | None) -> None:
 def _run(settings: ExportSettings, *, json: str | None, quiet: bool) -> None:
     """Export, and show the report; also of a model that did not pass."""
     from synctool.cli.export_text import ExportBar, show_report
-    from synctool.engine.export import CheckFailed, export
+    from synctool.exporting.run import CheckFailed, export
 
     try:
         with ExportBar(quiet=quiet) as bar:

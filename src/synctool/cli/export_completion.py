@@ -7,7 +7,7 @@ INT8 = ("static", "dynamic")
 
 def complete_format(incomplete: str) -> list[str]:
     """Names of export formats."""
-    from synctool import registry
+    from synctool.plugins import registry
 
     return [spec.name for spec in registry.exporters() if spec.name.startswith(incomplete)]
 

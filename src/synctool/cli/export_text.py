@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from synctool import config
 from synctool.cli.common import print_table, print_text
 from synctool.cli.places import STANDARD_OUTPUT
 from synctool.cli.progress import progress_bar
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
-    from synctool.engine.export import ExportReport
-    from synctool.engine.export_event import ExportEvent
-    from synctool.engine.export_formats import FormatStatus
+    from synctool.exporting.event import ExportEvent
+    from synctool.exporting.run import ExportReport
+    from synctool.networks.formats import FormatStatus
 
 _MEASURING = {"video", "audio", "head"}
 
@@ -68,7 +68,7 @@ def show_formats(json: str | None) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    from synctool.engine.export_formats import formats
+    from synctool.networks.formats import formats
     from synctool.report.export_out import write_json
 
     found = formats()
@@ -80,7 +80,7 @@ def show_formats(json: str | None) -> None:
 
 
 def _row(status: FormatStatus) -> list[str]:
-    from synctool.engine.export_formats import installing_writer
+    from synctool.networks.formats import installing_writer
 
     writes = installing_writer(status.spec) if status.lacks_to_write else "yes"
     runs = f"no: {status.cannot_run_because}" if status.cannot_run_because else "yes"

@@ -12,7 +12,7 @@ from synctool.untrusted.documents import typed
 from synctool.untrusted.origin import Origin
 
 if TYPE_CHECKING:
-    from synctool.engine.result_journal import ResultJournal
+    from synctool.measure.result_journal import ResultJournal
     from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
     from synctool.types import DetectResult
@@ -46,7 +46,7 @@ class Outcomes(Sequence["Outcome"]):
 
         One that cannot be known again has a key of this run, so that no other goes on with it.
         """
-        from synctool.engine.result_journal import video_key
+        from synctool.measure.result_journal import video_key
 
         return video_key(name) or f"{self._run} {name}"
 

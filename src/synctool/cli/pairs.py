@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from synctool import config
 from synctool.cli.common import JsonFlag, print_json, print_table, print_text, setting_option
 from synctool.cli.progress import progress_bar
 from synctool.errors import UsageError
+from synctool.settings import table as config
 
 
 def pairs(
@@ -60,8 +60,8 @@ def pairs(
             "--offsets says which moved pairs a clip gets, and so does --negatives-per-clip",
             remedy="Give one of the two.",
         )
-    from synctool.engine.pairs import PairsSettings
-    from synctool.engine.pairs import pairs as run
+    from synctool.prepare.pairs import PairsSettings
+    from synctool.prepare.pairs import pairs as run
 
     with progress_bar(quiet=quiet) as bar:
         task = bar.add_task("pairs", total=None, speed="")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctool import registry
 from synctool.cli.common import JsonFlag, print_json, print_table, print_text
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import require
-from synctool.plugins import PluginRecord, get_plugins
+from synctool.plugins import registry
+from synctool.plugins.loader import PluginRecord, get_plugins
 
 if TYPE_CHECKING:
-    from synctool.engine.checking import CheckOutcome
+    from synctool.networks.checking import CheckOutcome
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and make plugins.")
 _MOST_NAMES = 5
@@ -55,7 +55,7 @@ def new(
 
       synctool plugins new hum --role audio --out ~/hum
     """
-    from synctool.engine.scaffold import new_plugin
+    from synctool.plugins.scaffold import new_plugin
 
     made = new_plugin(name, role=role, folder=out)
     print_text(f"made {made.folder}: the {role} encoder {made.name}, which works as it is; next:")
@@ -88,8 +88,8 @@ def check(
     wanted = names or [r.name for r in records if r.status == "ok" and r.gives.get(_NETWORKS)]
     specs = {spec.full_name: spec for name in wanted for spec in registry.backbones_of(name)}
     require("train", "checking networks", "torch")
-    from synctool.contract import CHECKS
-    from synctool.engine.checking import CheckOutcome, run_checks
+    from synctool.networks.checking import CheckOutcome, run_checks
+    from synctool.testing import CHECKS
 
     outcomes = list(run_checks(specs.values(), CHECKS))
     if not names:

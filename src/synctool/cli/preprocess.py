@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctool import config
 from synctool.cli.common import JsonFlag, print_json, print_text, setting_option
 from synctool.cli.progress import progress_bar
 from synctool.errors import UsageError
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
-    from synctool.engine.preprocess import PreprocessProgress
+    from synctool.prepare.preprocess import PreprocessProgress
 
 
 def preprocess(
@@ -79,9 +79,9 @@ def preprocess(
     settings = config.resolve("preprocess", given).as_dict()
     if address and settings["engine"] != "ray":
         raise UsageError("--address names a Ray cluster", remedy="Add --engine ray.")
-    from synctool.engine.clips import SyncSettings
-    from synctool.engine.preprocess import PreprocessSettings
-    from synctool.engine.preprocess import preprocess as run
+    from synctool.prepare.clips import SyncSettings
+    from synctool.prepare.preprocess import PreprocessSettings
+    from synctool.prepare.preprocess import preprocess as run
 
     sync = None
     if sync_correct:

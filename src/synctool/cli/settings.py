@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from synctool import config
 from synctool.cli.common import setting_option
+from synctool.settings import table as config
 
 _ANNOTATIONS = {
     int: int | None,

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from synctool import config
 from synctool.cli.common import print_text
 from synctool.cli.settings import settings_options
 from synctool.errors import UsageError
 from synctool.extras import require
+from synctool.settings import table as config
 
 
 @settings_options("train", {"backbone": "-b", "max_offset": "-k"})
@@ -43,8 +43,8 @@ def train(
     """
     settings = config.resolve("train", given, file=config_file).as_dict()
     require("train", "training", "torch", "lightning_fabric")
-    from synctool.engine import train as engine
-    from synctool.engine.train_config import split_settings
+    from synctool.training import train as engine
+    from synctool.training.config import split_settings
 
     wanted, files = split_settings(settings)
     if print_config:

@@ -7,12 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from synctool import config
 from synctool.cli.common import print_text
 from synctool.cli.progress import progress_bar
+from synctool.settings import table as config
 
 if TYPE_CHECKING:
-    from synctool.engine.train import TrainPlan, TrainProgress
+    from synctool.training.train import TrainPlan, TrainProgress
 
 
 def show_plan(plan: TrainPlan) -> None:
@@ -96,7 +96,7 @@ def _epoch(progress: TrainProgress) -> str:
 
 def _times(progress: TrainProgress) -> list[str]:
     """The table of stages: name, seconds a step, share."""
-    from synctool.engine.train import bottleneck
+    from synctool.training.train import bottleneck
 
     rows = [row for row in progress.stages if row.seconds > 0]
     if not rows:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synctool.disk_space import check_space
 from synctool.downloads.access import Access
 from synctool.downloads.archives import unpack
 from synctool.downloads.failures import NotGiven
@@ -13,7 +14,6 @@ from synctool.downloads.local import copies_of, import_file
 from synctool.downloads.partial import Partial
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.receipt import Receipt
-from synctool.downloads.space import check_space
 from synctool.downloads.state import EntryState
 from synctool.errors import MissingError
 

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from synctool.disk_space import amount, check_space
 from synctool.downloads.failures import DownloadError
 from synctool.downloads.joined import JoinedFiles
 from synctool.downloads.members import Names
 from synctool.downloads.receipt import OWN_FOLDER
-from synctool.downloads.space import amount, check_space
 from synctool.errors import OutputError, SyncToolError
 from synctool.files import atomic_write, make_folder, output_error
 from synctool.untrusted.documents import parse_json, typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from synctool.downloads.catalogue import read_catalogue
-from synctool.hookspecs import hookimpl
+from synctool.plugins.hookspecs import hookimpl
 from synctool.types import CatalogueEntry
 
 

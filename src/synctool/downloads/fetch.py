@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from synctool.disk_space import amount, check_space
 from synctool.downloads.access import no_credentials
 from synctool.downloads.checksums import Digests, difference, digests
 from synctool.downloads.failures import DownloadError, NotGiven, Refused
 from synctool.downloads.http import Http
 from synctool.downloads.partial import Partial
 from synctool.downloads.progress import Report, Step
-from synctool.downloads.space import amount, check_space
 from synctool.downloads.transfer import Manner, transfer
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.files import make_folder, output_error

@@ -18,9 +18,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from synctool.cache import cache_folder, default_folder, other_folders
 from synctool.downloads.checksums import CHUNK_BYTES
 from synctool.downloads.failures import DownloadError, Stopped
-from synctool.downloads.places import cache_folder, default_folder, other_folders
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.state import EntryState
 from synctool.downloads.verify import FileCheck

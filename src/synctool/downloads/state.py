@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from synctool.cache import default_folder, other_folders
 from synctool.downloads.archives import listed_members
 from synctool.downloads.checksums import difference, digests
 from synctool.downloads.partial import Partial
-from synctool.downloads.places import default_folder, other_folders
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.receipt import Receipt
 from synctool.types import CatalogueEntry, CatalogueFile

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from synctool.disk_space import amount
 from synctool.downloads.archives import listed_members
 from synctool.downloads.checksums import CHUNK_BYTES, difference, digests
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.receipt import Receipt
-from synctool.downloads.space import amount
 from synctool.downloads.state import EntryState, FileState
 
 Found = Literal["ok", "damaged", "incomplete", "not here", "no checksum known"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synctool.evaluation.perturbations import PERTURBATIONS, offset_factor
+from synctool.comparison.degradations import PERTURBATIONS, offset_factor
 from synctool.scoring.verdict import DETECTABLE_MS, LEAST_CONFIDENCE, judge
 from synctool.types import FRAME_MS, Trial
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synctool.hookspecs import hookimpl
+from synctool.plugins.hookspecs import hookimpl
 from synctool.types import FaceDetectorSpec
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from synctool.faces.detector import Face, overlap, strongest
-from synctool.runtimes.onnxruntime_import import onnxruntime_module
+from synctool.onnxruntime_import import onnxruntime_module
 
 THOROUGH_SIDE_PX = 960
 """Longest side of the picture in a thorough look."""

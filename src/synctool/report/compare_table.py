@@ -14,8 +14,8 @@ from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from synctool.comparison.degradations import PERTURBATIONS
 from synctool.evaluation.metric_specs import FAMILIES, METRICS, Metric
-from synctool.evaluation.perturbations import PERTURBATIONS
 from synctool.report.compare_rows import (
     agrees_with_others,
     brief_names,

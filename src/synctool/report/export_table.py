@@ -8,8 +8,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from synctool.downloads.space import amount
-from synctool.exporters.checks import AccuracyChange, Difference, ExportReport, Share, disturbed
+from synctool.disk_space import amount
+from synctool.exporting.formats.checks import (
+    AccuracyChange,
+    Difference,
+    ExportReport,
+    Share,
+    disturbed,
+)
 from synctool.report.text import printable, signed
 
 MADE_UP = "made-up windows: give --clips for a check on real ones"

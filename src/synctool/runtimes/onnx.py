@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from synctool.errors import WeightsError
+from synctool.onnxruntime_import import onnxruntime_module
 from synctool.runtimes.onnx_check import checked_onnx
-from synctool.runtimes.onnxruntime_import import onnxruntime_module
 from synctool.weights.graph_files import GraphFiles, read_graph_files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from synctool.hookspecs import hookimpl
+from synctool.plugins.hookspecs import hookimpl
 from synctool.types import LossSpec
 
 _CHUNG = "Chung, Chung & Kang 2019, Perfect Match"

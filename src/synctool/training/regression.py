@@ -14,7 +14,7 @@ from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
 from synctool.features.pictures import prepared
 from synctool.models.offset_regressor import OffsetRegressor
-from synctool.training.losses import known_mean, numbers
+from synctool.training.losses.base import known_mean, numbers
 
 RegressionLoss = Literal["l1", "mse"]
 _LOSSES = {"l1": F.l1_loss, "mse": F.mse_loss}

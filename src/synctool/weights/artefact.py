@@ -54,7 +54,7 @@ class ArtefactPart:
         file: Its name in the folder; some formats make a folder of their own.
         sha256: Checksum, as of ``digest``.
         bytes: Size, as of ``size``.
-        inputs: Names and axes, as of ``synctool.exporters.graph``.
+        inputs: Names and axes, as of ``synctool.exporting.formats.graph``.
         outputs: Names.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synctool.downloads.places import cache_folder
+from synctool.cache import cache_folder
 from synctool.errors import MissingError, WeightsError
 from synctool.types import WeightsSpec
 from synctool.untrusted.origin import MalformedError, Origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from synctool.downloads.places import cache_folder, other_folders
+from synctool.cache import cache_folder, other_folders
 from synctool.types import WeightsSpec
 
 

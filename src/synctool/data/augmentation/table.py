@@ -8,8 +8,8 @@ from math import isfinite
 from numbers import Real
 from typing import Literal
 
-from synctool.config import did_you_mean
 from synctool.errors import UsageError
+from synctool.settings.table import did_you_mean
 
 Kind = Literal["picture", "sound", "bands", "windows"]
 STRONGEST = 2.0

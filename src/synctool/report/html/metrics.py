@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
+from synctool.comparison.degradations import PERTURBATIONS
 from synctool.evaluation.metric_specs import FAMILIES, METRICS, Metric, MetricSpec
-from synctool.evaluation.perturbations import PERTURBATIONS
 from synctool.report.html.charts import Point, curves_chart, whiskers
 from synctool.report.html.parts import (
     MINUS,

@@ -1,0 +1,107 @@
+"""Copies of films made worse in known ways, with the offset between picture and sound as it was.
+
+Importing this package is light; numpy, OpenCV and PyAV are loaded when a copy is made.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synctool.comparison.degradations.table import (
+    PERTURBATIONS,
+    PerturbationSpec,
+    changes_sound_only,
+    offset_factor,
+    parse_perturb,
+)
+from synctool.types import PLAYED, StreamSelection
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from synctool.faces.detector import FaceDetector
+
+__all__ = [
+    "PERTURBATIONS",
+    "PerturbationSpec",
+    "changes_sound_only",
+    "offset_factor",
+    "parse_perturb",
+    "perturbed",
+    "perturbed_sound",
+]
+
+
+def perturbed(
+    film: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    name: str,
+    level: int,
+    *,
+    seed: int = 0,
+    streams: StreamSelection = PLAYED,
+    allow_external: bool = False,
+    detector: FaceDetector | None = None,
+) -> Path:
+    """Write a copy of a film with one perturbation.
+
+    Picture and sound keep their places on the presentation timeline, so that the true offset between
+    them stays what it was; with ``faster`` and ``slower`` it is multiplied by ``offset_factor``. The
+    same arguments give the same file.
+
+    Args:
+        film: The film.
+        out: The copy, which must end in ``.mkv``: H.264 that loses next to nothing (unless coding is
+            the perturbation) with 16 kHz mono PCM.
+        name: One of ``PERTURBATIONS``.
+        level: 1 (mild) to 5 (severe).
+        seed: Of everything that is left to chance.
+        streams: Which of its streams, as a player takes them unless told.
+        allow_external: Whether a playlist may name local files outside its folder.
+        detector: Finds the faces for ``mouth`` and ``head``; CenterFace if None.
+
+    Returns:
+        The path of the copy.
+
+    Raises:
+        UsageError: There is no such perturbation or level, or the copy's name does not end in ``.mkv``.
+        MissingError: There is no such film, or this FFmpeg lacks the encoder.
+        MediaError: The film cannot be read or lacks picture or sound, or no face is found in it where
+            one is needed.
+        OutputError: The copy cannot be written.
+    """
+    from synctool.comparison.degradations.copy import write_copy
+
+    return write_copy(
+        Path(film),
+        Path(out),
+        name,
+        level,
+        seed=seed,
+        streams=streams,
+        allow_external=allow_external,
+        detector=detector,
+    )
+
+
+def perturbed_sound(sound: np.ndarray, name: str, level: int, *, seed: int = 0) -> np.ndarray:
+    """The sound that ``perturbed`` would write, without a film.
+
+    Args:
+        sound: int16 ``[N]``, 16 kHz mono.
+        name: One of those for which ``changes_sound_only`` holds.
+        level: 1 (mild) to 5 (severe).
+        seed: Of everything that is left to chance.
+
+    Returns:
+        int16 ``[N]``; nothing is moved in time.
+
+    Raises:
+        UsageError: There is no such perturbation or level, or it changes the picture.
+        MissingError: This FFmpeg lacks the encoder.
+    """
+    from synctool.comparison.degradations.sound import sound_change
+
+    return sound_change(name, level, seed=seed)(sound)

@@ -1,0 +1,78 @@
+"""Writing the perturbed copy of a film: which part of it each perturbation changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from synctool.comparison.degradations.chance import chance
+from synctool.comparison.degradations.faces import face_change
+from synctool.comparison.degradations.picture import picture_change
+from synctool.comparison.degradations.sound import at_speed, sound_change
+from synctool.comparison.degradations.table import perturbation
+from synctool.comparison.degradations.timing import time_change
+from synctool.faces.detector import FaceDetector
+from synctool.media.rewrite import NEAR_LOSSLESS, PictureCoding, check_target, rewrite
+from synctool.types import PLAYED, StreamSelection
+
+_PICTURE = ("resolution", "blur", "low-light")
+_FACES = ("mouth", "head")
+_OF_GRAIN = PictureCoding("libx264", {"preset": "ultrafast", "crf": "20"})
+"""Noise fills a disk when it is kept exactly, and is as strong at this rate."""
+
+
+_PICTURE_CODECS = {
+    "h264": PictureCoding("libx264", {"preset": "veryfast"}),
+    # One frame at a time, so that every machine writes the same; x265 is silent only if told.
+    "h265": PictureCoding(
+        "libx265", {"preset": "ultrafast", "x265-params": "log-level=none:frame-threads=1"}
+    ),
+}
+
+
+def write_copy(
+    film: Path,
+    out: Path,
+    name: str,
+    level: int,
+    *,
+    seed: int,
+    streams: StreamSelection = PLAYED,
+    allow_external: bool = False,
+    detector: FaceDetector | None = None,
+) -> Path:
+    """Write the copy; see ``synctool.comparison.degradations.perturbed``."""
+    row = perturbation(name)
+    value = row.value(level)
+    check_target(out)
+    rng = chance(seed, name, level)
+    reading = {"streams": streams, "allow_external": allow_external}
+    if row.changes == "sound":
+        rewrite(film, out, sound=sound_change(name, level, seed=seed), **reading)
+    elif name in _PICTURE_CODECS:
+        codec = _PICTURE_CODECS[name]
+        coding = replace(codec, options={**codec.options, "crf": f"{value:g}"})
+        rewrite(film, out, coding=coding, **reading)
+    elif name in _PICTURE:
+        change = picture_change(name, value, rng)
+        rewrite(
+            film,
+            out,
+            frames=lambda frames: (frame.changed(change) for frame in frames),
+            coding=_OF_GRAIN if name == "low-light" else NEAR_LOSSLESS,
+            **reading,
+        )
+    elif name in _FACES:
+        frames = face_change(name, value, rng, film, detector=detector, **reading)
+        rewrite(film, out, frames=frames, **reading)
+    else:
+        speed = value / 100 if row.changes == "both" else 1.0
+        rewrite(
+            film,
+            out,
+            frames=time_change(name, value, rng),
+            sound=(lambda sound: at_speed(sound, speed)) if speed != 1 else None,
+            fps=value if name == "fps" else None,
+            **reading,
+        )
+    return out

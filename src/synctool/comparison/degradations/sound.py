@@ -1,0 +1,157 @@
+"""Sound made worse: noise, voices and music behind it, a room, clipping. Nothing moves in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+import numpy as np
+import scipy.signal
+
+from synctool.comparison.degradations.chance import chance
+from synctool.comparison.degradations.sound_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.table import perturbation
+from synctool.data.augmentation.music import music
+from synctool.data.augmentation.sound import (
+    coloured_noise,
+    fitted,
+    in_room,
+    mixed,
+    room_tail,
+)
+from synctool.errors import UsageError
+from synctool.types import AUDIO_HZ
+
+_FULL = 32767.0
+_FRAME = AUDIO_HZ // 50
+_ACTIVE_DB = 30.0
+_VOICES = 6
+_PITCHES = (80, 92, 97, 104, 110, 125)
+_LOUD_ROOM_S = 0.5
+"""Reverberation time at which a room's tail is as strong as the direct sound."""
+
+
+def sound_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """What a perturbation does to sound.
+
+    Args:
+        name: One that changes nothing but the sound.
+        level: 1 to 5.
+        seed: Of what is left to chance.
+
+    Returns:
+        Takes and gives int16 ``[N]``, 16 kHz mono.
+
+    Raises:
+        UsageError: There is no such perturbation or level, or it changes the picture.
+        MissingError: This FFmpeg lacks the encoder.
+    """
+    row = perturbation(name)
+    value = row.value(level)
+    if row.changes != "sound":
+        raise UsageError(
+            f"{name} does not change the sound alone", remedy="It needs the film: perturbed()."
+        )
+    if name in SOUND_CODECS:
+        codec = SOUND_CODECS[name]
+        codec.check()
+        return _on_floats(lambda sound: through_codec(codec, sound, value)[0])
+    change = _CHANGES[name]
+    return _on_floats(lambda sound: change(sound, value, chance(seed, name, level)))
+
+
+def at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
+    """Sound played faster, its pitch raised.
+
+    Args:
+        sound: int16 ``[N]``.
+        speed: Above 1 for faster.
+
+    Returns:
+        int16 ``[N / speed]``; what was at ``t`` is at ``t / speed``.
+    """
+    if not sound.size:
+        return sound
+    ratio = Fraction(1 / speed).limit_denominator(1000)
+    new = scipy.signal.resample_poly(_floats(sound), ratio.numerator, ratio.denominator)
+    return np.round(np.clip(new, -1, 1) * _FULL).astype(np.int16)
+
+
+def speech_power(sound: np.ndarray) -> float:
+    """Mean power while somebody speaks: of the 20 ms frames within 30 dB of the loud ones.
+
+    Pauses do not count, as in the active speech level of ITU-T P.56; the loud ones are the 95th
+    percentile.
+
+    Args:
+        sound: float ``[N]``.
+    """
+    whole = sound.size // _FRAME * _FRAME
+    if not whole:
+        return float(np.mean(np.square(sound, dtype=np.float64))) if sound.size else 0.0
+    powers = np.square(sound[:whole], dtype=np.float64).reshape(-1, _FRAME).mean(1)
+    active = powers >= np.percentile(powers, 95) / 10 ** (_ACTIVE_DB / 10)
+    return float(powers[active].mean())
+
+
+def _behind(sound: np.ndarray, other: np.ndarray, snr_db: float) -> np.ndarray:
+    """Sound with another behind it, at a ratio of speech level to noise."""
+    pauses_db = 10 * np.log10((speech_power(sound) + 1e-12) / (np.mean(sound**2) + 1e-12))
+    return mixed(sound, other, snr_db - pauses_db)
+
+
+def _noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    return _behind(sound, coloured_noise(sound.size, rng, slope=0.0), snr_db)
+
+
+def _pink_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    return _behind(sound, coloured_noise(sound.size, rng, slope=0.5), snr_db)
+
+
+def _babble(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    # Backwards it keeps the voice and the rhythm of speech, and matches no mouth.
+    backwards = np.ascontiguousarray(sound[::-1])
+    voices = (
+        fitted(scipy.signal.resample_poly(backwards, 100, pitch), sound.size, rng)
+        for pitch in rng.permutation(_PITCHES)[:_VOICES]
+    )
+    return _behind(sound, sum(voices), snr_db)
+
+
+def _music(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    return _behind(sound, music(sound.size, rng), snr_db)
+
+
+def _reverb(sound: np.ndarray, rt60_s: float, rng: np.random.Generator) -> np.ndarray:
+    # In a diffuse field the energy behind the direct sound grows with the reverberation time.
+    return in_room(sound, room_tail(rt60_s, rng), np.sqrt(rt60_s / _LOUD_ROOM_S))
+
+
+def _clipping(sound: np.ndarray, over_db: float, _: np.random.Generator) -> np.ndarray:
+    peak = np.abs(sound).max()
+    return np.clip(sound * np.float32(10 ** (over_db / 20)), -peak, peak)
+
+
+_CHANGES: Mapping[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
+    "noise": _noise,
+    "pink-noise": _pink_noise,
+    "babble": _babble,
+    "music": _music,
+    "reverb": _reverb,
+    "clipping": _clipping,
+}
+
+
+def _on_floats(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    def changed(sound: np.ndarray) -> np.ndarray:
+        if not sound.size:
+            return sound
+        new = change(_floats(sound))
+        # Softer where it would not fit: nothing is clipped that was not meant to be.
+        return np.round(new * (_FULL / max(1.0, float(np.abs(new).max())))).astype(np.int16)
+
+    return changed
+
+
+def _floats(sound: np.ndarray) -> np.ndarray:
+    return sound.astype(np.float32) / np.float32(_FULL)

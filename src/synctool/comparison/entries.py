@@ -1,0 +1,215 @@
+"""What is compared: films with what is known about them, and sets that know it by themselves.
+
+A set is a folder that ``preprocess`` made, whose clips are in sync but for a constant of their source or
+person, or a folder of films with a ``labels.csv`` or a ``manifest.csv``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from synctool.comparison.labels import LabelledFilm, read_labels
+from synctool.data.pool import PooledSample, SamplePool
+from synctool.data.processed import Processed
+from synctool.data.samples import SampleInfo
+from synctool.data.storage import storage
+from synctool.errors import MissingError, UsageError
+from synctool.media.locating import is_pipe
+from synctool.names import printable
+from synctool.prepare.pairs import read_split, split_in
+from synctool.prepare.videos import MANIFEST, FilmEntry, collection
+from synctool.training.data import read_constants
+from synctool.types import Label
+
+LABELS = "labels.csv"
+PARTS = ("auto", "val", "test", "all")
+"""Of a set: ``auto`` is whoever was kept for the test, else for validation, else everything."""
+_PARTS_OF_COLLECTIONS = {"dev": "val"}
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One film to compare, or a clip that stands for one.
+
+    Attributes:
+        name: The film as it was given, or the key of the clip.
+        label: What is known about it.
+        clip: The clip, of a processed folder; None for a film.
+    """
+
+    name: str
+    label: Label = field(default_factory=Label)
+    clip: PooledSample | None = None
+
+    @property
+    def identity(self) -> list[Any]:
+        """What changes when the film does: plain data."""
+        if self.clip is not None:
+            return [self.name, self.clip.info.to_json().decode()]
+        try:
+            found = os.stat(self.name)
+        except OSError:
+            return [self.name, None]
+        return [self.name, found.st_size, found.st_mtime_ns]
+
+
+def film_entries(
+    films: Sequence[str], *, labels: str | os.PathLike[str] | None = None
+) -> list[Entry]:
+    """Films with what a labels file says about them.
+
+    Args:
+        films: The films, as ``expand`` gives them.
+        labels: ``truth.csv``; see ``read_labels``.
+
+    Raises:
+        MissingError: There is no such file.
+        UsageError: It is of another form, or does not know all films; or one of them is a pipe.
+    """
+    for film in films:
+        if is_pipe(film):
+            raise UsageError(
+                f"{printable(film)} is a pipe, and videos that are compared may be read again",
+                remedy="Save it, and give the file.",
+            )
+    if labels is None:
+        return [Entry(film) for film in films]
+    known = read_labels(labels).match(films)
+    return [Entry(film, label) for film, label in zip(films, known)]
+
+
+def dataset_entries(
+    place: str | os.PathLike[str],
+    *,
+    part: str = "auto",
+    split: str | os.PathLike[str] | None = None,
+    constants: str | os.PathLike[str] | None = None,
+    limit: int = 0,
+) -> list[Entry]:
+    """The films or clips of a set, with what is known about them.
+
+    Args:
+        place: A processed folder, or a folder of films with ``labels.csv`` or ``manifest.csv``.
+        part: One of ``PARTS``.
+        split: ``split.json`` of a processed folder; None looks in it.
+        constants: JSON object of constant offsets in frames by sample (or film), person or source.
+        limit: At most so many of each source, every k-th; 0 takes all.
+
+    Raises:
+        MissingError: There is no such set, or nothing in this part of it.
+        UsageError: No such part, or a labels file of another form.
+        SyncToolError: Something in it is damaged.
+    """
+    if part not in PARTS:
+        raise UsageError(f"no part {part!r}", remedy=f"There are: {', '.join(PARTS)}.")
+    if limit < 0:
+        raise UsageError(f"the limit is {limit}", remedy="Give 0 for all, or a number above 0.")
+    zeros = read_constants(None if constants is None else Path(constants))
+    if storage(place).names("shard-*.json"):
+        return _clips(place, part, None if split is None else Path(split), zeros, limit)
+    if split is not None:
+        raise UsageError(
+            f"{place} holds no processed films, so --split says nothing about them",
+            remedy="Leave --split out.",
+        )
+    return _films(Path(place), part, zeros, limit)
+
+
+def _clips(
+    place: str | os.PathLike[str],
+    part: str,
+    split: Path | None,
+    zeros: Mapping[str, float],
+    limit: int,
+) -> list[Entry]:
+    folder = Processed(place)
+    assigned = split_in(folder.storage) if split is None else read_split(split)
+    infos = [info for _, info in folder.infos()]
+    if assigned is not None:
+        infos = [info for info in infos if info.key in assigned]
+        parts = [assigned[info.key].split for info in infos]
+    else:
+        parts = [_part_of(info.split) for info in infos]
+    chosen = _spread(_part(infos, parts, part, place), lambda info: info.source, limit)
+
+    def label(info: SampleInfo) -> Label:
+        person = info.speaker if assigned is None else assigned[info.key].person
+        # Clips of one film are of one person, also where nobody said of whom.
+        person = person or f"{info.source}/{info.film or info.video_path}"
+        return Label(_zero(zeros, info.key, person, info.source) or 0.0, person, info.source)
+
+    pool = SamplePool(folder, {info.key for info in chosen}, cache_mb=0)
+    return [Entry(sample.info.key, label(sample.info), sample) for sample in pool]
+
+
+def _films(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> list[Entry]:
+    if not folder.is_dir():
+        raise MissingError(f"no such folder: {folder}", remedy="Check the path of --dataset.")
+    listed: dict[str, FilmEntry] = {}
+    if (folder / MANIFEST).is_file():
+        listed = {os.path.normpath(e.name): e for e in collection(storage(folder)).films}
+    rows: Iterable[tuple[str, LabelledFilm | None]]
+    if (folder / LABELS).is_file():
+        table = read_labels(folder / LABELS)
+        rows = [(table.path_of(film), film) for film in table.films]
+    elif listed:
+        rows = [(os.path.join(folder, e.name), None) for e in listed.values()]
+    else:
+        raise MissingError(
+            f"nothing says what is in {folder}",
+            remedy=f"Put a {LABELS} or a {MANIFEST} into it, or give a folder that preprocess made.",
+        )
+    entries, parts = [], []
+    for path, row in rows:
+        name = os.path.normpath(os.path.relpath(path, folder))
+        about = listed.get(name, FilmEntry(name))
+        label = row.label if row else Label()
+        label = replace(
+            label, person=label.person or about.speaker, source=label.source or about.source
+        )
+        if label.offset_frames is None and not label.segments:
+            zero = _zero(zeros, name.replace(os.sep, "/"), label.person, label.source)
+            label = replace(label, offset_frames=zero)
+        entries.append(Entry(path, label))
+        parts.append(_part_of(about.split))
+    chosen = _part(entries, parts, part, folder)
+    return _spread(chosen, lambda entry: entry.label.source, limit)
+
+
+def _part_of(split: str) -> str:
+    """A collection's own word for a part as ours."""
+    return _PARTS_OF_COLLECTIONS.get(split, split)
+
+
+def _part(
+    things: Sequence[_T], parts: Sequence[str], part: str, place: str | os.PathLike[str]
+) -> list[_T]:
+    if part == "auto":
+        part = next((name for name in ("test", "val") if name in parts), "all")
+    found = [thing for thing, its in zip(things, parts) if part in ("all", its)]
+    if not found:
+        raise MissingError(
+            f"nothing in {place} is kept for {part}",
+            remedy="Give another part, or all; synctool pairs makes a split.",
+        )
+    return found
+
+
+def _spread(things: Sequence[_T], source: Callable[[_T], str], limit: int) -> list[_T]:
+    """At most so many of each source, taken evenly, in the order that they had."""
+    if not limit:
+        return list(things)
+    by_source: dict[str, list[int]] = {}
+    for i, thing in enumerate(things):
+        by_source.setdefault(source(thing), []).append(i)
+    kept = {i for own in by_source.values() for i in own[:: -(-len(own) // limit)]}
+    return [thing for i, thing in enumerate(things) if i in kept]
+
+
+def _zero(zeros: Mapping[str, float], *names: str) -> float | None:
+    return next((zeros[name] for name in names if name in zeros), None)

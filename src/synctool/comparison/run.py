@@ -1,0 +1,387 @@
+"""``compare``: the same films through several networks, under the same conditions, side by side.
+
+Each film is read once for all networks. With several jobs, processes take films in turn, and the
+trials come out in the order of the films all the same. With a journal, what is finished stays
+finished: a killed comparison goes on where it stopped, and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from synctool._version import __version__
+from synctool.comparison.degradations import parse_perturb
+from synctool.comparison.entries import Entry, dataset_entries, film_entries
+from synctool.comparison.settings import CompareSettings, check_settings, split_backbones
+from synctool.comparison.trial_journal import TRIALS
+from synctool.comparison.video_trials import FilmDone, FilmTrials, failed_rows
+from synctool.comparison.worker import load_networks, make_worker
+from synctool.comparison.workers import Died, in_workers
+from synctool.cores import usable_cores
+from synctool.errors import UsageError
+from synctool.evaluation.metrics import Metric, summarise
+from synctool.journal import Journal
+from synctool.measure.detectors import needed
+from synctool.measure.thumbnails import Thumbnail
+from synctool.media.waiting import STALL_S
+from synctool.networks.loaded import LoadedModel
+from synctool.prepare.inputs import expand
+from synctool.runtimes.protocol import Runtime
+from synctool.types import Condition, Trial
+
+__all__ = [
+    "CompareProgress",
+    "CompareSettings",
+    "Comparison",
+    "FilmFacts",
+    "compare",
+    "run_trials",
+    "split_backbones",
+    "summarise",
+]
+_AHEAD_FILMS = 16
+"""A worker may be ahead of the slowest by so many films for each job: finished films wait in memory."""
+
+
+@dataclass(frozen=True)
+class CompareProgress:
+    """How far a comparison is.
+
+    Attributes:
+        films_done: Films that are finished.
+        films_total: All films.
+        resumed: Films that an earlier run had finished.
+        failed: Finished films of which something failed.
+        film: The film last heard of.
+        step: What is done with it: ``reading``, or a perturbation with its level; "" when finished.
+        share: How far that is, 0..1; None where it is not known.
+    """
+
+    films_done: int
+    films_total: int
+    resumed: int
+    failed: int
+    film: str = ""
+    step: str = ""
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class FilmFacts:
+    """A finished film.
+
+    Attributes:
+        film: Its name.
+        trials: Its trials.
+        shared_s: Seconds that its networks shared: decoding, faces, crops.
+        thumbnails: Pictures of it; none where an earlier run had finished it.
+        resumed: Whether an earlier run had finished it.
+    """
+
+    film: str
+    trials: tuple[Trial, ...]
+    shared_s: float
+    thumbnails: tuple[Thumbnail, ...]
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``compare`` found.
+
+    Attributes:
+        trials: Every film under every condition through every network.
+        metrics: What they add up to.
+    """
+
+    trials: tuple[Trial, ...]
+    metrics: tuple[Metric, ...]
+
+
+def run_trials(
+    entries: Sequence[Entry],
+    settings: CompareSettings,
+    *,
+    journal: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[CompareProgress], None] | None = None,
+    on_film: Callable[[FilmFacts], None] | None = None,
+) -> Iterator[Trial]:
+    """Try films with several networks, one film after the other.
+
+    What fails for a film, or for one network with it, becomes a trial that says why. Leaving the
+    iteration early ends the workers; finished films are in the journal.
+
+    Args:
+        entries: The films, see ``film_entries`` and ``dataset_entries``.
+        settings: What to try.
+        journal: File that keeps finished films; a second run with the same settings goes on with it.
+            A film that failed because memory or disk ran out, or because its worker died, is not kept.
+        on_progress: Called as the work goes on.
+        on_film: Called with each film before its trials are given.
+
+    Yields:
+        Trials, in the order of the films: ``plain`` first, then moved, pieces, made worse; within a
+        condition in the order of the networks.
+
+    Raises:
+        UsageError: Settings that make no sense, or another run's journal.
+        MissingError: A network's weights, the face detector's, or the device are not here.
+        WeightsError: Weights do not fit.
+        OutputError: The journal cannot be written; what is in it stays.
+    """
+    entries = list(entries)
+    check_settings(settings, entries)
+    if any(entry.clip is None for entry in entries):
+        needed(settings.detector)
+    models = load_networks(settings)
+    networks = [(model.spec.full_name, model.weights) for model in models]
+    with ExitStack() as stack:
+        noted = None
+        if journal is not None:
+            decides = _decides(settings, networks, [model.runtime for model in models])
+            noted = stack.enter_context(Journal(journal, decides, TRIALS))
+        keys = [_key(entry) for entry in entries]
+        waiting = [i for i, key in enumerate(keys) if noted is None or key not in noted]
+        state = _State(len(entries), len(entries) - len(waiting), on_progress)
+        scratch = None
+        if settings.perturb and waiting:
+            folder = tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True)
+            scratch = Path(stack.enter_context(folder))
+        made = stack.enter_context(
+            closing(_made(entries, waiting, models, settings, scratch, state))
+        )
+        del models  # several workers have their own
+        held: dict[int, FilmDone] = {}
+        unfinished = set(waiting)
+        state.tell()
+        for i, entry in enumerate(entries):
+            resumed = i not in unfinished
+            if resumed:
+                record = noted.read(keys[i])
+                done = FilmDone(record.rows, float(record.facts.get("shared_s", 0.0)))
+                state.known_failure(done)
+            while i not in held and not resumed:
+                number, result = next(made)
+                if isinstance(result, Died):
+                    why = failed_rows(networks, Condition(), entries[number], result.reason)
+                    result = FilmDone(tuple(why), lasting=False)
+                if noted is not None and result.lasting:
+                    facts = {"shared_s": result.shared_s}
+                    noted.add(keys[number], entries[number].name, result.trials, facts)
+                held[number] = result
+                state.finished(entries[number].name, result)
+            done = done if resumed else held.pop(i)
+            if on_film:
+                facts = FilmFacts(entry.name, done.trials, done.shared_s, done.thumbnails, resumed)
+                on_film(facts)
+            yield from done.trials
+
+
+def _made(
+    entries: Sequence[Entry],
+    waiting: Sequence[int],
+    models: list[LoadedModel],
+    settings: CompareSettings,
+    scratch: Path | None,
+    state: _State,
+) -> Iterator[tuple[int, FilmDone | Died]]:
+    """Films as they are finished, in this process or in several."""
+    jobs = min(settings.jobs or usable_cores(), len(waiting))
+    if jobs <= 1:
+        work = None
+        for number in waiting:
+            work = work or FilmTrials(
+                entries=entries, models=models, settings=settings, scratch=scratch
+            )
+            yield number, work(number, partial(state.told, entries[number].name))
+        return
+    models.clear()
+    make = partial(make_worker, list(entries), settings, scratch, max(1, usable_cores() // jobs))
+    ahead = jobs * _AHEAD_FILMS
+    yield from in_workers(
+        make,
+        waiting,
+        workers=jobs,
+        ahead=ahead,
+        on_told=lambda number, told: state.told(entries[number].name, told),
+    )
+
+
+class _State:
+    """Counts, and tells them."""
+
+    def __init__(
+        self, total: int, resumed: int, on_progress: Callable[[CompareProgress], None] | None
+    ) -> None:
+        self._now = CompareProgress(resumed, total, resumed, 0)
+        self._on_progress = on_progress
+
+    def tell(self) -> None:
+        if self._on_progress:
+            self._on_progress(self._now)
+
+    def told(self, film: str, told: tuple[str, float | None]) -> None:
+        step, share = told
+        self._now = replace(self._now, film=film, step=step, share=share)
+        self.tell()
+
+    def known_failure(self, done: FilmDone) -> None:
+        self._now = replace(self._now, failed=self._now.failed + done.failed)
+
+    def finished(self, film: str, done: FilmDone) -> None:
+        now = self._now
+        self._now = replace(
+            now,
+            films_done=now.films_done + 1,
+            failed=now.failed + done.failed,
+            film=film,
+            step="",
+            share=None,
+        )
+        self.tell()
+
+
+def _decides(
+    settings: CompareSettings, networks: Sequence[tuple[str, str]], runtimes: Sequence[Runtime]
+) -> dict[str, Any]:
+    """All that trials depend on, but the films themselves."""
+    external = {"allow_external": True} if settings.allow_external else {}
+    return {
+        **external,
+        "synctool": __version__,
+        "networks": [list(network) for network in networks],
+        "shifts": "".join(settings.shifts.split()),
+        "pieces_s": float(settings.pieces_s),
+        "perturb": [list(p) for p in parse_perturb(settings.perturb)] if settings.perturb else [],
+        "max_offset": settings.max_offset,
+        "detector": settings.detector,
+        "runtimes": [f"{runtime.name} on {runtime.device}" for runtime in runtimes],
+        "streams": asdict(settings.streams),
+        "max_faces": settings.max_faces,
+        "seed": settings.seed,
+    }
+
+
+def _key(entry: Entry) -> str:
+    facts = json.dumps([entry.identity, asdict(entry.label)], sort_keys=True)
+    return hashlib.sha256(facts.encode("ascii")).hexdigest()
+
+
+def compare(
+    films: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    *,
+    backbones: Sequence[str] = ("fcn-cls",),
+    shifts: str | Sequence[float] = "",
+    pieces_s: float = 0.0,
+    perturb: str = "",
+    labels: str | os.PathLike[str] | None = None,
+    dataset: str | os.PathLike[str] | None = None,
+    part: str = "auto",
+    split: str | os.PathLike[str] | None = None,
+    constants: str | os.PathLike[str] | None = None,
+    limit: int = 0,
+    max_offset: int = 15,
+    detector: str = "centerface",
+    device: str = "auto",
+    runtime: str = "auto",
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: str = "auto",
+    trust: Sequence[str] = (),
+    max_faces: int = 4,
+    allow_external: bool = False,
+    stall_timeout: float = STALL_S,
+    seed: int = 0,
+    jobs: int = 1,
+    journal: str | os.PathLike[str] | None = None,
+    by: Sequence[str] = (),
+    on_progress: Callable[[CompareProgress], None] | None = None,
+    on_trial: Callable[[Trial], None] | None = None,
+) -> Comparison:
+    """Compare networks on films, or on a set that knows its own truth.
+
+    Args:
+        films: Films, folders or globs.
+        backbones: The networks, each with ``=FILE`` for weights of its own or ``=FOLDER`` for an exported
+            model.
+        shifts: Frames to move the sound ahead by, or ``random:N``.
+        pieces_s: Length of the pieces of the pieces test; 0 for none.
+        perturb: What to make worse, for example ``noise:1-3,blur``.
+        labels: ``truth.csv`` with the true offsets of the films.
+        dataset: A set in place of films; see ``dataset_entries``, also for the next four.
+        part: Which part of the set.
+        split: Its split.
+        constants: Its constant offsets.
+        limit: At most so many of each source.
+        max_offset: Largest offset searched, in frames of 40 ms.
+        detector: Name of the face detector.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        runtime: What runs the networks: see ``load_model``.
+        video_track: Which video track, counted from 0; None for that of a player.
+        audio_track: Which audio track, counted from 0; None for that of a player.
+        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
+        trust: Checksums of exported models that may run code: see ``load_model``.
+        max_faces: At most so many faces are followed at a time.
+        allow_external: Whether a playlist may name local files outside its folder.
+        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
+        seed: Of moves and perturbations.
+        jobs: Processes; 0 takes one for each core. A script of its own must call this below
+            ``if __name__ == "__main__"`` for more than one.
+        journal: File that keeps finished films, so that a second run goes on.
+        by: What to break the metrics down by; see ``summarise``.
+        on_progress: Called as the work goes on.
+        on_trial: Called with each trial.
+
+    Returns:
+        The trials, and what they add up to.
+
+    Raises:
+        SyncToolError: See ``run_trials``, ``film_entries`` and ``dataset_entries``.
+
+    Example:
+        >>> found = synctool.compare("films/", backbones=["syncnet", "fcn-cls"])  # doctest: +SKIP
+        >>> [(t.film, t.backbone, t.offset_frames) for t in found.trials]  # doctest: +SKIP
+    """
+    given = [films] if isinstance(films, (str, os.PathLike)) else list(films)
+    if dataset is not None:
+        if given or labels is not None:
+            raise UsageError(
+                "a dataset brings its own films and labels", remedy="Give it, or films; not both."
+            )
+        entries = dataset_entries(dataset, part=part, split=split, constants=constants, limit=limit)
+    else:
+        entries = film_entries(expand(map(os.fspath, given)), labels=labels)
+    settings = CompareSettings(
+        backbones=tuple(backbones),
+        shifts=shifts if isinstance(shifts, str) else ",".join(map(str, shifts)),
+        pieces_s=pieces_s,
+        perturb=perturb,
+        max_offset=max_offset,
+        detector=detector,
+        device=device,
+        runtime=runtime,
+        video_track=video_track,
+        trust=tuple(trust),
+        audio_track=audio_track,
+        channel=channel,
+        max_faces=max_faces,
+        allow_external=allow_external,
+        stall_timeout=stall_timeout,
+        seed=seed,
+        jobs=jobs,
+    )
+    trials = []
+    for trial in run_trials(entries, settings, journal=journal, on_progress=on_progress):
+        trials.append(trial)
+        if on_trial:
+            on_trial(trial)
+    return Comparison(tuple(trials), tuple(summarise(trials, by=by)))

@@ -1,0 +1,301 @@
+"""All trials of one film: read once for all networks, then shifted, cut into pieces and made worse."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from synctool.comparison.conditions import piece_conditions, shift_conditions
+from synctool.comparison.degradations import (
+    PERTURBATIONS,
+    changes_sound_only,
+    offset_factor,
+    parse_perturb,
+    perturbed,
+    perturbed_sound,
+)
+from synctool.comparison.entries import Entry
+from synctool.comparison.settings import CompareSettings
+from synctool.comparison.trials import failed_trial, trials
+from synctool.disk_space import amount, free_bytes
+from synctool.errors import OutputError
+from synctool.measure.encode import Recording, record, words
+from synctool.measure.stored_clips import clip_recording
+from synctool.measure.thumbnails import Thumbnail
+from synctool.measure.tracks import build_detector
+from synctool.networks.loaded import LoadedModel
+from synctool.types import VIDEO_FPS, Condition, Label, Trial
+
+Tell = Callable[[tuple[str, float | None]], None]
+"""Told what is being done with the film, and how far that is, 0..1 or None."""
+READING = "reading"
+_COPY_BYTES_PER_PIXEL = 0.25
+_COPY_BYTES_PER_S = 32_000
+_COPY_LEAST_BYTES = 16 << 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FilmDone:
+    """What became of a film.
+
+    Attributes:
+        trials: Its trials: condition by condition, within each network by network.
+        shared_s: Seconds that the networks shared.
+        thumbnails: A few pictures of it, where they were asked for.
+        lasting: Whether a second run would find the same; not where memory or disk ran out.
+    """
+
+    trials: tuple[Trial, ...]
+    shared_s: float = 0.0
+    thumbnails: tuple[Thumbnail, ...] = ()
+    lasting: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether any of it failed."""
+        return any(trial.error is not None for trial in self.trials)
+
+
+class FilmTrials:
+    """Makes the trials of films, with networks that are loaded once.
+
+    Args:
+        entries: The films.
+        models: The networks.
+        settings: What to try.
+        scratch: Folder for perturbed copies; None where there are none.
+
+    Raises:
+        UsageError: No such face detector, or settings that make no sense.
+        MissingError: The detector's weights are not here.
+    """
+
+    def __init__(
+        self,
+        *,
+        entries: Sequence[Entry],
+        models: Sequence[LoadedModel],
+        settings: CompareSettings,
+        scratch: Path | None = None,
+    ) -> None:
+        self._entries = entries
+        self._models = models
+        self._settings = settings
+        self._scratch = scratch
+        self._perturb = parse_perturb(settings.perturb) if settings.perturb else []
+        films = any(entry.clip is None for entry in entries)
+        self._detector = build_detector(settings.detector) if films else None
+
+    def __call__(self, number: int, tell: Tell) -> FilmDone:
+        """The trials of one film; whatever fails becomes a row that says why."""
+        entry = self._entries[number]
+        tell((READING, 0.0))
+        try:
+            recording = self._recorded(entry, tell)
+        except Exception as error:  # also a bug with one film must not cost the others
+            _note(entry.name, error)
+            failed = self._failed(entry, Condition(), error)
+            return FilmDone(tuple(failed), lasting=_lasting(error))
+        made, lasting = [], True
+        try:
+            conditions = self._conditions(entry, recording)
+            made += self._tried(recording, conditions, entry, entry.label)
+        except Exception as error:
+            _note(entry.name, error)
+            made, lasting = self._failed(entry, Condition(), error), _lasting(error)
+        own = {(t.backbone, t.weights): t for t in made if t.condition == Condition()}
+        for name, level in self._perturb:
+            tell((f"{name} {level}", None))
+            spec = PERTURBATIONS[name]
+            condition = Condition(
+                kind="perturbed",
+                perturbation=name,
+                level=level,
+                value=spec.levels[level - 1],
+                unit=spec.unit,
+            )
+            try:
+                copy = self._perturbed(entry, recording, name, level)
+                made += self._judged(copy, condition, entry, own)
+            except Exception as error:
+                _note(entry.name, error)
+                made += self._failed(entry, condition, error)
+                lasting = lasting and _lasting(error)
+        return FilmDone(tuple(made), recording.shared_total_s, recording.thumbnails, lasting)
+
+    def _recorded(self, entry: Entry, tell: Tell) -> Recording:
+        if entry.clip is not None:
+            return clip_recording(entry.clip, self._models)
+        return record(
+            entry.name,
+            self._models,
+            detector=self._detector,
+            streams=self._settings.streams,
+            max_faces=self._settings.max_faces,
+            allow_external=self._settings.allow_external,
+            stall_timeout=self._settings.stall_timeout,
+            thumbnails=self._settings.thumbnails,
+            on_progress=lambda p: tell((READING, _share(p.ticks_done, p.ticks_total))),
+        )
+
+    def _conditions(self, entry: Entry, recording: Recording) -> list[Condition]:
+        chance = {"seed": self._settings.seed, "film": _namesake(entry)}
+        found = [Condition()]
+        reach = self._settings.max_offset
+        if self._settings.shifts:
+            moved = shift_conditions(self._settings.shifts, max_offset=reach, **chance)
+            # Not moved at all is the plain one, and would be right by itself.
+            found += [condition for condition in moved if condition.moved_frames]
+        if self._settings.pieces_s:
+            found += piece_conditions(
+                recording.ticks,
+                self._settings.pieces_s,
+                sound_samples=max(recording.sound.size + recording.sound_at, 0),
+                max_offset=reach,
+                **chance,
+            )
+        return found
+
+    def _tried(
+        self,
+        recording: Recording,
+        conditions: Sequence[Condition],
+        entry: Entry,
+        label: Label,
+        models: Sequence[LoadedModel] | None = None,
+    ) -> Iterator[Trial]:
+        return trials(
+            recording,
+            self._models if models is None else models,
+            conditions,
+            label,
+            film=entry.name,
+            max_offset=self._settings.max_offset,
+        )
+
+    def _perturbed(self, entry: Entry, recording: Recording, name: str, level: int) -> Recording:
+        """The film made worse: in memory where only the sound changes, else by way of a copy."""
+        seed = self._settings.seed
+        if changes_sound_only(name):
+            return replace(
+                recording, sound=perturbed_sound(recording.sound, name, level, seed=seed)
+            )
+        source = recording.source
+        pixels = source.width_px * source.height_px * VIDEO_FPS
+        needed = source.duration_s * (pixels * _COPY_BYTES_PER_PIXEL + _COPY_BYTES_PER_S)
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="film-") as folder:
+            _check_room(Path(folder), int(needed) + _COPY_LEAST_BYTES, entry.name)
+            copy = perturbed(
+                entry.name,
+                Path(folder) / "film.mkv",
+                name,
+                level,
+                seed=seed,
+                streams=self._settings.streams,
+                allow_external=self._settings.allow_external,
+                detector=self._detector,
+            )
+            return record(
+                copy,
+                self._models,
+                detector=self._detector,
+                max_faces=self._settings.max_faces,
+            )
+
+    def _judged(
+        self,
+        copy: Recording,
+        condition: Condition,
+        entry: Entry,
+        own: dict[tuple[str, str], Trial],
+    ) -> Iterator[Trial]:
+        """Trials of a film made worse, against what is known of the undisturbed one.
+
+        Where nothing is known, each network is held against its own answer to the undisturbed film,
+        if it gave one. The label of such a trial says nothing, and still the trial has a truth.
+        """
+        label = entry.label
+        factor = offset_factor(condition.perturbation, condition.level)
+        if label.offset_frames is not None or label.segments:
+            for trial in self._tried(copy, [condition], entry, _stretched(label, factor)):
+                yield replace(trial, label=label)
+            return
+        for model in self._models:
+            before = own.get((model.spec.full_name, model.weights))
+            truth = before.offset_frames if before and before.answered else None
+            held = replace(label, offset_frames=None if truth is None else truth * factor)
+            for trial in self._tried(copy, [condition], entry, held, [model]):
+                yield replace(trial, label=label)
+
+    def _failed(self, entry: Entry, condition: Condition, error: Exception) -> list[Trial]:
+        names = [(model.spec.full_name, model.weights) for model in self._models]
+        return failed_rows(names, condition, entry, words(error))
+
+
+def failed_rows(
+    networks: Sequence[tuple[str, str]], condition: Condition, entry: Entry, why: str
+) -> list[Trial]:
+    """A row for each network that says why there is no answer.
+
+    Args:
+        networks: Full name and weights of each.
+        condition: How the film would have been presented.
+        entry: The film.
+        why: The reason.
+    """
+    return [
+        failed_trial(network, condition, entry.label, film=entry.name, error=why)
+        for network in networks
+    ]
+
+
+def _stretched(label: Label, factor: float) -> Label:
+    """The label of a film that plays for ``factor`` of its time: offsets shrink with it."""
+    if factor == 1.0:
+        return label
+    offset = label.offset_frames
+    return replace(
+        label,
+        offset_frames=None if offset is None else offset * factor,
+        segments=tuple(
+            replace(
+                s,
+                start_s=s.start_s * factor,
+                end_s=s.end_s * factor,
+                offset_frames=s.offset_frames * factor,
+            )
+            for s in label.segments
+        ),
+    )
+
+
+def _namesake(entry: Entry) -> str:
+    """Name for the chance: the same wherever the program was started."""
+    return os.path.basename(entry.name) if entry.clip is None else entry.name
+
+
+def _check_room(folder: Path, needed: int, film: str) -> None:
+    free = free_bytes(folder)
+    if needed > free:
+        raise OutputError(
+            f"a copy of {film} needs up to {amount(needed)} in {folder.parent}, and only "
+            f"{amount(free)} are free",
+            remedy="Free some space, or let TMPDIR name a folder on another disk.",
+        )
+
+
+def _lasting(error: Exception) -> bool:
+    return not isinstance(error, OutputError | MemoryError | OSError)
+
+
+def _note(film: str, error: Exception) -> None:
+    _log.debug("%s: %s", film, error, exc_info=error)
+
+
+def _share(done: int, total: int | None) -> float | None:
+    return min(done / total, 1.0) if total else None

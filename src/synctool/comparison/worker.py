@@ -1,0 +1,72 @@
+"""What a process that compares begins with: the networks, and its share of the cores.
+
+Apart from the comparison itself, so that workers need not load what only the results need.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from synctool.comparison.entries import Entry
+from synctool.comparison.settings import CompareSettings
+from synctool.comparison.video_trials import FilmTrials
+from synctool.errors import SyncToolError, UsageError
+from synctool.networks.load import load_model
+from synctool.networks.loaded import LoadedModel
+
+
+def load_networks(settings: CompareSettings, *, threads: int | None = None) -> list[LoadedModel]:
+    """The networks of a comparison.
+
+    Args:
+        settings: Which ones.
+        threads: Most that exported ones compute with; None for half of the cores.
+
+    Raises:
+        UsageError: No such network, or one of them twice.
+        MissingError: Weights or the device are not here.
+        WeightsError: Weights do not fit.
+    """
+    models: list[LoadedModel] = []
+    known: set[tuple[str, str]] = set()
+    for text in settings.backbones:
+        name, _, weights = text.partition("=")
+        try:
+            model = load_model(
+                name.strip(),
+                weights=weights or None,
+                device=settings.device,
+                runtime=settings.runtime,
+                threads=threads,
+                trust=settings.trust,
+            )
+        except SyncToolError as error:
+            if name.strip() not in error.cause:
+                error.cause = f"{name.strip()} cannot be compared: {error.cause}"
+            raise
+        key = (model.spec.full_name, model.weights)
+        if key in known:
+            raise UsageError(
+                f"{key[0]} with the weights {key[1]} is given twice", remedy="Give it once."
+            )
+        known.add(key)
+        models.append(model)
+    return models
+
+
+def make_worker(
+    entries: list[Entry], settings: CompareSettings, scratch: Path | None, threads: int
+) -> FilmTrials:
+    """What a worker process begins with.
+
+    Args:
+        entries: The films.
+        settings: What to try.
+        scratch: Folder for perturbed copies.
+        threads: Of the networks.
+    """
+    models = load_networks(settings, threads=threads)
+    if torch := sys.modules.get("torch"):  # a network runs in it
+        torch.set_num_threads(threads)
+    return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)

@@ -1,0 +1,1 @@
+"""One video from file to verdict: decode, track, crop, encode, analyze."""

@@ -1,0 +1,1 @@
+"""Models by name or file: listing, options, building, loading, cost."""

@@ -1,0 +1,1 @@
+"""Plugins: hooks, checks, loading, registries, and a template for new ones."""

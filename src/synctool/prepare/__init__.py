@@ -1,0 +1,1 @@
+"""Videos to training data: finding videos, clips in shards, splits, pairs."""

@@ -1,0 +1,210 @@
+"""A film cut into samples: crops and sound of each followed face, a few seconds held at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo, longest_frames
+from synctool.faces.crops import face_crop, mouth_crop
+from synctool.faces.detector import FaceDetector
+from synctool.faces.tracking import Pose
+from synctool.measure.tracks import followed
+from synctool.media.film import Film
+from synctool.media.pictures import Picture
+from synctool.media.sound import SoundTrack
+from synctool.prepare.videos import FilmEntry
+from synctool.types import SAMPLES_PER_FRAME
+
+CONTEXT_FRAMES = 25
+"""Sound kept on either side of a sample, where the film has it."""
+_SILENT_PEAK = 33
+"""Sound that never exceeds -60 dB of full scale is silence."""
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """What is cut out of films.
+
+    Attributes:
+        crop: ``mouth`` (upright, at a fixed scale) or ``face`` (SyncNet's padded box).
+        size_px: Side of the crops.
+        colour: ``gray`` or ``rgb``.
+        min_frames: Shorter stretches are dropped.
+        max_faces: At most so many faces are followed at a time, the largest first.
+        min_face_px: Lower faces are passed over.
+    """
+
+    crop: Literal["mouth", "face"]
+    size_px: int
+    colour: Literal["gray", "rgb"]
+    min_frames: int
+    max_faces: int = 1
+    min_face_px: int = 0
+
+
+@dataclass(frozen=True)
+class SyncSettings:
+    """How clips are brought into sync: see ``synctool.prepare.resync``."""
+
+    backbone: str
+    weights: str | None
+    min_confidence: float
+
+
+@dataclass
+class _Stretch:
+    """One face without a break, up to the longest sample."""
+
+    track: int
+    first_tick: int
+    portrait: np.ndarray
+    face_px: float
+    crops: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def end_tick(self) -> int:
+        return self.first_tick + len(self.crops)
+
+    @property
+    def begin_sample(self) -> int:
+        return max(0, self.first_tick - CONTEXT_FRAMES) * SAMPLES_PER_FRAME
+
+    @property
+    def end_sample(self) -> int:
+        return (self.end_tick + CONTEXT_FRAMES) * SAMPLES_PER_FRAME
+
+
+class FilmClips:
+    """Iterates over the samples of one film.
+
+    Args:
+        film: An opened film, not yet iterated.
+        entry: What is known about it.
+        detector: Finds the faces.
+        settings: What to cut.
+
+    Attributes:
+        faces: Whether any face was seen.
+        silent: Samples that were dropped because their sound is silence.
+    """
+
+    def __init__(
+        self, film: Film, entry: FilmEntry, detector: FaceDetector, settings: CropSettings
+    ) -> None:
+        self._film = film
+        self._entry = entry
+        self._detector = detector
+        self._settings = settings
+        self._longest = longest_frames(settings.size_px)
+        self._open: dict[int, _Stretch] = {}
+        self._closed: list[_Stretch] = []
+        self._sound = _RecentSound(film.sound)
+        self.faces = False
+        self.silent = 0
+
+    def __iter__(self) -> Iterator[Sample]:
+        tick = 0
+        for tracked in followed(
+            self._film,
+            self._detector,
+            max_faces=self._settings.max_faces,
+            smallest_face_px=self._settings.min_face_px or None,
+        ):
+            tick = tracked.picture.index
+            for number in [n for n in self._open if n not in tracked.poses]:
+                self._closed.append(self._open.pop(number))
+            for number, pose in tracked.poses.items():
+                self._add(number, tracked.picture, pose)
+            yield from self._ready(tick)
+        self._closed += self._open.values()
+        self._open.clear()
+        yield from self._ready(tick, last=True)
+
+    def _add(self, number: int, picture: Picture, pose: Pose) -> None:
+        self.faces = True
+        stretch = self._open.get(number)
+        if stretch is None:
+            portrait = face_crop(picture.luma, pose.box, PORTRAIT_PX)
+            height = float(pose.box[3] - pose.box[1]) / picture.scale
+            stretch = self._open[number] = _Stretch(number, picture.index, portrait, height)
+        s = self._settings
+        source = picture.luma if s.colour == "gray" else picture.colour
+        if s.crop == "mouth":
+            stretch.crops.append(mouth_crop(source, pose.points, s.size_px))
+        else:
+            stretch.crops.append(face_crop(source, pose.box, s.size_px))
+        if len(stretch.crops) == self._longest:
+            self._closed.append(self._open.pop(number))
+
+    def _ready(self, tick: int, *, last: bool = False) -> Iterator[Sample]:
+        """The samples whose sound has come in."""
+        if not self._closed and tick % 25:
+            return
+        self._sound.take()
+        waiting = []
+        for stretch in self._closed:
+            if last or stretch.end_sample <= self._sound.end:
+                if len(stretch.crops) >= self._settings.min_frames:
+                    yield from self._sample(stretch)
+            else:
+                waiting.append(stretch)
+        self._closed = waiting
+        oldest = [s.begin_sample for s in (*waiting, *self._open.values())]
+        recent = max(0, tick - CONTEXT_FRAMES) * SAMPLES_PER_FRAME
+        self._sound.forget(min([*oldest, recent]))
+
+    def _sample(self, stretch: _Stretch) -> Iterator[Sample]:
+        sound = self._sound.between(stretch.begin_sample, stretch.end_sample)
+        if not sound.size or int(np.abs(sound.astype(np.int32)).max()) < _SILENT_PEAK:
+            self.silent += 1
+            return
+        entry, s = self._entry, self._settings
+        info = SampleInfo(
+            key=f"{entry.key}-{stretch.track:02d}-{stretch.first_tick:06d}",
+            video_path=entry.name,
+            speaker=entry.speaker,
+            source=entry.source,
+            split=entry.split,
+            film=entry.film,
+            track=stretch.track,
+            first_tick=stretch.first_tick,
+            num_frames=len(stretch.crops),
+            sound_lead=stretch.first_tick * SAMPLES_PER_FRAME - stretch.begin_sample,
+            face_px=round(stretch.face_px, 1),
+            crop=s.crop,
+            size_px=s.size_px,
+            colour=s.colour,
+        )
+        yield Sample(info, np.stack(stretch.crops), stretch.portrait, sound)
+
+
+class _RecentSound:
+    """The last part of a film's sound, addressed by timeline sample."""
+
+    def __init__(self, track: SoundTrack) -> None:
+        self._track = track
+        self._held = np.zeros(0, np.int16)
+        self._start = 0
+
+    @property
+    def end(self) -> int:
+        return self._start + self._held.size
+
+    def take(self) -> None:
+        """Take over what has been decoded."""
+        if self._track.available:
+            self._held = np.concatenate([self._held, self._track.pop(self._track.available)])
+
+    def between(self, begin: int, end: int) -> np.ndarray:
+        return self._held[max(begin - self._start, 0) : max(end - self._start, 0)].copy()
+
+    def forget(self, before: int) -> None:
+        """Let go of what nobody will ask for."""
+        drop = min(before - self._start, self._held.size)
+        if drop > 0:
+            self._held = self._held[drop:].copy()
+            self._start += drop

@@ -1,0 +1,96 @@
+"""What the user means by FILE...: files, globs, folders, and lists of them in a file."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from synctool.errors import MissingError, UsageError
+from synctool.prepare.videos import films_in
+
+
+def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
+    """The films meant, in order, each once.
+
+    A name that exists is taken literally, whatever characters it holds; then globs are tried. A
+    folder gives the films below it. A name that fits nothing is kept, so that it fails by itself.
+
+    Args:
+        names: As given on the command line; ``-`` is a video on the standard input.
+        from_file: A text file with one name a line (empty lines and ``#`` comments skipped), or
+            ``-`` for the standard input.
+
+    Raises:
+        UsageError: Nothing was given, or the standard input twice.
+        MissingError: The list or a folder cannot be read, or holds no films.
+    """
+    wanted = list(names)
+    if from_file is not None:
+        wanted += _listed(from_file)
+    if not wanted:
+        raise UsageError(
+            "no films given", remedy="Give files, folders, globs, or --from-file LIST."
+        )
+    if from_file == "-" and "-" in wanted:
+        raise UsageError(
+            "the standard input cannot be both a list and a video",
+            remedy="Give the list as a file, or the video.",
+        )
+    found: dict[str, None] = {}
+    for name in wanted:
+        for film in _meant(name):
+            found[film] = None
+    return list(found)
+
+
+def means_one_film(names: Iterable[str], *, from_file: str | None = None) -> bool:
+    """Whether the user named one film, and not a list, folder or glob that happens to hold one.
+
+    The form of what is written for machines hangs on this alone, so that it can be foreseen.
+    """
+    wanted = list(names)
+    if from_file is not None or len(wanted) != 1 or os.path.isdir(wanted[0]):
+        return False
+    return os.path.lexists(wanted[0]) or not glob.has_magic(wanted[0])
+
+
+def _meant(name: str) -> list[str]:
+    if os.path.isdir(name):
+        films = [os.fspath(p) for p in films_in(Path(name))]
+        if not films:
+            raise MissingError(f"no films below {name}", remedy="Give a folder that holds films.")
+        return films
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [name]
+    return sorted(p for p in glob.glob(name, recursive=True) if not os.path.isdir(p)) or [name]
+
+
+def _listed(name: str) -> list[str]:
+    try:
+        raw = _standard_input() if name == "-" else Path(name).read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(
+            f"no such list: {name}", remedy="Check the path of --from-file."
+        ) from error
+    except OSError as error:
+        raise MissingError(
+            f"cannot read {name}: {error.strerror}", remedy="Check its permissions."
+        ) from error
+    if b"\0" in raw:
+        raise UsageError(
+            f"{name} is no list of films", remedy="Give a text file with one name a line."
+        )
+    # Names that are not UTF-8 stay what they are; some editors begin a file with a mark.
+    text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _standard_input() -> bytes:
+    if hasattr(sys.stdin, "buffer"):
+        return sys.stdin.buffer.read()
+    return sys.stdin.read().encode("utf-8", "surrogateescape")

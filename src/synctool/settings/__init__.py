@@ -1,0 +1,1 @@
+"""The settings of every command: names, defaults, ranges and help, and where their values come from."""

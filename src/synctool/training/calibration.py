@@ -1,0 +1,269 @@
+"""Calibrating the confidence of a network on people it has not seen.
+
+Stretches of many lengths are taken from clips whose offset is known. They are cut out before anything is
+encoded, as a short video has nothing before and after it either, and their audio comes from as far off as
+the clip allows. Clips of one person are joined, so that videos of many seconds are known as well. Every
+stretch is also compared with another clip's audio, where no answer is right: a network must not be sure of
+dubbed speech, however long it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synctool.data.samples import Sample
+from synctool.measure.clip_embeddings import encoded_crops, encoded_sound
+from synctool.scoring.confidence import (
+    FOREIGN_PRIOR,
+    Calibration,
+    ReliabilityBin,
+    expected_calibration_error,
+    fit_calibration,
+    reliability_table,
+)
+from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+
+MAX_OFFSET = 15
+SHORTEST_FRAMES = 10
+LONGEST_FRAMES = 400
+_STRETCHES = 6
+
+
+@dataclass(frozen=True)
+class Example:
+    """An estimate whose truth is known."""
+
+    person: str
+    estimate: OffsetEstimate
+    correct: bool
+    foreign: bool
+    error_frames: float
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration and how well it holds for people who took no part in its fit.
+
+    Attributes:
+        calibration: Fitted on all examples.
+        error: Expected calibration error over folds by person, 0..1, with as many examples of another's
+            audio among them as ``FOREIGN_PRIOR`` says.
+        table: Reliability over the same examples.
+        examples: How many.
+        people: Of how many people.
+        zero_frames: Median error of confident right answers: what is left of a constant.
+    """
+
+    calibration: Calibration
+    error: float
+    table: tuple[ReliabilityBin, ...]
+    examples: int
+    people: int
+    zero_frames: float
+
+
+def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationReport:
+    """Fit the calibration and judge it by cross-validation over people.
+
+    Args:
+        examples: From ``known_stretches``.
+        folds: Groups of people; each is predicted by a fit on the others.
+
+    Raises:
+        ValueError: No examples.
+    """
+    people = sorted({e.person for e in examples})
+    fold_of = {person: i % folds for i, person in enumerate(people)}
+    confidences: list[float] = []
+    truths: list[bool] = []
+    judged = at_prior(examples)
+    for fold in range(min(folds, len(people))):
+        known = [e for e in examples if fold_of[e.person] != fold] or list(examples)
+        fitted = _fit(known)
+        for example in judged:
+            if fold_of[example.person] == fold:
+                confidences.append(fitted.confidence(example.estimate))
+                truths.append(example.correct)
+    right = [e.error_frames for e in examples if e.correct]
+    return CalibrationReport(
+        calibration=_fit(examples),
+        error=expected_calibration_error(confidences, truths),
+        table=reliability_table(confidences, truths),
+        examples=len(examples),
+        people=len(people),
+        zero_frames=float(np.median(right)) if right else 0.0,
+    )
+
+
+def reliability(
+    calibration: Calibration, examples: Sequence[Example]
+) -> tuple[float, tuple[ReliabilityBin, ...]]:
+    """How well a calibration holds: its expected calibration error 0..1, and the table behind it.
+
+    Args:
+        calibration: Fitted on whatever.
+        examples: From ``known_stretches``.
+
+    Raises:
+        ValueError: No examples.
+    """
+    judged = at_prior(examples)
+    confidences = [calibration.confidence(e.estimate) for e in judged]
+    truths = [e.correct for e in judged]
+    return (
+        expected_calibration_error(confidences, truths),
+        reliability_table(confidences, truths),
+    )
+
+
+def at_prior(examples: Sequence[Example]) -> list[Example]:
+    """All examples with their own audio, and as many with another's as ``FOREIGN_PRIOR`` says."""
+    own = [e for e in examples if not e.foreign]
+    foreign = [e for e in examples if e.foreign]
+    wanted = min(round(len(own) * FOREIGN_PRIOR / (1 - FOREIGN_PRIOR)), len(foreign))
+    spread = np.linspace(0, len(foreign) - 1, wanted).round().astype(int) if wanted else ()
+    return own + [foreign[i] for i in spread]
+
+
+@torch.inference_mode()
+def known_stretches(
+    network: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    spec: BackboneSpec,
+    true_offset: Callable[[Sample], float],
+    person: Callable[[Sample], str],
+    tolerance: Callable[[Sample], float] = lambda _: 1.0,
+    seed: int = 0,
+) -> list[Example]:
+    """Estimates on stretches of clips, with their truth: each with its own audio and with another's.
+
+    Args:
+        network: A ``SyncModel`` in evaluation mode.
+        samples: Clips of people that it was not trained on.
+        spec: What it takes, and how far it looks.
+        true_offset: A clip's own offset in frames.
+        person: Who speaks in a clip.
+        tolerance: How many frames from a clip's offset an answer still counts as right.
+        seed: Seed.
+    """
+    rng = np.random.default_rng(seed)
+    scores = _Scores(network, samples, spec, rng)
+    examples = []
+    for i, sample in enumerate(samples):
+        mates = [
+            j
+            for j, other in enumerate(samples)
+            if j != i
+            and person(other) == person(sample)
+            and abs(true_offset(other) - true_offset(sample)) < 0.5
+        ]
+        for _ in range(_STRETCHES):
+            wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
+            if wanted <= sample.info.num_frames:
+                own, foreign, moved = scores.of_a_cut(i, wanted)
+            else:
+                order = [i, *rng.permutation(mates).astype(int).tolist()]
+                own, foreign, moved = scores.of_joined(order, wanted)
+            for values, another in ((own, False), (foreign, True)):
+                estimate = None if values is None else estimate_offset(values)
+                if estimate is None:
+                    continue
+                error = estimate.offset_frames - moved - true_offset(sample)
+                correct = not another and abs(error) <= tolerance(sample)
+                examples.append(Example(person(sample), estimate, correct, another, error))
+    return examples
+
+
+class _Scores:
+    """Score volumes ``[2K+1, T]`` of stretches, NaN where there is none: with their own audio, with
+    another clip's (None where there is no other), and by how many frames their own is ahead."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        samples: Sequence[Sample],
+        spec: BackboneSpec,
+        rng: np.random.Generator,
+    ) -> None:
+        self._network, self._samples, self._spec, self._rng = network, samples, spec, rng
+        self._whole: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def of_a_cut(self, i: int, frames: int) -> tuple[np.ndarray, np.ndarray | None, float]:
+        """Of a part of a clip that is cut out, picture and audio alike."""
+        sample = self._samples[i]
+        start = int(self._rng.integers(0, sample.info.num_frames - frames + 1))
+        seen = self._seen(i, sample.crops[start : start + frames])
+        begin = sample.info.sound_lead + start * SAMPLES_PER_FRAME
+        length = frames * SAMPLES_PER_FRAME
+        reach = (MAX_OFFSET - 2) * SAMPLES_PER_FRAME
+        low, high = max(-reach, -begin), min(reach, sample.sound.size - length - begin)
+        moved = int(self._rng.integers(low, high + 1)) if low <= high else 0
+        own = self._heard(_part(sample.sound, max(begin + moved, 0), length))
+        foreign = None
+        if others := self._others(i, length):
+            sound = self._samples[int(self._rng.choice(others))].sound
+            first = int(self._rng.integers(0, max(sound.size - length, 0) + 1))
+            foreign = self._volume(self._heard(_part(sound, first, length)), seen, 0)
+        return self._volume(own, seen, 0), foreign, moved / SAMPLES_PER_FRAME
+
+    def of_joined(
+        self, order: Sequence[int], frames: int
+    ) -> tuple[np.ndarray, np.ndarray | None, float]:
+        """Of whole clips one after the other, the last one cut."""
+        moved = int(self._rng.integers(-MAX_OFFSET + 2, MAX_OFFSET - 1))
+        own, foreign = [], []
+        for j in order:
+            if frames <= 0:
+                break
+            lead = self._samples[j].info.sound_lead // SAMPLES_PER_FRAME + moved
+            heard, seen = self._encoded(j)
+            own.append(self._volume(heard, seen, lead)[:, :frames])
+            if others := self._others(j, self._samples[j].sound.size):
+                other = self._encoded(int(self._rng.choice(others)))[0]
+                foreign.append(self._volume(other, seen, lead)[:, :frames])
+            frames -= own[-1].shape[1]
+        return np.concatenate(own, 1), np.concatenate(foreign, 1) if foreign else None, moved
+
+    def _others(self, i: int, length: int) -> list[int]:
+        """Other clips, of enough audio where there are such."""
+        others = [j for j in range(len(self._samples)) if j != i]
+        return [j for j in others if self._samples[j].sound.size >= length] or others
+
+    def _encoded(self, i: int) -> tuple[Tensor, Tensor]:
+        if i not in self._whole:
+            sample = self._samples[i]
+            self._whole[i] = self._heard(sample.sound), self._seen(i, sample.crops)
+        return self._whole[i]
+
+    def _seen(self, i: int, crops: np.ndarray) -> Tensor:
+        stored = self._samples[i].info.crop
+        return encoded_crops(self._network, crops, stored_crop=stored, spec=self._spec)
+
+    def _heard(self, sound: np.ndarray) -> Tensor:
+        return encoded_sound(self._network, sound, spec=self._spec)
+
+    def _volume(self, heard: Tensor, seen: Tensor, lead: int) -> np.ndarray:
+        scores = self._network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead)[0]
+        values = scores.float().cpu().numpy()
+        return np.where(np.isfinite(values), values, np.nan)
+
+
+def _part(sound: np.ndarray, first: int, length: int) -> np.ndarray:
+    """int16 ``[length]`` from a place on; silent where the sound has ended."""
+    part = sound[first:][:length]
+    return np.pad(part, (0, length - part.size))
+
+
+def _fit(examples: Sequence[Example]) -> Calibration:
+    return fit_calibration(
+        [e.estimate for e in examples],
+        [e.correct for e in examples],
+        foreign=[e.foreign for e in examples],
+    )

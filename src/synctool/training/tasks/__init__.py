@@ -1,0 +1,1 @@
+"""Pretraining tasks that need no labels."""
