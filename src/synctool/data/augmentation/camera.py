@@ -86,6 +86,48 @@ def with_grain(picture: np.ndarray, level: float, rng: np.random.Generator) -> n
     return cv2.add(picture, grain, dtype=cv2.CV_8U)
 
 
+def darkened(crops: np.ndarray, dice: Dice) -> np.ndarray:
+    """Record a window in little light: an eighth to a half of it, noise, and gain that brings some back.
+
+    The longer exposure takes in as much of the frame before as of the one after, so nothing moves in time.
+    """
+    rng = dice.of("low_light")
+    if rng is None:
+        return crops
+    strength = min(dice.strength("low_light"), 1.0)
+    light = np.exp(np.log(rng.uniform(0.12, 0.5)) * strength)
+    gain = (1 / light) ** rng.uniform(0.3, 0.9)
+    beside = rng.uniform(0, 0.2) * strength
+    level = rng.uniform(0.5, 2.5) * strength
+    table = np.round(np.arange(256) * light).astype(np.uint8)
+    back = np.clip(np.round(np.arange(256) * gain), 0, 255).astype(np.uint8)
+    out = np.empty_like(crops)
+    last = len(crops) - 1
+    for t, crop in enumerate(crops):
+        around = cv2.addWeighted(crops[max(t - 1, 0)], 0.5, crops[min(t + 1, last)], 0.5, 0)
+        long = cv2.addWeighted(crop, 1 - 2 * beside, around, 2 * beside, 0)
+        dark = cv2.LUT(long, table).reshape(len(long), -1)
+        out[t] = cv2.LUT(with_grain(dark, level, rng), back).reshape(crop.shape)
+    return out
+
+
+def smoothed(crops: np.ndarray, dice: Dice) -> np.ndarray:
+    """Remove fine texture and keep edges: differences from a blur count the less the smaller they are."""
+    rng = dice.of("smoothing")
+    if rng is None:
+        return crops
+    sigma = rng.uniform(1.0, 2.5) * crops.shape[1] / _USUAL_PX
+    edge = rng.uniform(8, 30) * dice.strength("smoothing")
+    step = np.arange(-255, 256, dtype=np.float32)
+    kept = np.round(step * (1 - np.exp(-((step / max(edge, 1e-3)) ** 2)))).astype(np.int16)
+    out = np.empty_like(crops)
+    for t, crop in enumerate(crops):
+        soft = cv2.GaussianBlur(crop, (0, 0), sigma)
+        fine = kept[cv2.subtract(crop, soft, dtype=cv2.CV_16S) + 255]
+        cv2.add(soft, fine, out[t], dtype=cv2.CV_8U)
+    return out
+
+
 def coarse(crops: np.ndarray, px: int) -> np.ndarray:
     """Make crops ``px`` wide and large again; as they are where ``px`` is their side or more."""
     size = crops.shape[1]

@@ -8,6 +8,7 @@ import numpy as np
 from synctool.data.augmentation.dice import Dice
 
 _FINGERS = 4
+_LETTERS = np.array([ord(c) for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ   "])
 
 
 def covered(crops: np.ndarray, dice: Dice) -> np.ndarray:
@@ -29,6 +30,40 @@ def covered(crops: np.ndarray, dice: Dice) -> np.ndarray:
             for crop, part in zip(crops, np.linspace(0, 1, len(crops))):
                 top, left = np.round(begin + (end - begin) * part).astype(int)
                 crop[top : top + height, left : left + width] = level
+    return crops
+
+
+def captioned(crops: np.ndarray, dice: Dice) -> np.ndarray:
+    """Lay words over a window, on a bar or without one; other words after 8 to 30 frames.
+
+    Args:
+        crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``; written to.
+        dice: What happens to this window.
+    """
+    rng = dice.of("caption")
+    if rng is None:
+        return crops
+    size = crops.shape[1]
+    strength = min(dice.strength("caption"), 1.5)
+    height = max(4, int(size * rng.uniform(0.08, 0.22) * strength))
+    # Captions stand below the mouth more often than above it.
+    bottom = int(size * (rng.uniform(0.7, 1.0) if rng.random() < 0.8 else rng.uniform(0.15, 0.4)))
+    ink, paper = (255, 0) if rng.random() < 0.7 else (0, 255)
+    opaque = rng.uniform(0.3, 0.9) if rng.random() < 0.5 else 0.0
+    scale = height / 30
+    begin = 0
+    while begin < len(crops):
+        end = begin + int(rng.integers(8, 31))
+        words = "".join(chr(c) for c in rng.choice(_LETTERS, int(rng.integers(3, 14))))
+        mask = np.zeros((size, size), np.uint8)
+        left = int(rng.integers(-size // 4, size // 2))
+        cv2.putText(mask, words, (left, bottom - height // 4), cv2.FONT_HERSHEY_SIMPLEX, scale, 255,
+                    max(1, height // 8), cv2.LINE_AA)  # fmt: skip
+        for crop in crops[begin:end]:
+            bar = crop[max(bottom - height, 0) : bottom]
+            bar[...] = np.round(bar + (paper - bar.astype(np.float32)) * opaque)
+            crop[mask > 127] = ink
+        begin = end
     return crops
 
 

@@ -10,6 +10,8 @@ from synctool.data.augmentation.table import AUGMENTATIONS, AugmentSettings
 
 _FIRST_ROWS = 39
 """Rows with chance from the window's own; those added since derive theirs, so that runs can go on."""
+_LATER_ROWS = (3, 5)
+"""How many rows were added at a time."""
 _PLACE = {row.name: i for i, row in enumerate(AUGMENTATIONS)}
 
 
@@ -30,10 +32,12 @@ class Dice:
     ) -> None:
         odds, self._strengths = _vectors(settings)
         thrown, seeds = rng.random(_FIRST_ROWS), rng.integers(2**63, size=_FIRST_ROWS)
-        later = np.random.default_rng(int(seeds[0]))
-        more = len(odds) - _FIRST_ROWS
-        thrown = np.concatenate([thrown, later.random(more)])
-        self._seeds = np.concatenate([seeds, later.integers(2**63, size=more)])
+        first = seeds
+        for batch, rows in enumerate(_LATER_ROWS):
+            later = np.random.default_rng(int(first[batch]))
+            thrown = np.concatenate([thrown, later.random(rows)])
+            seeds = np.concatenate([seeds, later.integers(2**63, size=rows)])
+        self._seeds = seeds
         self.amount = amount
         self._hit = (thrown < np.where(_RAMPED, odds * amount, odds)) & (amount > 0)
 

@@ -6,8 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from synctool.data.augmentation.camera import grained, jittered_time, lost_frames, recorded
-from synctool.data.augmentation.cover import behind_hand, covered
+from synctool.data.augmentation.camera import (
+    darkened,
+    grained,
+    jittered_time,
+    lost_frames,
+    recorded,
+    smoothed,
+)
+from synctool.data.augmentation.cover import behind_hand, captioned, covered
 from synctool.data.augmentation.dice import Dice
 from synctool.data.augmentation.light import lit, toned
 from synctool.data.augmentation.warp import centre_crop, fit_crops, warped, with_room
@@ -40,5 +47,6 @@ def augment_picture(
     """
     crops = jittered_time(lost_frames(crops, dice), dice)
     crops = warped(lit(crops, dice, stranger), size_px, dice)
-    crops = recorded(behind_hand(crops, dice), dice)
+    crops = smoothed(darkened(behind_hand(crops, dice), dice), dice)
+    crops = recorded(captioned(crops, dice), dice)
     return covered(grained(toned(crops, dice), dice), dice)

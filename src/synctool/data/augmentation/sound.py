@@ -42,6 +42,8 @@ def augment_sound(
         sound = convolved(sound, response, room.uniform(0.3, 1.0) * dice.strength("recorded_room"))
     elif rng := dice.of("reverb"):
         sound = _reverberated(sound, rng, dice.strength("reverb"))
+    if rng := dice.of("far_microphone"):
+        sound = _from_afar(sound, rng, dice.strength("far_microphone"))
     if (rng := dice.of("babble")) and voices is not None:
         heard = [fitted(voice, sound.size, rng) for voice in voices() if voice.size]
         if heard:
@@ -71,6 +73,8 @@ def with_gain(sound: np.ndarray, dice: Dice, *, leveled: bool) -> np.ndarray:
 
 
 def _through_channel(sound: np.ndarray, dice: Dice) -> np.ndarray:
+    if rng := dice.of("automatic_gain"):
+        sound = automatic_gain(sound, rng, dice.strength("automatic_gain"))
     if rng := dice.of("band_limit"):
         cut = _NYQUIST_HZ - (_NYQUIST_HZ - rng.uniform(2000, 7000)) * dice.strength("band_limit")
         sound = _filtered(sound, np.clip(cut, 500, 7900), "lowpass")
@@ -141,6 +145,43 @@ def in_room(sound: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
 def _reverberated(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     tail = room_tail(rng.uniform(0.1, 0.7), rng)
     return in_room(sound, tail, 10 ** (rng.uniform(-15, 0) / 20) * strength)
+
+
+def _from_afar(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    tail = room_tail(rng.uniform(0.3, 1.0), rng)
+    sound = in_room(sound, tail, 10 ** (rng.uniform(0, 8) / 20) * strength)
+    noise = coloured_noise(sound.size, rng, slope=rng.uniform(0.2, 0.8))
+    return mixed(sound, noise, rng.uniform(8, 25), strength)
+
+
+def automatic_gain(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Follow the level as the automatic gain of a recorder does: down at once, up slowly.
+
+    Args:
+        sound: float32 ``[N]``.
+        rng: Source of chance: the release time, 0.1 to 1 s, and the share of the correction, 0.4 to 1.
+        strength: Factor of the correction.
+
+    Returns:
+        float32 ``[N]``: at most 20 dB louder and 10 dB softer than the mean level asks for.
+    """
+    step = AUDIO_HZ // 100
+    count = -(-sound.size // step)
+    if count < 2:
+        return sound
+    blocks = np.pad(sound, (0, count * step - sound.size)).reshape(count, step)
+    level_db = 10 * np.log10(np.mean(blocks**2, axis=1) + 1e-10)
+    kept = float(np.exp(-0.01 / rng.uniform(0.1, 1.0)))
+    followed = np.empty(count)
+    now = level_db.max()
+    for i, value in enumerate(level_db):
+        now = max(value, kept * now + (1 - kept) * value)
+        followed[i] = now
+    target_db = 10 * np.log10(np.mean(sound**2) + 1e-10)
+    gain_db = np.clip((target_db - followed) * rng.uniform(0.4, 1.0) * strength, -10, 20)
+    at = (np.arange(count) + 0.5) * step
+    gain = np.interp(np.arange(sound.size), at, 10 ** (gain_db / 20))
+    return (sound * gain).astype(np.float32)
 
 
 def coloured_noise(

@@ -101,6 +101,16 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
                  "recorded noise behind, at -3 to 25 dB, with --backgrounds"),
     Augmentation("recorded_music", "sound", 0.12,
                  "recorded music behind, at -3 to 25 dB, with --backgrounds"),
+    Augmentation("low_light", "picture", 0.0,
+                 "a dark scene brightened by the camera: few levels, noise, a long exposure"),
+    Augmentation("smoothing", "picture", 0.0,
+                 "fine texture removed, edges kept, as phones and beauty filters do"),
+    Augmentation("caption", "picture", 0.0,
+                 "a line of words over a part of the crop that changes every 8 to 30 frames"),
+    Augmentation("far_microphone", "sound", 0.0,
+                 "a room stronger than the direct sound, at 0 to 8 dB, with the microphone's own noise"),
+    Augmentation("automatic_gain", "sound", 0.0,
+                 "pauses raised and loud syllables lowered, by at most 20 and 10 dB, as recorders do"),
 )  # fmt: skip
 """All augmentations, in the order in which chance is drawn for them."""
 
