@@ -1,6 +1,6 @@
-"""The contract of every registered backbone, on small random weights, and what breaks it.
+"""The contract of every built-in backbone, on small random weights, and what breaks it.
 
-Whatever an installed plugin registers is tested here too.
+Plugins check their own backbones, with the same ``synctool.testing.CHECKS``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from synctool.plugins.loader import Plugins
 from synctool.testing import CHECKS
 from synctool.types import AudioInput, BackboneSpec, VideoInput
 
-SPECS = {spec.full_name: spec for spec in registry.backbones()}
+SPECS = {
+    spec.full_name: spec for spec in registry.backbones() if spec.factory.startswith("synctool.")
+}
 CLASSIFIERS = [
     name
     for name, spec in SPECS.items()

@@ -16,17 +16,27 @@ from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_UNEXPECTED
 from synctool.evaluation.metric_specs import FAMILIES, METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_the_command_reference_is_fresh() -> None:
+@pytest.mark.parametrize("tool", ["command_reference", "house"])
+def test_pages_made_from_the_code_are_current(tool: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "command_reference.py", "--check"],
+        [sys.executable, ROOT / "tools" / f"{tool}.py", "--check"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_the_architecture_names_files_and_all_rooms() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    package = ROOT / "src" / "synctool"
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text)) - {"export/"}
+    assert not [path for path in named if not any((up / path).exists() for up in (package, ROOT))]
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")} - {"untrusted"}
+    assert rooms <= set(re.findall(r"^\| (\w+) \|", text, re.M))
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 _TORCH = re.compile(r'"torch>=([0-9.]+)"')
-FILES = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("src/synctool/scaffold/pyproject*")]
+FILES = [
+    *ROOT.glob("plugins/*/pyproject.toml"),
+    *ROOT.glob("src/synctool/plugins/templates/pyproject*"),
+]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)

@@ -208,6 +208,6 @@ def test_the_wheel_carries_the_templates() -> None:
         file.distribution_path.replace(os.sep, "/")
         for file in wheel.WheelBuilder(str(root)).recurse_included_files()
     }
-    templates = sorted((root / "src" / "synctool" / "scaffold").glob("*.template"))
+    templates = sorted((root / "src" / "synctool" / "plugins" / "templates").glob("*.template"))
     assert len(templates) == 6
-    assert {f"synctool/scaffold/{path.name}" for path in templates} <= carried
+    assert {f"synctool/plugins/templates/{path.name}" for path in templates} <= carried

@@ -156,7 +156,7 @@ def _texts(name: str, role: str, pair: str) -> dict[Path, str]:
         "test": test,
         "distribution": _PREFIX + name,
     }
-    templates = resources.files("synctool").joinpath("scaffold")
+    templates = resources.files("synctool.plugins").joinpath("templates")
     return {
         path: Template(templates.joinpath(f"{source}.template").read_text("utf-8")).substitute(
             words
