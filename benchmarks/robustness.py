@@ -34,8 +34,7 @@ from synctool.evaluation.metrics import Metric
 from synctool.media.frames import Frame
 from synctool.media.pictures import Planes
 from synctool.media.rewrite import rewrite
-from synctool.report.compare_plot import robustness_figure
-from synctool.report.drawing import save_figure
+from synctool.report.plots import metric_charts, write_charts
 from synctool.types import AUDIO_HZ
 
 SCRIPT = "benchmarks/robustness.py"
@@ -87,7 +86,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if given.json:
             given.json.write_text(json.dumps(figures(found), indent=1) + "\n")
         if given.docs:
-            save_figure(robustness_figure(found.trials), PAGE.with_suffix(".png"))
+            heading, charts = metric_charts(found.trials, found.metrics)["metrics-robustness"]
+            write_charts(charts, PAGE.with_suffix(".png"), heading)
             write_section(PAGE, table.markdown(), script=SCRIPT)
     except SyncToolError as error:
         notes.print(f"error: {error}", style="red", highlight=False, markup=False)

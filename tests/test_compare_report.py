@@ -1,4 +1,4 @@
-"""Reports of a comparison: the terminal, JSON, CSV and pictures, of trials that are made up."""
+"""Reports of a comparison: the terminal, JSON and CSV, of trials that are made up."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from matplotlib.image import imread
 from rich.console import Console
 
 from fake_results import series
 from fake_trials import failed_trial, labelled, made_trial, set_of
-from synctool.errors import OutputError
 from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.evaluation.metrics import summarise
 from synctool.report.compare_out import (
@@ -28,16 +25,9 @@ from synctool.report.compare_out import (
     trials_csv,
     versions,
 )
-from synctool.report.compare_plot import (
-    compare_figure,
-    context_figure,
-    reliability_figure,
-    robustness_figure,
-    write_compare_plot,
-)
 from synctool.report.compare_rows import agrees_with_others, brief_names, plain_trials
 from synctool.report.compare_table import MOST_FILMS, WIDTH, compare_view, figure
-from synctool.types import Condition, Segment, Trial
+from synctool.types import Condition, Trial
 
 THREE = ("fcn-cls", "syncnet", "resnet3d+vggish")
 
@@ -261,126 +251,6 @@ def test_metrics_as_a_table(metrics) -> None:
     best = next(r for r in rows if r["name"] == "accuracy_1")
     assert (best["unit"], best["higher_is_better"], best["drawn"]) == ("share", "yes", "people")
     assert float(best["low"]) <= float(best["value"]) <= float(best["high"])
-
-
-# ------------------------------------------------------------------------------------- pictures
-
-
-def test_the_offsets_of_every_model_are_drawn_where_they_are() -> None:
-    trials = [
-        labelled(made_trial(), 2.0),
-        made_trial(
-            backbone="b",
-            frames=series(*[-4.0] * 50, *[5.0] * 50),
-            segments=(Segment(0.0, 2.0, -4.0, 0.9), Segment(2.0, 4.0, 5.0, 0.9)),
-        ),
-        failed_trial(),
-    ]
-    rows = compare_figure(trials).axes
-    assert len(rows) == 3
-    dots = [line for line in rows[0].lines if line.get_marker() == "."]
-    assert {float(y) for line in dots for y in line.get_ydata()} == {120.0}
-    dashed = [line for line in rows[0].lines if line.get_linestyle() == "--"]
-    assert [list(line.get_ydata()) for line in dashed] == [[80.0, 80.0]]
-    low, high = rows[1].get_ylim()
-    assert low < -160 and high > 200
-    assert "it takes 5 pictures" in rows[2].get_title(loc="left")
-    assert "failed" in [text.get_text() for text in rows[2].texts]
-
-
-def test_a_known_offset_that_changes_is_drawn_by_stretch() -> None:
-    known = labelled(made_trial(condition=Condition("shift", moved_frames=1.0)), 2.0)
-    stretches = (Segment(0.0, 1.0, 2.0, 1.0), Segment(1.0, 4.0, -3.0, 1.0))
-    known = replace(known, label=replace(known.label, segments=stretches))
-    drawn = [line for line in compare_figure([known]).axes[0].lines if line.get_linestyle() == "--"]
-    assert [float(line.get_ydata()[0]) for line in drawn] == [120.0, -80.0]
-
-
-def test_an_hour_is_drawn_with_few_points() -> None:
-    hour = made_trial(frames=series(*[3.0] * 90_000), duration_s=3600.0)
-    dots = [line for line in compare_figure([hour]).axes[0].lines if line.get_marker() == "."]
-    assert sum(len(line.get_xdata()) for line in dots) <= 3000
-
-
-def test_nothing_to_draw_is_no_picture() -> None:
-    assert context_figure([]) is None
-    assert reliability_figure([made_trial()]) is None
-    assert robustness_figure([made_trial()]) is None
-    with pytest.raises(ValueError, match="no trials"):
-        compare_figure([])
-
-
-def test_accuracy_by_context_has_a_line_a_model(metrics) -> None:
-    axes = context_figure(metrics).axes[0]
-    values = {m.value for m in metrics if m.name == "accuracy_1_frame@15" and m.group == "all"}
-    ends = [line.get_ydata()[-1] for line in axes.lines if line.get_marker() in ("o", "s", "D")]
-    assert len(ends) == 3
-    assert set(map(float, ends)) == values
-    assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "5",
-        "7",
-        "9",
-        "11",
-        "13",
-        "15",
-    ]
-
-
-def test_reliability_counts_every_trial_with_a_truth(labelled_set) -> None:
-    lower = reliability_figure(labelled_set).axes[1]
-    assert sum(bar.get_height() for bar in lower.patches) == 6 * 2 * 3
-
-
-def test_robustness_is_the_share_that_is_right_and_answered() -> None:
-    def noisy(level: int, film: str, offset: float | None, answered: bool) -> Trial:
-        condition = Condition("perturbed", perturbation="noise", level=level, value=5.0 - level)
-        found = made_trial(film, condition=condition, offset_frames=offset, answered=answered)
-        return labelled(found, 3.0)
-
-    lost = replace(noisy(2, "b", 3.0, True), error="lost")
-    trials = [
-        *(labelled(made_trial(film), 3.0) for film in "ab"),
-        noisy(1, "a", 3.9, True),
-        noisy(1, "b", 9.0, False),
-        noisy(2, "a", None, False),
-        lost,
-    ]
-    upper, lower = robustness_figure(trials).axes
-    assert list(upper.lines[0].get_ydata()) == [1.0, 0.5, 0.0]
-    assert list(lower.lines[0].get_ydata()) == [1.0, 0.5, 0.0]
-    assert [t.get_text() for t in lower.get_xticklabels()] == ["as\nis", "4", "3"]
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.svg", "a.pdf"])
-def test_one_film_goes_into_a_file(tmp_path: Path, name: str) -> None:
-    trials = [made_trial(), failed_trial()]
-    assert write_compare_plot(trials, [], tmp_path / name, folder=False) == [tmp_path / name]
-    begin = (tmp_path / name).read_bytes()[:5]
-    assert begin in (b"\x89PNG\r", b"<?xml", b"%PDF-")
-
-
-def test_several_films_go_into_a_folder_with_the_metrics(tmp_path: Path, labelled_set) -> None:
-    films = [t for t in labelled_set if t.film == "film-0.mp4"]
-    films += [made_trial("one/talk.mp4"), made_trial("two/Talk.mp4")]
-    written = write_compare_plot(films, summarise(films), tmp_path, folder=True)
-    assert sorted(path.name for path in written) == [
-        *("Talk.mp4-2.png", "film-0.mp4.png", "metrics-context.png"),
-        *("metrics-reliability.png", "metrics-robustness.png", "talk.mp4.png"),
-    ]
-    for path in written:
-        assert imread(path).std() > 0.01, path
-
-
-def test_odd_names_are_drawn(tmp_path: Path) -> None:
-    odd = [made_trial("a$x^$_{b.mp4", "_net$1$"), made_trial("a$x^$_{b.mp4", "日本\x1b")]
-    odd = [labelled(trial, 3.0) for trial in odd]
-    write_compare_plot(odd, summarise(odd), tmp_path, folder=True)
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_an_unknown_format_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"\.bmp"):
-        write_compare_plot([made_trial()], [], tmp_path / "a.bmp", folder=False)
 
 
 def test_films_are_in_order_and_conditions_apart(labelled_set) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import math
 import os
@@ -24,15 +23,13 @@ from synctool.errors import MissingError, OutputError
 from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.evaluation.metrics import summarise
 from synctool.measure.detect import Detector
+from synctool.report.compare_rows import Models
 from synctool.report.html import compare as html_compare
 from synctool.report.html import detect as html_detect
-from synctool.report.html.charts import offset_chart, reliability_chart, whiskers
 from synctool.report.html.metrics import figure
 from synctool.report.html.pages import CompareReport, compare_page, detect_page, write_html
 from synctool.report.html.pictures import drawn, shots
-from synctool.report.html.svg import element, nice_ticks, path_of
 from synctool.report.outcome import Failure
-from synctool.scoring.confidence import ReliabilityBin
 from synctool.types import Condition, FrameSeries, Label, Segment
 
 HOSTILE = [
@@ -207,12 +204,6 @@ def test_results_that_make_a_page_too_large_are_left_out_and_it_says_so(monkeypa
     assert alone.json("result-film-1")["input"] == "a.mp4"
 
 
-def test_a_long_film_makes_no_large_page() -> None:
-    long = series(*[3.0 + 0.01 * (n % 7) for n in range(25 * 3600)])
-    chart = offset_chart([html_detect.Line("m", long, (), "m0")], title="t", duration_s=3600.0)
-    assert len(chart.svg) + len(chart.data) < 120_000
-
-
 # ----------------------------------------------------------------------------------- compare
 
 
@@ -336,7 +327,7 @@ def test_comparisons_with_little_in_them(trials) -> None:
     ],
 )
 def test_the_sentence_of_a_comparison(trials, said: str) -> None:
-    models = html_compare.Models.of(trials)
+    models = Models.of(trials)
     assert html_compare.headline(trials, models) == said
 
 
@@ -370,51 +361,6 @@ def test_only_the_script_of_the_page_may_run() -> None:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
-
-
-def test_elements_escape_what_they_are_given() -> None:
-    made = element("text", "<b>&", class_='"><script>', text_anchor="end", x=1.50)
-    assert str(made) == (
-        '<text class="&#34;&gt;&lt;script&gt;" text-anchor="end" x="1.5">&lt;b&gt;&amp;</text>'
-    )
-
-
-def test_lines_break_where_there_is_nothing() -> None:
-    assert path_of([(0, 0), (1, 2), None, (3, 4.25)]) == "M0 0h0L1 2M3 4.25h0"
-
-
-def test_ticks_are_round_and_inside() -> None:
-    assert nice_ticks(-223.4, 171.2) == (-200, -100, 0, 100)
-    assert nice_ticks(0, 1, 4) == (0, 0.25, 0.5, 0.75, 1)
-    assert nice_ticks(2, 2) == (2,)
-    assert nice_ticks(math.nan, 1) == ()
-
-
-def test_a_value_stands_within_its_whisker() -> None:
-    drawing = str(whiskers([(0.5, 0.25, 0.75, "m0")], (0.0, 1.0), title="t"))
-    left, right, dot = (
-        float(x) for x in re.search(r"M([\d.]+) 6H([\d.]+).*?M([\d.]+) 6h0", drawing).groups()
-    )
-    assert left < dot < right and dot == pytest.approx((left + right) / 2)
-
-
-def test_reliability_on_the_diagonal() -> None:
-    bins = (ReliabilityBin(0.2, 0.3, 4, 0.25, 0.25), ReliabilityBin(0.7, 0.8, 8, 0.75, 0.75))
-    chart = reliability_chart(bins, title="t", kind="m0")
-    assert "confidence 0.75: 75 % right of 8" in html.unescape(str(chart.svg))
-    axes = 210.0
-    for x, y in re.findall(r"M([\d.]+) ([\d.]+)h0", str(chart.svg)):
-        assert float(x) - 48 == pytest.approx(axes - (float(y) - 14), abs=0.02)
-
-
-def test_an_offset_stands_at_its_height() -> None:
-    line = html_detect.Line("m", series(*[3.0] * 5), (), "m0")
-    drawing = str(offset_chart([line], title="t", duration_s=1.0).svg)
-    heights = {float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)h0", drawing)}
-    labels = re.findall(r'class="tick end" x="[\d.]+" y="([\d.]+)">([^<]+)<', drawing)
-    tick = {text: float(y) for y, text in reversed(labels)}  # the axis of the offsets comes first
-    expected = tick["0"] - 4 + (tick["+100"] - tick["0"]) * 1.2
-    assert min(heights) == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize(

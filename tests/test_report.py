@@ -1,4 +1,4 @@
-"""Results on the terminal, as JSON, as CSV and as a picture."""
+"""Results on the terminal, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import io
 import json
 import os
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib.image import imread
 from rich.console import Console
 
 from fake_results import inconclusive, made_result, series
@@ -20,7 +18,6 @@ from synctool.errors import MissingError, OutputError
 from synctool.report.csv_out import COLUMNS, to_csv, write_csv
 from synctool.report.json_out import to_json, to_json_line, write_json
 from synctool.report.outcome import Failure
-from synctool.report.plot import plot_result, write_plot
 from synctool.report.terminal import print_result, print_summary
 from synctool.report.text import clock, printable, shortened, signed
 from synctool.types import Segment, Track
@@ -262,97 +259,6 @@ def test_the_summary_has_a_row_for_every_film() -> None:
 def test_without_a_window_no_line_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(made_result("x" * 100))
     assert capsys.readouterr().out.splitlines()[0].endswith("delay the sound by 120 ms")
-
-
-# ------------------------------------------------------------------------------------------- plot
-
-
-def test_a_plot_is_a_picture_of_a_sensible_size(tmp_path: Path) -> None:
-    write_plot(made_result(NAMES[2]), tmp_path / "a.png")
-    picture = imread(tmp_path / "a.png")
-    assert picture.shape[:2] == (900, 1500)
-    assert len({tuple(colour) for colour in picture[::7, ::7].reshape(-1, 4).tolist()}) > 10
-    assert 20_000 < (tmp_path / "a.png").stat().st_size < 300_000
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_plot_of_any_name(name: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure = plot_result(made_result(name))
-        figure.set_layout_engine("none")  # takes most of the time
-        figure.set_dpi(30)
-        figure.canvas.draw()
-
-
-def texts(film) -> str:
-    figure = plot_result(film)
-    return "\n".join(
-        t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))
-    )
-
-
-def test_a_plot_says_what_it_shows() -> None:
-    said = texts(made_result())
-    for part in (
-        "talk.mp4",
-        "audio is 120 ms ahead",
-        "audio ahead",
-        "audio behind",
-        "frames of 40 ms",
-    ):
-        assert part in said
-    for part in ("confidence", "in sync", "detectable", "unacceptable", "ITU-R BT.1359-1"):
-        assert part in said
-    assert "inconclusive" not in said
-
-
-def test_a_plot_of_an_inconclusive_film_says_so() -> None:
-    nothing = texts(inconclusive("no face was found in the picture"))
-    assert "nothing could be measured" in nothing
-    assert "no face was found in the picture" in nothing
-    weak = inconclusive("weak", frames=series(*range(-12, 13), confidence=0.1))
-    assert "\ninconclusive\n" in texts(weak)
-    figure = plot_result(weak)
-    low, high = figure.axes[0].get_ylim()
-    assert low < -480 and high > 480
-
-
-def test_the_offset_is_drawn_where_it_is() -> None:
-    figure = plot_result(made_result())
-    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
-    assert set(lines["per frame"].get_ydata()) == {120.0}
-    assert lines["segment"].get_xdata().tolist() == [0.0, 4.0]
-    assert figure.axes[1].get_xlim() == (0.0, 4.0)
-
-
-def test_a_long_film_is_thinned_but_keeps_what_is_sure() -> None:
-    frames = series(*[5.0] * 50_000, confidence=0.1)
-    confidence = list(frames.confidence)
-    confidence[12_345] = 0.9
-    film = made_result(frames=replace(frames, confidence=tuple(confidence)))
-    figure = plot_result(film)
-    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
-    assert lines["per frame"].get_xdata().tolist() == [12_345 / 25]
-
-
-def test_no_frames_at_all(tmp_path: Path) -> None:
-    write_plot(inconclusive("too short", frames=series()), tmp_path / "a.png")
-
-
-@pytest.mark.parametrize(
-    ("name", "start"), [("a.svg", b"<?xml"), ("a.PDF", b"%PDF"), ("a", b"\x89PNG")]
-)
-def test_the_suffix_chooses_the_format(name: str, start: bytes, tmp_path: Path) -> None:
-    write_plot(made_result(), tmp_path / name)
-    assert (tmp_path / name).read_bytes().startswith(start)
-
-
-def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError) as caught:
-        write_plot(made_result(), tmp_path / "a.bmp")
-    assert ".png" in caught.value.remedy
-    assert list(tmp_path.iterdir()) == []
 
 
 # ------------------------------------------------------------------------------------------- text

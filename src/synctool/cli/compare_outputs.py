@@ -178,9 +178,7 @@ class CompareOutputs:
             print_compare(self._trials, metrics, shared_s=self._shared_s)
         self._write_data(metrics)
         if self._targets.plot is not None:
-            from synctool.report.compare_plot import write_compare_plot
-
-            write_compare_plot(self._trials, metrics, self._targets.plot, folder=self._folder)
+            self._draw(self._targets.plot, metrics)
         if self._targets.report is not None:
             self._write_page(metrics)
 
@@ -197,6 +195,16 @@ class CompareOutputs:
             out.write_text(out.trials_csv(trials), own.csv)
         if own.metrics_csv is not None:
             out.write_text(out.metrics_csv(metrics), own.metrics_csv)
+
+    def _draw(self, target: str, metrics: Sequence[Metric]) -> None:
+        from synctool.report.compare_rows import plain_trials
+        from synctool.report.plots import write_compare_plot, write_compare_plots
+
+        if self._folder:
+            write_compare_plots(self._trials, metrics, target)
+            return
+        first = next(iter(plain_trials(self._trials).values()), self._trials[:1])
+        write_compare_plot(first, target)
 
     def _write_page(self, metrics: Sequence[Metric]) -> None:
         from synctool.report.compare_out import versions

@@ -141,7 +141,7 @@ class Outputs:
         from synctool.report.outcome import Failure
 
         if self._plot is not None and not isinstance(outcome, Failure):
-            from synctool.report.plot import write_plot
+            from synctool.report.plots import write_plot
 
             write_plot(outcome, self._plot_path(outcome.input))
 

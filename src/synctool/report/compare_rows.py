@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from synctool.evaluation.metric_specs import Metric
 from synctool.evaluation.model_names import model_names
 from synctool.report.text import printable, shortened
 from synctool.types import Trial
@@ -12,6 +14,8 @@ from synctool.types import Trial
 AGREED_FRAMES = 1.0
 """Offsets as near as this agree, or are right."""
 _ROUNDING = 1e-9
+_LONGEST = 32
+"""Characters of a model's name."""
 
 Model = tuple[str, str]
 """Backbone and weights."""
@@ -49,6 +53,38 @@ def brief_names(names: Iterable[str], most: int) -> dict[str, str]:
 
 def _without_checksum(name: str) -> str:
     return re.sub(r" sha256:[0-9a-f]+(?=\)$)", "", name)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a comparison, by backbone and weights: their names as charts and pages show them."""
+
+    names: Mapping[Model, str]
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial]) -> Models:
+        """The models in the order in which they come."""
+        names = names_of(trials)
+        brief = brief_names(names.values(), _LONGEST)
+        return cls({model: brief[name] for model, name in names.items()})
+
+    def named(self, metrics: Iterable[Metric]) -> list[Metric]:
+        """Metrics with the names of the models as they are shown."""
+        brief = self.brief()
+        return [replace(m, backbone=brief.get(m.backbone, m.backbone)) for m in metrics]
+
+    def brief(self) -> dict[str, str]:
+        """The names that are shown, by the full ones."""
+        return dict(zip(model_names(self.names).values(), self.names.values(), strict=True))
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The number of each model, which chooses its colour, by the name that is shown."""
+        return {name: number for number, name in enumerate(self.names.values())}
+
+    def name(self, trial: Trial) -> str:
+        """The model of a trial."""
+        return self.names[model_of(trial)]
 
 
 def plain_trials(trials: Iterable[Trial]) -> dict[str, list[Trial]]:

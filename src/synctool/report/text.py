@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from typing import TypeGuard
+
 from synctool.names import printable
 from synctool.types import MediaTrack, Source
 
-__all__ = ["chosen_streams", "clock", "passed_over", "printable", "shortened", "signed"]
+__all__ = [
+    "MINUS",
+    "NOTHING",
+    "chosen_streams",
+    "clock",
+    "known",
+    "passed_over",
+    "percent",
+    "plain",
+    "printable",
+    "shortened",
+    "signed",
+]
+
+NOTHING = "–"
+MINUS = "\N{MINUS SIGN}"
 
 
 def chosen_streams(source: Source) -> str:
@@ -60,7 +78,23 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
 
 
-def signed(value: float, digits: int) -> str:
-    """A number with its sign, and without one when it rounds to zero."""
+def known(value: float | None) -> TypeGuard[float]:
+    """Whether there is a number."""
+    return value is not None and math.isfinite(value)
+
+
+def plain(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with a true minus, and with no sign where it rounds to zero."""
     rounded = round(value, digits) + 0.0
-    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
+    text = f"{rounded:{'+' if sign and rounded else ''}.{digits}f}"
+    return text.replace("-", MINUS)
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, in characters that any terminal shows."""
+    return plain(value, digits, sign=True).replace(MINUS, "-")
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share in per cent."""
+    return f"{plain(100 * share, digits)} %" if known(share) else NOTHING

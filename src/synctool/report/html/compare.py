@@ -9,39 +9,38 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from synctool.evaluation.agreement import Agreement
+from synctool.report.charts.description import Chart
+from synctool.report.charts.offsets import compare_chart
 from synctool.report.compare_rows import (
     AGREED_FRAMES,
+    Models,
     agrees_with_others,
     is_right,
     is_within,
     model_of,
     plain_trials,
 )
-from synctool.report.html.charts import Line, offset_chart
-from synctool.report.html.models import Models, model_cell
 from synctool.report.html.moves import move_digits
 from synctool.report.html.parts import (
-    NOTHING,
     Cell,
-    Chart,
     Column,
     Table,
-    known,
+    model_cell,
     name_cell,
     number_cell,
     offset_cell,
-    plain,
     share_cell,
     verdict_cell,
 )
 from synctool.report.html.pictures import Picture, Shot, drawn, shots
-from synctool.report.text import clock, printable
+from synctool.report.text import NOTHING, clock, known, plain, printable
 from synctool.scoring.verdict import in_words
-from synctool.types import FRAME_MS, VIDEO_FPS, Segment, Trial
+from synctool.types import FRAME_MS, VIDEO_FPS, Trial
 
 MOST_FILMS = 30
 """Of more films only the worst are drawn; the table has all."""
 _MOST_SHOTS = 6
+_MOST_POINTS = 400
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def models_table(trials: Sequence[Trial], models: Models) -> Table:
         speed = length / seconds if seconds > 0 else None
         rows.append(
             [
-                model_cell(name, models.kinds[name]),
+                model_cell(name, models.numbers[name]),
                 Cell(printable(model[1]) or NOTHING, kind="code"),
                 number_cell(len(own), 0),
                 number_cell(sum(t.answered for t in ran), 0),
@@ -152,19 +151,7 @@ def film_details(
     made = []
     for film, anchor in linked.items():
         found = films[film]
-        lines = [
-            Line(models.name(t), t.frames, t.segments, models.kinds[models.name(t)]) for t in found
-        ]
         length = max((t.duration_s for t in found), default=0.0)
-        none = not any(known(o) for t in found for o in t.frames.offset_frames)
-        chart = offset_chart(
-            lines,
-            title=f"Offset over time, {printable(film)}",
-            duration_s=length,
-            truth=_truth(found[0], length),
-            remark="nothing could be measured" if none else "",
-            most_points=400,
-        )
         pictures = shots(thumbnails.get(film, ()))[:_MOST_SHOTS]
         shared = shared_s.get(film)
         truth = found[0].truth_frames
@@ -172,7 +159,7 @@ def film_details(
             FilmDetail(
                 id=anchor,
                 name=printable(film),
-                chart=chart,
+                chart=compare_chart(found, models.names, most_points=_MOST_POINTS),
                 shots=[(drawn(shot), clock(shot.tick / VIDEO_FPS)) for shot in pictures],
                 table=Table(
                     f"{anchor}-models",
@@ -239,7 +226,7 @@ def _found_cells(trial: Trial, found: Sequence[Trial], models: Models) -> list[C
     if trial.error is not None:
         nothing = [Cell(NOTHING, sort=None, kind="number none")] * 7
         remark = Cell(printable(trial.error), kind="words")
-        return [models.cell(trial), verdict_cell("failed"), *nothing, remark]
+        return [_model_cell(trial, models), verdict_cell("failed"), *nothing, remark]
     error = trial.error_frames
     others = [t for t in found if model_of(t) != model_of(trial) and t.offset_frames is not None]
     agreed = Cell(NOTHING, sort=None, kind="number none")
@@ -247,7 +234,7 @@ def _found_cells(trial: Trial, found: Sequence[Trial], models: Models) -> list[C
         near = sum(is_within(trial.offset_frames - t.offset_frames, AGREED_FRAMES) for t in others)
         agreed = Cell(f"{near} of {len(others)}", sort=near / len(others), kind="number")
     return [
-        models.cell(trial),
+        _model_cell(trial, models),
         verdict_cell(trial.verdict),
         _offset_cell(trial),
         number_cell(None if error is None else error * FRAME_MS, 0, sign=True),
@@ -258,6 +245,11 @@ def _found_cells(trial: Trial, found: Sequence[Trial], models: Models) -> list[C
         number_cell(trial.memory_mb, 0),
         Cell(printable(trial.reason or ""), sort=trial.reason or None, kind="words"),
     ]
+
+
+def _model_cell(trial: Trial, models: Models) -> Cell:
+    name = models.name(trial)
+    return model_cell(name, models.numbers[name])
 
 
 def _offset_cell(trial: Trial) -> Cell:
@@ -287,7 +279,7 @@ def _moves(
         amount = condition.moved_frames
         rows.append(
             [
-                models.cell(trial),
+                _model_cell(trial, models),
                 Cell(stretch, sort=start),
                 number_cell(amount, move_digits(amount), sign=True),
                 number_cell(offset, 2, sign=True),
@@ -297,14 +289,6 @@ def _moves(
             ]
         )
     return Table(f"{anchor}-moves", "Shifts and pieces", columns, rows, choices=(0,))
-
-
-def _truth(trial: Trial, length_s: float) -> Sequence[Segment]:
-    if trial.label.segments:
-        return trial.label.segments
-    if trial.truth_frames is None:
-        return ()
-    return (Segment(0.0, length_s, trial.truth_frames, 1.0),)
 
 
 def _badness(found: Sequence[Trial]) -> float:

@@ -9,27 +9,32 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from synctool.report.html.charts import Line, model_class, offset_chart
+from synctool.report.charts.description import Chart
+from synctool.report.charts.offsets import detect_chart
 from synctool.report.html.page import embedded_json
 from synctool.report.html.parts import (
-    NOTHING,
     Cell,
-    Chart,
     Column,
     Figure,
     Table,
-    known,
     name_cell,
     number_cell,
     offset_cell,
-    percent,
-    plain,
     verdict_cell,
 )
 from synctool.report.html.pictures import Picture, Shot, drawn, shots
 from synctool.report.json_out import to_json, to_json_line
 from synctool.report.outcome import Failure, Outcome, worst_ms
-from synctool.report.text import chosen_streams, clock, passed_over, printable
+from synctool.report.text import (
+    NOTHING,
+    chosen_streams,
+    clock,
+    known,
+    passed_over,
+    percent,
+    plain,
+    printable,
+)
 from synctool.scoring.verdict import drift_matters, sentence
 from synctool.types import VIDEO_FPS, DetectResult, Segment, Track
 
@@ -168,15 +173,6 @@ def _section(
 ) -> FilmSection:
     name = printable(result.input)
     finding, advice = _said(result)
-    line = Line(result.backbone, result.frames, result.segments, model_class(0))
-    empty = not any(known(offset) for offset in result.frames.offset_frames)
-    remark = "nothing could be measured" if empty else ""
-    chart = offset_chart(
-        [line],
-        title=f"Offset and confidence over time, {name}",
-        duration_s=result.source.duration_s,
-        remark=remark or ("inconclusive" if result.verdict == "inconclusive" else ""),
-    )
     return FilmSection(
         id=anchor_of(index),
         name=name,
@@ -184,7 +180,7 @@ def _section(
         finding=finding,
         advice=advice,
         figures=_figures(result),
-        chart=chart,
+        chart=detect_chart(result),
         shots=[(drawn(shot), clock(shot.tick / VIDEO_FPS)) for shot in shots(pictures)],
         tables=_tables(index, result),
         facts=_facts(result),

@@ -7,11 +7,10 @@ from statistics import fmean, median
 
 from synctool.evaluation.consistency import pieces_agree, shift_errors
 from synctool.evaluation.kept import Kept
-from synctool.report.compare_rows import is_within, model_of
-from synctool.report.html.charts import scatter_chart
-from synctool.report.html.models import Models, model_cell
-from synctool.report.html.parts import Chart, Column, Table, number_cell, share_cell
-from synctool.report.text import printable
+from synctool.report.charts.curves import moves_chart
+from synctool.report.charts.description import Chart
+from synctool.report.compare_rows import Models, is_within, model_of
+from synctool.report.html.parts import Column, Table, model_cell, number_cell, share_cell
 from synctool.types import FRAME_MS, Trial
 
 _MOST_MOVES = 21
@@ -20,9 +19,7 @@ _MOST_POINTS = 2000
 _EXACT_FRAMES = 0.5
 
 
-def shift_parts(
-    trials: Sequence[Trial], models: Models
-) -> tuple[Table | None, list[tuple[str, Chart]]]:
+def shift_parts(trials: Sequence[Trial], models: Models) -> tuple[Table | None, list[Chart]]:
     """How well a move of the sound is seen: a table by amount, and a chart per model."""
     errors: dict[str, list[tuple[Trial, float | None]]] = {}
     for model, name in models.names.items():
@@ -37,11 +34,8 @@ def shift_parts(
             if error is not None
         ]
         if points:
-            title = f"Moves of the sound and what {printable(name)} sees of them"
             shown = points[:: -(-len(points) // _MOST_POINTS)]
-            charts.append(
-                (printable(name), scatter_chart(shown, title=title, kind=models.kinds[name]))
-            )
+            charts.append(moves_chart(shown, name, models.numbers[name]))
     return _shift_table(errors, models), charts
 
 
@@ -66,7 +60,7 @@ def pieces_table(trials: Sequence[Trial], models: Models) -> Table | None:
         errors = [abs(t.error_frames) * FRAME_MS for t in ran if t.error_frames is not None]
         rows.append(
             [
-                model_cell(name, models.kinds[name]),
+                model_cell(name, models.numbers[name]),
                 number_cell(len(own), 0),
                 number_cell(len(own) - len(ran), 0),
                 number_cell(sum(t.answered for t in ran), 0),
@@ -107,7 +101,7 @@ def _shift_table(
             rows.append(
                 [
                     number_cell(amount, move_digits(amount), sign=True),
-                    model_cell(name, models.kinds[name]),
+                    model_cell(name, models.numbers[name]),
                     number_cell(len(own), 0),
                     number_cell(len(wrong), 0),
                     number_cell(amount + median(wrong) if wrong else None, 2, sign=True),

@@ -15,7 +15,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from synctool.report.html.svg import swatch
+from synctool.report.charts.palette import style_sheet
+from synctool.report.charts.svg import drawing, readout, swatch
 from synctool.report.text import printable
 
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -54,8 +55,10 @@ def environment() -> Environment:
     )
     script = _asset(made, "page.js")
     made.globals.update(
+        drawing=drawing,
+        readout=lambda chart: embedded_json(readout(chart)),
         swatch=swatch,
-        style=Markup(_asset(made, "page.css")),
+        style=Markup(f"{style_sheet()}\n{_asset(made, 'page.css')}"),
         script=Markup(script),
         policy=_policy(script),
     )

@@ -13,18 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synctool._version import __version__
+from synctool.comparison.degradations import PERTURBATIONS
 from synctool.evaluation.metric_specs import Metric
+from synctool.report.charts.curves import context_chart, reliability_charts, robustness_charts
+from synctool.report.charts.description import models_key
+from synctool.report.compare_rows import Models
 from synctool.report.html import compare as compared
 from synctool.report.html import detect as detected
-from synctool.report.html.charts import reliability_chart
-from synctool.report.html.metrics import (
-    breakdowns,
-    context_chart,
-    definitions,
-    metric_families,
-    robustness_charts,
-)
-from synctool.report.html.models import Models
+from synctool.report.html.metrics import breakdowns, definitions, metric_families
 from synctool.report.html.moves import pieces_table, shift_parts
 from synctool.report.html.page import embedded_json, render
 from synctool.report.html.parts import verdict_class, verdict_mark
@@ -111,22 +107,25 @@ def compare_page(report: CompareReport) -> str:
     metrics = models.named(report.metrics)
     brief = models.brief()
     shift_table, shift_charts = shift_parts(trials, models)
-    kinds = models.kinds
+    names = list(models.names.values())
     return render(
         "compare.html.j2",
         title=printable(report.title),
         headline=compared.headline(trials, models),
         notes=[printable(note) for note in report.notes],
-        legend=[(f"line {kinds[name]}", printable(name)) for name in models.names.values()],
+        keys=models_key(names),
         models=compared.models_table(trials, models),
         films=compared.films_table(trials, models, linked),
         agreement=compared.agreement_table(pairs, brief),
-        families=metric_families(metrics, kinds),
-        context=context_chart(metrics, kinds),
-        reliability=_reliability_charts(
-            {brief.get(name, name): b for name, b in bins.items()}, kinds
+        families=metric_families(metrics, models.numbers),
+        context=context_chart(metrics, names),
+        reliability=reliability_charts(
+            {brief.get(name, name): b for name, b in bins.items()}, names
         ),
-        robustness=robustness_charts(metrics, kinds),
+        robustness=[
+            (chart, spec.summary if (spec := PERTURBATIONS.get(chart.name)) else "")
+            for chart in robustness_charts(metrics, names)
+        ],
         shift_table=shift_table,
         shift_charts=shift_charts,
         pieces=pieces_table(trials, models),
@@ -153,25 +152,6 @@ def write_html(text: str, path: str | os.PathLike[str]) -> None:
 
 def _versions(report: CompareReport) -> dict[str, str]:
     return {"synctool": __version__, **report.versions}
-
-
-def _reliability_charts(
-    bins: Mapping[str, Sequence[ReliabilityBin]], kinds: Mapping[str, str]
-) -> list[tuple[str, Any, int]]:
-    """Name of the model, its chart, and how many answers that is of."""
-    return [
-        (
-            printable(name),
-            reliability_chart(
-                found,
-                title=f"How often answers of some confidence are right, {printable(name)}",
-                kind=kinds.get(name, "m0"),
-            ),
-            sum(b.count for b in found),
-        )
-        for name, found in bins.items()
-        if found
-    ]
 
 
 def _data(report: CompareReport, pairs: Sequence[Any]) -> str:

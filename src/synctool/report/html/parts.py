@@ -1,20 +1,18 @@
-"""Parts of a page as plain data, which the templates lay out: figures, tables, charts."""
+"""Parts of a page as plain data, which the templates lay out: figures, tables."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from synctool.report.html.svg import element
-from synctool.report.text import printable
+from synctool.report.charts.description import Look
+from synctool.report.charts.svg import element, swatch
+from synctool.report.text import NOTHING, known, percent, plain, printable
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS
 
-NOTHING = "–"
-MINUS = "\N{MINUS SIGN}"
 SIGNS = {
     "in sync": "●",
     "detectable": "▲",
@@ -94,23 +92,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A drawing with its words.
-
-    Attributes:
-        svg: The drawing.
-        caption: A sentence on how to read it.
-        legend: Classes of the strokes, and what they stand for.
-        data: JSON for the readout under the pointer, "" for none.
-    """
-
-    svg: Markup
-    caption: str = ""
-    legend: Sequence[tuple[str, str]] = ()
-    data: Markup = field(default=Markup(""))
-
-
-@dataclass(frozen=True)
 class Figure:
     """One figure in large, with its name and a line that explains it."""
 
@@ -127,6 +108,12 @@ def name_cell(name: str, *, link: str | None = None) -> Cell:
     if link:
         words = element("a", words, href=f"#{link}")
     return Cell(words, sort=printable(name), kind="name")
+
+
+def model_cell(name: str, number: int) -> Cell:
+    """The name of a model, with a piece of its line."""
+    words = Markup("{} {}").format(swatch(Look("line", number)), printable(name))
+    return Cell(words, sort=printable(name), kind="model")
 
 
 def number_cell(value: float | None, digits: int, unit: str = "", *, sign: bool = False) -> Cell:
@@ -165,20 +152,3 @@ def verdict_mark(verdict: str) -> Markup:
 def verdict_class(verdict: str) -> str:
     """The class of a verdict's colour."""
     return "v-" + verdict.replace(" ", "-")
-
-
-def known(value: float | None) -> bool:
-    """Whether there is a number."""
-    return value is not None and math.isfinite(value)
-
-
-def plain(value: float, digits: int, *, sign: bool = False) -> str:
-    """A number for people: a true minus, and no sign when it rounds to zero."""
-    rounded = round(value, digits) + 0.0
-    text = f"{rounded:{'+' if sign and rounded else ''}.{digits}f}"
-    return text.replace("-", MINUS)
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """A share in per cent."""
-    return f"{plain(100 * share, digits)} %" if known(share) else NOTHING

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
-from synctool.report.html.svg import element
+from synctool.report.charts.svg import element
 from synctool.report.text import clock
 from synctool.types import VIDEO_FPS
 
