@@ -109,7 +109,7 @@ def shipped() -> list[str]:
     """Models whose weights come with the package or with an installed plugin."""
     return [
         spec.full_name
-        for spec in registry.backbones()
+        for spec in registry.backbones.all()
         if spec.role == "joint" and spec.weights and spec.weights.bundled
     ]
 

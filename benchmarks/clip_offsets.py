@@ -19,9 +19,9 @@ from tables import Table
 
 from synctool.errors import SyncToolError
 from synctool.networks.load import load_model
+from synctool.plugins.specs import BackboneSpec
 from synctool.scoring.offset import parabola_vertex
 from synctool.training.multiway import MAX_OFFSET, clip_volume
-from synctool.types import BackboneSpec
 
 PLAUSIBLE_FRAMES = 4.0
 """Readings further than this from the collection's median are matches by chance."""

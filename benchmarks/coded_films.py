@@ -25,7 +25,8 @@ from films import write_film
 from synctool.models.correlation import correlate
 from synctool.plugins import loader as plugins
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
+from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME
 
 READER, GUESSER = "code-reader", "code-guesser"
 CODES = 4096

@@ -32,12 +32,11 @@ from synctool.errors import ExportError, SyncToolError
 from synctool.exporting.formats.checks import ExportReport
 from synctool.exporting.run import export
 from synctool.exporting.settings import ExportSettings
-from synctool.networks.build import build
+from synctool.networks.build import build, load_pretrained
 from synctool.networks.load_torch import training_facts
-from synctool.networks.pretrained import load_pretrained
 from synctool.plugins import registry
+from synctool.plugins.specs import Precision
 from synctool.training.checkpoint import save_weights
-from synctool.types import Precision
 
 SCRIPT = "benchmarks/exports.py"
 PAGE = ROOT / "docs" / "export.md"
@@ -98,7 +97,7 @@ def _wanted(given: argparse.Namespace, work: Path) -> Iterator[ExportSettings]:
     """All exports, the models' weights made where they are needed."""
     for model in given.models:
         weights = None if model == MODELS[0] else made_weights(model, work)
-        for spec in registry.exporters():
+        for spec in registry.exporters.all():
             if given.formats and spec.name not in given.formats:
                 continue
             if not all(find_spec(module) for module in spec.writes_with):

@@ -10,7 +10,7 @@ from synctool.backbones.mouthnet import MelEncoder, MouthEncoder
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.plugins.loader import get_plugins
-from synctool.types import AudioInput, BackboneSpec, VideoInput
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 
 NAME = "fcn-small"
 WIDTH, EMBEDDING = 12, 96

@@ -22,6 +22,7 @@ from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.measure.detect import Detector
 from synctool.networks.loaded import LoadedModel
+from synctool.plugins.specs import BackboneSpec
 from synctool.training.calibration import calibrate, known_stretches, reliability
 from synctool.training.multiway import (
     CHANCE,
@@ -30,7 +31,7 @@ from synctool.training.multiway import (
     clip_constants,
     window_hits,
 )
-from synctool.types import FRAME_MS, VIDEO_FPS, BackboneSpec
+from synctool.types import FRAME_MS, VIDEO_FPS
 from synctool.weights.files import find_weights
 
 PLOT = "reliability.png"

@@ -14,7 +14,7 @@ from synctool.data.samples import Sample
 from synctool.models.attention import AttentiveHead
 from synctool.models.correlation import candidates
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.types import AudioInput, BackboneSpec, VideoInput
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 
 
 class Dark(nn.Module):

@@ -11,8 +11,8 @@ from pathlib import Path
 from fake_plugins import FakePlugin
 from synctool.plugins import loader as plugins
 from synctool.plugins.loader import Plugins
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 from synctool.settings import table as config
-from synctool.types import CatalogueEntry, CatalogueFile
 
 NOTE = "Ask for access at https://example.org/form."
 

@@ -22,7 +22,8 @@ from synctool.errors import ExportError, MissingError, UsageError
 from synctool.exporting.formats.graph import GraphPart
 from synctool.models.correlation import correlate_window, inside_window
 from synctool.plugins import loader as plugins
-from synctool.types import AUDIO_HZ, ExporterSpec
+from synctool.plugins.specs import ExporterSpec
+from synctool.types import AUDIO_HZ
 
 NETWORK = replace(flicker.SPEC, name="scored", factory="fake_exporters:Scored")
 WRITTEN: list[dict[str, Any]] = []

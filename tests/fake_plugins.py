@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synctool.plugins.hookspecs import hookimpl
 from synctool.plugins.loader import Plugins
-from synctool.types import AudioInput, BackboneSpec, FaceDetectorSpec, VideoInput
+from synctool.plugins.specs import AudioInput, BackboneSpec, FaceDetectorSpec, VideoInput
 
 
 def backbone_spec(

@@ -22,7 +22,8 @@ from fake_plugins import FakePlugin
 from films import PlacedFace, Sound, Video, face_picture, frame_times_s, make_film
 from synctool.models.correlation import correlate
 from synctool.plugins import loader as plugins
-from synctool.types import SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
+from synctool.types import SAMPLES_PER_FRAME
 
 NAME = "flicker"
 REACH = 8

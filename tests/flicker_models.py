@@ -12,9 +12,9 @@ from torch import Tensor
 import flicker
 from films import Sound, Video, make_film
 from synctool.networks.loaded import LoadedModel
+from synctool.plugins.specs import BackboneSpec, VideoInput
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
-from synctool.types import BackboneSpec, VideoInput
 
 CPU = torch.device("cpu")
 

@@ -24,6 +24,7 @@ from synctool.measure.clip_embeddings import encoded_crops
 from synctool.measure.streams import FaceStream, SoundStream
 from synctool.media.sound import SoundTrack
 from synctool.models.correlation import correlate
+from synctool.plugins.specs import BackboneSpec
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.training.calibration import known_stretches
@@ -33,7 +34,7 @@ from synctool.training.losses.objective import DEFAULT_TERMS, SyncObjective, bui
 from synctool.training.multiway import multiway
 from synctool.training.readings import MAX_OFFSET, ClipReader
 from synctool.training.tasks.table import TASKS
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 KINDS = tuple(FRONT_ENDS)
 CENTRES = {"logmel64": 80, "mfcc13": 200, "waveform16k": 0}

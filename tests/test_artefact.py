@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from synctool.errors import MissingError, WeightsError
-from synctool.types import AudioInput, VideoInput
+from synctool.plugins.specs import AudioInput, VideoInput
 from synctool.weights.artefact import (
     MANIFEST,
     Artefact,

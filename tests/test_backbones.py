@@ -20,15 +20,17 @@ from synctool.errors import MissingError, PluginError, UsageError
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.two_stream import Projected
 from synctool.networks.build import build, construct
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
 from synctool.plugins.loader import Plugins
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.testing import CHECKS
-from synctool.types import AudioInput, BackboneSpec, VideoInput
 
 SPECS = {
-    spec.full_name: spec for spec in registry.backbones() if spec.factory.startswith("synctool.")
+    spec.full_name: spec
+    for spec in registry.backbones.all()
+    if spec.factory.startswith("synctool.")
 }
 CLASSIFIERS = [
     name
@@ -43,7 +45,7 @@ every_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("name", [*SPECS, *PAIRS])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_contract(name: str, check: Callable[[BackboneSpec], None]) -> None:
-    spec = SPECS.get(name) or named(name)
+    spec = SPECS.get(name) or model_spec(name)
     if "+" in name and check is contract.check_options:
         pytest.skip("a pair has the options of its encoders")
     check(spec)

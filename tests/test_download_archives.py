@@ -24,7 +24,7 @@ from synctool.downloads.archives import listed_members, unpack
 from synctool.downloads.failures import DownloadError
 from synctool.downloads.joined import JoinedFiles
 from synctool.errors import OutputError, SyncToolError
-from synctool.types import CatalogueEntry
+from synctool.plugins.specs import CatalogueEntry
 
 FILES = {
     "speakers/s1/a.txt": b"hello",

@@ -15,7 +15,7 @@ from synctool.downloads.catalogue import read_catalogue
 from synctool.plugins import checks as spec_checks
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
-from synctool.types import CatalogueEntry, CatalogueFile, HubSource
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile, HubSource
 
 SHIPPED = Path(synctool.__file__).parent / "downloads" / "catalogue.toml"
 URL = "https://example.org/a"
@@ -155,13 +155,13 @@ def test_an_unsound_plugin_harms_no_other() -> None:
     with plugins.use() as own:
         own.register(FakePlugin(synctool_catalogue=[entry_of(GOOD)]), name="good")
         own.register(FakePlugin(synctool_catalogue=[entry_of(name="bad")]), name="bad")
-        assert [entry.name for entry in registry.catalogue()] == ["thing"]
+        assert [entry.name for entry in registry.catalogue.all()] == ["thing"]
         assert {r.name: r.status for r in own.records()} == {"good": "ok", "bad": "broken"}
 
 
 def test_the_shipped_catalogue_is_sound() -> None:
     entries = spec_checks.specs("synctool_catalogue", read_catalogue(SHIPPED))
-    known = {entry.name for entry in registry.catalogue()}  # with those of installed plugins
+    known = {entry.name for entry in registry.catalogue.all()}  # with those of installed plugins
     assert {entry.name for entry in entries} <= known
     by_name = {entry.name: entry for entry in entries}
     syncnet = by_name["syncnet"]
@@ -172,7 +172,7 @@ def test_the_shipped_catalogue_is_sound() -> None:
         for file in entry.files:
             hosts = [url for url in file.urls if not url.startswith("https://")]
             assert not (entry.access == "credentials" and hosts), "a password needs encryption"
-    for backbone in registry.backbones():
+    for backbone in registry.backbones.all():
         name = backbone.weights.catalogue if backbone.weights else None
         assert name is None or name in known, "a backbone names an entry that is not there"
 

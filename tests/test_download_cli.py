@@ -18,7 +18,7 @@ from fake_catalogue import NOTE, catalogue, entry_of, file_of, some_bytes
 from fake_plugins import run_synctool, write_distribution
 from fault_server import Fault, FaultServer, serving
 from synctool.cli import app
-from synctool.types import CatalogueEntry, CatalogueFile
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and terminals")
 CONTENT = some_bytes(300_000)

@@ -22,7 +22,7 @@ from synctool.downloads import crew, partial
 from synctool.downloads import run as download
 from synctool.downloads.failures import DownloadError
 from synctool.errors import MissingError, OutputError, SyncToolError
-from synctool.types import CatalogueEntry, CatalogueFile
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
 SIZE = 300_000
 CONTENT = some_bytes(SIZE)

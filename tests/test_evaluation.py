@@ -21,6 +21,7 @@ from synctool.features.pictures import prepared
 from synctool.features.speech import speech_frames
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.networks.build import build
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.scoring.offset import OffsetEstimate
 from synctool.training import multiway as protocol
@@ -36,7 +37,7 @@ from synctool.training.multiway import (
     window_hits,
 )
 from synctool.training.readings import MAX_OFFSET, ClipReader, SoundWindows
-from synctool.types import SAMPLES_PER_FRAME, AudioInput, BackboneSpec, VideoInput
+from synctool.types import SAMPLES_PER_FRAME
 
 SPEC = BackboneSpec(
     name="hearing",

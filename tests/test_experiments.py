@@ -192,8 +192,8 @@ def test_one_person_cannot_be_judged_by_others(
 
 def test_the_networks_name_is_known_only_for_a_while(bench: SimpleNamespace) -> None:
     with bench.network.small_network():
-        assert registry.backbone("fcn-small").embedding_size == bench.network.EMBEDDING
-    assert "fcn-small" not in [spec.name for spec in registry.backbones()]
+        assert registry.backbones.get("fcn-small").embedding_size == bench.network.EMBEDDING
+    assert "fcn-small" not in [spec.name for spec in registry.backbones.all()]
 
 
 # ----------------------------------------------------------------------- windows and answers

@@ -27,15 +27,16 @@ from synctool.exporting.formats.parts import OUTSIDE, graph_parts, head_margin, 
 from synctool.exporting.formats.quiet import quiet
 from synctool.models.correlation import sound_window
 from synctool.models.heads import PlainHead
-from synctool.networks.build import construct, named
+from synctool.networks.build import construct
+from synctool.networks.names import model_spec
 from synctool.plugins import registry
+from synctool.plugins.specs import BackboneSpec
 from synctool.runtimes import exported_program as pt2_reader
 from synctool.runtimes import onnx as onnx_reader
 from synctool.runtimes import torchscript as ts_reader
-from synctool.types import BackboneSpec
 from synctool.weights.artefact import digest
 
-SPECS = {spec.full_name: spec for spec in registry.backbones()}
+SPECS = {spec.full_name: spec for spec in registry.backbones.all()}
 PARTNERS = {"video": "fcn-mel", "audio": "fcn-mouth"}
 LENGTHS = ((1, 1), (2, 2), (1, 9), (1, 40))
 """Batch and frames."""
@@ -78,7 +79,7 @@ def every_graph() -> list:
 def small(name: str, **options: object) -> tuple[BackboneSpec, nn.Module]:
     """A network with nothing left at zero, as ``graph_parts`` takes it."""
     torch.manual_seed(5)
-    spec = SPECS.get(name) or named(name)
+    spec = SPECS.get(name) or model_spec(name)
     built, network = construct(spec, {**spec.small, **CHEAPER.get(name, {}), **options})
     with torch.no_grad():
         for parameter in network.parameters():

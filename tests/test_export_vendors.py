@@ -31,7 +31,7 @@ from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.exporting.formats.parts import graph_parts, head_margin
 from synctool.exporting.formats.plain_operators import PlainOperators
 from synctool.networks.build import construct
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.weights.artefact import digest
 
 METADATA = {"synctool": json.dumps({"a": 'b<c>&"'}), "licence": "MIT"}
@@ -49,7 +49,7 @@ def parts() -> dict[str, GraphPart]:
     """The graphs of a tiny ``fcn-cls`` whose head does something."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        spec, network = construct(named("fcn-cls"), {"embedding": 16, "width": 4})
+        spec, network = construct(model_spec("fcn-cls"), {"embedding": 16, "width": 4})
         for layer in network.head.layers:
             nn.init.normal_(layer.weight, std=0.05)
         for name, values in network.named_buffers():

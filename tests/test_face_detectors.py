@@ -30,7 +30,7 @@ from synctool.faces.tracking import FaceTracker
 from synctool.measure.tracks import build_detector
 from synctool.plugins import loader as plugins
 from synctool.plugins.loader import Plugins
-from synctool.types import FaceDetectorSpec, WeightsSpec
+from synctool.plugins.specs import FaceDetectorSpec, WeightsSpec
 
 BOX = np.array([10, 20, 40, 60], np.float32)
 GOOD = Face(BOX, points_from_box(BOX), 0.9)

@@ -43,7 +43,7 @@ from synctool.data.samples import SampleInfo, crops_of, flac, jpeg
 from synctool.errors import MissingError, SyncToolError, UsageError, WeightsError
 from synctool.networks.load_torch import load_network
 from synctool.networks.loaded import of_header
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.scoring.confidence import Calibration
 from synctool.settings.table import resolve
 from synctool.training.checkpoint import load_state
@@ -454,7 +454,7 @@ def test_headers_that_make_no_network(tmp_path: Path, header: dict[str, str]) ->
     path = tmp_path / "w.safetensors"
     path.write_bytes(save(network().state_dict(), header))
     tracemalloc.start()
-    error = refusal(lambda: load_network(named("fcn-cls"), weights=path, device="cpu"))
+    error = refusal(lambda: load_network(model_spec("fcn-cls"), weights=path, device="cpu"))
     tracemalloc.stop()
     assert isinstance(error, WeightsError)
     assert "header" in error.cause

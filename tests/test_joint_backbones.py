@@ -120,7 +120,7 @@ def test_encoders_know_how_far_they_look(name: str, options: dict[str, object]) 
 
 def test_the_spec_says_how_far_the_defaults_look() -> None:
     for name in ("fcn-reg", "fcn-attn", "fcn-pyramid", "fcn-transformer"):
-        spec = registry.single(name)
+        spec = registry.backbones.get(name)
         with torch.device("meta"):
             network = build(name)[1]
         assert network.video_encoder.receptive_field_frames == spec.receptive_field_frames

@@ -176,7 +176,7 @@ def test_require_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_videos_are_measured_and_prepared_with_the_base_alone(
     base: dict[str, str], film: Path, tmp_path: Path
 ) -> None:
-    exported = located_export(registry.single("fcn-cls").weights)
+    exported = located_export(registry.backbones.get("fcn-cls").weights)
     shutil.copytree(exported, tmp_path / "exported")
     name, both = str(film), "fcn-cls,fcn-cls=exported"
     conditions = ["--shift", "-3,3", "--pieces", "1", "--perturb", "noise:1,blur:1"]

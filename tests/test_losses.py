@@ -316,7 +316,7 @@ def every_loss() -> list[tuple[str, object]]:
     small = {"auxiliary": {"embedding": 4, "values": 2}}
     found = [
         (s.name, registry.imported(s.factory)(**{**s.options, **small.get(s.name, {})}))
-        for s in registry.losses()
+        for s in registry.losses.all()
     ]
     assert [name for name, _ in found] == BUILT_IN
     return found

@@ -16,7 +16,7 @@ from synctool.plugins import registry
 from synctool.training.loss_mixture import loss_terms
 from synctool.training.losses.objective import LossTerm, build_objective
 
-NAMES = [spec.name for spec in registry.losses()]
+NAMES = [spec.name for spec in registry.losses.all()]
 
 
 def whole_batch() -> WindowBatch:

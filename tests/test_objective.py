@@ -18,6 +18,7 @@ from fake_plugins import FakePlugin
 from synctool.errors import PluginError, UsageError
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
+from synctool.plugins.specs import LossSpec
 from synctool.training.loss_mixture import loss_term, loss_terms, parse_loss
 from synctool.training.losses.base import offset_cross_entropy, pooled, soft_targets
 from synctool.training.losses.evidence import observe
@@ -27,7 +28,6 @@ from synctool.training.losses.objective import (
     SyncObjective,
     build_objective,
 )
-from synctool.types import LossSpec
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "losses.md"
 
@@ -299,7 +299,7 @@ SPEC = LossSpec(
 def test_a_plugin_adds_a_loss() -> None:
     with plugins.use() as own:
         own.register(FakePlugin(synctool_losses=[SPEC]), name="fake")
-        assert [s.name for s in registry.losses()] == ["largest"]
+        assert [s.name for s in registry.losses.all()] == ["largest"]
         term = parse_loss("largest=2,power=3,flag=true")
         with pytest.raises(UsageError, match="no loss 'largst'") as caught:
             parse_loss("largst")
@@ -340,7 +340,7 @@ def test_two_plugins_with_one_loss_are_an_error() -> None:
 def test_rubbish_of_a_plugin_is_no_loss(wrong: list, reason: str) -> None:
     with plugins.use() as own:
         own.register(FakePlugin(synctool_losses=wrong), name="fake")
-        assert registry.losses() == []
+        assert registry.losses.all() == []
         (record,) = own.records()
     assert record.status == "broken" and reason in record.reason
 
@@ -355,7 +355,7 @@ def test_every_loss_and_option_is_documented() -> None:
         for line in text.splitlines()
         if line.startswith("| `") and len(cells := line.split("|")) > 6
     }
-    for spec in registry.losses():
+    for spec in registry.losses.all():
         assert spec.name in rows, spec.name
         for option, value in spec.options.items():
             if option not in ("on", "pool"):
@@ -370,7 +370,7 @@ def test_the_plugin_of_the_documentation_works(monkeypatch: pytest.MonkeyPatch) 
     exec(compile(code, name, "exec"), module.__dict__)
     with plugins.use() as own:
         assert own.register(module, name="documented").status == "ok"
-        (spec,) = registry.losses()
+        (spec,) = registry.losses.all()
         written = re.search(rf"--loss ({spec.name}\S*)", DOCS.read_text("utf-8")).group(1)
         objective = SyncObjective(terms=[parse_loss(written)], max_offset=3)
     model = tiny_model()

@@ -13,7 +13,7 @@ from synctool.errors import UsageError
 from synctool.features.inputs import as_input, overlapping, stored_as_input
 from synctool.features.pictures import as_batch, prepared
 from synctool.features.stored_crops import fitted
-from synctool.types import BackboneSpec, VideoInput
+from synctool.plugins.specs import BackboneSpec, VideoInput
 
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
 

@@ -48,7 +48,7 @@ def stop() -> list[object]:
     raise SystemExit(3)
 
 
-def test_the_nine_hooks() -> None:
+def test_the_hooks() -> None:
     assert set(HOOKS) == {
         "synctool_backbones",
         "synctool_face_detectors",
@@ -56,7 +56,6 @@ def test_the_nine_hooks() -> None:
         "synctool_losses",
         "synctool_datasets",
         "synctool_exporters",
-        "synctool_reporters",
         "synctool_catalogue",
         "synctool_commands",
     }
@@ -129,15 +128,6 @@ def test_strict_raises_and_names_plugin_and_reason() -> None:
         strict.register(FakePlugin(), name="empty")
 
 
-def test_specs_of_other_hooks_need_a_name() -> None:
-    named = type("Reporter", (), {"name": "pdf"})()
-    plugin_set = Plugins()
-    plugin_set.register(FakePlugin(synctool_reporters=[named], synctool_heads=[object()]), name="p")
-    assert [p.spec for p in plugin_set.collect("synctool_reporters")] == [named]
-    assert plugin_set.collect("synctool_heads") == []
-    assert plugin_set.records()[0].status == "broken"
-
-
 @pytest.mark.parametrize(
     ("plugin", "reason"),
     [
@@ -182,7 +172,7 @@ def test_use_puts_the_old_set_back() -> None:
     before = plugins.get_plugins()
     with plugins.use() as inside:
         assert plugins.get_plugins() is inside
-        assert registry.backbones() == []
+        assert registry.backbones.all() == []
     assert plugins.get_plugins() is before
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from fake_plugins import FakePlugin, backbone_spec, run_synctool, with_backbones, write_distribution
+from fake_plugins import (
+    FakePlugin,
+    backbone_spec,
+    detector_spec,
+    run_synctool,
+    with_backbones,
+    write_distribution,
+)
 from synctool.cli.app import main
 from synctool.errors import (
     EXIT_OK,
@@ -22,10 +28,10 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.networks.build import build
-from synctool.networks.checking import run_checks
 from synctool.plugins import loader as plugins
 from synctool.plugins.loader import Plugins
-from synctool.types import BackboneSpec
+from synctool.plugins.specs import BackboneSpec
+from synctool.testing import run_checks
 
 HERE = __name__
 
@@ -203,13 +209,13 @@ def test_what_cannot_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_list_says_what_each_gives(capsys: pytest.CaptureFixture[str]) -> None:
-    many = [SimpleNamespace(name=f"format-{i}") for i in range(8)]
+    many = [detector_spec(f"face-{i}") for i in range(8)]
     tags = [sound("two", tag="a"), sound("two", tag="b", default=False)]
     given = Plugins()
     given.register(
         FakePlugin(
             synctool_backbones=tags,
-            synctool_reporters=many,
+            synctool_face_detectors=many,
             synctool_losses=[],
             synctool_commands=lambda app: None,
         ),
@@ -221,11 +227,11 @@ def test_the_list_says_what_each_gives(capsys: pytest.CaptureFixture[str]) -> No
         main(["plugins", "list", "--json"])
         (record,) = json.loads(capsys.readouterr().out)
     assert "backbones: two, two.b;" in line
-    assert "reporters: format-0, format-1, format-2, format-3, format-4, 3 more" in line
+    assert "face detectors: face-0, face-1, face-2, face-3, face-4, 3 more" in line
     assert "losses: none" in line
     assert "commands;" in line
     assert record["gives"]["synctool_backbones"] == ["two", "two.b"]
-    assert len(record["gives"]["synctool_reporters"]) == 8
+    assert len(record["gives"]["synctool_face_detectors"]) == 8
 
 
 # --------------------------------------------------------------------------- as distributions

@@ -16,7 +16,7 @@ from synctool.networks.build import build
 from synctool.networks.profile import SECONDS, measured, profiles
 from synctool.plugins import loader as plugins
 from synctool.plugins.loader import Plugins
-from synctool.types import AudioInput, BackboneSpec, WeightsSpec
+from synctool.plugins.specs import AudioInput, BackboneSpec, WeightsSpec
 
 
 class Strided(nn.Module):

@@ -21,7 +21,7 @@ from synctool.models.channels import Axis, Channels, Inseparable
 from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
@@ -36,7 +36,7 @@ BACKBONES = ["fcn-cls", "fcn-attn", "fcn-pyramid", "fcn-reg", "fcn-mouth+fcn-mel
 def lively(name: str, *, seed: int = 0, **options: object) -> LoadedModel:
     """A small network whose normalisations are not the trivial ones."""
     torch.manual_seed(seed)
-    spec, network = build(name, **{**named(name).small, **options})
+    spec, network = build(name, **{**model_spec(name).small, **options})
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, NORMS):
@@ -120,15 +120,15 @@ def test_what_cannot_be_pruned_says_why() -> None:
     with pytest.raises(
         UsageError, match=r"syncnet cannot be pruned: it has no option for its width"
     ) as caught:
-        narrower(named("syncnet"), 0.25)
+        narrower(model_spec("syncnet"), 0.25)
     assert "--teacher" in caught.value.remedy
     for ratio in (0.0, 1.0, -0.5, float("nan")):
         with pytest.raises(UsageError, match="above 0 and below 1"):
-            narrower(named("fcn-cls"), ratio)
+            narrower(model_spec("fcn-cls"), ratio)
     with pytest.raises(UsageError, match="less than one"):
-        narrower(named("fcn-cls"), 0.01)
-    assert narrower(named("fcn-cls"), 0.99) == {"width": 1}
-    assert narrower(named("fcn-mouth+fcn-mel"), 0.25) == {"video.width": 24, "audio.width": 24}
+        narrower(model_spec("fcn-cls"), 0.01)
+    assert narrower(model_spec("fcn-cls"), 0.99) == {"width": 1}
+    assert narrower(model_spec("fcn-mouth+fcn-mel"), 0.25) == {"video.width": 24, "audio.width": 24}
 
 
 class Wired(nn.Module):
@@ -216,7 +216,11 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(tmp_path: Path) -> Path:
     path = tmp_path / "wide.safetensors"
     state = lively("fcn-cls").network.state_dict()
-    facts = {"backbone": "fcn-cls", "options": dict(named("fcn-cls").small), "zero_frames": 0.5}
+    facts = {
+        "backbone": "fcn-cls",
+        "options": dict(model_spec("fcn-cls").small),
+        "zero_frames": 0.5,
+    }
     save_weights(path, state, metadata(facts))
     return path
 
@@ -288,7 +292,7 @@ def test_the_command_that_trains_pruned_weights_is_a_real_one(
 def test_a_regressor_is_trained_again_without_a_teacher(tmp_path: Path) -> None:
     model = lively("fcn-reg")
     path = tmp_path / "reg.safetensors"
-    facts = {"backbone": "fcn-reg", "options": dict(named("fcn-reg").small)}
+    facts = {"backbone": "fcn-reg", "options": dict(model_spec("fcn-reg").small)}
     save_weights(path, model.network.state_dict(), metadata(facts))
     pruned = prune_weights("fcn-reg", 0.5, tmp_path / "out", weights=path)
     assert not pruned.teaches and "--teacher" not in pruned.command()

@@ -10,10 +10,11 @@ import pytest
 from fake_catalogue import entry_of, file_of
 from fake_plugins import FakePlugin, backbone_spec, detector_spec, with_backbones
 from synctool.errors import EXIT_UNEXPECTED, EXIT_USAGE, PluginError, UsageError
+from synctool.networks.names import model_spec
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
 from synctool.plugins.loader import Plugins
-from synctool.plugins.registry import PairSpec
+from synctool.plugins.specs import BackboneSpec, ModelSpec, PairSpec
 
 FCN = backbone_spec("fcn-cls", tag="mouth")
 FCN_RGB = backbone_spec("fcn-cls", tag="rgb112", default=False)
@@ -35,7 +36,7 @@ def fakes() -> Iterator[Plugins]:
         yield fake
 
 
-def refusal(name: str, *, ask=registry.backbone) -> UsageError:
+def refusal(name: str, *, ask=model_spec) -> UsageError:
     with pytest.raises(UsageError) as caught:
         ask(name)
     assert caught.value.exit_code == EXIT_USAGE
@@ -46,23 +47,23 @@ def refusal(name: str, *, ask=registry.backbone) -> UsageError:
 
 
 def test_built_in_backbones() -> None:
-    names = {s.full_name for s in registry.backbones()}
+    names = {s.full_name for s in registry.backbones.all()}
     assert {"fcn-cls", "fcn-cls.rgb112", "fcn-cls.rgb224", "syncnet"} <= names
-    assert registry.backbone("fcn-cls").tag == "mouth"
-    assert registry.backbone("syncnet").tag == "2016"
-    assert registry.backbone("fcn-cls.rgb224").video.size_px == 224
+    assert model_spec("fcn-cls").tag == "mouth"
+    assert model_spec("syncnet").tag == "2016"
+    assert model_spec("fcn-cls.rgb224").video.size_px == 224
 
 
 def test_built_in_face_detectors() -> None:
-    assert {"centerface", "haar", "whole"} <= {s.name for s in registry.face_detectors()}
-    assert registry.face_detector("centerface").landmarks
+    assert {"centerface", "haar", "whole"} <= {s.name for s in registry.face_detectors.all()}
+    assert registry.face_detectors.get("centerface").landmarks
 
 
 # ----------------------------------------------------------------------------------- the grammar
 
 
 def test_listing_is_sorted_with_default_tags_first(fakes: Plugins) -> None:
-    assert [s.full_name for s in registry.backbones()] == [
+    assert [s.full_name for s in registry.backbones.all()] == [
         "fcn-cls",
         "fcn-cls.rgb112",
         "hubert",
@@ -80,16 +81,30 @@ def test_listing_is_sorted_with_default_tags_first(fakes: Plugins) -> None:
         ("fcn-cls.mouth", FCN),
         ("fcn-cls.rgb112", FCN_RGB),
         (" fcn-cls ", FCN),
-        ("resnet3d+vggish", PairSpec(RESNET, VGGISH)),
-        ("resnet3d.mc3_18 + hubert.base", PairSpec(RESNET_MC3, HUBERT)),
     ],
 )
-def test_names_that_are_complete_models(fakes: Plugins, name: str, spec: object) -> None:
-    assert registry.backbone(name) == spec
+def test_names_that_are_complete_models(fakes: Plugins, name: str, spec: BackboneSpec) -> None:
+    assert model_spec(name) == ModelSpec.of(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "audio"),
+    [
+        ("resnet3d+vggish", RESNET, VGGISH),
+        ("resnet3d.mc3_18 + hubert.base", RESNET_MC3, HUBERT),
+    ],
+)
+def test_names_of_pairs(
+    fakes: Plugins, name: str, video: BackboneSpec, audio: BackboneSpec
+) -> None:
+    pair = model_spec(name)
+    assert isinstance(pair, PairSpec)
+    assert (pair.video_encoder, pair.audio_encoder) == (video, audio)
+    assert (pair.video, pair.audio) == (video.video, audio.audio)
 
 
 def test_a_pair_knows_its_name_and_is_fixed(fakes: Plugins) -> None:
-    pair = registry.backbone("resnet3d.mc3_18+vggish.base")
+    pair = model_spec("resnet3d.mc3_18+vggish.base")
     assert pair.full_name == "resnet3d.mc3_18+vggish"
     assert pair.role == "joint"
     with pytest.raises(AttributeError):
@@ -97,22 +112,22 @@ def test_a_pair_knows_its_name_and_is_fixed(fakes: Plugins) -> None:
 
 
 def test_single_takes_any_role(fakes: Plugins) -> None:
-    assert registry.single("vggish") == VGGISH
-    assert registry.single("resnet3d") == RESNET
-    assert registry.single("fcn-cls") == FCN
+    assert registry.backbones.get("vggish") == VGGISH
+    assert registry.backbones.get("resnet3d") == RESNET
+    assert registry.backbones.get("fcn-cls") == FCN
 
 
 def test_one_tag_needs_no_default() -> None:
     only = backbone_spec("x", default=False)
     with plugins.use(with_backbones(only)):
-        assert registry.backbone("x") == only
+        assert registry.backbones.get("x") == only
 
 
 def test_several_tags_without_default_must_be_named() -> None:
     a, b = (backbone_spec("x", tag=tag, default=False) for tag in "ab")
     with plugins.use(with_backbones(a, b)):
         assert "x.a, x.b" in refusal("x").remedy
-        assert registry.backbone("x.b") == b
+        assert registry.backbones.get("x.b") == b
 
 
 # -------------------------------------------------------------------------------------- refusals
@@ -121,7 +136,7 @@ def test_several_tags_without_default_must_be_named() -> None:
 def test_reversed_pair_suggests_the_swap(fakes: Plugins) -> None:
     error = refusal("vggish+resnet3d.mc3_18")
     assert "resnet3d.mc3_18+vggish" in error.remedy
-    assert isinstance(registry.backbone("resnet3d.mc3_18+vggish"), PairSpec)
+    assert isinstance(model_spec("resnet3d.mc3_18+vggish"), PairSpec)
 
 
 def test_lone_encoders_list_their_partners(fakes: Plugins) -> None:
@@ -192,10 +207,10 @@ def test_broken_plugins_are_mentioned(fakes: Plugins) -> None:
 
 
 def test_face_detectors(fakes: Plugins) -> None:
-    assert [s.name for s in registry.face_detectors()] == ["haar", "whole"]
-    assert registry.face_detector("haar").name == "haar"
-    assert "whole" in refusal("hole", ask=registry.face_detector).remedy
-    assert "haar, whole" in refusal("zzz", ask=registry.face_detector).remedy
+    assert [s.name for s in registry.face_detectors.all()] == ["haar", "whole"]
+    assert registry.face_detectors.get("haar").name == "haar"
+    assert "whole" in refusal("hole", ask=registry.face_detectors.get).remedy
+    assert "haar, whole" in refusal("zzz", ask=registry.face_detectors.get).remedy
 
 
 def test_the_catalogue(fakes: Plugins) -> None:
@@ -203,15 +218,15 @@ def test_the_catalogue(fakes: Plugins) -> None:
         entry_of(file_of("a", b"", "https://x.org/a"), name=n) for n in ("thing", "one")
     )
     fakes.register(FakePlugin(synctool_catalogue=[thing, other]), name="c", distribution="c-dist")
-    assert [entry.name for entry in registry.catalogue()] == ["one", "thing"]
-    assert registry.catalogue_entry(" thing ") == thing
-    assert "Did you mean thing?" in refusal("thin", ask=registry.catalogue_entry).remedy
-    assert "synctool download list" in refusal("zzzz", ask=registry.catalogue_entry).remedy
+    assert [entry.name for entry in registry.catalogue.all()] == ["one", "thing"]
+    assert registry.catalogue.get(" thing ") == thing
+    assert "Did you mean thing?" in refusal("thin", ask=registry.catalogue.get).remedy
+    assert "synctool download list" in refusal("zzzz", ask=registry.catalogue.get).remedy
     fakes.register(FakePlugin(synctool_catalogue=[thing]), name="d2", distribution="other-dist")
-    for ask in (registry.catalogue, lambda: registry.catalogue_entry("thing")):
+    for ask in (registry.catalogue.all, lambda: registry.catalogue.get("thing")):
         with pytest.raises(PluginError, match="other-dist"):
             ask()
-    assert registry.catalogue_entry("one") == other, "other names stay usable"
+    assert registry.catalogue.get("one") == other, "other names stay usable"
 
 
 # ------------------------------------------------------------------------------------ duplicates
@@ -221,34 +236,62 @@ def test_the_catalogue(fakes: Plugins) -> None:
 def test_two_distributions_with_one_name(fakes: Plugins, tag: str) -> None:
     second = FakePlugin(synctool_backbones=[backbone_spec("fcn-cls", tag=tag, default=False)])
     fakes.register(second, name="second", distribution="other-dist")
-    for ask in (registry.backbones, lambda: registry.backbone("fcn-cls")):
+    for ask in (registry.backbones.all, lambda: model_spec("fcn-cls")):
         with pytest.raises(PluginError) as caught:
             ask()
         assert caught.value.exit_code == EXIT_UNEXPECTED
         assert "fake-dist" in caught.value.cause
         assert "other-dist" in caught.value.cause
-    assert registry.backbone("resnet3d+vggish"), "other names stay usable"
+    assert model_spec("resnet3d+vggish"), "other names stay usable"
 
 
 def test_two_detectors_with_one_name(fakes: Plugins) -> None:
     second = FakePlugin(synctool_face_detectors=[detector_spec("haar")])
     fakes.register(second, name="second", distribution="other-dist")
     with pytest.raises(PluginError, match="other-dist"):
-        registry.face_detector("haar")
-    assert registry.face_detector("whole")
+        registry.face_detectors.get("haar")
+    assert registry.face_detectors.get("whole")
 
 
 def test_two_plugins_of_one_distribution(fakes: Plugins) -> None:
     more = FakePlugin(synctool_backbones=[backbone_spec("fcn-cls", tag="new", default=False)])
     fakes.register(more, name="more", distribution="fake-dist")
-    assert registry.backbone("fcn-cls.new").tag == "new", "one distribution may share a name out"
+    assert model_spec("fcn-cls.new").tag == "new", "one distribution may share a name out"
     same = FakePlugin(synctool_backbones=[FCN_RGB])
     fakes.register(same, name="same", distribution="fake-dist")
     with pytest.raises(PluginError, match=r"'fake'.*'same'"):
-        registry.backbone("fcn-cls")
+        model_spec("fcn-cls")
 
 
 def test_two_default_tags() -> None:
     a, b = (backbone_spec("x", tag=tag, default=True) for tag in "ab")
     with plugins.use(with_backbones(a, b)), pytest.raises(PluginError, match="default tag"):
-        registry.backbone("x.a")
+        model_spec("x.a")
+
+
+# ---------------------------------------------------------------------------------- what is kept
+
+
+def test_hooks_are_called_once_until_a_plugin_comes_or_goes(fakes: Plugins) -> None:
+    calls = []
+
+    def counted() -> list[object]:
+        calls.append("asked")
+        return [detector_spec("counted")]
+
+    record = fakes.register(FakePlugin(synctool_face_detectors=counted), name="c")
+    for name in ("counted", "haar", "counted"):
+        assert registry.face_detectors.get(name).name == name
+    assert len(calls) == 1
+    fakes.register(FakePlugin(synctool_face_detectors=[detector_spec("new")]), name="n")
+    assert registry.face_detectors.get("new").name == "new"
+    assert len(calls) == 2
+    with plugins.use(with_backbones(FCN)):
+        refusal("counted", ask=registry.face_detectors.get)
+    fakes.unregister(record)
+    refusal("counted", ask=registry.face_detectors.get)
+
+
+def test_the_plugin_behind_a_name(fakes: Plugins) -> None:
+    assert registry.face_detectors.source("haar").name == "d"
+    assert registry.backbones.source("fcn-cls.rgb112").owner == "fake-dist"

@@ -20,9 +20,9 @@ from synctool.networks import load as models
 from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.plugins import registry
+from synctool.plugins.specs import ExporterSpec
 from synctool.runtimes.graphs import GraphRuntime, sound_window
 from synctool.runtimes.torch import TorchRuntime
-from synctool.types import ExporterSpec
 from synctool.weights.artefact import Artefact, ArtefactPart, digest, write_manifest
 
 CPU = torch.device("cpu")
@@ -44,7 +44,7 @@ def both(request: pytest.FixtureRequest) -> tuple[TorchRuntime, GraphRuntime, in
     """One network behind both kinds of runtime, and the size of its embeddings."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        spec, network = build(request.param, **dict(registry.single(request.param).small))
+        spec, network = build(request.param, **dict(registry.backbones.get(request.param).small))
         for parameter in network.parameters():
             parameter.data += 0.05 * torch.randn_like(parameter)  # no layer idle
     network.eval().requires_grad_(False)
@@ -179,9 +179,9 @@ def exported(place: Path, **facts: object) -> Path:
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = registry.exporter
+    known = registry.exporters.get
     monkeypatch.setattr(
-        registry, "exporter", lambda name: FORMAT if name == "fake" else known(name)
+        registry.exporters, "get", lambda name: FORMAT if name == "fake" else known(name)
     )
 
 
@@ -220,13 +220,15 @@ def test_damaged_graphs_and_formats_that_are_not_here(
     (folder / "audio.fake").write_text("damaged")
     with pytest.raises(WeightsError, match="checksum differs"):
         load_model("flicker", weights=folder)
-    monkeypatch.setattr(registry, "exporter", lambda name: replace(FORMAT, runs_with=("no_such",)))
+    monkeypatch.setattr(
+        registry.exporters, "get", lambda name: replace(FORMAT, runs_with=("no_such",))
+    )
     with pytest.raises(MissingError, match="no_such"):
         load_model("flicker", weights=folder)
-    monkeypatch.setattr(registry, "exporter", lambda name: replace(FORMAT, runs_on=("Plan9",)))
+    monkeypatch.setattr(registry.exporters, "get", lambda name: replace(FORMAT, runs_on=("Plan9",)))
     with pytest.raises(UsageError, match="runs on Plan9 only"):
         load_model("flicker", weights=folder)
-    monkeypatch.setattr(registry, "exporter", lambda name: replace(FORMAT, reader=""))
+    monkeypatch.setattr(registry.exporters, "get", lambda name: replace(FORMAT, reader=""))
     with pytest.raises(UsageError, match="nothing runs fake from Python"):
         load_model("flicker", weights=folder)
 
@@ -282,9 +284,9 @@ def test_a_graphics_card_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_onnxruntime_pytorch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = registry.exporter("onnx")
+    known = registry.exporters.get("onnx")
     lacking = replace(known, runs_with=("no_such.onnxruntime",))
-    monkeypatch.setattr(registry, "exporter", lambda name: lacking)
+    monkeypatch.setattr(registry.exporters, "get", lambda name: lacking)
     assert load_model(device="cpu").runtime.name == "torch"
     with pytest.raises(MissingError, match="no_such"):
         load_model(runtime="onnx")

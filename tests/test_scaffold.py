@@ -54,7 +54,7 @@ def test_what_it_makes_keeps_the_contract_and_learns(
 ) -> None:
     made = new_plugin(name, role=role)
     plugged(made)
-    spec = registry.single(name)
+    spec = registry.backbones.get(name)
     assert spec.role == role
     for check in CHECKS:
         check(spec)

@@ -19,9 +19,10 @@ from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
 from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel
+from synctool.plugins.specs import BackboneSpec, VideoInput
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED, Certainty
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
+from synctool.types import SAMPLES_PER_FRAME
 
 CPU = torch.device("cpu")
 HALF = 2e-3

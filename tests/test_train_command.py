@@ -31,6 +31,7 @@ from synctool.errors import (
 )
 from synctool.networks.build import build
 from synctool.plugins import registry
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.settings import table as config
 from synctool.training import run as train_run
@@ -38,7 +39,6 @@ from synctool.training import train as engine
 from synctool.training.checkpoint import STATE, metadata, save_weights
 from synctool.training.config import FILES, settings_toml, split_settings
 from synctool.training.train import TrainSettings, check_training, train
-from synctool.types import AudioInput, BackboneSpec, VideoInput
 
 TINY = TrainSettings(
     epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6, device="cpu", workers=0
@@ -349,8 +349,8 @@ def test_attention_is_passed_to_networks_that_leave_the_choice(
         options={"max_offset": 15, "use_attention": True},
         default=True,
     )
-    known = registry.backbone
-    monkeypatch.setattr(registry, "backbone", lambda n: spec if n == "attentive" else known(n))
+    known = registry.backbones.get
+    monkeypatch.setattr(registry.backbones, "get", lambda n: spec if n == "attentive" else known(n))
     built = train_run._built(replace(TINY, backbone="attentive", use_attention="no"))
     assert built[1].chosen is False
     assert train_run._built(replace(TINY, backbone="attentive"))[1].chosen is True

@@ -9,9 +9,9 @@ from synctool.data.storage import storage
 from synctool.errors import UsageError
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
+from synctool.plugins.specs import DatasetSpec
 from synctool.prepare.layouts import Identity, known
 from synctool.prepare.videos import duplicates, keys_of
-from synctool.types import DatasetSpec
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_layouts_are_known_by_their_names(path: str, speaker: str, film: str, sp
 
 
 def test_every_layout_is_registered_and_answers_for_any_path() -> None:
-    specs = registry.datasets()
+    specs = registry.layouts.all()
     assert {s.name for s in specs} >= {"auto", "voxceleb", "grid", "lrs", "lrw", "folders", "flat"}
     for spec in specs:
         identify = registry.imported(spec.factory)
@@ -82,10 +82,10 @@ def test_a_plugin_adds_a_layout() -> None:
     spec = DatasetSpec("dashes", "test_trees:by_file_name", "speaker-film.mp4")
     with plugins.use() as own:
         own.register(FakePlugin(synctool_datasets=[spec]), name="fake")
-        identify = registry.imported(registry.dataset("dashes").factory)
+        identify = registry.imported(registry.layouts.get("dashes").factory)
         assert identify(("x", "ann-1.mp4")).speaker == "ann"
         with pytest.raises(UsageError, match="no folder layout 'dash'"):
-            registry.dataset("dash")
+            registry.layouts.get("dash")
 
 
 @pytest.mark.parametrize("wrong", [["dashes"], [DatasetSpec("dashes", "no factory", "x")]])
@@ -93,6 +93,6 @@ def test_rubbish_of_a_plugin_is_no_layout(wrong: list) -> None:
     with plugins.use() as own:
         own.register(FakePlugin(synctool_datasets=wrong), name="fake")
         with pytest.raises(UsageError, match="no folder layout"):
-            registry.dataset("dashes")
+            registry.layouts.get("dashes")
         (record,) = own.records()
         assert record.status == "broken"

@@ -25,7 +25,7 @@ from synctool.models.correlation import inside_sound
 from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.scoring.right_windows import LENGTHS, least_offset, right_windows
 from synctool.types import SAMPLES_PER_FRAME, Condition, FrameSeries, Label, Segment, Trial
 
@@ -116,7 +116,7 @@ def test_a_delay_in_memory_is_a_delay_in_the_film(
     ["fcn-attn", "fcn-cls", "fcn-pyramid", "fcn-reg", "fcn-transformer", "syncnet"],
 )
 def test_every_head_takes_a_sound_that_begins_later(name: str) -> None:
-    spec, network = build(name, **named(name).small)
+    spec, network = build(name, **model_spec(name).small)
     network.eval()
     for frames, length, late in ((40, 50, 10), (40, 50, 60), (150, 150, 10), (40, 3, 20)):
         heard, seen = (torch.randn(1, spec.embedding_size, n) for n in (length, frames))

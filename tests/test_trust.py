@@ -29,7 +29,7 @@ from synctool.exporting.formats.exported_program import write as write_program
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.networks.load import load_model
 from synctool.networks.load_exported import open_graphs
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.plugins import registry
 from synctool.runtimes import exported_program, torchscript
 from synctool.runtimes import onnx as onnx_runtime
@@ -118,7 +118,7 @@ def artefact(place: Path, format: str, make: Callable[[Path], object]) -> Path:
         make(path)
         axes = {"x": ("batch", "frames")}
         parts[name] = ArtefactPart(path.name, digest(path), size(path), axes, (name,))
-    spec = named("fcn-cls")
+    spec = model_spec("fcn-cls")
     write_manifest(
         Artefact(
             format=format,
@@ -449,8 +449,8 @@ def test_a_plugins_format_is_read_from_a_private_copy(
         assert path.read_text() == "graph"
         return lambda *x: [x[0]]
 
-    spec = replace(registry.exporter("onnx"), name="odd", in_memory=False, data_only=False)
-    monkeypatch.setattr(registry, "exporter", lambda name: spec)
+    spec = replace(registry.exporters.get("onnx"), name="odd", in_memory=False, data_only=False)
+    monkeypatch.setattr(registry.exporters, "get", lambda name: spec)
     monkeypatch.setattr(registry, "imported", lambda name: read)
     folder = artefact(tmp_path / "f", "onnx", lambda p: p.write_text("graph"))
     found = read_artefact(folder)

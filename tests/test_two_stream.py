@@ -21,16 +21,15 @@ from synctool.errors import EXIT_MISSING, EXIT_USAGE, MissingError, UsageError, 
 from synctool.models.attention import AttentiveHead
 from synctool.models.heads import PlainHead, VolumeHead
 from synctool.models.two_stream import Projected, two_stream
-from synctool.networks.build import build, construct
+from synctool.networks.build import build, construct, load_pretrained, put_published
 from synctool.networks.load import load_model
 from synctool.networks.load_torch import training_facts
-from synctool.networks.naming import named
-from synctool.networks.pretrained import load_pretrained, put_published
+from synctool.networks.names import model_spec
 from synctool.plugins import registry
+from synctool.plugins.specs import BackboneSpec
 from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.training.checkpoint import WEIGHTS, metadata, save_weights
 from synctool.training.train import TrainProgress, TrainSettings, check_training, train
-from synctool.types import BackboneSpec
 
 HALVES = {"video.width": 4, "video.embedding": 8, "audio.width": 4, "audio.embedding": 8}
 TINY = TrainSettings(
@@ -40,7 +39,7 @@ TINY = TrainSettings(
 
 
 def small(name: str) -> dict[str, object]:
-    return dict(named(name).small)
+    return dict(model_spec(name).small)
 
 
 def options(name: str) -> tuple[str, ...]:
@@ -112,7 +111,7 @@ def test_heads_are_chosen_by_name_with_options_of_their_own() -> None:
             head(**options)
 
 
-@pytest.mark.parametrize("head", [spec.name for spec in registry.heads()])
+@pytest.mark.parametrize("head", [spec.name for spec in registry.heads.all()])
 @pytest.mark.parametrize(
     "check",
     [contract.check_volume_shape, contract.check_volume_shift, contract.check_volume_range,
@@ -120,10 +119,10 @@ def test_heads_are_chosen_by_name_with_options_of_their_own() -> None:
     ids=lambda check: check.__name__.removeprefix("check_"),
 )  # fmt: skip
 def test_any_head_keeps_the_contract(head: str, check: Callable[[BackboneSpec], None]) -> None:
-    check(replace(named("fcn-mouth+fcn-mel"), small={"projection": 8, "head": head, **HALVES}))
+    check(replace(model_spec("fcn-mouth+fcn-mel"), small={"projection": 8, "head": head, **HALVES}))
 
 
-@pytest.mark.parametrize("head", [spec.name for spec in registry.heads()])
+@pytest.mark.parametrize("head", [spec.name for spec in registry.heads.all()])
 def test_any_head_trains(head: str, mouths: Path, tmp_path: Path) -> None:
     chosen = {**HALVES, "projection": 8, "head": head}
     settings = replace(TINY, options=(chosen,), pretrained="no")
@@ -156,13 +155,13 @@ def test_weights_that_are_not_here_are_passed_over_or_asked_for() -> None:
 
 
 def test_weights_of_other_options_do_not_fit() -> None:
-    spec, network = construct(named("fcn-mouth+fcn-mel"), {"audio.width": 8})
+    spec, network = construct(model_spec("fcn-mouth+fcn-mel"), {"audio.width": 8})
     with pytest.raises(WeightsError, match="other shape"):
         load_pretrained(spec, network)
 
 
 def test_an_encoder_without_published_weights_says_so() -> None:
-    spec = replace(named("fcn-mouth+fcn-mel"), weights=None, name="odd")
+    spec = replace(model_spec("fcn-mouth+fcn-mel"), weights=None, name="odd")
     with pytest.raises(MissingError, match="nobody published weights for odd"):
         put_published(spec, torch.nn.Identity())
 
@@ -218,7 +217,9 @@ def test_a_pair_trains_on_mouths_and_is_used_again(name: str, mouths: Path, tmp_
     assert loaded.spec.video.crop == "mouth"
     assert loaded.spec.video.size_px == 72
     channels = loaded.spec.video.channels
-    assert channels == named(name).video.channels, "grey in three channels for a colour network"
+    assert channels == model_spec(name).video.channels, (
+        "grey in three channels for a colour network"
+    )
     video = torch.rand(1, channels, 5, 72, 72)
     assert loaded.network.encode_video(video).shape == (1, loaded.spec.embedding_size, 5)
 
@@ -231,7 +232,7 @@ def test_a_pair_trains_on_faces_in_colour(faces: Path, tmp_path: Path) -> None:
     assert (plan.pictures.crop, plan.pictures.size_px, plan.pictures.colour) == ("face", 64, "rgb")
     loaded = load_model(name, weights=train(faces, tmp_path / "run", settings), device="cpu")
     assert loaded.spec.video.size_px == 64
-    assert loaded.spec.video.mean == named(name).video.mean
+    assert loaded.spec.video.mean == model_spec(name).video.mean
 
 
 def test_a_frozen_encoder_stays_as_it_was(mouths: Path, tmp_path: Path) -> None:
@@ -340,7 +341,7 @@ def test_a_run_with_other_options_is_another_run(mouths: Path, tmp_path: Path) -
 def test_weights_of_another_backbone_name_it(tmp_path: Path) -> None:
     spec, network = build("fcn-mouth+fcn-mel", projection=8, **HALVES)
     path = tmp_path / "pair.safetensors"
-    facts = training_facts(spec, named(spec.full_name))
+    facts = training_facts(spec, model_spec(spec.full_name))
     save_weights(path, network.state_dict(), metadata(facts))
     assert load_model("fcn-mouth+fcn-mel", weights=path, device="cpu").spec.embedding_size == 8
     with pytest.raises(WeightsError, match=r"weights of fcn-mouth\+fcn-mel, not of fcn-cls") as e:
@@ -392,7 +393,7 @@ def test_detect_says_what_to_do_about_a_pair(
 
 
 def test_a_spec_of_a_pair_says_what_it_takes() -> None:
-    spec = named("resnet3d.mc3_18+wav2vec2")
+    spec = model_spec("resnet3d.mc3_18+wav2vec2")
     assert isinstance(spec, BackboneSpec)
     assert spec.full_name == "resnet3d.mc3_18+wav2vec2"
     assert spec.video.crop == "face"

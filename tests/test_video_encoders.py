@@ -17,7 +17,7 @@ from torchvision.models import video as torchvision_video
 from synctool.backbones import i3d, resnet3d
 from synctool.errors import MissingError, WeightsError
 from synctool.plugins import registry
-from synctool.types import BackboneSpec
+from synctool.plugins.specs import BackboneSpec
 
 TORCHVISION = {
     "r3d_18": torchvision_video.R3D_18_Weights.KINETICS400_V1,
@@ -25,8 +25,8 @@ TORCHVISION = {
     "r2plus1d_18": torchvision_video.R2Plus1D_18_Weights.KINETICS400_V1,
 }
 SPECS = {
-    **{tag: registry.single(f"resnet3d.{tag}") for tag in TORCHVISION},
-    "i3d": registry.single("i3d"),
+    **{tag: registry.backbones.get(f"resnet3d.{tag}") for tag in TORCHVISION},
+    "i3d": registry.backbones.get("i3d"),
 }
 EVERY = ["r3d_18", "mc3_18", "r2plus1d_18", "i3d"]
 every_network = pytest.mark.parametrize("name", EVERY)
@@ -162,7 +162,7 @@ def test_pretrained_is_all_of_it_from_input_to_output(name: str) -> None:
 @pytest.mark.parametrize(("tag", "weights"), TORCHVISION.items())
 def test_torchvision_says_where_weights_are_and_what_they_expect(tag: str, weights) -> None:
     spec = SPECS[tag]
-    (entry,) = [e for e in registry.catalogue() if e.name == spec.weights.catalogue]
+    (entry,) = [e for e in registry.catalogue.all() if e.name == spec.weights.catalogue]
     (file,) = entry.files
     assert file.urls[0] == weights.url
     assert spec.weights.file_name == file.path == Path(weights.url).name
@@ -177,7 +177,7 @@ def test_torchvision_says_where_weights_are_and_what_they_expect(tag: str, weigh
 
 def test_pytorchvideo_says_where_weights_of_i3d_are() -> None:
     spec = SPECS["i3d"]
-    (entry,) = [e for e in registry.catalogue() if e.name == spec.weights.catalogue]
+    (entry,) = [e for e in registry.catalogue.all() if e.name == spec.weights.catalogue]
     (file,) = entry.files
     assert file.urls[0] == pytorchvideo_resnet.checkpoint_paths["i3d_r50"]
     assert spec.weights.file_name == file.path == Path(file.urls[0]).name

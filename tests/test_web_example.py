@@ -27,13 +27,14 @@ from synctool.features.inputs import as_input
 from synctool.features.logmel import MARGIN, logmel
 from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
+from synctool.plugins.specs import VideoInput
 from synctool.runtimes.graphs import sound_window
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration
 from synctool.scoring.offset import estimate_offset
 from synctool.scoring.verdict import LEAST_CONFIDENCE
-from synctool.types import EXPORT_SCHEMA, VideoInput
+from synctool.types import EXPORT_SCHEMA
 from synctool.weights.artefact import (
     Artefact,
     ArtefactPart,
@@ -75,7 +76,7 @@ def scripts() -> Iterator[SimpleNamespace]:
 def model(*, zero_frames: float = 0.0, **spec: Any) -> LoadedModel:
     """A small network with random weights, in which everything does something."""
     torch.manual_seed(0)
-    built, network = build("fcn-cls", **named("fcn-cls").small)
+    built, network = build("fcn-cls", **model_spec("fcn-cls").small)
     torch.nn.init.normal_(network.head.layers[-1].weight, std=0.1)
     network.train()
     with torch.no_grad():
@@ -146,7 +147,7 @@ def test_log_mel_bands_are_ours(scripts: SimpleNamespace) -> None:
 def test_sound_is_brought_into_its_form_as_in_python(
     scripts: SimpleNamespace, kind: str, zero_frames: float
 ) -> None:
-    given = named("fcn-cls")
+    given = model_spec("fcn-cls")
     audio = replace(given.audio, kind=kind)
     loaded = LoadedModel(replace(given, audio=audio), None, "", UNCALIBRATED, zero_frames)
     samples = scripts.made_up_talk.sound(5, 1, ahead_frames=0)[:-333]

@@ -18,7 +18,7 @@ from synctool.cache import remember
 from synctool.errors import MissingError, WeightsError
 from synctool.networks.load import load_model
 from synctool.plugins import registry
-from synctool.types import WeightsSpec
+from synctool.plugins.specs import WeightsSpec
 from synctool.weights.files import cache_folder, find_weights, fit, load_weights
 
 ran = False
@@ -215,12 +215,12 @@ def test_weights_to_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_weights_of_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNCTOOL_CACHE", str(tmp_path / "cache"))
-    spec = registry.backbone("syncnet").weights
+    spec = registry.backbones.get("syncnet").weights
     with pytest.raises(MissingError) as caught:
         find_weights(spec, backbone="syncnet")
     assert "synctool download syncnet" in caught.value.remedy
     assert "--weights FILE" in caught.value.remedy
-    assert spec.file_name in {f.path for f in registry.catalogue_entry(spec.catalogue).files}
+    assert spec.file_name in {f.path for f in registry.catalogue.get(spec.catalogue).files}
     chosen = tmp_path / "chosen" / spec.file_name
     chosen.parent.mkdir()
     chosen.write_bytes(b"")
@@ -245,7 +245,7 @@ def test_a_bundled_file_that_is_gone() -> None:
 
 
 def test_the_bundled_weights_are_found_and_fit() -> None:
-    spec = registry.backbone("fcn-cls")
+    spec = registry.backbones.get("fcn-cls")
     assert find_weights(spec.weights, backbone="fcn-cls").is_file()
     model = load_model("fcn-cls", device="cpu", runtime="torch")
     assert re.fullmatch(r"fcn-cls\.v4 sha256:[0-9a-f]{16}", model.weights)

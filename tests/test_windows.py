@@ -15,7 +15,7 @@ from synctool.data.samples import Sample
 from synctool.data.window_plan import Planner
 from synctool.data.windows import STAGES, WindowBatch, WindowSettings, WindowStream, stretch
 from synctool.errors import UsageError
-from synctool.types import AudioInput, VideoInput
+from synctool.plugins.specs import AudioInput, VideoInput
 
 MOUTH = VideoInput(crop="mouth", size_px=72, colour="gray")
 SETTINGS = WindowSettings(

@@ -26,11 +26,11 @@ import numpy as np
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample
 from synctool.networks.load import load_model
+from synctool.plugins.specs import BackboneSpec
 from synctool.prepare.pairs import SPLIT_FILE, read_split
 from synctool.scoring.offset import parabola_vertex
 from synctool.training.constants import clip_constant
 from synctool.training.multiway import MAX_OFFSET, clip_volume
-from synctool.types import BackboneSpec
 
 CLIPS = 60
 """At most so many clips of a person are measured."""

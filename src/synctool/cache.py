@@ -15,7 +15,7 @@ import platformdirs
 
 from synctool.errors import OutputError
 from synctool.files import make_folder, write_text
-from synctool.types import CatalogueEntry
+from synctool.plugins.specs import CatalogueEntry
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +26,8 @@ from torch import Tensor, nn
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.networks.build import construct
-from synctool.networks.naming import encoder_specs
 from synctool.plugins import registry
-from synctool.types import BackboneSpec
+from synctool.plugins.specs import BackboneSpec, PairSpec
 
 Check = Callable[[BackboneSpec], None]
 
@@ -289,6 +289,61 @@ CHECKS: tuple[Check, ...] = (
 """All of them."""
 
 
+# --------------------------------------------------------------------------- all of them, one by one
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What one check says of one network.
+
+    Attributes:
+        backbone: Its full name.
+        check: Name of the check.
+        passed: Whether the network keeps to it.
+        reason: One sentence on what is wrong, None if nothing is.
+    """
+
+    backbone: str
+    check: str
+    passed: bool
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def run_checks(
+    specs: Iterable[BackboneSpec], checks: Iterable[Check] = CHECKS
+) -> Iterator[CheckOutcome]:
+    """Run every check over every network.
+
+    Args:
+        specs: The networks.
+        checks: Each raises ``AssertionError`` with a sentence; whatever else is raised while it runs
+            is the network's fault, too.
+
+    Yields:
+        The outcomes, one by one, network after network.
+    """
+    checks = tuple(checks)
+    for spec in specs:
+        for check in checks:
+            name = check.__name__.removeprefix("check_").replace("_", " ")
+            reason = None
+            try:
+                check(spec)
+            except AssertionError as error:
+                reason = _line(str(error)) or "AssertionError"
+            except (Exception, SystemExit) as error:  # a plugin may fail in any way
+                reason = _line(f"{type(error).__name__}: {error}")
+            yield CheckOutcome(spec.full_name, name, reason is None, reason)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
 # ------------------------------------------------------------------------------- networks and inputs
 
 
@@ -347,8 +402,9 @@ def _streams(
 ) -> list[_Stream]:
     joint = spec.role == "joint"
     size = spec.embedding_size
-    pair = encoder_specs(spec)
-    seeing, hearing = (s.bounded for s in pair) if pair else (spec.bounded, spec.bounded)
+    seeing = hearing = spec.bounded
+    if isinstance(spec, PairSpec):
+        seeing, hearing = spec.video_encoder.bounded, spec.audio_encoder.bounded
     found = []
     if spec.video is not None:
         side = size_px or (_SMALL_PX if spec.any_crop else spec.video.size_px)

@@ -461,8 +461,8 @@ def test_detect_with_s3fd_of_the_published_size(cache: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("name", "landmarks"), [("yunet", True), ("s3fd", False)])
 def test_specs_fit_the_catalogue(name: str, landmarks: bool) -> None:
-    spec = registry.face_detector(name)
-    entry = registry.catalogue_entry(spec.weights.catalogue)
+    spec = registry.face_detectors.get(name)
+    entry = registry.catalogue.get(spec.weights.catalogue)
     assert spec.landmarks is landmarks
     assert [file.path for file in entry.files] == [spec.weights.file_name]
     assert spec.weights.licence == entry.licence

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import synctool
-from synctool.networks.build import build
-from synctool.networks.pretrained import load_pretrained
+from synctool.networks.build import build, load_pretrained
 from synctool.plugins import registry
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.testing import CHECKS

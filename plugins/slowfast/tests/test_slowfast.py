@@ -12,8 +12,8 @@ import pytest
 import torch
 from synctool.errors import WeightsError
 from synctool.plugins import registry
+from synctool.plugins.specs import BackboneSpec
 from synctool.testing import CHECKS, check_options
-from synctool.types import BackboneSpec
 from torch import Tensor, nn
 
 from synctool_plugin_slowfast import slowfast, synctool_backbones, x3d
@@ -231,7 +231,7 @@ def write(path: Path, state: dict[str, Tensor]) -> Path:
 @every_network
 def test_pytorchvideo_says_where_weights_are(name: str) -> None:
     spec: BackboneSpec = SPECS[name]
-    (entry,) = [e for e in registry.catalogue() if e.name == spec.weights.catalogue]
+    (entry,) = [e for e in registry.catalogue.all() if e.name == spec.weights.catalogue]
     (file,) = entry.files
     hub = slowfast.hub if spec.name == "slowfast" else x3d.hub
     assert file.urls[0] == hub.checkpoint_paths[f"{spec.name}_{spec.tag}"]

@@ -72,7 +72,7 @@ def test_published_weights_are_in_the_catalogue() -> None:
     found = {s.full_name: s.weights for s in synctool_backbones() if s.weights is not None}
     assert sorted({s.full_name for s in synctool_backbones()} - found.keys()) == ["conformer"]
     for name, weights in found.items():
-        entry = registry.catalogue_entry(weights.catalogue)
+        entry = registry.catalogue.get(weights.catalogue)
         assert entry.kind == "weights", name
         assert entry.licence == weights.licence, name
         assert {"config.json", "preprocessor_config.json"} <= set(entry.hub.patterns), name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synctool.backbones.specs import audio, heads, joint, video
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import BackboneSpec, HeadSpec
+from synctool.plugins.specs import BackboneSpec, HeadSpec
 
 
 @hookimpl

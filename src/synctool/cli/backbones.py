@@ -10,10 +10,10 @@ import typer
 from synctool.cli.common import JsonFlag, print_json, print_table, print_text
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import installing, require
-from synctool.types import BackboneSpec
+from synctool.plugins.specs import BackboneSpec
 
 if TYPE_CHECKING:
-    from synctool.networks.listing import BackboneStatus
+    from synctool.networks.names import BackboneStatus
     from synctool.networks.profile import Profile
 
 
@@ -37,9 +37,9 @@ def backbones(
 
       synctool backbones --profile fcn-cls resnet3d+vggish --json
     """
-    from synctool.networks import listing as engine
+    from synctool.networks.names import statuses
 
-    found = engine.backbones([name for name in names or () if "+" not in name])
+    found = statuses(names or ())
     if profile:
         _profiled(names or [x.spec.full_name for x in found], device, as_json=json)
     elif json:

@@ -9,7 +9,7 @@ def complete_backbones(incomplete: str) -> list[str]:
     """Names of complete networks, and of encoders to be joined with ``+``."""
     from synctool.plugins import registry
 
-    specs = registry.backbones()
+    specs = registry.backbones.all()
     joint = [spec.full_name for spec in specs if spec.role == "joint"]
     video, _, _ = incomplete.rpartition(",")[2].partition("+")
     if "+" in incomplete.rpartition(",")[2]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from synctool.downloads.run import Credentials, Downloaded, Step
-    from synctool.types import CatalogueEntry
+    from synctool.plugins.specs import CatalogueEntry
 
 _LONGEST_NOTE = 60
 
@@ -68,7 +68,7 @@ app = typer.Typer(
 
 
 def _known_names(incomplete: str) -> list[str]:
-    return [entry.name for entry in registry.catalogue() if entry.name.startswith(incomplete)]
+    return [entry.name for entry in registry.catalogue.all() if entry.name.startswith(incomplete)]
 
 
 Names = Annotated[

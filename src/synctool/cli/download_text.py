@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synctool.downloads.run import Downloaded, EntryState, Plan, Verified
-    from synctool.types import CatalogueFile
+    from synctool.plugins.specs import CatalogueFile
 
 _HERE = {"here": "yes", "incomplete": "in part", "not here": "no"}
 

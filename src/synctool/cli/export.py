@@ -18,7 +18,7 @@ from synctool.settings import table as config
 
 if TYPE_CHECKING:
     from synctool.exporting.settings import ExportSettings
-    from synctool.types import Precision
+    from synctool.plugins.specs import Precision
 
 _EXAMPLES = """Examples:
 

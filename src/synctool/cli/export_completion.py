@@ -9,7 +9,7 @@ def complete_format(incomplete: str) -> list[str]:
     """Names of export formats."""
     from synctool.plugins import registry
 
-    return [spec.name for spec in registry.exporters() if spec.name.startswith(incomplete)]
+    return [spec.name for spec in registry.exporters.all() if spec.name.startswith(incomplete)]
 
 
 def complete_parts(incomplete: str) -> list[str]:

@@ -15,7 +15,7 @@ from synctool.plugins import registry
 from synctool.plugins.loader import PluginRecord, get_plugins
 
 if TYPE_CHECKING:
-    from synctool.networks.checking import CheckOutcome
+    from synctool.testing import CheckOutcome
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and make plugins.")
 _MOST_NAMES = 5
@@ -86,12 +86,11 @@ def check(
     """
     records = [r for r in get_plugins().probe() if not r.builtin and r.status != "disabled"]
     wanted = names or [r.name for r in records if r.status == "ok" and r.gives.get(_NETWORKS)]
-    specs = {spec.full_name: spec for name in wanted for spec in registry.backbones_of(name)}
+    specs = {spec.full_name: spec for name in wanted for spec in registry.backbones.of(name)}
     require("train", "checking networks", "torch")
-    from synctool.networks.checking import CheckOutcome, run_checks
-    from synctool.testing import CHECKS
+    from synctool.testing import CheckOutcome, run_checks
 
-    outcomes = list(run_checks(specs.values(), CHECKS))
+    outcomes = list(run_checks(specs.values()))
     if not names:
         broken = [r for r in records if r.status == "broken"]
         outcomes += [CheckOutcome(r.name, "load", False, r.reason) for r in broken]

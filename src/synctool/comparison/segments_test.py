@@ -19,10 +19,11 @@ from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import Interval, mean_interval
 from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.measure.clip_embeddings import encoded_crops, encoded_sound
+from synctool.plugins.specs import BackboneSpec
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.path import follow_offset
 from synctool.scoring.verdict import Circumstances, decide
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 
 @dataclass(frozen=True)

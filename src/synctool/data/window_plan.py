@@ -10,7 +10,7 @@ import numpy as np
 from synctool.data.augmentation.table import AugmentSettings
 from synctool.data.samples import SampleInfo
 from synctool.errors import UsageError
-from synctool.types import AudioInput, VideoInput
+from synctool.plugins.specs import AudioInput, VideoInput
 
 _SHARES = ((1.0, 0.70), (0.67, 0.15), (0.34, 0.10), (0.21, 0.05))
 """Lengths of batches relative to the longest, and how often: short films must work too."""

@@ -27,7 +27,8 @@ from synctool.data.samples import SampleInfo
 from synctool.data.window_plan import BatchPlan, Planner, WindowSettings
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS, FrontEnd
-from synctool.types import SAMPLES_PER_FRAME, VideoInput
+from synctool.plugins.specs import VideoInput
+from synctool.types import SAMPLES_PER_FRAME
 
 __all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "stretch"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from synctool.errors import MissingError, UsageError
-from synctool.types import CatalogueEntry
+from synctool.plugins.specs import CatalogueEntry
 
 USER_ENV = "SYNCTOOL_USER"
 PASSWORD_ENV = "SYNCTOOL_PASSWORD"

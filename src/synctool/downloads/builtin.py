@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synctool.downloads.catalogue import read_catalogue
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import CatalogueEntry
+from synctool.plugins.specs import CatalogueEntry
 
 
 @hookimpl

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synctool.types import CatalogueEntry, CatalogueFile, HubSource
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile, HubSource
 from synctool.untrusted.documents import read_toml
 
 _Row = TypeVar("_Row", CatalogueEntry, CatalogueFile, HubSource)

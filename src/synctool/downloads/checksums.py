@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from synctool.types import CatalogueFile
+from synctool.plugins.specs import CatalogueFile
 
 CHUNK_BYTES = 1 << 20
 

@@ -15,7 +15,7 @@ from synctool.downloads.progress import Report, Step
 from synctool.downloads.transfer import Manner, transfer
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.files import make_folder, output_error
-from synctool.types import CatalogueEntry, CatalogueFile
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from synctool.downloads.verify import FileCheck
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.extras import is_installed, require
 from synctool.files import make_folder, output_error, write_text
-from synctool.types import CatalogueEntry, HubSource
+from synctool.plugins.specs import CatalogueEntry, HubSource
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
 

@@ -11,7 +11,7 @@ from synctool.downloads.failures import DownloadError
 from synctool.downloads.progress import Report, Step
 from synctool.errors import MissingError, UsageError
 from synctool.files import atomic_path, make_folder
-from synctool.types import CatalogueEntry, CatalogueFile
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
 
 def copies_of(

@@ -12,7 +12,7 @@ from pathlib import Path
 from synctool.downloads.checksums import Digests, difference
 from synctool.errors import OutputError
 from synctool.files import make_folder, output_error, write_text
-from synctool.types import CatalogueFile
+from synctool.plugins.specs import CatalogueFile
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
 

@@ -19,8 +19,8 @@ from synctool.downloads.state import EntryState, confirm, find, inspect
 from synctool.downloads.verify import FileCheck, Found, check_files, summed_up
 from synctool.errors import MissingError, UsageError
 from synctool.plugins import registry
+from synctool.plugins.specs import CatalogueEntry
 from synctool.settings import table as config
-from synctool.types import CatalogueEntry
 
 __all__ = [
     "Ask", "Credentials", "Downloaded", "EntryState", "Plan", "Step", "Verified", "amount",
@@ -129,7 +129,7 @@ def listing(kind: str | None = None) -> list[EntryState]:
     Raises:
         PluginError: Two plugins claim one name.
     """
-    return [_found(entry) for entry in registry.catalogue() if kind in (None, entry.kind)]
+    return [_found(entry) for entry in registry.catalogue.all() if kind in (None, entry.kind)]
 
 
 def show(name: str) -> EntryState:
@@ -138,7 +138,7 @@ def show(name: str) -> EntryState:
     Raises:
         UsageError: There is no such name.
     """
-    return _found(registry.catalogue_entry(name))
+    return _found(registry.catalogue.get(name))
 
 
 def described(state: EntryState) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def entry_of(name: str) -> CatalogueEntry:
     Raises:
         UsageError: There is no such name.
     """
-    return registry.catalogue_entry(name)
+    return registry.catalogue.get(name)
 
 
 def plan(name: str, *, dest: Path | None = None, force: bool = False) -> Plan:
@@ -170,7 +170,7 @@ def plan(name: str, *, dest: Path | None = None, force: bool = False) -> Plan:
     Raises:
         UsageError: There is no such name.
     """
-    state = _found(registry.catalogue_entry(name), dest)
+    state = _found(registry.catalogue.get(name), dest)
     if force:
         files = tuple(replace(found, status="missing", held=0) for found in state.files)
         state = replace(state, status="not here", files=files)
@@ -227,7 +227,7 @@ def get(
     from synctool.downloads.transfer import Manner  # with an HTTP client, which takes time to load
 
     settings = settings or config.resolve("download")
-    entry = registry.catalogue_entry(name)
+    entry = registry.catalogue.get(name)
     if force and offline and source is None:
         raise UsageError(
             "--force fetches what is here, too, and --offline forbids it", remedy="Leave one out."
@@ -276,7 +276,7 @@ def verify(names: Sequence[str] = (), *, on_progress: OnProgress | None = None) 
     Raises:
         UsageError: There is no such name.
     """
-    entries = [registry.catalogue_entry(name) for name in names]
+    entries = [registry.catalogue.get(name) for name in names]
     states = [_found(entry) for entry in entries] if names else listing()
     checked = []
     for state in states:

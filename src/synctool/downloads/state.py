@@ -13,7 +13,7 @@ from synctool.downloads.checksums import difference, digests
 from synctool.downloads.partial import Partial
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.receipt import Receipt
-from synctool.types import CatalogueEntry, CatalogueFile
+from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
 FileStatus = Literal["here", "unpacked", "partial", "missing"]
 EntryStatus = Literal["here", "incomplete", "not here"]

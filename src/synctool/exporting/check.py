@@ -34,8 +34,8 @@ from synctool.networks import formats as export_formats
 from synctool.networks.load import GRAPHS, open_artefact
 from synctool.networks.load_exported import open_graphs, trust_needed
 from synctool.networks.loaded import LoadedModel
+from synctool.plugins.specs import ExporterSpec
 from synctool.runtimes.protocol import Graph, Runtime
-from synctool.types import ExporterSpec
 from synctool.weights.artefact import Artefact, read_artefact
 
 

@@ -26,11 +26,11 @@ from synctool.models.channels import Channel, Channels, ChannelSet, Inseparable
 from synctool.networks.build import build
 from synctool.networks.load_torch import training_facts
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
+from synctool.plugins.specs import BackboneSpec
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.training.checkpoint import metadata, save_weights
-from synctool.types import BackboneSpec
 
 _WIDTH = "width"
 _FRAMES = 2
@@ -125,7 +125,7 @@ def write_pruned(path: Path, model: LoadedModel) -> Path:
     Raises:
         OutputError: It cannot be written.
     """
-    facts: dict[str, Any] = training_facts(model.spec, named(model.spec.full_name))
+    facts: dict[str, Any] = training_facts(model.spec, model_spec(model.spec.full_name))
     facts |= {"synctool": __version__, "pruned": model.weights}
     if model.zero_frames:
         facts["zero_frames"] = model.zero_frames
@@ -134,7 +134,7 @@ def write_pruned(path: Path, model: LoadedModel) -> Path:
 
 
 def _own_options(spec: BackboneSpec) -> dict[str, Any]:
-    plain = named(spec.full_name).options
+    plain = model_spec(spec.full_name).options
     return {k: v for k, v in spec.options.items() if k not in plain or plain[k] != v}
 
 

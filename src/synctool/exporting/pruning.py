@@ -18,7 +18,7 @@ from synctool.models.offset_classifier import OffsetClassifier
 from synctool.networks.load import load_model
 from synctool.networks.load_torch import training_facts
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.settings.table import setting
 from synctool.training.train import TrainProgress, TrainSettings, train
 from synctool.weights.files import find_weights, load_weights
@@ -125,7 +125,7 @@ def prune_weights(name: str, ratio: float, out: Path, *, weights: Path | None = 
         less = prune(model, ratio)
         make_folder(out)
         write_pruned(path, less)
-    plain = named(less.spec.full_name)
+    plain = model_spec(less.spec.full_name)
     return Pruned(
         path=path,
         label=label,

@@ -83,7 +83,7 @@ def export(settings: ExportSettings, *, on_event: Tell | None = None) -> ExportR
         OutputError: The folder cannot be written.
     """
     tell = on_event or (lambda event: None)
-    spec = registry.exporter(settings.format)
+    spec = registry.exporters.get(settings.format)
     check_settings(settings, spec)
     export_formats.check_writes(export_formats.status(spec))
     check_folder(settings.out)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from synctool.errors import UsageError
-from synctool.types import ExporterSpec, Precision
+from synctool.plugins.specs import ExporterSpec, Precision
 
 PARTS = ("video", "audio", "head")
 ENCODERS = ("video", "audio")

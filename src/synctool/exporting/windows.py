@@ -21,11 +21,12 @@ from synctool.features.stored_crops import fitted
 from synctool.measure.tracks import build_detector
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
+from synctool.plugins.specs import BackboneSpec
 from synctool.prepare.clips import CropSettings, FilmClips
 from synctool.prepare.inputs import expand
 from synctool.prepare.pairs import split_in
 from synctool.prepare.videos import FilmEntry
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15
 """K of the scores that are compared."""

@@ -19,10 +19,11 @@ from synctool.exporting.windows import Inputs, Windows
 from synctool.networks import formats as export_formats
 from synctool.networks.load_torch import training_facts
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.plugins import registry
+from synctool.plugins.specs import ExporterSpec, Precision
 from synctool.scoring.confidence import UNCALIBRATED
-from synctool.types import AUDIO_HZ, VIDEO_FPS, ExporterSpec, Precision
+from synctool.types import AUDIO_HZ, VIDEO_FPS
 from synctool.weights.artefact import (
     CLASS_TO_OFFSET,
     Artefact,
@@ -91,7 +92,7 @@ def _artefact(
         calibration=model.calibration.to_dict() if known else None,
         licence=_licence(model, settings),
         parts={},
-        options=training_facts(network, named(network.full_name)).get("options", {}),
+        options=training_facts(network, model_spec(network.full_name)).get("options", {}),
         synctool=__version__,
         folder=folder,
     )

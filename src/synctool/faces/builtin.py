@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import FaceDetectorSpec
+from synctool.plugins.specs import FaceDetectorSpec
 
 
 @hookimpl

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from synctool.types import BackboneSpec, VideoInput
+from synctool.plugins.specs import BackboneSpec, VideoInput
 
 _MOST_PIXELS = 2000 * 72 * 72
 """Of frames that are encoded at once; no clip of the default network's crops has so many."""

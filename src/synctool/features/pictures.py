@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from synctool.features.inputs import normalised
-from synctool.types import VideoInput
+from synctool.plugins.specs import VideoInput
 
 
 def as_batch(crops: np.ndarray) -> Tensor:

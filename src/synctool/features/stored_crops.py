@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from synctool.errors import UsageError
-from synctool.types import VideoInput
+from synctool.plugins.specs import VideoInput
 
 _MOUTH_ROOM = (72, 96)
 """A network's mouth crop of so many pixels is cut out of a stored one of so many: the default

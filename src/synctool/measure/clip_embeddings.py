@@ -12,7 +12,8 @@ from synctool.data.augment import fit_crops
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.inputs import overlapping
 from synctool.features.pictures import as_batch, prepared
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.plugins.specs import BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 
 def encoded_crops(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synctool.errors import MissingError
 from synctool.plugins import registry
-from synctool.types import FaceDetectorSpec
+from synctool.plugins.specs import FaceDetectorSpec
 from synctool.weights.locate import located
 
 
@@ -37,7 +37,7 @@ def face_detectors() -> list[DetectorStatus]:
     """
     return [
         DetectorStatus(spec, located(spec.weights) if spec.weights else None)
-        for spec in registry.face_detectors()
+        for spec in registry.face_detectors.all()
     ]
 
 
@@ -52,7 +52,7 @@ def needed(name: str) -> tuple[FaceDetectorSpec, Path | None]:
         PluginError: Two plugins claim the name.
         MissingError: It needs weights that are not here; the remedy says how to get them.
     """
-    spec = registry.face_detector(name)
+    spec = registry.face_detectors.get(name)
     if spec.weights is None:
         return spec, None
     path = located(spec.weights)

@@ -20,8 +20,9 @@ from synctool.features.level import LevelNormalizer, as_float
 from synctool.features.steadiness import LevelSpread
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
+from synctool.plugins.specs import BackboneSpec, VideoInput
 from synctool.runtimes.protocol import Runtime
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec, VideoInput
+from synctool.types import SAMPLES_PER_FRAME
 
 _VIDEO_CHUNK_PIXELS = 64 * 72 * 72
 _SOUND_CHUNK_FRAMES = 256

@@ -12,7 +12,7 @@ from synctool.measure.streams import FaceStream, crop_for
 from synctool.measure.timing import Stopwatch
 from synctool.media.pictures import Picture
 from synctool.networks.loaded import LoadedModel
-from synctool.types import VideoInput
+from synctool.plugins.specs import VideoInput
 
 
 class Crops:

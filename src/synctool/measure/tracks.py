@@ -27,7 +27,7 @@ def build_detector(name: str) -> FaceDetector:
         PluginError: It cannot be built, or two plugins claim the name.
     """
     spec, weights = needed(name)
-    told = f"the face detector {spec.name!r} ({registry.face_detector_source(name)})"
+    told = f"the face detector {spec.name!r} ({registry.face_detectors.source(name)})"
     given = {} if weights is None else {"weights": weights}
     try:
         detector = registry.imported(spec.factory)(**given)

@@ -1,27 +1,32 @@
-"""Names and options to networks with fresh random weights."""
+"""Names and options to networks, with fresh random weights or published ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from synctool.errors import MissingError, PluginError, SyncToolError, UsageError
 from synctool.extras import explained
-from synctool.models.two_stream import two_stream
-from synctool.networks.naming import PAIR_OPTIONS, encoder_specs, named
+from synctool.models.two_stream import Projected, two_stream
+from synctool.networks.names import PAIR_OPTIONS, model_spec
+from synctool.networks.options import check_options, known_options, options_of
 from synctool.plugins import registry
-from synctool.types import BackboneSpec
+from synctool.plugins.specs import BackboneSpec, ModelSpec, PairSpec
+from synctool.weights.files import find_weights, load_weights
+from synctool.weights.published import fit_published
 
 _JOINT_METHODS = ("encode_video", "encode_audio", "score")
-_SIDES = ("video", "audio")
+SIDES = ("video", "audio")
+"""The encoders of a pair, in order."""
 _REACHES = {"video": "receptive_field_frames", "audio": "audio_receptive_field_frames"}
 
+S = TypeVar("S", bound=BackboneSpec)
 
-def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
+
+def build(name: str, **options: Any) -> tuple[ModelSpec, nn.Module]:
     """Build a complete model by name, with fresh random weights.
 
     Args:
@@ -36,10 +41,10 @@ def build(name: str, **options: Any) -> tuple[BackboneSpec, nn.Module]:
         MissingError: It needs a package that is not installed.
         PluginError: What the plugin gives is no such network.
     """
-    return construct(named(name), options)
+    return construct(model_spec(name), options)
 
 
-def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneSpec, nn.Module]:
+def construct(spec: S, options: Mapping[str, Any]) -> tuple[S, nn.Module]:
     """Build a network, an encoder or a complete model, from its spec.
 
     A network whose sizes depend on its options says so by the attributes ``embedding_size``,
@@ -57,10 +62,9 @@ def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneS
         MissingError: It needs a package that is not installed.
         PluginError: It cannot be built, or is not what its spec says.
     """
-    _check_options(spec, options)
-    pair = encoder_specs(spec)
-    if pair is not None:
-        return _joined(spec, pair, options)
+    check_options(spec, options)
+    if isinstance(spec, PairSpec):
+        return _joined(spec, options)
     network = _made(spec, options)
     _check_network(spec, network)
     both = {**spec.options, **options}
@@ -75,17 +79,14 @@ def construct(spec: BackboneSpec, options: Mapping[str, Any]) -> tuple[BackboneS
     return replace(spec, **fields), network
 
 
-def _joined(
-    spec: BackboneSpec, pair: tuple[BackboneSpec, BackboneSpec], options: Mapping[str, Any]
-) -> tuple[BackboneSpec, nn.Module]:
+def _joined(spec: PairSpec, options: Mapping[str, Any]) -> tuple[PairSpec, nn.Module]:
     """Both encoders of a pair, and what compares them."""
     own = {**PAIR_OPTIONS, **{k: v for k, v in options.items() if k in PAIR_OPTIONS}}
-    (video, seeing), (audio, hearing) = (
-        construct(s, _options_of(side, options)) for side, s in zip(_SIDES, pair)
-    )
+    video, seeing = construct(spec.video_encoder, options_of("video", options))
+    audio, hearing = construct(spec.audio_encoder, options_of("audio", options))
     sizes = (video.embedding_size, audio.embedding_size)
     size = own["projection"] or sizes[0]
-    head = _head(spec, own.pop("head"), _options_of("head", options), size)
+    head = _head(spec, own.pop("head"), options_of("head", options), size)
     try:
         network = two_stream(seeing, hearing, sizes=sizes, head=head, **own)
     except ValueError as error:
@@ -104,7 +105,7 @@ def _joined(
 
 def _head(spec: BackboneSpec, name: object, options: Mapping[str, Any], size: int) -> nn.Module:
     """What compares the embeddings of a pair."""
-    head = registry.head(str(name))
+    head = registry.heads.get(str(name))
     unknown = sorted(set(options) - set(head.options))
     if unknown:
         known = ", ".join(head.options) or "none"
@@ -137,7 +138,7 @@ def _made(spec: BackboneSpec, options: Mapping[str, Any]) -> nn.Module:
         if not options:
             raise _broken(spec, error) from error
         raise UsageError(
-            f"{spec.full_name} refuses its options: {error}", remedy=_known(spec)
+            f"{spec.full_name} refuses its options: {error}", remedy=known_options(spec)
         ) from error
     except Exception as error:  # a plugin's factory may fail in any way
         raise _broken(spec, error) from error
@@ -165,26 +166,72 @@ def _check_network(spec: BackboneSpec, network: object) -> None:
         )
 
 
-def _check_options(spec: BackboneSpec, options: Mapping[str, Any]) -> None:
-    pair = "+" in spec.name
-    unknown = sorted(
-        name
-        for name in set(options) - set(spec.options)
-        if not (pair and name.startswith("head."))  # which there are depends on the head
-    )
-    if unknown:
-        near = get_close_matches(unknown[0], list(spec.options), n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise UsageError(
-            f"{spec.full_name} has no option {unknown[0]!r}", remedy=f"{hint}{_known(spec)}"
+# ------------------------------------------------------------------------- published weights
+
+
+def load_pretrained(
+    spec: BackboneSpec, network: nn.Module, *, required: bool = False
+) -> dict[str, str]:
+    """Put published weights into the encoders of a pair, as far as they are on this machine.
+
+    Args:
+        spec: Of the pair; other models have no encoders with weights of their own.
+        network: The pair, as ``build`` made it.
+        required: Whether weights that are not here are an error.
+
+    Returns:
+        Name of what was loaded by side, ``video`` and ``audio``.
+
+    Raises:
+        MissingError: ``required``, and weights are not here or nobody published any.
+        WeightsError: A file is not the published one, or does not fit the options.
+    """
+    loaded: dict[str, str] = {}
+    if not isinstance(spec, PairSpec):
+        return loaded
+    for side, encoder_spec in zip(SIDES, (spec.video_encoder, spec.audio_encoder)):
+        wrapped = getattr(network, f"{side}_encoder")
+        encoder = wrapped.encoder if isinstance(wrapped, Projected) else wrapped
+        try:
+            loaded[side] = put_published(encoder_spec, encoder)
+        except MissingError:
+            if required:
+                raise
+    return loaded
+
+
+def put_published(spec: BackboneSpec, encoder: nn.Module) -> str:
+    """Put an encoder's published weights into it.
+
+    Args:
+        spec: Of the encoder.
+        encoder: As ``construct`` made it.
+
+    Returns:
+        Name of the weights.
+
+    Raises:
+        MissingError: They are not on this machine, or nobody published any.
+        WeightsError: The file is not the published one, or does not fit the options.
+        PluginError: The encoder cannot load them.
+    """
+    if spec.weights is None:
+        raise MissingError(
+            f"nobody published weights for {spec.full_name}",
+            remedy="Train it from nothing: --no-pretrained.",
         )
-
-
-def _known(spec: BackboneSpec) -> str:
-    words = [f"{name} ({value})" for name, value in sorted(spec.options.items())]
-    return f"Its options and their defaults: {', '.join(words) or 'none'}."
-
-
-def _options_of(part: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    prefix = f"{part}."
-    return {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
+    path = find_weights(spec.weights, backbone=spec.full_name)
+    if spec.weights.part:
+        state = load_weights(path).state
+        part = spec.weights.part
+        own = {k.removeprefix(part): v for k, v in state.items() if k.startswith(part)}
+        fit_published(encoder, own, name=spec.weights.name)
+        return spec.weights.name
+    load_published = getattr(encoder, "load_published", None)
+    if not callable(load_published):
+        raise PluginError(
+            f"{spec.full_name} names published weights and has no load_published to take them",
+            remedy="Tell the authors of the plugin.",
+        )
+    load_published(path)
+    return spec.weights.name

@@ -10,7 +10,7 @@ from synctool.errors import MissingError
 from synctool.extras import installing as installing_extra
 from synctool.extras import is_installed, missing_modules
 from synctool.plugins import registry
-from synctool.types import ExporterSpec
+from synctool.plugins.specs import ExporterSpec
 
 _PYTORCH = "torch"
 """What every format is written from."""
@@ -61,7 +61,7 @@ def formats() -> list[FormatStatus]:
     Raises:
         PluginError: Two plugins claim one name.
     """
-    return [status(spec) for spec in registry.exporters()]
+    return [status(spec) for spec in registry.exporters.all()]
 
 
 def status(spec: ExporterSpec) -> FormatStatus:

@@ -15,11 +15,11 @@ from synctool.extras import require
 from synctool.networks.formats import status
 from synctool.networks.load_exported import open_graphs
 from synctool.networks.loaded import LoadedModel, of_header
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
 from synctool.plugins import registry
+from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.graphs import GraphRuntime
 from synctool.runtimes.trust import checksums
-from synctool.types import BackboneSpec
 from synctool.weights.artefact import Artefact, is_artefact, read_artefact
 from synctool.weights.locate import located_export
 
@@ -62,7 +62,7 @@ def load_model(
         _check_lengths(artefact)
         return open_artefact(artefact, device=device, threads=threads, trust=trust)
     checksums(trust)  # a wrong one is said, whether it is needed or not
-    spec = named(name)
+    spec = model_spec(name)
     if runtime != "torch" and weights is None:
         own = _own_export(spec, runtime, device=device)
         if own is not None:
@@ -141,7 +141,7 @@ def _check_lengths(artefact: Artefact) -> None:
             )
 
 
-def _own_export(spec: BackboneSpec, runtime: str, *, device: str) -> Artefact | None:
+def _own_export(spec: ModelSpec, runtime: str, *, device: str) -> Artefact | None:
     """The exported model that comes with a backbone, if it is the one to take."""
     folder = None if spec.weights is None else located_export(spec.weights)
     if folder is None or device not in ("auto", "cpu"):
@@ -150,7 +150,7 @@ def _own_export(spec: BackboneSpec, runtime: str, *, device: str) -> Artefact | 
     if runtime == artefact.format:
         return artefact
     wanted = runtime == "auto" and (device == "cpu" or not _graphics_card())
-    runs = not status(registry.exporter(artefact.format)).cannot_run_because
+    runs = not status(registry.exporters.get(artefact.format)).cannot_run_because
     return artefact if wanted and runs else None
 
 
@@ -163,7 +163,7 @@ def _graphics_card() -> bool:
 
 def _check_backbone(artefact: Artefact, name: str) -> None:
     try:
-        wanted = named(name).full_name
+        wanted = model_spec(name).full_name
     except UsageError:  # of a plugin that is not installed: the artefact needs none
         wanted = name
     if wanted != artefact.backbone:
@@ -181,8 +181,8 @@ def _check_runtime(artefact: Artefact, runtime: str) -> None:
         )
 
 
-def _not_exported(spec: BackboneSpec, runtime: str, weights: str | Path | None) -> Exception:
-    known = registry.exporter(runtime)  # an unknown one is said first
+def _not_exported(spec: ModelSpec, runtime: str, weights: str | Path | None) -> Exception:
+    known = registry.exporters.get(runtime)  # an unknown one is said first
     if weights is not None:
         return UsageError(
             f"{weights} is no folder of a model exported to {known.name}",

@@ -13,10 +13,10 @@ from dataclasses import replace
 from synctool.errors import MissingError, UsageError
 from synctool.networks.formats import installing, status
 from synctool.plugins import registry
+from synctool.plugins.specs import ExporterSpec
 from synctool.runtimes.graphs import SafeGraph
 from synctool.runtimes.protocol import Graph
 from synctool.runtimes.trust import admit_model, checksums, model_checksum
-from synctool.types import ExporterSpec
 from synctool.weights.artefact import Artefact, graph_files
 from synctool.weights.graph_files import GraphFiles
 
@@ -47,7 +47,7 @@ def open_graphs(
         UsageError: The format cannot run from Python.
     """
     given = checksums(trust)
-    spec = registry.exporter(artefact.format)
+    spec = registry.exporters.get(artefact.format)
     check_runs(spec)
     files = {name: graph_files(artefact, name, links=own) for name in names}
     if own or _same(files, just_written):
@@ -62,7 +62,7 @@ def open_graphs(
 
 def trust_needed(artefact: Artefact, names: Iterable[str]) -> str:
     """The checksum to trust before a model can be opened; "" where its format is data."""
-    spec = registry.exporter(artefact.format)
+    spec = registry.exporters.get(artefact.format)
     if spec.data_only:
         return ""
     sums = {artefact.parts[n].file: artefact.parts[n].sha256 for n in names}

@@ -12,16 +12,16 @@ from torch import nn
 from synctool.errors import MissingError, PluginError, UsageError, WeightsError
 from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel, damaged, of_header
-from synctool.networks.naming import named
+from synctool.networks.names import model_spec
+from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.torch import TorchRuntime
-from synctool.types import BackboneSpec
 from synctool.untrusted.documents import parse_json, typed
 from synctool.untrusted.origin import MalformedError
 from synctool.weights.files import LoadedWeights, find_weights, fit, load_weights
 from synctool.weights.inputs import video_input
 
 
-def load_network(spec: BackboneSpec, *, weights: Path | None, device: str) -> LoadedModel:
+def load_network(spec: ModelSpec, *, weights: Path | None, device: str) -> LoadedModel:
     """Build a network and give it trained weights.
 
     Args:
@@ -51,7 +51,7 @@ def load_network(spec: BackboneSpec, *, weights: Path | None, device: str) -> Lo
     )
 
 
-def training_facts(spec: BackboneSpec, plain: BackboneSpec) -> dict[str, Any]:
+def training_facts(spec: ModelSpec, plain: ModelSpec) -> dict[str, Any]:
     """What the header of weights must say so that their network can be built again.
 
     Args:
@@ -67,13 +67,11 @@ def training_facts(spec: BackboneSpec, plain: BackboneSpec) -> dict[str, Any]:
     return facts
 
 
-def _rebuilt(
-    spec: BackboneSpec, loaded: LoadedWeights, path: Path
-) -> tuple[BackboneSpec, nn.Module]:
+def _rebuilt(spec: ModelSpec, loaded: LoadedWeights, path: Path) -> tuple[ModelSpec, nn.Module]:
     """The network that weights were made with: its options and its crops are in their header."""
     trained = loaded.metadata.get("backbone", spec.full_name)
     try:
-        same = trained == spec.full_name or named(trained).full_name == spec.full_name
+        same = trained == spec.full_name or model_spec(trained).full_name == spec.full_name
     except UsageError:  # of a plugin that is not installed, perhaps
         same = False
     if not same:
@@ -94,7 +92,7 @@ def _rebuilt(
     return built, network
 
 
-def _check_size(spec: BackboneSpec, options: dict[str, Any], loaded: LoadedWeights) -> None:
+def _check_size(spec: ModelSpec, options: dict[str, Any], loaded: LoadedWeights) -> None:
     """Refuse options that make a network of more numbers than the file has, before it is made.
 
     Raises:
@@ -122,7 +120,7 @@ def _check_size(spec: BackboneSpec, options: dict[str, Any], loaded: LoadedWeigh
         )
 
 
-def _computes(spec: BackboneSpec) -> bool:
+def _computes(spec: ModelSpec) -> bool:
     """Whether a plugin needs the numbers that it makes, so that it cannot be built without them."""
     try:
         with torch.device("meta"):

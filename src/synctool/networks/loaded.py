@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctool.errors import UsageError, WeightsError
+from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.protocol import Runtime
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
-from synctool.types import BackboneSpec
 from synctool.untrusted.documents import parse_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class LoadedModel:
         zero_frames: Constant that is subtracted from its offsets, from the weights' calibration.
     """
 
-    spec: BackboneSpec
+    spec: ModelSpec
     runtime: Runtime
     weights: str
     calibration: Calibration

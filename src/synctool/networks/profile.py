@@ -19,9 +19,9 @@ from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.networks.build import construct
 from synctool.networks.load_torch import choose_device
-from synctool.networks.naming import encoder_specs, named
-from synctool.plugins import registry
-from synctool.types import VIDEO_FPS, BackboneSpec, VideoInput
+from synctool.networks.names import spec_of
+from synctool.plugins.specs import BackboneSpec, PairSpec, VideoInput
+from synctool.types import VIDEO_FPS
 from synctool.weights.locate import whereabouts
 
 SECONDS = 2
@@ -83,7 +83,7 @@ def profiles(names: Iterable[str], *, device: str = "cpu") -> Iterator[Profile]:
         MissingError: There is no such device.
     """
     choose_device(device)
-    for spec in [wanted(name) for name in names]:
+    for spec in [spec_of(name) for name in names]:
         # A new interpreter for each: memory of one must not count for the next, and a network that
         # takes all of it must end alone.
         context = multiprocessing.get_context("spawn")
@@ -98,18 +98,9 @@ def profiles(names: Iterable[str], *, device: str = "cpu") -> Iterator[Profile]:
                 yield _unmeasured(spec, " ".join(f"{type(error).__name__}: {error}".split()))
 
 
-def wanted(name: str) -> BackboneSpec:
-    """The spec of an encoder, a joint model or a pair.
-
-    Raises:
-        UsageError: There is no such network.
-    """
-    return named(name) if "+" in name else registry.single(name)
-
-
 def measured(name: str, device: str) -> Profile:
     """Measure one network in this process; its memory is right only if nothing was measured before."""
-    spec = wanted(name)
+    spec = spec_of(name)
     before = _memory_mb()
     built, network = construct(spec, {})
     network = network.to(device).eval()
@@ -191,9 +182,9 @@ def _gpu_memory_mb() -> float:
 
 
 def _licence(spec: BackboneSpec) -> str | None:
-    pair = encoder_specs(spec)
-    if pair is not None:
-        found = [s.weights.licence for s in pair if s.weights]
+    if isinstance(spec, PairSpec):
+        encoders = (spec.video_encoder, spec.audio_encoder)
+        found = [encoder.weights.licence for encoder in encoders if encoder.weights]
         return "; ".join(dict.fromkeys(found)) or None
     return spec.weights.licence if spec.weights else None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from synctool.types import (
+from synctool.plugins.specs import (
     BackboneSpec,
     CatalogueEntry,
     CatalogueFile,

@@ -8,11 +8,11 @@ detectors that come with the package use the same door. Hooks return new lists a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from synctool.types import (
+from synctool.plugins.specs import (
     BackboneSpec,
     CatalogueEntry,
     DatasetSpec,
@@ -66,12 +66,6 @@ def synctool_datasets() -> list[DatasetSpec]:
 @hookspec
 def synctool_exporters() -> list[ExporterSpec]:
     """Formats that a trained model can be exported to with ``export --format``."""
-    raise NotImplementedError
-
-
-@hookspec
-def synctool_reporters() -> list[Any]:
-    """Specs of formats that results can be written in; each has a ``name``."""
     raise NotImplementedError
 
 

@@ -102,8 +102,14 @@ class Plugins:
         self._strict = strict
         self._only = None if only is None else set(only)
         self._records: dict[str, PluginRecord] = {}
+        self._changes = 0
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
+
+    @property
+    def changes(self) -> int:
+        """How often a plugin has come, gone or broken: what was collected before holds no longer."""
+        return self._changes
 
     def records(self) -> list[PluginRecord]:
         """All plugins, the built-in ones first, then by name."""
@@ -168,6 +174,7 @@ class Plugins:
 
     def unregister(self, record: PluginRecord) -> None:
         """Forget a plugin."""
+        self._changes += 1
         self._records.pop(record.id, None)
         if self._manager.has_plugin(record.id):
             self._manager.unregister(name=record.id)
@@ -191,11 +198,13 @@ class Plugins:
             self._break(record, "implements no hook; decorate its functions with synctool.hookimpl")
         else:
             self._records[record.id] = record
+            self._changes += 1
 
     def _break(self, record: PluginRecord, reason: str, error: BaseException | None = None) -> None:
         if self._manager.has_plugin(record.id):
             self._manager.unregister(name=record.id)
         self._records[record.id] = replace(record, status="broken", reason=reason)
+        self._changes += 1
         if self._strict:
             raise PluginError(
                 f"{record} is broken: {reason}",

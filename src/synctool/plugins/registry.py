@@ -1,4 +1,4 @@
-"""Names to specs: ``NAME[.TAG]``, or ``VIDEO[.TAG]+AUDIO[.TAG]`` for a two-stream model.
+"""What plugins give, by name: one registry for each hook that returns specs.
 
 A name belongs to one distribution. Two that claim the same one are an error where that name is
 asked for or all are listed; other names stay usable.
@@ -7,13 +7,13 @@ asked for or all are listed; other names stay usable.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal
+from typing import Any, Generic, Protocol, TypeVar
 
 from synctool.errors import PluginError, UsageError
-from synctool.plugins.loader import PluginRecord, Provided, get_plugins
-from synctool.types import (
+from synctool.plugins.loader import PluginRecord, Plugins, Provided, get_plugins
+from synctool.plugins.specs import (
     BackboneSpec,
     CatalogueEntry,
     DatasetSpec,
@@ -23,357 +23,206 @@ from synctool.types import (
     LossSpec,
 )
 
-_BACKBONES = "synctool_backbones"
-_HEADS = "synctool_heads"
-_DETECTORS = "synctool_face_detectors"
-_DATASETS = "synctool_datasets"
-_CATALOGUE = "synctool_catalogue"
-_LOSSES = "synctool_losses"
-_EXPORTERS = "synctool_exporters"
 
-
-@dataclass(frozen=True)
-class PairSpec:
-    """A two-stream model made of a video encoder and an audio encoder.
-
-    Attributes:
-        video: The encoder of the pictures, left of the plus sign.
-        audio: The encoder of the sound, right of it.
-    """
-
-    video: BackboneSpec
-    audio: BackboneSpec
-
-    role: ClassVar[Literal["joint"]] = "joint"
+class Named(Protocol):
+    """Any spec."""
 
     @property
-    def full_name(self) -> str:
-        """``VIDEO[.TAG]+AUDIO[.TAG]``, default tags left out."""
-        return f"{self.video.full_name}+{self.audio.full_name}"
+    def name(self) -> str:
+        """What it is chosen by."""
+        ...
 
 
-def backbones() -> list[BackboneSpec]:
-    """All networks of all plugins, by name, default tags first.
-
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    named = _by_name(_BACKBONES)
-    found = [spec for name in named for spec in _owned("backbone", name, named[name])]
-    return sorted(found, key=_default_first)
+S = TypeVar("S", bound=Named)
 
 
-def backbone(name: str) -> BackboneSpec | PairSpec:
-    """The complete model, picture and sound, of a name.
+class Registry(Generic[S]):
+    """The specs of one hook. They are kept until a plugin comes, goes or breaks.
 
     Args:
-        name: ``NAME[.TAG]`` of a joint model, or ``VIDEO[.TAG]+AUDIO[.TAG]``.
-
-    Raises:
-        UsageError: If there is no such name, or it is no complete model; the remedy names the
-            nearest names, the partners, or the right order.
-        PluginError: If two plugins claim the name.
+        hook: Name of the hook.
+        kind: What a spec of it is called in errors.
+        listing: The command that lists them; empty where errors list them themselves.
     """
-    if "+" in name:
-        return _pair(name)
-    spec = single(name)
-    if spec.role == "joint":
-        return spec
-    other = "audio" if spec.role == "video" else "video"
-    partners = [s.full_name for s in backbones() if s.role == other]
-    pairs = [
-        f"{spec.full_name}+{p}" if other == "audio" else f"{p}+{spec.full_name}" for p in partners
-    ]
-    raise UsageError(
-        f"{spec.full_name!r} is only {_a(spec.role)} encoder and needs {_a(other)} encoder beside it",
-        remedy=f"Choose a pair: {', '.join(pairs)}." if pairs else _none_installed(other),
-    )
 
+    def __init__(self, hook: str, kind: str, *, listing: str = "") -> None:
+        self._hook = hook
+        self._kind = kind
+        self._listing = listing
+        self._kept: tuple[Plugins, int, dict[str, list[Provided]]] | None = None
 
-def single(name: str) -> BackboneSpec:
-    """The one network of ``NAME[.TAG]``, whatever its role.
+    def all(self) -> list[S]:
+        """All specs, by name.
 
-    Raises:
-        UsageError: If there is no such name or tag.
-        PluginError: If two plugins claim the name.
-    """
-    text = name.strip()
-    base, dot, tag = text.partition(".")
-    named = _by_name(_BACKBONES)
-    if base not in named:
-        raise _unknown("backbone", text, _spellings(named), "synctool backbones")
-    specs = sorted(_owned("backbone", base, named[base]), key=_default_first)
-    if dot:
-        for spec in specs:
-            if spec.tag == tag:
-                return spec
-        raise UsageError(
-            f"the backbone {base!r} has no tag {tag!r}",
-            remedy=f"It has {', '.join(s.tag for s in specs)}.",
-        )
-    defaults = [s for s in specs if s.default] or (specs if len(specs) == 1 else [])
-    if not defaults:
-        raise UsageError(
-            f"the backbone {base!r} needs a tag",
-            remedy=f"Choose one: {', '.join(f'{s.name}.{s.tag}' for s in specs)}.",
-        )
-    return defaults[0]
+        Raises:
+            PluginError: Two plugins claim one name.
+        """
+        named = self._by_name()
+        return [spec for name in sorted(named) for spec in self._owned(name)]
 
+    def get(self, name: str) -> S:
+        """The spec of a name.
 
-def backbones_of(name: str) -> list[BackboneSpec]:
-    """The networks that the name of a plugin, a distribution or a network stands for.
+        Raises:
+            UsageError: There is no such name; the remedy has the nearest ones.
+            PluginError: Two plugins claim the name.
+        """
+        return self._of_name(name.strip())[0]
 
-    Raises:
-        UsageError: There is no such name, or the plugin gives no network.
-        PluginError: The plugin is broken or left out, or two plugins claim the network's name.
-    """
-    text = name.strip()
-    found = [p.spec for p in get_plugins().collect(_BACKBONES) if text in _names(p.record)]
-    if found:
-        return sorted(found, key=_default_first)
-    records = [record for record in get_plugins().records() if text in _names(record)]
-    for record in records:
-        if record.status != "ok":
+    def source(self, name: str) -> PluginRecord:
+        """The plugin that gives the spec of a name.
+
+        Raises:
+            UsageError: There is no such name.
+            PluginError: Two plugins claim the name.
+        """
+        return self._by_name()[self.get(name).name][0].record
+
+    def _of_name(self, name: str) -> list[S]:
+        """The specs that share a name; several only where there are tags."""
+        named = self._by_name()
+        if name not in named:
+            raise self._unknown(name)
+        return self._owned(name)
+
+    def _by_name(self) -> dict[str, list[Provided]]:
+        plugins = get_plugins()
+        if self._kept is not None and self._kept[:2] == (plugins, plugins.changes):
+            return self._kept[2]
+        named: dict[str, list[Provided]] = {}
+        for provided in plugins.collect(self._hook):
+            named.setdefault(provided.spec.name, []).append(provided)
+        self._kept = (plugins, plugins.changes, named)
+        return named
+
+    def _owned(self, name: str) -> list[S]:
+        """The specs of one name, after making sure that one distribution gives them and none clash."""
+        provided = self._by_name()[name]
+        specs: list[S] = [p.spec for p in provided]
+        several = len({p.record.owner for p in provided}) > 1
+        fault = "is given more than once" if several else self._fault(specs)
+        if fault:
+            givers = " and ".join(dict.fromkeys(str(p.record) for p in provided))
             raise PluginError(
-                f"{record} is {record.status}: {record.reason}",
-                remedy="'synctool plugins list --debug' shows where."
-                if record.status == "broken"
-                else None,
+                f"the {self._kind} {name!r} {fault}, by {givers}",
+                remedy="Uninstall one of them, or name the plugins to load in SYNCTOOL_PLUGINS.",
             )
-    if records:
-        raise UsageError(f"{records[0]} gives no networks", remedy="Name another plugin.")
-    return [single(text)]
+        return specs
+
+    def _fault(self, specs: list[S]) -> str:
+        """What is wrong with the specs of one name that one distribution gives; "" if nothing."""
+        return "is given more than once" if len(specs) > 1 else ""
+
+    def _spellings(self) -> Iterable[str]:
+        """All names that ``get`` takes."""
+        return self._by_name()
+
+    def _unknown(self, name: str) -> UsageError:
+        known = sorted(self._spellings())
+        near = get_close_matches(name.lower(), known, n=3)
+        if near:
+            remedy = f"Did you mean {' or '.join(near)}?"
+        elif self._listing:
+            remedy = f"'{self._listing}' lists them."
+        else:
+            remedy = f"There are {', '.join(known)}." if known else "None is installed."
+        broken = [r.name for r in get_plugins().records() if r.status == "broken"]
+        if broken:
+            remedy += f" Broken plugins: {', '.join(broken)}; see 'synctool plugins list'."
+        return UsageError(f"there is no {self._kind} {name!r}", remedy=remedy)
 
 
-def heads() -> list[HeadSpec]:
-    """All heads of all plugins, by name.
+class BackboneRegistry(Registry[BackboneSpec]):
+    """Encoders and complete models by ``NAME[.TAG]``; pairs of encoders are in ``networks.names``."""
 
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    return _all(_HEADS, "head")
+    def all(self) -> list[BackboneSpec]:
+        """All backbones, by name, default tags first.
 
+        Raises:
+            PluginError: Two plugins claim one name.
+        """
+        return sorted(super().all(), key=_default_first)
 
-def head(name: str) -> HeadSpec:
-    """The head of a name.
+    def get(self, name: str) -> BackboneSpec:
+        """The backbone of ``NAME[.TAG]``, whatever its role.
 
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    return _one(_HEADS, "head", name)
-
-
-def face_detectors() -> list[FaceDetectorSpec]:
-    """All face detectors of all plugins, by name.
-
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    return _all(_DETECTORS, "face detector")
-
-
-def face_detector(name: str) -> FaceDetectorSpec:
-    """The face detector of a name.
-
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    return _one(_DETECTORS, "face detector", name)
-
-
-def face_detector_source(name: str) -> str:
-    """The plugin that a face detector comes from, in words for an error.
-
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    spec = face_detector(name)
-    return str(_by_name(_DETECTORS)[spec.name][0].record)
-
-
-def datasets() -> list[DatasetSpec]:
-    """All folder layouts of all plugins, by name.
-
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    return _all(_DATASETS, "folder layout")
-
-
-def dataset(name: str) -> DatasetSpec:
-    """The folder layout of a name.
-
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    return _one(_DATASETS, "folder layout", name)
-
-
-def catalogue() -> list[CatalogueEntry]:
-    """All that ``synctool download`` can fetch, by name.
-
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    return _all(_CATALOGUE, "download")
-
-
-def catalogue_entry(name: str) -> CatalogueEntry:
-    """The weights or the data set of a name.
-
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    return _one(_CATALOGUE, "download", name, listing="synctool download list")
-
-
-def losses() -> list[LossSpec]:
-    """All training losses of all plugins, by name.
-
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    return _all(_LOSSES, "loss")
-
-
-def loss(name: str) -> LossSpec:
-    """The training loss of a name.
-
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    return _one(_LOSSES, "loss", name)
-
-
-def exporters() -> list[ExporterSpec]:
-    """All export formats of all plugins, by name.
-
-    Raises:
-        PluginError: If two plugins claim one name.
-    """
-    return _all(_EXPORTERS, "export format")
-
-
-def exporter(name: str) -> ExporterSpec:
-    """The export format of a name.
-
-    Raises:
-        UsageError: If there is no such name.
-        PluginError: If two plugins claim the name.
-    """
-    return _one(_EXPORTERS, "export format", name)
-
-
-def imported(factory: str) -> Any:
-    """What the ``package.module:callable`` of a spec names; its module is imported only now."""
-    module, _, attribute = factory.partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def _all(hook: str, kind: str) -> list[Any]:
-    """All specs of a hook whose names have no tags."""
-    named = _by_name(hook)
-    return [spec for name in sorted(named) for spec in _owned(kind, name, named[name])]
-
-
-def _one(hook: str, kind: str, name: str, *, listing: str | None = None) -> Any:
-    """The spec of a name; ``listing`` is the command that lists what there is."""
-    named = _by_name(hook)
-    text = name.strip()
-    if text not in named:
-        raise _unknown(kind, text, sorted(named), listing)
-    return _owned(kind, text, named[text])[0]
-
-
-def _pair(name: str) -> PairSpec:
-    parts = [part.strip() for part in name.split("+")]
-    if len(parts) != 2 or not all(parts):
-        raise UsageError(
-            f"{name!r} is not the name of a pair",
-            remedy="Write VIDEO+AUDIO, one encoder each side.",
-        )
-    left, right = (single(part) for part in parts)
-    if (left.role, right.role) == ("video", "audio"):
-        return PairSpec(left, right)
-    if (left.role, right.role) == ("audio", "video"):
-        raise UsageError(
-            f"{name!r} has its encoders the wrong way round",
-            remedy=f"The video encoder comes first: {right.full_name}+{left.full_name}.",
-        )
-    for spec in (left, right):
-        if spec.role == "joint":
+        Raises:
+            UsageError: There is no such name or tag; the remedy has the nearest ones.
+            PluginError: Two plugins claim the name.
+        """
+        text = name.strip()
+        base, dot, tag = text.partition(".")
+        if base not in self._by_name():
+            raise self._unknown(text)
+        specs = sorted(self._owned(base), key=_default_first)
+        if dot:
+            for spec in specs:
+                if spec.tag == tag:
+                    return spec
             raise UsageError(
-                f"{spec.full_name!r} is a complete model and takes no partner",
-                remedy=f"Use {spec.full_name} alone.",
+                f"the backbone {base!r} has no tag {tag!r}",
+                remedy=f"It has {', '.join(s.tag for s in specs)}.",
             )
-    missing = "audio" if left.role == "video" else "video"
-    partners = [s.full_name for s in backbones() if s.role == missing]
-    raise UsageError(
-        f"{name!r} pairs two {left.role} encoders; one of them must be {_a(missing)} encoder",
-        remedy=f"Partners are {', '.join(partners)}." if partners else _none_installed(missing),
-    )
+        if not specs[0].default and len(specs) > 1:
+            raise UsageError(
+                f"the backbone {base!r} needs a tag",
+                remedy=f"Choose one: {', '.join(f'{s.name}.{s.tag}' for s in specs)}.",
+            )
+        return specs[0]
 
+    def of(self, name: str) -> list[BackboneSpec]:
+        """The backbones that the name of a plugin, a distribution or a backbone stands for.
 
-def _by_name(hook: str) -> dict[str, list[Provided]]:
-    named: dict[str, list[Provided]] = {}
-    for provided in get_plugins().collect(hook):
-        named.setdefault(provided.spec.name, []).append(provided)
-    return named
+        Raises:
+            UsageError: There is no such name, or the plugin gives no backbone.
+            PluginError: The plugin is broken or left out, or two plugins claim the backbone's name.
+        """
+        text = name.strip()
+        given = [p for named in self._by_name().values() for p in named]
+        found = [p.spec for p in given if text in (p.record.name, p.record.owner)]
+        if found:
+            return sorted(found, key=_default_first)
+        records = [r for r in get_plugins().records() if text in (r.name, r.owner)]
+        for record in records:
+            if record.status != "ok":
+                broken = record.status == "broken"
+                raise PluginError(
+                    f"{record} is {record.status}: {record.reason}",
+                    remedy="'synctool plugins list --debug' shows where." if broken else None,
+                )
+        if records:
+            raise UsageError(f"{records[0]} gives no networks", remedy="Name another plugin.")
+        return [self.get(text)]
 
+    def _fault(self, specs: list[BackboneSpec]) -> str:
+        if len({spec.tag for spec in specs}) < len(specs):
+            return "is given more than once"
+        return "has more than one default tag" if sum(spec.default for spec in specs) > 1 else ""
 
-def _owned(kind: str, name: str, provided: list[Provided]) -> list[Any]:
-    """The specs of one name, after making sure that one distribution gives them and no two clash."""
-    specs = [p.spec for p in provided]
-    keys = [getattr(s, "tag", "") for s in specs]
-    many_owners = len({p.record.owner for p in provided}) > 1
-    many_defaults = sum(getattr(s, "default", False) for s in specs) > 1
-    if many_owners or many_defaults or len(set(keys)) < len(keys):
-        holders = list(dict.fromkeys(str(p.record) for p in provided))
-        cause = f"the {kind} {name!r} is given more than once, by {' and '.join(holders)}"
-        if many_defaults and len(holders) == 1:
-            cause = f"the {kind} {name!r} of {holders[0]} has more than one default tag"
-        raise PluginError(
-            cause, remedy="Uninstall one of them, or name the plugins to load in SYNCTOOL_PLUGINS."
-        )
-    return specs
-
-
-def _names(record: PluginRecord) -> tuple[str, str]:
-    return record.name, record.owner
+    def _spellings(self) -> Iterable[str]:
+        named = self._by_name()
+        return {*named, *(f"{name}.{p.spec.tag}" for name in named for p in named[name])}
 
 
 def _default_first(spec: BackboneSpec) -> tuple[str, bool, str]:
     return spec.name, not spec.default, spec.tag
 
 
-def _spellings(named: dict[str, list[Provided]]) -> list[str]:
-    tagged = [f"{name}.{p.spec.tag}" for name in named for p in named[name]]
-    return sorted({*named, *tagged})
+backbones = BackboneRegistry("synctool_backbones", "backbone", listing="synctool backbones")
+catalogue = Registry[CatalogueEntry](
+    "synctool_catalogue", "download", listing="synctool download list"
+)
+exporters = Registry[ExporterSpec]("synctool_exporters", "export format")
+face_detectors = Registry[FaceDetectorSpec]("synctool_face_detectors", "face detector")
+heads = Registry[HeadSpec]("synctool_heads", "head")
+layouts = Registry[DatasetSpec]("synctool_datasets", "folder layout")
+losses = Registry[LossSpec]("synctool_losses", "loss")
+
+single = backbones.get
+"""As the tests of plugins ask for a backbone."""
 
 
-def _a(role: str) -> str:
-    return f"an {role}" if role == "audio" else f"a {role}"
-
-
-def _none_installed(role: str) -> str:
-    return f"No {role} encoder is installed; install a plugin that has one."
-
-
-def _unknown(kind: str, name: str, known: list[str], listing: str | None) -> UsageError:
-    near = get_close_matches(name.lower(), known, n=3)
-    if near:
-        remedy = f"Did you mean {' or '.join(near)}?"
-    elif listing:
-        remedy = f"'{listing}' lists them."
-    else:
-        remedy = f"There are {', '.join(known)}." if known else "None is installed."
-    broken = [r.name for r in get_plugins().records() if r.status == "broken"]
-    if broken:
-        remedy += f" Broken plugins: {', '.join(broken)}; see 'synctool plugins list'."
-    return UsageError(f"there is no {kind} {name!r}", remedy=remedy)
+def imported(factory: str) -> Any:
+    """What the ``package.module:callable`` of a spec names; its module is imported only now."""
+    module, _, attribute = factory.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -109,7 +109,7 @@ def _check_name(name: str) -> None:
             + (f", for example {words}." if words else "."),
         )
     try:
-        registry.single(name)
+        registry.backbones.get(name)
         owner = "a network"
     except UsageError as error:
         # A network without a default tag has the name, too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import DatasetSpec
+from synctool.plugins.specs import DatasetSpec
 
 
 @hookimpl

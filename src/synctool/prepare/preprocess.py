@@ -145,7 +145,7 @@ def preprocess(
         require("ray", "working on a cluster")
     identify = None
     if settings.tree != "auto":
-        identify = registry.imported(registry.dataset(settings.tree).factory)
+        identify = registry.imported(registry.layouts.get(settings.tree).factory)
     if sync is not None:
         require("train", "taking out constant delays", "torch")
         from synctool.prepare.resync import check

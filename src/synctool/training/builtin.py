@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import LossSpec
+from synctool.plugins.specs import LossSpec
 
 _CHUNG = "Chung, Chung & Kang 2019, Perfect Match"
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from synctool.data.samples import Sample
 from synctool.measure.clip_embeddings import encoded_crops, encoded_sound
+from synctool.plugins.specs import BackboneSpec
 from synctool.scoring.confidence import (
     FOREIGN_PRIOR,
     Calibration,
@@ -27,7 +28,7 @@ from synctool.scoring.confidence import (
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15
 SHORTEST_FRAMES = 10

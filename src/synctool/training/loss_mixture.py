@@ -59,7 +59,7 @@ def loss_term(
         UsageError: There is no such loss or option, or the weight is no positive number.
         PluginError: Two plugins claim the name.
     """
-    spec = registry.loss(name)
+    spec = registry.losses.get(name)
     factor = _number(weight)
     if factor is None or factor <= 0:
         raise UsageError(

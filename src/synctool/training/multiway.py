@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import Interval, mean_interval
 from synctool.features.speech import speech_frames
+from synctool.plugins.specs import BackboneSpec
 from synctool.training.constants import clip_constant, constants_of_others
 from synctool.training.losses.base import pooled
 from synctool.training.readings import MAX_OFFSET, READINGS, STACK, ClipReader
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 CONTEXTS = (1, 5, 15)
 LITERATURE_CONTEXTS = (5, 7, 9, 11, 13, 15)

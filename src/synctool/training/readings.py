@@ -36,9 +36,10 @@ from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import as_batch, prepared
 from synctool.measure.clip_embeddings import in_pieces
 from synctool.models.correlation import correlate
+from synctool.plugins.specs import BackboneSpec
 from synctool.training.losses.base import pooled
 from synctool.training.losses.evidence import encode_both, head_margin, volume_head
-from synctool.types import SAMPLES_PER_FRAME, BackboneSpec
+from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15
 STACK = 5

@@ -19,11 +19,11 @@ from synctool.errors import UsageError
 from synctool.features.stored_crops import fitted
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
-from synctool.networks.build import build
+from synctool.networks.build import SIDES, build, load_pretrained
 from synctool.networks.load import load_model
 from synctool.networks.load_torch import choose_device, training_facts
-from synctool.networks.naming import named
-from synctool.networks.pretrained import SIDES, load_pretrained
+from synctool.networks.names import model_spec
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.training import replicas
 from synctool.training.checkpoint import save_weights
 from synctool.training.config import (
@@ -39,7 +39,6 @@ from synctool.training.losses.objective import LossTerm, build_objective
 from synctool.training.regression import RegressionObjective, fit_line
 from synctool.training.unfreezing import LayerGroups, Unfreezing
 from synctool.training.validation import Validation
-from synctool.types import AudioInput, BackboneSpec, VideoInput
 from synctool.weights.files import fit, load_weights
 
 _RAMP_SHARE = 0.5
@@ -149,7 +148,7 @@ class TrainRun:
     @property
     def facts(self) -> dict[str, Any]:
         """What the header of the weights says."""
-        facts = training_facts(self.spec, named(self.spec.full_name))
+        facts = training_facts(self.spec, model_spec(self.spec.full_name))
         if self.pretrained:
             facts["pretrained"] = self.pretrained
         return {**facts, "synctool": __version__, "seed": self.settings.seed}
@@ -304,7 +303,7 @@ class TrainRun:
 
 def _built(settings: TrainSettings) -> tuple[BackboneSpec, nn.Module]:
     """The network, with random weights."""
-    spec = named(settings.backbone)
+    spec = model_spec(settings.backbone)
     options = settings.network_options()
     if "max_offset" in spec.options:
         options.setdefault("max_offset", settings.max_offset)

@@ -12,10 +12,10 @@ from torch import nn
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
+from synctool.plugins.specs import BackboneSpec
 from synctool.training.calibration import calibrate, known_stretches
 from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.multiway import multiway
-from synctool.types import BackboneSpec
 from synctool.weights.files import fit, load_weights
 
 _log = logging.getLogger(__name__)

@@ -12,15 +12,8 @@ from typing import Any
 
 from synctool.errors import MissingError, WeightsError
 from synctool.files import sha256, write_text
-from synctool.types import (
-    AUDIO_HZ,
-    EXPORT_SCHEMA,
-    VIDEO_FPS,
-    AudioInput,
-    BackboneSpec,
-    Precision,
-    VideoInput,
-)
+from synctool.plugins.specs import AudioInput, ModelSpec, Precision, VideoInput
+from synctool.types import AUDIO_HZ, EXPORT_SCHEMA, VIDEO_FPS
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.weights.graph_files import (
@@ -123,10 +116,10 @@ class Artefact:
         """Size of all graphs."""
         return sum(part.bytes for part in self.parts.values())
 
-    def spec(self) -> BackboneSpec:
+    def spec(self) -> ModelSpec:
         """The network as the engine knows it; nothing can be built from it."""
         name, _, tag = self.backbone.partition(".")
-        return BackboneSpec(
+        return ModelSpec(
             name=name,
             tag=tag or "exported",
             default=not tag,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synctool.cache import cache_folder
 from synctool.errors import MissingError, WeightsError
-from synctool.types import WeightsSpec
+from synctool.plugins.specs import WeightsSpec
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.untrusted.regular import read_regular
 from synctool.untrusted.tensors import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from synctool.types import AudioInput, VideoInput
+from synctool.plugins.specs import AudioInput, VideoInput
 from synctool.untrusted.documents import typed
 from synctool.untrusted.origin import MalformedError
 

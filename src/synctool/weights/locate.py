@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from synctool.cache import cache_folder, other_folders
-from synctool.types import WeightsSpec
+from synctool.plugins.specs import WeightsSpec
 
 
 def located(spec: WeightsSpec) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synctool import hookimpl
-from synctool.types import FaceDetectorSpec, WeightsSpec
+from synctool.plugins.specs import FaceDetectorSpec, WeightsSpec
 
 
 @hookimpl

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from synctool import hookimpl
-from synctool.types import AudioInput, BackboneSpec, VideoInput, WeightsSpec
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput, WeightsSpec
 
 _WEIGHTS = WeightsSpec(
     name="graph-cls.v1",

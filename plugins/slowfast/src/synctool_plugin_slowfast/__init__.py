@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synctool import hookimpl
-from synctool.types import BackboneSpec, VideoInput, WeightsSpec
+from synctool.plugins.specs import BackboneSpec, VideoInput, WeightsSpec
 
 
 @hookimpl

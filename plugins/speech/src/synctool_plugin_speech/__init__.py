@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synctool import hookimpl
-from synctool.types import AudioInput, BackboneSpec, CatalogueEntry, HubSource, WeightsSpec
+from synctool.plugins.specs import AudioInput, BackboneSpec, CatalogueEntry, HubSource, WeightsSpec
 
 _CONFORMER = "wav2vec2-conformer-large"
 _APACHE = "Apache-2.0"

@@ -4,7 +4,7 @@ before one of them is chosen."""
 from __future__ import annotations
 
 from synctool import hookimpl
-from synctool.types import BackboneSpec, VideoInput, WeightsSpec
+from synctool.plugins.specs import BackboneSpec, VideoInput, WeightsSpec
 
 _BASE = {
     "layers": 12,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from synctool.backbones.specs.joint import FCN_WEIGHTS
-from synctool.types import AudioInput, BackboneSpec, WeightsSpec
+from synctool.plugins.specs import AudioInput, BackboneSpec, WeightsSpec
 
 _APACHE = "Apache-2.0"
 _SPEECH_CONTEXT = 65

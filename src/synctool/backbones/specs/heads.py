@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synctool.types import HeadSpec
+from synctool.plugins.specs import HeadSpec
 
 
 def specs() -> list[HeadSpec]:

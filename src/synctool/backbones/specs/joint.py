@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from synctool.types import AudioInput, BackboneSpec, VideoInput, WeightsSpec
+from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput, WeightsSpec
 
 FCN_WEIGHTS = WeightsSpec(
     name="fcn-cls.v4",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from synctool.backbones.specs.joint import FCN_WEIGHTS
-from synctool.types import BackboneSpec, VideoInput, WeightsSpec
+from synctool.plugins.specs import BackboneSpec, VideoInput, WeightsSpec
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)

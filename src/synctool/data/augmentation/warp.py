@@ -7,7 +7,7 @@ import numpy as np
 
 from synctool.data.augmentation.dice import Dice
 from synctool.errors import UsageError
-from synctool.types import VideoInput
+from synctool.plugins.specs import VideoInput
 
 _USUAL_PX = 72
 """Side of the crop that the sizes below were chosen for; others in proportion."""

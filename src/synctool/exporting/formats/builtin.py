@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synctool.plugins.hookspecs import hookimpl
-from synctool.types import ExporterSpec, Precision
+from synctool.plugins.specs import ExporterSpec, Precision
 
 _BOTH: tuple[Precision, ...] = ("float32", "float16")
 _ALL: tuple[Precision, ...] = (*_BOTH, "int8-static", "int8-dynamic")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from synctool.errors import ExportError
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.features.frontends import FRONT_ENDS
-from synctool.types import BackboneSpec
+from synctool.plugins.specs import BackboneSpec
 
 OUTSIDE = -1e30
 """What a graph gives where there is no sound: infinities do not survive every format."""
