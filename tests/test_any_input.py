@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import flicker
 from any_network import ByDistance, OwnHead, attentive, classifier, loudness, spec_of, stored_sample
 from fake_samples import talking_sample
 from synctool.comparison.segments_test import measure
@@ -381,7 +382,7 @@ def test_chunks_are_not_shorter_than_their_context() -> None:
         receptive_field_frames=109,
         audio_receptive_field_frames=401,
     )
-    runtime = TorchRuntime(nn.Identity(), torch.device("cpu"))
+    runtime = TorchRuntime(flicker.Flicker(), torch.device("cpu"))
     wide = replace(far, video=replace(far.video, size_px=224))
     for spec in (far, wide):
         face = FaceStream(runtime=runtime, spec=spec, first_tick=0)

@@ -19,19 +19,9 @@ ORDER = (
     # What everything stands on.
     *("types", "names", "cores", "_version"),
     *("errors", "extras", "files", "disk_space", "onnxruntime_import", "untrusted"),
-    *("settings", "journal", "worker_process"),
+    *("settings", "cache", "journal", "worker_process"),
     # What plugins register with, and what networks are made of.
-    *(
-        "plugins",
-        "cache",
-        "media",
-        "features",
-        "faces",
-        "scoring",
-        "weights",
-        "models",
-        "backbones",
-    ),
+    *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
     # What measures, prepares, trains, compares and exports.
     *("runtimes", "networks", "data", "measure", "prepare"),
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),

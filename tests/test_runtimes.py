@@ -202,7 +202,7 @@ def test_a_folder_needs_no_plugin(folder: Path) -> None:
 
 
 def test_a_folder_of_another_backbone(folder: Path) -> None:
-    with pytest.raises(WeightsError, match="holds flicker, not fcn-cls") as told:
+    with pytest.raises(WeightsError, match="holds weights of flicker, not of fcn-cls") as told:
         load_model(weights=folder)
     assert "--backbone flicker" in told.value.remedy
 

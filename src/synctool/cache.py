@@ -15,7 +15,6 @@ import platformdirs
 
 from synctool.errors import OutputError
 from synctool.files import make_folder, write_text
-from synctool.plugins.specs import CatalogueEntry
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
 
@@ -29,9 +28,9 @@ def cache_folder() -> Path:
     return Path(own) if own else Path(platformdirs.user_cache_dir("synctool")) / "weights"
 
 
-def default_folder(entry: CatalogueEntry) -> Path:
-    """Where an entry goes when nobody says anything else."""
-    return (cache_folder() if entry.kind == "weights" else Path.cwd()) / entry.name
+def default_folder(name: str, kind: str) -> Path:
+    """Where ``weights`` or a ``dataset`` go when nobody says anything else."""
+    return (cache_folder() if kind == "weights" else Path.cwd()) / name
 
 
 def other_folders(name: str) -> list[Path]:

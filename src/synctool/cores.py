@@ -24,8 +24,9 @@ def usable_cores() -> int:
 
 
 def _allowed() -> int:
-    if hasattr(os, "process_cpu_count"):  # Python 3.13; it heeds PYTHON_CPU_COUNT, too
-        return os.process_cpu_count() or 1
+    counted = getattr(os, "process_cpu_count", None)  # Python 3.13; it heeds PYTHON_CPU_COUNT, too
+    if counted is not None:
+        return counted() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1

@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +19,10 @@ from typing import BinaryIO
 
 from synctool.errors import OutputError
 
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows
-    fcntl = None
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 _LOCKED_BYTE = 1 << 62
 
@@ -178,13 +178,13 @@ def lock(file: BinaryIO) -> bool:
         yes to all.
     """
     try:
-        if fcntl is not None:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:  # Windows locks bytes, for readers too: one that is never there
+        if sys.platform == "win32":  # it locks bytes, for readers too: one that is never there
             at = file.tell()
             file.seek(_LOCKED_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
             file.seek(at)
+        else:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
     return True

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS
+from synctool.models.protocol import sync_model
 from synctool.networks.build import construct
 from synctool.plugins import registry
 from synctool.plugins.specs import BackboneSpec, PairSpec
@@ -179,10 +180,12 @@ def check_gradients(spec: BackboneSpec) -> None:
         if spec.role == "joint" and owner is None:
             continue  # encoders that are no modules of their own: the classifiers' tests look at all
         for label, weight in (owner or network).named_parameters():
-            _must(weight.grad is not None, f"{stream.name}: {label} has no gradient")
-            _must(bool(weight.grad.isfinite().all()), f"{stream.name}: {label} has gradients that "
-                  "are not numbers")  # fmt: skip
-            _must(bool(weight.grad.any()), f"{stream.name}: the gradient of {label} is zero")
+            gradient = weight.grad
+            if gradient is None:
+                raise AssertionError(f"{stream.name}: {label} has no gradient")
+            finite = bool(gradient.isfinite().all())
+            _must(finite, f"{stream.name}: {label} has gradients that are not numbers")
+            _must(bool(gradient.any()), f"{stream.name}: the gradient of {label} is zero")
 
 
 def check_saving(spec: BackboneSpec) -> None:
@@ -272,7 +275,7 @@ def check_sign(spec: BackboneSpec) -> None:
     if not _equivariant(spec):
         return
     heard = _unit(1, _built_size(spec), 40)
-    network = _made(spec)[1]  # as it begins, before a head has learnt anything
+    network = sync_model(_made(spec)[1])  # as it begins, before a head has learnt anything
     for ahead in (-4, 0, 3):
         seen = heard[..., 10 - ahead : 30 - ahead]  # the sound of picture t comes at t - ahead
         with torch.no_grad():
@@ -400,24 +403,25 @@ def _small_streams(spec: BackboneSpec) -> list[_Stream]:
 def _streams(
     spec: BackboneSpec, network: nn.Module, *, size_px: int | None = None
 ) -> list[_Stream]:
-    joint = spec.role == "joint"
+    model = sync_model(network) if spec.role == "joint" else None
     size = spec.embedding_size
     seeing = hearing = spec.bounded
     if isinstance(spec, PairSpec):
         seeing, hearing = spec.video_encoder.bounded, spec.audio_encoder.bounded
     found = []
     if spec.video is not None:
-        side = size_px or (_SMALL_PX if spec.any_crop else spec.video.size_px)
+        video = spec.video
+        side = size_px or (_SMALL_PX if spec.any_crop else video.size_px)
 
         def pictures(frames: int, batch: int = 1) -> Tensor:
             """Noise in the shape and range that the network wants."""
-            low, high = spec.video.value_range
-            noise = torch.rand(batch, spec.video.channels, frames, side, side)
-            std = torch.tensor(spec.video.std).view(-1, 1, 1, 1)
-            mean = torch.tensor(spec.video.mean).view(-1, 1, 1, 1)
+            low, high = video.value_range
+            noise = torch.rand(batch, video.channels, frames, side, side)
+            std = torch.tensor(video.std).view(-1, 1, 1, 1)
+            mean = torch.tensor(video.mean).view(-1, 1, 1, 1)
             return (noise * (high - low) + low - mean) / std
 
-        encode = network.encode_video if joint else network
+        encode = network if model is None else model.encode_video
         reach = spec.receptive_field_frames // 2
         found.append(_Stream("video", encode, pictures, 2, 1, reach, size, seeing))
     if spec.audio is not None:
@@ -428,7 +432,7 @@ def _streams(
             noise = torch.randn(front.shape(frames, batch=batch))
             return noise if front.bands else 0.1 * noise
 
-        encode = network.encode_audio if joint else network
+        encode = network if model is None else model.encode_audio
         reach = spec.audio_receptive_field_frames // 2
         found.append(_Stream("audio", encode, sound, -1, front.steps, reach, size, hearing))
     return found
@@ -440,7 +444,7 @@ def _built_size(spec: BackboneSpec) -> int:
 
 
 def _score(spec: BackboneSpec, heard: Tensor, seen: Tensor, **how: int) -> Tensor:
-    return _lively(spec)[1].score(heard, seen, **how)
+    return sync_model(_lively(spec)[1]).score(heard, seen, **how)
 
 
 def _equivariant(spec: BackboneSpec) -> bool:
@@ -483,6 +487,8 @@ def _influence(stream: _Stream, row: int, frames: int, *, inputs: int) -> Tensor
     given = stream.make(frames, batch=inputs).requires_grad_()
     features = stream.encode(given)[..., row]
     features.backward(torch.randn_like(features))
+    if given.grad is None:
+        raise AssertionError(f"{stream.name}: the embeddings do not depend on the input")
     return given.grad.movedim(stream.axis, 0).flatten(1).square().sum(1)
 
 

@@ -7,6 +7,9 @@ Carreira and Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kine
 from __future__ import annotations
 
 import warnings
+from typing import cast
+
+from torch import nn
 
 from synctool.models.staged import STAGES, WIDTH, StagedEncoder, check_stages
 
@@ -35,7 +38,7 @@ class I3D(StagedEncoder):
     def __init__(self, *, stages: int = STAGES, width: int = WIDTH) -> None:
         check_stages(stages)
         network = i3d_r50(pretrained=False, stem_dim_out=width)
-        blocks, kept = network.blocks, _BLOCKS[stages]
+        blocks, kept = cast("nn.ModuleList", network.blocks), _BLOCKS[stages]
         network.blocks = blocks[:kept]
         super().__init__(
             name="i3d_r50",

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synctool.models.offset_regressor import reach_of
+
 Gate = Callable[[int], nn.Module]
 STACK = 5
 """Frames that the picture network sees at once, as channels."""
@@ -117,7 +119,7 @@ class MouthEncoder(nn.Module):
     @property
     def receptive_field_frames(self) -> int:
         """Frames that one embedding looks at."""
-        return 2 * (STACK // 2 + sum(layer.reach for layer in self.temporal)) + 1
+        return 2 * (STACK // 2 + reach_of(self.temporal)) + 1
 
     def local(self, video: Tensor) -> Tensor:
         """``[B, 1, T, H, W]`` grey in 0..1 ``-> [B, D, T]``: row t sees the frames t-2 .. t+2."""
@@ -167,17 +169,16 @@ class MelEncoder(nn.Module):
         w = width
         # Frame t lies between the steps 4t+1 and 4t+2: kernels of even length at stride 2 keep that
         # centre.
-        self.layers = nn.ModuleList(
-            [
-                nn.Conv2d(1, w, (3, 5), (2, 1), (1, 2), bias=False),
-                nn.Conv2d(w, 2 * w, (3, 6), (2, 2), (1, 2), bias=False),
-                nn.Conv2d(2 * w, 4 * w, (3, 3), (2, 1), (1, 1), bias=False),
-                nn.Conv2d(4 * w, 4 * w, (3, 4), (2, 2), (1, 1), bias=False),
-                nn.Conv2d(4 * w, 8 * w, (3, 1), 1, (1, 0), bias=False),
-            ]
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(layer.out_channels) for layer in self.layers)
-        self.gates = nn.ModuleList(gate(layer.out_channels) for layer in self.layers)
+        layers = [
+            nn.Conv2d(1, w, (3, 5), (2, 1), (1, 2), bias=False),
+            nn.Conv2d(w, 2 * w, (3, 6), (2, 2), (1, 2), bias=False),
+            nn.Conv2d(2 * w, 4 * w, (3, 3), (2, 1), (1, 1), bias=False),
+            nn.Conv2d(4 * w, 4 * w, (3, 4), (2, 2), (1, 1), bias=False),
+            nn.Conv2d(4 * w, 8 * w, (3, 1), 1, (1, 0), bias=False),
+        ]
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(layer.out_channels) for layer in layers)
+        self.gates = nn.ModuleList(gate(layer.out_channels) for layer in layers)
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Conv1d(8 * w * 4, embedding, 1)
         self.norm_in = nn.BatchNorm1d(embedding)
@@ -189,7 +190,7 @@ class MelEncoder(nn.Module):
     @property
     def receptive_field_frames(self) -> int:
         """Frames that one embedding looks at."""
-        return 2 * (STACK // 2 + sum(layer.reach for layer in self.temporal)) + 1
+        return 2 * (STACK // 2 + reach_of(self.temporal)) + 1
 
     def local(self, audio: Tensor) -> Tensor:
         """``[B, 1, 64, 4T] -> [B, D, T]``: row t sees the steps 4t-8 .. 4t+11, 0.2 s."""

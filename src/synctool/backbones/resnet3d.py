@@ -11,7 +11,7 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.models import video as published
 
-from synctool.models.staged import STAGES, StagedEncoder, check_stages
+from synctool.models.staged import STAGES, WIDTH, StagedEncoder, check_stages
 
 
 class ResNet3D(StagedEncoder):
@@ -34,7 +34,7 @@ class ResNet3D(StagedEncoder):
             name=name,
             network=network,
             left_out=[f"{part}." for part, _ in whole.named_children() if part not in kept],
-            embedding_size=network[-1][-1].conv2[-1].num_features,
+            embedding_size=WIDTH * 2 ** (stages - 1),
         )
 
 

@@ -9,6 +9,7 @@ a network that is trained on.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,9 @@ class VggishLogMel(nn.Module):
 
     Magnitudes, not powers, of 25 ms periodic Hann windows; mel filters as in HTK; ``log(mel + 0.01)``.
     """
+
+    filters: Tensor
+    window: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +107,8 @@ class Vggish(nn.Module):
     @property
     def pretrained(self) -> nn.Module:
         """The published layers in order, from the first convolution to the embedding."""
-        return nn.Sequential(*self.network.features, *self.network.embeddings)
+        parts = (self.network.features, self.network.embeddings)
+        return nn.Sequential(*(layer for part in parts for layer in cast("nn.Sequential", part)))
 
     def load_published(self, path: Path) -> None:
         """Take the weights of ``vggish-10086976.pth``.

@@ -45,7 +45,7 @@ def find_hub(entry: CatalogueEntry, folder: Path | None = None) -> EntryState:
         entry: An entry of the Hub.
         folder: Where to look; None looks where it usually is and where it was put before.
     """
-    usual = default_folder(entry) if entry.kind == "dataset" else None
+    usual = default_folder(entry.name, entry.kind) if entry.kind == "dataset" else None
     for place in [folder] if folder else [usual, *other_folders(entry.name)]:
         found = hub_folder(entry, place)
         if found is not None:

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
 
 
 class JoinedFiles(io.RawIOBase):
@@ -22,7 +21,7 @@ class JoinedFiles(io.RawIOBase):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__()
-        self._open: BinaryIO | None = None
+        self._open: io.FileIO | None = None
         self._open_number = -1
         self._paths = list(paths)
         self._starts = [0, *accumulate(path.stat().st_size for path in paths)]

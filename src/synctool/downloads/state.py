@@ -88,7 +88,9 @@ def find(entry: CatalogueEntry, folder: Path | None = None) -> EntryState:
     Returns:
         The state of the first folder that has it in full, else in part, else of the usual one.
     """
-    folders = [folder] if folder else [default_folder(entry), *other_folders(entry.name)]
+    folders = (
+        [folder] if folder else [default_folder(entry.name, entry.kind), *other_folders(entry.name)]
+    )
     states = [inspect(entry, place) for place in folders]
     order: tuple[EntryStatus, ...] = ("here", "incomplete", "not here")
     return min(states, key=lambda state: order.index(state.status))

@@ -31,8 +31,7 @@ from synctool.exporting.settings import (
 from synctool.exporting.windows import Windows, made_up_windows, of_length
 from synctool.features.frontends import FRONT_ENDS
 from synctool.networks import formats as export_formats
-from synctool.networks.load import GRAPHS, open_artefact
-from synctool.networks.load_exported import open_graphs, trust_needed
+from synctool.networks.load_exported import GRAPHS, open_artefact, open_graphs, trust_needed
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ExporterSpec
 from synctool.runtimes.protocol import Graph, Runtime

@@ -38,7 +38,7 @@ class CenterFaceDetector:
         onnxruntime = onnxruntime_module()
         self._threshold = threshold
         # A file of this package itself, like its code; users cannot name another, so it is not checked.
-        model = resources.files("synctool.faces").joinpath("centerface_onnx", "centerface.onnx")
+        model = resources.files("synctool.faces") / "centerface_onnx" / "centerface.onnx"
         options = onnxruntime.SessionOptions()
         # One thread: the decoder keeps the next core busy at the same time.
         options.intra_op_num_threads = threads or 1

@@ -20,12 +20,13 @@ class HaarDetector:
     def __init__(self) -> None:
         folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
         path = os.path.join(folder, "haarcascade_frontalface_default.xml")
-        self._cascade = cv2.CascadeClassifier(path) if os.path.isfile(path) else None
-        if self._cascade is None or self._cascade.empty():
+        cascade = cv2.CascadeClassifier(path) if os.path.isfile(path) else None
+        if cascade is None or cascade.empty():
             raise MissingError(
                 "this OpenCV carries no Haar cascades",
                 remedy="Use OpenCV 4 (pip install 'opencv-python-headless<5'), or --detector centerface.",
             )
+        self._cascade = cascade
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
         """See ``FaceDetector.detect``."""

@@ -109,35 +109,35 @@ class FaceTracker:
 
     def push(self, picture: Picture) -> Iterator[TrackedPicture]:
         """Take the next picture; give those that are settled."""
-        if picture.luma is None:
+        luma = picture.luma
+        if luma is None:
             yield from self._settle(everything=True)
             yield TrackedPicture(picture, {})
             self._shot_start = None
             return
-        cut = self._cuts.starts_with(picture.index, picture.luma)
+        cut = self._cuts.starts_with(picture.index, luma)
         if cut or self._shot_start is None:
             yield from self._settle(everything=True)
             self._shot_start = self._thorough_at = picture.index
             self._patience = 0
         self._pending.append(picture)
         if (picture.index - self._shot_start) % self._every == 0:
-            self._detect(picture)
+            self._detect(picture.index, luma)
             yield from self._settle()
 
     def flush(self) -> Iterator[TrackedPicture]:
         """Give the rest, at the end of the film."""
         yield from self._settle(everything=True)
 
-    def _detect(self, picture: Picture) -> None:
-        tick = picture.index
+    def _detect(self, tick: int, luma: np.ndarray) -> None:
         active = [t for t in self._tracks if t.open]
         smallest = min(
             (float(t.last_box[3] - t.last_box[1]) for t in active),
-            default=_CASUAL_FACE * max(picture.luma.shape),
+            default=_CASUAL_FACE * max(luma.shape),
         )
         lost = any(t.ticks[-1] != self._detected_at for t in active)
         thorough = lost or tick >= self._thorough_at
-        faces = self._look(picture, active, smallest, thorough=thorough)
+        faces = self._look(tick, luma, active, smallest, thorough=thorough)
         self._detected_at = tick
         faces = sorted(faces, key=lambda f: -f.height_px)
         faces = [f for f in faces if f.height_px >= (self._smallest_px or 0)]
@@ -175,17 +175,23 @@ class FaceTracker:
         self._thorough_at = tick + self._patience
 
     def _look(
-        self, picture: Picture, active: list[_Track], smallest: float, *, thorough: bool
+        self,
+        tick: int,
+        luma: np.ndarray,
+        active: list[_Track],
+        smallest: float,
+        *,
+        thorough: bool,
     ) -> list[Face]:
         """Find the faces: near where they were, and every second in the whole picture."""
         refind = getattr(self._detector, "refind", None)
-        if refind is not None and active and not thorough and picture.index < self._whole_at:
-            faces = refind(picture.luma, [t.last_box for t in active])
+        if refind is not None and active and not thorough and tick < self._whole_at:
+            faces = refind(luma, [t.last_box for t in active])
             if len(faces) == len(active):
                 return faces
-        self._whole_at = picture.index + WHOLE_EVERY_TICKS
+        self._whole_at = tick + WHOLE_EVERY_TICKS
         wanted = self._smallest_px if thorough else smallest
-        return self._detector.detect(picture.luma, smallest_face_px=wanted)
+        return self._detector.detect(luma, smallest_face_px=wanted)
 
     def _settle(self, *, everything: bool = False) -> Iterator[TrackedPicture]:
         settled = self._detected_at - self._every

@@ -175,6 +175,8 @@ class UprightFaces:
         best = []
         for picture in samples:
             luma = turned(picture, quarters).luma
+            if luma is None:
+                return 0.0
             smallest = _SMALLEST_SHARE * max(luma.shape)
             faces = self._detector.detect(luma, smallest_face_px=smallest)
             best.append(max((f.score for f in faces if is_upright(f.points)), default=0.0))

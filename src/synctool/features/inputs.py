@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from synctool.plugins.specs import BackboneSpec, VideoInput
+from synctool.plugins.specs import ModelSpec, VideoInput
 
 _MOST_PIXELS = 2000 * 72 * 72
 """Of frames that are encoded at once; no clip of the default network's crops has so many."""
 _LEAST_FRAMES = 16
 
 
-def overlapping(frames: int, *, side_px: int, spec: BackboneSpec) -> Iterator[tuple[slice, slice]]:
+def overlapping(frames: int, *, side_px: int, spec: ModelSpec) -> Iterator[tuple[slice, slice]]:
     """How to encode many frames part by part, each with as much context as the network looks at.
 
     Args:

@@ -41,8 +41,8 @@ def logmel(samples: np.ndarray) -> np.ndarray:
     if steps <= 0:
         return np.zeros((BANDS, 0), np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP][:steps]
-    spectrum = scipy.fft.rfft(frames * _window(), FFT, axis=-1)
-    power = spectrum.real**2 + spectrum.imag**2
+    spectrum = np.asarray(scipy.fft.rfft(frames * _window(), FFT, axis=-1))
+    power = np.real(spectrum) ** 2 + np.imag(spectrum) ** 2
     return ((np.log(_filters() @ power.T + _FLOOR) - _MEAN) / _STD).astype(np.float32)
 
 

@@ -20,14 +20,17 @@ class StoredCrops(Protocol):
     @property
     def crop(self) -> str:
         """``mouth`` or ``face``."""
+        ...
 
     @property
     def size_px(self) -> int:
         """Side."""
+        ...
 
     @property
     def colour(self) -> str:
         """``gray`` or ``rgb``."""
+        ...
 
 
 def fitted(stored: StoredCrops, wanted: VideoInput, *, any_crop: bool) -> VideoInput:

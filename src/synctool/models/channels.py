@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -304,4 +304,4 @@ def _places(channels: list[Channel]) -> dict[Axis, set[int]]:
 
 def _ones(layer: nn.Module) -> tuple[int, ...]:
     """Shape of one channel in the output of a convolution, for broadcasting."""
-    return (1,) * len(layer.kernel_size)
+    return (1,) * len(cast("tuple[int, ...]", layer.kernel_size))

@@ -50,7 +50,7 @@ def make_dense(network: nn.Module, example: Callable[[int], Any] = clip_shape) -
         layer = network.get_submodule(name)
         if isinstance(layer, nn.Conv3d):
             _dilate(name, layer, rate)
-        else:
+        elif isinstance(layer, (nn.MaxPool3d, nn.AvgPool3d)):
             parent, _, child = name.rpartition(".")
             setattr(network.get_submodule(parent), child, DensePool(layer, rate=rate))
     frames = _LENGTHS[0]
@@ -90,7 +90,7 @@ class DensePool(nn.Module):
         ValueError: It returns indices, or divides by a number of its own.
     """
 
-    def __init__(self, pool: nn.Module, *, rate: int) -> None:
+    def __init__(self, pool: nn.MaxPool3d | nn.AvgPool3d, *, rate: int) -> None:
         super().__init__()
         if getattr(pool, "return_indices", False) or getattr(pool, "divisor_override", None):
             raise ValueError(f"{pool} has no dense form")
@@ -98,18 +98,18 @@ class DensePool(nn.Module):
         spread = _three(getattr(pool, "dilation", 1))
         self.kernel_size = (kernel[0], 1, 1)
         self.dilation = (rate * spread[0], 1, 1)
-        self.largest = isinstance(pool, nn.MaxPool3d)
         space = {
             "kernel_size": (1, *kernel[1:]),
             "stride": (1, *stride[1:]),
             "padding": (0, *padding[1:]),
             "ceil_mode": pool.ceil_mode,
         }
-        if self.largest:
+        if isinstance(pool, nn.MaxPool3d):
+            self.largest = self.count_all = True
             self.space = nn.MaxPool3d(**space, dilation=(1, *spread[1:]))
         else:
+            self.largest, self.count_all = False, pool.count_include_pad and padding[0] > 0
             self.space = nn.AvgPool3d(**space, count_include_pad=pool.count_include_pad)
-        self.count_all = self.largest or (pool.count_include_pad and padding[0] > 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, T, H, W] -> [B, C, T, H', W']``; beyond the ends is nothing, or the pool's zeros."""

@@ -92,11 +92,10 @@ class VolumeHead(WindowHead):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(2.3))
         widths = (2, channels, channels, 1)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, kernel) for a, b, kernel in zip(widths, widths[1:], self.kernels)
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        layers = [nn.Conv2d(a, b, kernel) for a, b, kernel in zip(widths, widths[1:], self.kernels)]
+        for parameter in layers[-1].parameters():
+            nn.init.zeros_(parameter)
+        self.layers = nn.ModuleList(layers)
 
     @property
     def margin(self) -> int:
@@ -155,8 +154,8 @@ class VolumeHead(WindowHead):
     def _sharpened(self, logits: Tensor, inside: Tensor, outside: float) -> Tensor:
         """Logits plus what the convolutions make of them, without the rows that these look at."""
         x = torch.stack([logits, inside.to(logits.dtype)], 1)
-        for i, layer in enumerate(self.layers):
-            reach = layer.kernel_size[1] // 2
+        for i, (layer, kernel) in enumerate(zip(self.layers, self.kernels, strict=True)):
+            reach = kernel[1] // 2
             x = layer(F.pad(x, (reach, reach, 0, 0)))
             if i < len(self.layers) - 1:
                 x = F.gelu(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,8 @@ class LayerMix(nn.Module):
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """States of one shape, in order ``->`` their weighted mean, of that shape."""
         shares = self.weights.softmax(0)
-        return sum(share * state for share, state in zip(shares, states, strict=True))
+        weighted = (share * state for share, state in zip(shares, states, strict=True))
+        return cast("Tensor", sum(weighted))
 
 
 def chosen_layer(layer: int, *, layers: int) -> int:

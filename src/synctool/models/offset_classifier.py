@@ -3,12 +3,26 @@ head that is equivariant along the offsets."""
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.models.heads import VolumeHead
+from synctool.models.heads import VolumeHead, WindowHead
 from synctool.models.protocol import SyncOutput, expected_offset
+
+
+class TwoStage(Protocol):
+    """An encoder with a local stage, see ``OffsetClassifier``."""
+
+    def local(self, x: Tensor) -> Tensor:
+        """Inputs ``-> [B, D', T]``: row t sees the frames t-2 .. t+2."""
+        ...
+
+    def context(self, local: Tensor) -> Tensor:
+        """``[B, D', T] -> [B, D, T]``."""
+        ...
 
 
 class OffsetClassifier(nn.Module):
@@ -65,8 +79,9 @@ class OffsetClassifier(nn.Module):
     def _both(self, encoder: nn.Module, x: Tensor) -> tuple[Tensor | None, Tensor]:
         if self.local_scale is None:
             return None, F.normalize(encoder(x).float(), dim=1)
-        local = encoder.local(x)
-        context = encoder.context(local)
+        stages = cast("TwoStage", encoder)
+        local = stages.local(x)
+        context = stages.context(local)
         return F.normalize(local.float(), dim=1), F.normalize(context.float(), dim=1)
 
     @property
@@ -83,7 +98,8 @@ class OffsetClassifier(nn.Module):
         outside: float = float("-inf"),
     ) -> Tensor:
         """See ``synctool.models.heads.WindowHead.score_window``."""
-        return self.head.score_window(sounds, inside, video_features, outside=outside)
+        head = cast("WindowHead", self.head)
+        return head.score_window(sounds, inside, video_features, outside=outside)
 
     def score(
         self,

@@ -16,7 +16,8 @@ to find out by themselves which rows of the sound to compare a picture with.
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from collections.abc import Iterable
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,11 @@ from synctool.models.correlation import inside_sound, inside_window
 Calibrated = Literal["linear", "fitted"]
 _KERNEL = 5
 _LEAST_SPREAD_FRAMES = 0.25
+
+
+def reach_of(layers: Iterable[nn.Module]) -> int:
+    """Frames that layers one after the other look at to either side; each has a ``reach`` of its own."""
+    return sum(cast("int", layer.reach) for layer in layers)
 
 
 class DilatedBlock(nn.Module):
@@ -90,6 +96,8 @@ class OffsetRegressor(nn.Module):
 
     equivariant = False
     """Whether moved sound moves the answer whatever the weights are: it has to be learnt here."""
+    line: Tensor
+    spread_frames: Tensor
 
     def __init__(
         self,
@@ -115,8 +123,8 @@ class OffsetRegressor(nn.Module):
             blocks.append(DilatedBlock(width, dilation=2 ** len(blocks)))
         self.blocks = nn.Sequential(*blocks)
         self.out = nn.Conv1d(width, 1, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
         self.register_buffer("line", torch.tensor([1.0, 0.0]))
         # The deviation of offsets anywhere in the range from its middle, the first answer to all.
         self.register_buffer("spread_frames", torch.tensor(max_offset / 3**0.5))
@@ -124,7 +132,7 @@ class OffsetRegressor(nn.Module):
     @property
     def reach(self) -> int:
         """Frames that the head looks at to either side."""
-        return sum(block.reach for block in self.blocks)
+        return reach_of(self.blocks)
 
     @property
     def margin(self) -> int:

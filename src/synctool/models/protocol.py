@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class SyncOutput(NamedTuple):
@@ -54,6 +54,19 @@ class SyncModel(Protocol):
             audio_lead: Index in ``audio_features`` of the sound that belongs to video frame 0.
         """
         ...
+
+
+def sync_model(network: nn.Module) -> SyncModel:
+    """The same network, known to have the methods of a complete model.
+
+    Raises:
+        TypeError: It lacks one.
+    """
+    methods = ("encode_video", "encode_audio", "score")
+    lacking = [name for name in methods if not callable(getattr(network, name, None))]
+    if lacking:
+        raise TypeError(f"a network without {', '.join(lacking)}")
+    return cast("SyncModel", network)
 
 
 def expected_offset(sync_probs: Tensor) -> tuple[Tensor, Tensor]:

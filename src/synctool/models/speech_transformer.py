@@ -138,7 +138,7 @@ class SpeechTransformer(nn.Module):
         config.mask_time_prob = config.mask_feature_prob = 0.0  # no parameter for what is masked
         config.layerdrop = 0.0
         self.hop, self.window = _steps(config.conv_kernel, config.conv_stride)
-        self.network = network(config)
+        self.network: Any = network(config)  # its parts are not in the type of the base class
         # In training the library would otherwise have the sound itself require a gradient, which is
         # meant for its gradient checkpointing and fails where the sound already has one.
         self.network.feature_extractor._requires_grad = False

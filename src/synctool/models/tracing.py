@@ -14,4 +14,4 @@ def exporting() -> bool:
     # Older releases of PyTorch know exporting as one case of compiling.
     compiler = torch.compiler
     recording = getattr(compiler, "is_exporting", None) or compiler.is_compiling
-    return torch.jit.is_tracing() or recording()
+    return torch.jit.is_tracing() or recording()  # pyright: ignore[reportPrivateImportUsage]

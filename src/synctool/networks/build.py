@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
 from synctool.errors import MissingError, PluginError, SyncToolError, UsageError
 from synctool.extras import explained
+from synctool.models.protocol import sync_model
 from synctool.models.two_stream import Projected, two_stream
 from synctool.networks.names import PAIR_OPTIONS, model_spec
 from synctool.networks.options import check_options, known_options, options_of
@@ -18,7 +19,6 @@ from synctool.plugins.specs import BackboneSpec, ModelSpec, PairSpec
 from synctool.weights.files import find_weights, load_weights
 from synctool.weights.published import fit_published
 
-_JOINT_METHODS = ("encode_video", "encode_audio", "score")
 SIDES = ("video", "audio")
 """The encoders of a pair, in order."""
 _REACHES = {"video": "receptive_field_frames", "audio": "audio_receptive_field_frames"}
@@ -64,7 +64,7 @@ def construct(spec: S, options: Mapping[str, Any]) -> tuple[S, nn.Module]:
     """
     check_options(spec, options)
     if isinstance(spec, PairSpec):
-        return _joined(spec, options)
+        return cast("tuple[S, nn.Module]", _joined(spec, options))
     network = _made(spec, options)
     _check_network(spec, network)
     both = {**spec.options, **options}
@@ -156,9 +156,10 @@ def _check_network(spec: BackboneSpec, network: object) -> None:
     if not isinstance(network, nn.Module):
         what = f"{type(network).__name__} in place of a torch.nn.Module"
     elif spec.role == "joint":
-        lacking = [m for m in _JOINT_METHODS if not callable(getattr(network, m, None))]
-        if lacking:
-            what = f"a network without {', '.join(lacking)}"
+        try:
+            sync_model(network)
+        except TypeError as error:
+            what = str(error)
     if what:
         raise PluginError(
             f"{spec.full_name} cannot be used: {spec.factory} gives {what}",

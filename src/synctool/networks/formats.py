@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
-from synctool.errors import MissingError
+from synctool.errors import MissingError, UsageError
 from synctool.extras import installing as installing_extra
 from synctool.extras import is_installed, missing_modules
 from synctool.plugins import registry
@@ -82,6 +82,25 @@ def check_writes(found: FormatStatus) -> None:
         raise MissingError(
             f"writing {found.spec.name} takes {lacking}, which {verb} not installed",
             remedy=f"Install with: {installing_writer(found.spec)}",
+        )
+
+
+def check_runs(found: FormatStatus) -> None:
+    """Make sure that models of a format can run here.
+
+    Raises:
+        UsageError: Nothing runs it from Python, or not on this system.
+        MissingError: A package is not installed.
+    """
+    if found.lacks_to_run:
+        raise MissingError(
+            f"running {found.spec.name} takes {', '.join(found.lacks_to_run)}, not installed here",
+            remedy=f"Install with: {installing(found.spec)}",
+        )
+    if found.cannot_run_because:
+        raise UsageError(
+            f"this model cannot be run here: {found.cannot_run_because}",
+            remedy="Export to another format, such as onnx.",
         )
 
 

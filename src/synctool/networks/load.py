@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterable
 from ctypes.util import find_library
 from pathlib import Path
 
-from synctool.cores import usable_cores
-from synctool.errors import MissingError, UsageError, WeightsError
+from synctool.errors import MissingError, UsageError
 from synctool.extras import require
 from synctool.networks.formats import status
-from synctool.networks.load_exported import open_graphs
-from synctool.networks.loaded import LoadedModel, of_header
+from synctool.networks.load_exported import GRAPHS, open_artefact
+from synctool.networks.loaded import LoadedModel, check_holds
 from synctool.networks.names import model_spec
 from synctool.plugins import registry
 from synctool.plugins.specs import ModelSpec
-from synctool.runtimes.graphs import GraphRuntime
 from synctool.runtimes.trust import checksums
 from synctool.weights.artefact import Artefact, is_artefact, read_artefact
 from synctool.weights.locate import located_export
 
-GRAPHS = ("video", "audio", "head")
-"""Graphs of an exported model that measuring takes."""
 _GRAPHICS_CARDS = ("/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/kfd", "/dev/dxg")
 
 
@@ -57,7 +52,7 @@ def load_model(
     """
     if weights is not None and is_artefact(Path(weights)):
         artefact = read_artefact(Path(weights))
-        _check_backbone(artefact, name)
+        check_holds(str(artefact.folder), held=artefact.backbone, wanted=name)
         _check_runtime(artefact, runtime)
         _check_lengths(artefact)
         return open_artefact(artefact, device=device, threads=threads, trust=trust)
@@ -73,62 +68,6 @@ def load_model(
     from synctool.networks.load_torch import load_network  # PyTorch takes a second to import
 
     return load_network(spec, weights=None if weights is None else Path(weights), device=device)
-
-
-def open_artefact(
-    artefact: Artefact,
-    *,
-    device: str = "auto",
-    threads: int | None = None,
-    label: str = "",
-    trust: str | Iterable[str] | None = None,
-    own: bool = False,
-    just_written: Artefact | None = None,
-) -> LoadedModel:
-    """Open an exported model.
-
-    Args:
-        artefact: What its manifest says.
-        device: ``auto`` or ``cpu``.
-        threads: Most that its graphs compute with; half of the cores are left to other work.
-        label: What results call its weights; else that of the artefact.
-        trust: See ``load_model``.
-        own: Whether it came with this package, which may be installed as links.
-        just_written: See ``open_graphs``.
-
-    Raises:
-        MissingError: A graph, or what should run it, is not here.
-        UntrustedError: It could run code, and is not trusted.
-        WeightsError: It has changed, or is damaged.
-        UsageError: It cannot run on that device, or its format cannot run from Python.
-    """
-    if device not in ("auto", "cpu"):
-        raise UsageError(
-            f"exported models run on the CPU here, not on {device}",
-            remedy="Use --device cpu, or --runtime torch with the weight file.",
-        )
-    half = max(1, usable_cores() // 2)
-    count = half if threads is None else max(1, min(threads, half))
-    graphs = open_graphs(
-        artefact, GRAPHS, threads=count, trust=trust, own=own, just_written=just_written
-    )
-    facts = {"zero_frames": str(artefact.zero_frames)}
-    if artefact.calibration is not None:
-        facts["calibration"] = json.dumps(dict(artefact.calibration))
-    calibration, zero_frames = of_header(facts, artefact.folder)
-    return LoadedModel(
-        spec=artefact.spec(),
-        runtime=GraphRuntime(
-            name=artefact.format,
-            margin=artefact.margin,
-            reach=artefact.reach,
-            threads=count,
-            **graphs,
-        ),
-        weights=label or artefact.label,
-        calibration=calibration,
-        zero_frames=zero_frames,
-    )
 
 
 def _check_lengths(artefact: Artefact) -> None:
@@ -159,18 +98,6 @@ def _graphics_card() -> bool:
     if platform.system() == "Darwin":
         return platform.machine() == "arm64"
     return any(map(os.path.exists, _GRAPHICS_CARDS)) or bool(find_library("nvcuda"))
-
-
-def _check_backbone(artefact: Artefact, name: str) -> None:
-    try:
-        wanted = model_spec(name).full_name
-    except UsageError:  # of a plugin that is not installed: the artefact needs none
-        wanted = name
-    if wanted != artefact.backbone:
-        raise WeightsError(
-            f"{artefact.folder} holds {artefact.backbone}, not {wanted}",
-            remedy=f"Give --backbone {artefact.backbone} with it.",
-        )
 
 
 def _check_runtime(artefact: Artefact, runtime: str) -> None:

@@ -1,24 +1,86 @@
-"""The one door through which graphs of exported models are opened.
+"""Exported models, and the one door through which their graphs are opened.
 
-Whoever opens one comes through here: the bytes are read once, compared with the manifest, checked for what
-could run code, let pass only if they are data or trusted, and these bytes are what is loaded. Imports no
-PyTorch.
+Whoever opens a graph comes through here: the bytes are read once, compared with the manifest, checked for
+what could run code, let pass only if they are data or trusted, and these bytes are what is loaded. Imports
+no PyTorch.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from synctool.errors import MissingError, UsageError
-from synctool.networks.formats import installing, status
+from synctool.cores import usable_cores
+from synctool.errors import UsageError
+from synctool.networks.formats import check_runs, status
+from synctool.networks.loaded import LoadedModel, of_header
 from synctool.plugins import registry
 from synctool.plugins.specs import ExporterSpec
-from synctool.runtimes.graphs import SafeGraph
+from synctool.runtimes.graphs import GraphRuntime, SafeGraph
 from synctool.runtimes.protocol import Graph
 from synctool.runtimes.trust import admit_model, checksums, model_checksum
 from synctool.weights.artefact import Artefact, graph_files
 from synctool.weights.graph_files import GraphFiles
+
+GRAPHS = ("video", "audio", "head")
+"""Graphs of an exported model that measuring takes."""
+
+
+def open_artefact(
+    artefact: Artefact,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    label: str = "",
+    trust: str | Iterable[str] | None = None,
+    own: bool = False,
+    just_written: Artefact | None = None,
+) -> LoadedModel:
+    """Open an exported model.
+
+    Args:
+        artefact: What its manifest says.
+        device: ``auto`` or ``cpu``.
+        threads: Most that its graphs compute with; half of the cores are left to other work.
+        label: What results call its weights; else that of the artefact.
+        trust: See ``load_model``.
+        own: Whether it came with this package, which may be installed as links.
+        just_written: See ``open_graphs``.
+
+    Raises:
+        MissingError: A graph, or what should run it, is not here.
+        UntrustedError: It could run code, and is not trusted.
+        WeightsError: It has changed, or is damaged.
+        UsageError: It cannot run on that device, or its format cannot run from Python.
+    """
+    if device not in ("auto", "cpu"):
+        raise UsageError(
+            f"exported models run on the CPU here, not on {device}",
+            remedy="Use --device cpu, or --runtime torch with the weight file.",
+        )
+    half = max(1, usable_cores() // 2)
+    count = half if threads is None else max(1, min(threads, half))
+    graphs = open_graphs(
+        artefact, GRAPHS, threads=count, trust=trust, own=own, just_written=just_written
+    )
+    facts = {"zero_frames": str(artefact.zero_frames)}
+    if artefact.calibration is not None:
+        facts["calibration"] = json.dumps(dict(artefact.calibration))
+    calibration, zero_frames = of_header(facts, artefact.folder)
+    return LoadedModel(
+        spec=artefact.spec(),
+        runtime=GraphRuntime(
+            name=artefact.format,
+            margin=artefact.margin,
+            reach=artefact.reach,
+            threads=count,
+            **graphs,
+        ),
+        weights=label or artefact.label,
+        calibration=calibration,
+        zero_frames=zero_frames,
+    )
 
 
 def open_graphs(
@@ -48,7 +110,7 @@ def open_graphs(
     """
     given = checksums(trust)
     spec = registry.exporters.get(artefact.format)
-    check_runs(spec)
+    check_runs(status(spec))
     files = {name: graph_files(artefact, name, links=own) for name in names}
     if own or _same(files, just_written):
         files = {name: replace(graph, trusted=True) for name, graph in files.items()}
@@ -67,26 +129,6 @@ def trust_needed(artefact: Artefact, names: Iterable[str]) -> str:
         return ""
     sums = {artefact.parts[n].file: artefact.parts[n].sha256 for n in names}
     return model_checksum(sums, format=spec.name)
-
-
-def check_runs(spec: ExporterSpec) -> None:
-    """Make sure that models of a format can run here.
-
-    Raises:
-        UsageError: Nothing runs it from Python, or not on this system.
-        MissingError: A package is not installed.
-    """
-    found = status(spec)
-    if found.lacks_to_run:
-        raise MissingError(
-            f"running {spec.name} takes {', '.join(found.lacks_to_run)}, not installed here",
-            remedy=f"Install with: {installing(spec)}",
-        )
-    if found.cannot_run_because:
-        raise UsageError(
-            f"this model cannot be run here: {found.cannot_run_because}",
-            remedy="Export to another format, such as onnx.",
-        )
 
 
 def _same(files: dict[str, GraphFiles], written: Artefact | None) -> bool:

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from synctool.errors import MissingError, PluginError, UsageError, WeightsError
+from synctool.errors import MissingError, PluginError, UsageError
 from synctool.networks.build import build
-from synctool.networks.loaded import LoadedModel, damaged, of_header
-from synctool.networks.names import model_spec
+from synctool.networks.loaded import LoadedModel, check_holds, damaged, of_header
 from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.torch import TorchRuntime
 from synctool.untrusted.documents import parse_json, typed
@@ -70,15 +69,7 @@ def training_facts(spec: ModelSpec, plain: ModelSpec) -> dict[str, Any]:
 def _rebuilt(spec: ModelSpec, loaded: LoadedWeights, path: Path) -> tuple[ModelSpec, nn.Module]:
     """The network that weights were made with: its options and its crops are in their header."""
     trained = loaded.metadata.get("backbone", spec.full_name)
-    try:
-        same = trained == spec.full_name or model_spec(trained).full_name == spec.full_name
-    except UsageError:  # of a plugin that is not installed, perhaps
-        same = False
-    if not same:
-        raise WeightsError(
-            f"{path.name} holds weights of {trained}, not of {spec.full_name}",
-            remedy=f"Give --backbone {trained} with it.",
-        )
+    check_holds(path.name, held=trained, wanted=spec.full_name)
     try:
         options = typed(parse_json(loaded.metadata.get("options", "{}")), dict[str, Any])
         pictures = parse_json(loaded.metadata.get("pictures", "null"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctool.errors import UsageError, WeightsError
+from synctool.networks.names import full_name
 from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.protocol import Runtime
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
@@ -52,6 +53,24 @@ class LoadedModel:
                 remedy='Load it with runtime="torch" (--runtime torch); a weight file in place of a folder.',
             )
         return network
+
+
+def check_holds(where: str, *, held: str, wanted: str) -> None:
+    """Make sure that weights are those of the wanted model.
+
+    Args:
+        where: Name of the file or folder, for the message.
+        held: Name of the model that it is of.
+        wanted: Name of the model that is asked for.
+
+    Raises:
+        WeightsError: They are another model's.
+    """
+    if full_name(held) != full_name(wanted):
+        raise WeightsError(
+            f"{where} holds weights of {held}, not of {full_name(wanted)}",
+            remedy=f"Give --backbone {held} with it.",
+        )
 
 
 def of_header(metadata: Mapping[str, str], path: Path) -> tuple[Calibration, float]:

@@ -54,6 +54,14 @@ def model_spec(name: str) -> ModelSpec:
     )
 
 
+def full_name(name: str) -> str:
+    """The full name of a model; the name as it is where no plugin that is installed gives it."""
+    try:
+        return model_spec(name).full_name
+    except UsageError:
+        return name
+
+
 def _pair(name: str) -> PairSpec:
     parts = [part.strip() for part in name.split("+")]
     if len(parts) != 2 or not all(parts):

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
+from synctool.models.protocol import sync_model
 from synctool.networks.build import construct
 from synctool.networks.load_torch import choose_device
 from synctool.networks.names import spec_of
@@ -110,8 +111,9 @@ def measured(name: str, device: str) -> Profile:
         if built.role != "joint":
             network(*given)
             return
-        seen, heard = network.encode_video(given[0]), network.encode_audio(given[1])
-        network.score(heard, seen, max_offset=_MAX_OFFSET)
+        model = sync_model(network)
+        seen, heard = model.encode_video(given[0]), model.encode_audio(given[1])
+        model.score(heard, seen, max_offset=_MAX_OFFSET)
 
     started = time.perf_counter()
     counted = multiply_adds(work) / SECONDS

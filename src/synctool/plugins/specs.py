@@ -131,6 +131,10 @@ class BackboneSpec:
         return self.name if self.default else f"{self.name}.{self.tag}"
 
 
+_NONE: Any = None
+"""Default of what has one in the base class and must be given here; refused when the spec is made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(BackboneSpec):
     """A complete model: two encoders, and what compares their embeddings.
@@ -142,8 +146,12 @@ class ModelSpec(BackboneSpec):
         audio: Sound input.
     """
 
-    video: VideoInput
-    audio: AudioInput
+    video: VideoInput = _NONE
+    audio: AudioInput = _NONE
+
+    def __post_init__(self) -> None:
+        if self.video is None or self.audio is None:
+            raise TypeError(f"{self.full_name} is no complete model")
 
     @classmethod
     def of(cls, spec: BackboneSpec) -> ModelSpec:
@@ -154,8 +162,6 @@ class ModelSpec(BackboneSpec):
         """
         if isinstance(spec, ModelSpec):
             return spec
-        if spec.video is None or spec.audio is None:
-            raise TypeError(f"{spec.full_name} is no complete model")
         return cls(**{field.name: getattr(spec, field.name) for field in fields(spec)})
 
 

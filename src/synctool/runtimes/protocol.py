@@ -31,14 +31,22 @@ class Runtime(Protocol):
         name: ``torch``, or the name of an export format.
         device: ``cpu``, ``cuda`` or ``mps``.
         reach: Frames beyond a frame that the scores may look at.
-        threads: Threads that it computes with when asked from this thread; graphs keep those that they
-            were loaded with, whatever is set.
     """
 
     name: str
     device: str
     reach: int
-    threads: int
+
+    @property
+    def threads(self) -> int:
+        """Threads that it computes with when asked from this thread.
+
+        Graphs keep those that they were loaded with, whatever is set.
+        """
+        ...
+
+    @threads.setter
+    def threads(self, count: int) -> None: ...
 
     def encode_video(self, video: np.ndarray) -> np.ndarray:
         """float32 ``[B, C, T, H, W] -> [B, D, T]``, row t centred on frame t."""

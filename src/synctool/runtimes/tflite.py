@@ -75,7 +75,9 @@ def read(
         WeightsError: It is damaged.
     """
     files = admit(source, format="tflite", trust=trust)
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import (  # pyright: ignore[reportMissingImports]
+        Interpreter,
+    )
 
     try:
         with silent_terminal():

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synctool.models.protocol import sync_model
+
 
 class TorchRuntime:
     """A ``SyncModel`` as a ``Runtime``.
@@ -19,6 +21,7 @@ class TorchRuntime:
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.network = network
+        self._model = sync_model(network)
         self.device = device.type
         self.reach = int(getattr(network, "reach", 0))
         self._where = device
@@ -26,12 +29,12 @@ class TorchRuntime:
     def encode_video(self, video: np.ndarray) -> np.ndarray:
         """See ``Runtime``."""
         with torch.inference_mode():
-            return _back(self.network.encode_video(self._there(video)))
+            return _back(self._model.encode_video(self._there(video)))
 
     def encode_audio(self, audio: np.ndarray) -> np.ndarray:
         """See ``Runtime``."""
         with torch.inference_mode():
-            return _back(self.network.encode_audio(self._there(audio)))
+            return _back(self._model.encode_audio(self._there(audio)))
 
     def score(
         self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
@@ -39,7 +42,7 @@ class TorchRuntime:
         """See ``Runtime``."""
         with torch.inference_mode():
             return _back(
-                self.network.score(
+                self._model.score(
                     self._there(heard),
                     self._there(seen),
                     max_offset=max_offset,
@@ -57,7 +60,7 @@ class TorchRuntime:
         torch.set_num_threads(count)
 
     def _there(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.require(values, np.float32, "CW")).to(self._where)
+        return torch.from_numpy(np.require(values, np.float32, ["C", "W"])).to(self._where)
 
 
 def _back(values: Tensor) -> np.ndarray:

@@ -33,7 +33,7 @@ _MOST_ROUNDS = 20
 
 
 def chance_of_groups(
-    offset_frames: Sequence[float], gains: Sequence[float], *, rows: int
+    offset_frames: Sequence[float] | np.ndarray, gains: Sequence[float], *, rows: int
 ) -> np.ndarray:
     """How likely chance alone makes, anywhere in the video, a group as strong as that of each segment.
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit, log_expit, logit
 
 from synctool.errors import MissingError, WeightsError
@@ -142,11 +143,11 @@ class Calibration:
 
     def probability(
         self,
-        t_stat: np.ndarray,
-        margin: np.ndarray,
-        frames: np.ndarray,
-        at_edge: np.ndarray,
-        height: np.ndarray | float = 0.0,
+        t_stat: ArrayLike,
+        margin: ArrayLike,
+        frames: ArrayLike,
+        at_edge: ArrayLike,
+        height: ArrayLike = 0.0,
     ) -> np.ndarray:
         """The same for arrays of figures of one shape; NaN stays NaN."""
         features = _features(t_stat, margin, frames, height)
@@ -289,7 +290,7 @@ def _quantile_line(log_frames: np.ndarray, log_odds: np.ndarray) -> tuple[float,
 
 def _regression(
     features: np.ndarray, targets: np.ndarray, *, l2: float, weights: np.ndarray | float = 1.0
-) -> tuple[float, ...]:
+) -> tuple[float, float, float, float, float]:
     """Intercept and the weights of the features ``[N, 4]`` for targets of 0 and 1 ``[N]``."""
     mean, std = features.mean(axis=0), features.std(axis=0)
     std[std < 1e-9] = 1.0
@@ -309,7 +310,8 @@ def _regression(
 
     found = minimize(loss, np.zeros(5), jac=True, method="L-BFGS-B", bounds=bounds)
     slopes = found.x[1:] / std
-    return float(found.x[0] - slopes @ mean), *map(float, slopes)
+    first, second, third, fourth = map(float, slopes)
+    return float(found.x[0] - slopes @ mean), first, second, third, fourth
 
 
 def fit_temperature(
@@ -385,7 +387,7 @@ def expected_calibration_error(
 
 
 def _features(
-    t_stat: np.ndarray, margin: np.ndarray, frames: np.ndarray, height: np.ndarray | float
+    t_stat: ArrayLike, margin: ArrayLike, frames: ArrayLike, height: ArrayLike
 ) -> np.ndarray:
     """Features ``[..., 4]`` in the order of the coefficients."""
     columns = (

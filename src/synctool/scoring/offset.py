@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from synctool.scoring.rows import MIN_SHARE, curve_without_levels, searched_rows
 
@@ -92,7 +93,7 @@ def parabola_vertex(left: np.ndarray, peak: np.ndarray, right: np.ndarray) -> np
     return np.clip(vertex, -0.5, 0.5)
 
 
-def t_statistic(mean: np.ndarray, std: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def t_statistic(mean: ArrayLike, std: ArrayLike, frames: ArrayLike) -> np.ndarray:
     """``mean / (std / sqrt(n_eff))`` for correlated frames; finite where the spread is zero.
 
     Args:

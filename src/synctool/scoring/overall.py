@@ -200,7 +200,7 @@ def _carried(
     if not weights.sum() > 0:
         return None
     agree = np.abs(offsets[:, None] - offsets) <= AGREEING_FRAMES
-    group = np.flatnonzero(agree[int((agree @ weights).argmax())])
+    group = np.flatnonzero(agree[int((agree @ weights).argmax())]).tolist()
     columns = np.zeros(volume.shape[1], bool)
     for i in group:
         columns[evidence[i].start : evidence[i].stop] = True

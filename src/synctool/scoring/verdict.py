@@ -123,8 +123,8 @@ def decide(
         )
         return Decision("inconclusive", reason)
     sure = [s.offset_frames for s in segments if s.confidence >= least_confidence]
-    verdicts = [judge(offset * FRAME_MS) for offset in (offset_frames, *sure)]
-    return Decision(max(verdicts, key=_SEVERITY.index))
+    worst = max(_SEVERITY.index(judge(offset * FRAME_MS)) for offset in (offset_frames, *sure))
+    return Decision(_SEVERITY[worst])
 
 
 def _elsewhere_seen(circumstances: Circumstances) -> str:

@@ -7,6 +7,7 @@ refuse; msgspec holds what they give to the types that a reader wants.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,9 +53,9 @@ def parse_toml(data: bytes | str, *, most: int = MIB) -> dict[str, Any]:
     Raises:
         MalformedError: It is none, too large, or nested too deeply.
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
     check_size(len(data), most)
     try:

@@ -54,7 +54,8 @@ def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, *, most: int) -> 
     """
     check_member(member, most=most)
     with tar_errors():
-        data = tar.extractfile(member).read()
+        file = tar.extractfile(member)
+        data = b"" if file is None else file.read()
     if len(data) != member.size:
         raise MalformedError(f"it ends within {member.name[:80]}")
     return data

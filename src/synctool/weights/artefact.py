@@ -241,14 +241,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _check_schema(data: object, file: Path) -> None:
-    schema = data.get("schema") if isinstance(data, dict) else None
-    name, _, version = str(schema).partition("/")
+    facts = data if isinstance(data, dict) else {}
+    name, _, version = str(facts.get("schema")).partition("/")
     known_name, _, known = EXPORT_SCHEMA.partition("/")
     if name != known_name or not version.isdigit():
         raise WeightsError(f"{file} is not the manifest of an exported model", remedy=_AGAIN)
     if int(version) > int(known):
         raise WeightsError(
-            f"{file} was made by a newer version of synctool ({data.get('synctool', 'unknown')})",
+            f"{file} was made by a newer version of synctool ({facts.get('synctool', 'unknown')})",
             remedy="Update it with: pip install -U synctool",
         )
 

@@ -19,7 +19,7 @@ def located(spec: WeightsSpec) -> Path | None:
         Its path, None if it is not here.
     """
     if spec.bundled:
-        path = Path(str(resources.files(spec.package).joinpath("bundled", spec.bundled)))
+        path = _bundled(spec, spec.bundled)
         if path.is_file():
             return path
     if not spec.file_name:
@@ -38,7 +38,7 @@ def located_export(spec: WeightsSpec) -> Path | None:
     """The folder of the exported model that comes with weights, None where there is none."""
     if not spec.exported:
         return None
-    path = Path(str(resources.files(spec.package).joinpath("bundled", spec.exported)))
+    path = _bundled(spec, spec.exported)
     return path if path.is_dir() else None
 
 
@@ -53,3 +53,7 @@ def whereabouts(spec: WeightsSpec | None) -> str:
     if located(spec) is None:
         return "download" if spec.catalogue else "none"
     return "bundled" if spec.bundled else "here"
+
+
+def _bundled(spec: WeightsSpec, name: str) -> Path:
+    return Path(str(resources.files(spec.package) / "bundled" / name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def load_transformers(
     folder = _folder(folder)
     wanted = {field: getattr(model.config, field, None) for field in same} | dict(expected or {})
     _compare(_read_json(folder / _CONFIG), wanted, own=model.config, name=name)
-    reader = whole or type(model)
+    reader: Any = whole or type(model)
     tensors = hub_tensors(folder)
     try:
         with _quiet():
@@ -170,7 +171,7 @@ def _quiet() -> Iterator[None]:
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     hub_bars = not are_progress_bars_disabled()
-    logging.set_verbosity(logging.CRITICAL)
+    logging.set_verbosity(CRITICAL)
     logging.disable_progress_bar()
     try:
         yield
