@@ -26,7 +26,7 @@ from synctool.report.compare_out import (
     versions,
 )
 from synctool.report.compare_rows import agrees_with_others, brief_names, plain_trials
-from synctool.report.compare_table import MOST_FILMS, WIDTH, compare_view, figure
+from synctool.report.compare_table import MOST_VIDEOS, WIDTH, compare_view, figure
 from synctool.types import Condition, Trial
 
 THREE = ("fcn-cls", "syncnet", "resnet3d+vggish")
@@ -183,11 +183,11 @@ def test_names_are_not_read_as_markup_and_move_nothing() -> None:
 
 
 def test_of_a_thousand_films_some_are_listed() -> None:
-    trials = [made_trial(f"{n}.mp4") for n in range(MOST_FILMS + 5)]
+    trials = [made_trial(f"{n}.mp4") for n in range(MOST_VIDEOS + 5)]
     trials.append(failed_trial("last.mp4"))
     text = shown(trials)
-    assert "and 6 more films (1 of all failed)" in text
-    assert f"\n{MOST_FILMS - 1}.mp4" in text and f"\n{MOST_FILMS}.mp4" not in text
+    assert "and 6 more videos (1 of all failed)" in text
+    assert f"\n{MOST_VIDEOS - 1}.mp4" in text and f"\n{MOST_VIDEOS}.mp4" not in text
 
 
 def test_a_terminal_gets_colours_and_the_same_words(labelled_set, metrics) -> None:

@@ -403,8 +403,8 @@ def test_a_person_gets_a_sentence_first(measure, tmp_path: Path, film: bytes) ->
     ran = measure("talk.mp4")
     assert (ran.code, ran.err) == (0, "")
     first = ran.out.splitlines()[0]
-    assert first.startswith("talk.mp4: audio is 12") and "ahead of the picture" in first
-    assert first.endswith(("delay the sound by 120 ms", "delay the sound by 121 ms"))
+    assert first.startswith("talk.mp4: audio is 12") and "ahead of the video" in first
+    assert first.endswith(("delay the audio by 120 ms", "delay the audio by 121 ms"))
     assert "flicker (flicker sha256:" in ran.out
 
 
@@ -488,7 +488,7 @@ def test_results_in_files_and_on_the_screen(answers, tmp_path: Path) -> None:
     ran = answers(made_result())("a.mp4", "--json", "a.json", "--csv", "a.csv", "--plot", "a.png")
     assert ran.out.startswith("a.mp4: audio is 120 ms ahead")
     assert json.loads((tmp_path / "a.json").read_text())["offset_ms"] == 120
-    assert imread(tmp_path / "a.png").shape[:2] == (900, 1500)
+    assert imread(tmp_path / "a.png").shape[1] == 1500
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.json", "a.png"]
 
 
@@ -530,9 +530,10 @@ def test_quiet_prints_errors_only(answers) -> None:
 def test_the_summary_of_several_films(answers) -> None:
     ran = answers(made_result(), MediaError("b.mp4 is bad"))("a.mp4", "b.mp4")
     heading, one, two = ran.out.splitlines()
-    assert heading.split()[:2] == ["film", "verdict"]
+    assert heading.split()[:2] == ["Video", "Verdict"]
     assert one.split()[:2] == ["a.mp4", "unacceptable"]
-    assert two.split() == ["b.mp4", "failed", "-", "-", "is", "bad"]
+    assert two.split()[:4] == ["b.mp4", "failed", "-", "-"]
+    assert two.rstrip().endswith("b.mp4 is bad")
 
 
 # ------------------------------------------------------------------------------------- exit codes

@@ -26,7 +26,6 @@ from synctool.measure.detect import Detector
 from synctool.report.compare_rows import Models
 from synctool.report.html import compare as html_compare
 from synctool.report.html import detect as html_detect
-from synctool.report.html.metrics import figure
 from synctool.report.html.pages import CompareReport, compare_page, detect_page, write_html
 from synctool.report.html.pictures import drawn, shots
 from synctool.report.outcome import Failure
@@ -115,8 +114,8 @@ def told(film: str) -> str:
 def test_the_page_of_a_film_says_what_was_found() -> None:
     page = checked(detect_page([made_result()], command="synctool detect talk.mp4 --html a.html"))
     for words in (
-        "talk.mp4", "unacceptable", "Audio is 120 ms ahead of the picture", "Delay the sound by",
-        "+120", "+3.00 frames, audio ahead", "0.98", "97", "LSE-C", "10.000", "5.400",
+        "talk.mp4", "unacceptable", "Audio is 120 ms ahead of the video", "Delay the audio by",
+        "+120", "audio ahead, +3.00 frames", "0.98", "97", "LSE-C", "10.000", "5.400",
         "1920 × 1080", "fcn-cls.v2 sha256:0123", "synctool detect talk.mp4 --html a.html",
     ):  # fmt: skip
         assert words in page.text, words
@@ -125,7 +124,7 @@ def test_the_page_of_a_film_says_what_was_found() -> None:
 def test_the_exact_json_is_in_the_page() -> None:
     film = made_result("a<b>&c.mp4", source=replace(made_result().source, warnings=("</script>",)))
     page = checked(detect_page([film], command=""))
-    assert page.json("result-film-1") == json.loads(json.dumps(film.to_dict()))
+    assert page.json("result-video-1") == json.loads(json.dumps(film.to_dict()))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -138,7 +137,7 @@ def test_no_name_gets_out_of_its_place(name: str) -> None:
     shown = " ".join(told(name).split())
     assert shown in page.text
     assert "\u202e" not in page.text and "\x1b" not in page.text
-    assert page.json("result-film-1")["input"] == name
+    assert page.json("result-video-1")["input"] == name
     several = checked(detect_page([film, replace(FAILURE, input=name, cause=name)], command=name))
     assert several.text.count(shown) >= 3
 
@@ -175,22 +174,22 @@ def test_a_film_that_could_not_be_read() -> None:
 def test_several_films_are_rows_and_sections() -> None:
     films = [made_result("a.mp4"), inconclusive("no face", input="b.mp4"), FAILURE]
     page = checked(detect_page(films, command="x"))
-    assert {"film-1", "film-2"} <= set(page.values("id"))
-    assert "film-3" not in page.values("id"), "there is nothing to be shown of a failure"
-    assert page.json("result-film-2")["input"] == "b.mp4"
+    assert {"video-1", "video-2"} <= set(page.values("id"))
+    assert "video-3" not in page.values("id"), "there is nothing to be shown of a failure"
+    assert page.json("result-video-2")["input"] == "b.mp4"
     assert "1 ■ unacceptable" in page.text and "1 ✕ failed" in page.text
 
 
 def test_of_very_many_films_the_worst_are_drawn_and_all_listed() -> None:
-    count = html_detect.MOST_FILMS + 20
+    count = html_detect.MOST_VIDEOS + 20
     films = [made_result(f"{n}.mp4", offset_frames=0.0, verdict="in sync") for n in range(count)]
     films[-1] = made_result("bad.mp4", offset_frames=9.0)
     text = detect_page([replace(film, segments=()) for film in films], command="x")
     page = _Read(text)
-    sections = [value for value in page.values("id") if re.fullmatch(r"film-\d+", value)]
-    assert len(sections) == html_detect.MOST_FILMS
-    assert f"film-{count}" in sections
-    assert f"The {html_detect.MOST_FILMS} worst films" in page.text
+    sections = [value for value in page.values("id") if re.fullmatch(r"video-\d+", value)]
+    assert len(sections) == html_detect.MOST_VIDEOS
+    assert f"video-{count}" in sections
+    assert f"The {html_detect.MOST_VIDEOS} worst videos" in page.text
     assert all(f"{n}.mp4" in page.words for n in range(count - 1))
 
 
@@ -198,10 +197,10 @@ def test_results_that_make_a_page_too_large_are_left_out_and_it_says_so(monkeypa
     films = [made_result("a.mp4"), made_result("b.mp4")]
     monkeypatch.setattr(html_detect, "MOST_JSON_BYTES", 4000)
     page = checked(detect_page(films, command="x"))
-    assert page.values("data-save") == ["result-film-1"]
-    assert page.text.count("The JSON of this film is left out") == 1
+    assert page.values("data-save") == ["result-video-1"]
+    assert page.text.count("The JSON of this video is left out") == 1
     alone = checked(detect_page(films[:1], command="x"))
-    assert alone.json("result-film-1")["input"] == "a.mp4"
+    assert alone.json("result-video-1")["input"] == "a.mp4"
 
 
 # ----------------------------------------------------------------------------------- compare
@@ -222,14 +221,14 @@ def test_the_page_of_a_comparison(report: CompareReport) -> None:
         METRICS["accuracy_1"].source, "of 2",
     ):  # fmt: skip
         assert words in page.text, words
-    for anchor in ("films", "metrics", "reliability", "robustness", "shifts", "pieces", "details"):
+    for anchor in ("videos", "metrics", "reliability", "robustness", "shifts", "pieces", "details"):
         assert anchor in page.values("id")
     labels = page.values("aria-label")
     assert any(
         label.startswith("Accuracy by length of the window. fcn-cls: 5:") for label in labels
     )
     assert any("by strength of noise" in label for label in labels)
-    assert any(label.startswith("The picture at 0:01.0, one face") for label in labels)
+    assert any(label.startswith("The frame at 0:01.0, one face") for label in labels)
 
 
 def test_the_figures_of_a_comparison_are_in_it_for_programs(report: CompareReport) -> None:
@@ -275,7 +274,7 @@ def test_no_name_gets_out_of_its_place_in_a_comparison(name: str) -> None:
     page = checked(
         compare_page(
             CompareReport(
-                title=name, command=name, trials=trials, notes=[name], versions={name: name},
+                title=name, command=name, trials=trials, versions={name: name},
                 metrics=summarise(trials, by=("person", "source", "perturbation")),
             )
         )
@@ -310,11 +309,11 @@ def test_comparisons_with_little_in_them(trials) -> None:
         ([made_trial("a.mp4", answered=False)], "fcn-cls: inconclusive."),
         (
             [made_trial(f"{n}.mp4", answered=n > 0) for n in range(3)],
-            "fcn-cls answers 2 of 3 films.",
+            "fcn-cls answers 2 of 3 videos.",
         ),
         (
             [made_trial("a.mp4", "x"), made_trial("a.mp4", "y", offset_frames=3.9)],
-            "The models agree within a frame on 1 of 1 film.",
+            "The models agree within a frame on 1 of 1 video.",
         ),
         (
             [made_trial("a.mp4", truth_frames=3.9), made_trial("b.mp4", truth_frames=4.1)],
@@ -322,7 +321,7 @@ def test_comparisons_with_little_in_them(trials) -> None:
         ),
         (
             [made_trial("a.mp4"), made_trial("b.mp4", error="broken")],
-            "fcn-cls answers 1 of 2 films. 1 measurement failed; the table says why.",
+            "fcn-cls answers 1 of 2 videos. 1 measurement failed; the table says why.",
         ),
     ],
 )
@@ -338,17 +337,17 @@ def test_a_thousand_films_fit_into_a_page() -> None:
     page = _Read(text)
     rows = [value for value in page.values("data-v") if value.endswith(".mp4")]
     assert len(rows) == 2000
-    details = [value for value in page.values("id") if re.fullmatch(r"film-\d+", value)]
-    assert len(details) == html_compare.MOST_FILMS
+    details = [value for value in page.values("id") if re.fullmatch(r"video-\d+", value)]
+    assert len(details) == html_compare.MOST_VIDEOS
     assert len(text) < 4_000_000
 
 
 def test_the_worst_films_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_compare, "MOST_FILMS", 2)
+    monkeypatch.setattr(html_compare, "MOST_VIDEOS", 2)
     trials = [
         made_trial(f"{n}.mp4", truth_frames=3.0 + (5 if n in (1, 3) else 0)) for n in range(5)
     ]
-    assert html_compare.chosen_films(trials) == ["1.mp4", "3.mp4"]
+    assert html_compare.chosen_videos(trials) == ["1.mp4", "3.mp4"]
 
 
 # ------------------------------------------------------------------------------------- parts
@@ -363,25 +362,13 @@ def test_only_the_script_of_the_page_may_run() -> None:
     assert "default-src 'none'" in policy
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "shown"),
-    [
-        (0.9375, "share", "93.8 %"), (-12.34, "ms", "\N{MINUS SIGN}12.3 ms"),
-        (8.1234, "", "8.123"), (812.4, "MiB", "812 MiB"), (11.5, "s/s", "11.500 ×"),
-        (math.nan, "ms", "–"),
-    ],
-)  # fmt: skip
-def test_figures_with_their_units(value: float, unit: str, shown: str) -> None:
-    assert figure(value, unit) == shown
-
-
 @pytest.mark.parametrize("colour", [False, True])
 def test_pictures_hold_their_faces_and_load_nothing(colour: bool) -> None:
     (shot,) = shots([made_picture(50, colour=colour)])
     assert shot.size_px == (96, 54)
     drawing = str(drawn(shot))
     assert 'href="data:image/jpeg;base64,' in drawing
-    assert drawing.count('x="30"') == 2 and "The picture at 0:02.0, one face" in drawing
+    assert drawing.count('x="30"') == 2 and "The frame at 0:02.0, one face" in drawing
     assert shots([shot]) == (shot,)
 
 
@@ -433,7 +420,7 @@ def test_detect_writes_one_page_of_several_films(detect, tmp_path: Path) -> None
     code, out, _ = detect("a.mp4", "bad.mp4", "c.mp4", "--html", "-")
     assert code == 5
     page = checked(out)
-    assert "3 films" in page.text and "no such file: bad.mp4" in page.text
+    assert "3 videos" in page.text and "no such file: bad.mp4" in page.text
     assert sum(tag == "image" for tag, _ in page.tags) == 4
     assert not os.listdir(tmp_path)
 

@@ -174,11 +174,11 @@ def test_the_pointer_and_the_arrows_read_the_chart(tab: browser.Page, folder: Pa
 def test_a_link_opens_the_film_it_leads_to(tab: browser.Page, folder: Path) -> None:
     tab.open(folder / "several.html")
     assert tab.run("document.querySelectorAll('details[open]').length") == 0
-    tab.click("td.name a[href='#film-3']")
+    tab.click("td.name a[href='#video-3']")
     shown = "Array.from(document.querySelectorAll('details[open]'), d => d.id)"
-    assert tab.settled(shown, ["film-3"]) == ["film-3"]
-    tab.open(folder / "compare.html", anchor="#film-5")
-    assert tab.settled("document.getElementById('film-5').open", True) is True
+    assert tab.settled(shown, ["video-3"]) == ["video-3"]
+    tab.open(folder / "compare.html", anchor="#video-5")
+    assert tab.settled("document.getElementById('video-5').open", True) is True
 
 
 def test_the_result_can_be_saved(tab: browser.Page, folder: Path) -> None:
@@ -200,7 +200,9 @@ def test_paper_is_white_and_has_everything(tab: browser.Page, folder: Path) -> N
     assert tab.run("getComputedStyle(document.getElementById('theme')).display") == "none"
     tab.run("dispatchEvent(new Event('beforeprint'))")
     assert tab.run("document.querySelectorAll('details:not([open])').length") == 0
-    assert tab.run("document.querySelector('.film svg.chart').getBoundingClientRect().height") > 100
+    assert (
+        tab.run("document.querySelector('.video svg.chart').getBoundingClientRect().height") > 100
+    )
     assert tab.paper().startswith(b"%PDF")
 
 

@@ -72,7 +72,7 @@ def test_the_keys_of_json_are_the_documented_ones() -> None:
     assert (data["offset_frames"], data["offset_ms"], data["audio_is"]) == (3.0, 120, "ahead")
 
 
-def test_json_of_an_inconclusive_film() -> None:
+def test_json_of_an_inconclusive_video() -> None:
     data = json.loads(to_json(inconclusive("the sound is silent")))
     assert data["offset_frames"] is data["offset_ms"] is data["audio_is"] is None
     assert (data["verdict"], data["reason"]) == ("inconclusive", "the sound is silent")
@@ -166,22 +166,22 @@ def test_csv_of_a_name_that_is_no_unicode(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------- terminal
 
 
-def test_one_film_begins_with_the_sentence() -> None:
+def test_one_video_begins_with_the_sentence() -> None:
     text = shown(print_result, made_result())
     first, *rest = text.splitlines()
     assert first == (
-        "talk.mp4: audio is 120 ms ahead of the picture: unacceptable; delay the sound by 120 ms"
+        "talk.mp4: audio is 120 ms ahead of the video: unacceptable; delay the audio by 120 ms"
     )
     figures = {line.split("  ")[0]: line for line in rest}
     for name, part in {
-        "offset": "+3.00 frames (audio 120 ms ahead)",
+        "offset": "+120 ms (audio ahead, +3.00 frames)",
         "confidence": "0.98",
-        "coverage": "97 %",
-        "drift": "none found",
+        "coverage": "97 % (share with a face)",
+        "drift": "0.0 ms/min (less than a frame over the video)",
         "LSE-C": "10.000",
         "LSE-D": "5.400",
-        "film": "1920x1080, 25 frames/s",
-        "network": "fcn-cls",
+        "video": "1920 x 1080, 25 frames/s",
+        "model": "fcn-cls",
         "speed": "8 x real time",
     }.items():
         assert part in figures[name]
@@ -191,10 +191,10 @@ def test_one_film_begins_with_the_sentence() -> None:
 def test_the_share_that_carries_the_verdict_is_shown_with_its_segment() -> None:
     film = made_result(coverage=1.0, verdict_coverage=0.17)
     text = shown(print_result, film)
-    assert "100 % of the film shows a face, 17 % carry the verdict" in text
+    assert "100 % (share with a face; the verdict rests on 17 %)" in text
     assert "Segments" in text
     whole = shown(print_result, made_result(verdict_coverage=1.0))
-    assert "100 % carry the verdict" in whole and "Segments" not in whole
+    assert "rests on 100 %" in whole and "Segments" not in whole
 
 
 def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:
@@ -210,9 +210,9 @@ def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:
     text = shown(print_result, film)
     assert "200 ms behind" in text
     assert "variable frame rate" in text
-    assert "not known (too little film)" in text
+    assert "not known: the video is too short" in text
     assert [line.split() for line in text.splitlines()[-1:]] == [
-        ["1", "0:01.0", "0:03.0", "-", "-", "0.10", "no"]
+        ["1", "0:01.0", "0:03.0", "-", "-", "0.10", "no", "0,", "0,", "9,", "9"]
     ]
 
 
@@ -235,11 +235,11 @@ def test_names_are_shown_as_they_are(name: str, encoding: str) -> None:
         assert "\x1b" not in text
 
 
-def test_names_of_networks_are_no_markup_either() -> None:
+def test_names_of_models_are_no_markup_either() -> None:
     assert "[red]mine[/red]" in shown(print_result, made_result(weights="[red]mine[/red]"))
 
 
-def test_the_summary_has_a_row_for_every_film() -> None:
+def test_the_summary_has_a_row_for_every_video() -> None:
     films = [
         made_result("a.mp4"),
         made_result("b.mp4", offset_frames=-1.0, verdict="in sync", segments=()),
@@ -258,7 +258,7 @@ def test_the_summary_has_a_row_for_every_film() -> None:
 
 def test_without_a_window_no_line_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(made_result("x" * 100))
-    assert capsys.readouterr().out.splitlines()[0].endswith("delay the sound by 120 ms")
+    assert capsys.readouterr().out.splitlines()[0].endswith("delay the audio by 120 ms")
 
 
 # ------------------------------------------------------------------------------------------- text

@@ -56,7 +56,7 @@ WEAK = {"confidence": 0.1}
         ),
         ({}, {"has_audio": False}, "the audio is silent"),
         ({"frames": 10}, {}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
-        ({"frames": 0}, {}, "no picture frame could be compared"),
+        ({"frames": 0}, {}, "no frame could be compared"),
         (
             {"at_edge": True, "confidence": 0.3},
             {"edge_confidence": 0.8},
@@ -158,20 +158,20 @@ def test_offsets_in_words(ms: float, words: str) -> None:
         (
             3.0,
             "unacceptable",
-            "audio is 120 ms ahead of the picture: unacceptable; delay the sound by 120 ms",
+            "audio is 120 ms ahead of the video: unacceptable; delay the audio by 120 ms",
         ),
         (
             -4.0,
             "detectable",
-            "audio is 160 ms behind the picture: detectable; advance the sound by 160 ms",
+            "audio is 160 ms behind the video: detectable; advance the audio by 160 ms",
         ),
         (
             1.0,
             "in sync",
-            "in sync: audio is 40 ms ahead of the picture, which viewers hardly notice",
+            "in sync: audio is 40 ms ahead of the video, which viewers hardly notice",
         ),
-        (0.2, "in sync", "in sync: audio and picture are level (8 ms ahead)"),
-        (0.0, "in sync", "in sync: audio and picture are level"),
+        (0.2, "in sync", "in sync: audio and video are level (8 ms ahead)"),
+        (0.0, "in sync", "in sync: audio and video are level"),
     ],
 )
 def test_sentences(offset_frames: float, verdict: str, expected: str) -> None:
@@ -188,11 +188,11 @@ def test_no_shift_is_advised_where_none_repairs_the_film() -> None:
     parts = (Segment(0, 2, 3.0, 0.9), Segment(2, 4, -5.0, 0.9))
     said = sentence(made_result(segments=parts))
     assert said == (
-        "audio is between 120 ms ahead and 200 ms behind the picture: unacceptable; "
+        "audio is between 120 ms ahead and 200 ms behind the video: unacceptable; "
         "2 segments differ in offset: repair them one by one"
     )
     both_ahead = sentence(made_result(segments=(parts[0], replace(parts[1], offset_frames=6.0))))
-    assert "between 120 ms ahead and 240 ms ahead of the picture" in both_ahead
+    assert "between 120 ms ahead and 240 ms ahead of the video" in both_ahead
 
 
 def test_segments_that_agree_are_not_worth_a_word() -> None:
@@ -205,7 +205,7 @@ def test_drift_is_told_when_it_adds_up_to_a_frame() -> None:
     assert "drift" not in sentence(film)
     long = replace(film, source=replace(film.source, duration_s=600.0))
     assert sentence(long) == (
-        "audio is 120 ms ahead of the picture: unacceptable; "
+        "audio is 120 ms ahead of the video: unacceptable; "
         "it drifts behind by 12 ms per minute, which no constant shift repairs"
     )
 
@@ -214,7 +214,7 @@ def test_the_sentence_tells_what_part_of_the_video_the_verdict_rests_on() -> Non
     parts = (Segment(30.0, 36.0, 3.0, 0.9), Segment(2.0, 4.0, -9.0, 0.3))
     film = made_result(verdict_coverage=0.167, segments=parts)
     assert sentence(film) == (
-        "audio is 120 ms ahead of the picture: unacceptable; delay the sound by 120 ms; "
+        "audio is 120 ms ahead of the video: unacceptable; delay the audio by 120 ms; "
         "the verdict rests on 17 % of the video (30.0 to 36.0 s)"
     )
     several = replace(film, segments=(parts[0], Segment(40.0, 42.0, 3.0, 0.8)))

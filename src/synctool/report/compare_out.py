@@ -15,7 +15,7 @@ films         names, in order
 metrics       figures with 95% intervals: ``synctool.evaluation.metric_specs.Metric``
 agreement     pairs of models: share of frames, and of trials, on which they are within a frame
 reliability   by model: bins of confidence, and how often it was right
-trials        one object a film, condition and model: ``synctool.types.Trial``
+trials        one object a video, condition and model: ``synctool.types.Trial``
 ============  ========================================================================================
 
 NaN, which is not JSON, is ``null``. A line of JSON Lines is one trial, as ``Trial.from_dict`` takes it.

@@ -1,4 +1,4 @@
-"""Trials in the order of a report: by film and by model."""
+"""Trials in the order of a report: by video and by model."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ class Models:
 
 
 def plain_trials(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
-    """The films as they are, by name, in order."""
-    films: dict[str, list[Trial]] = {}
+    """The videos as they are, by name, in order."""
+    videos: dict[str, list[Trial]] = {}
     for trial in trials:
         if trial.condition.kind == "plain":
-            films.setdefault(trial.film, []).append(trial)
-    return films
+            videos.setdefault(trial.film, []).append(trial)
+    return videos
 
 
 def agrees_with_others(trial: Trial, others: Iterable[Trial]) -> float | None:
@@ -104,8 +104,8 @@ def agrees_with_others(trial: Trial, others: Iterable[Trial]) -> float | None:
     may share a mistake.
 
     Args:
-        trial: A film through one model.
-        others: The same film through others; the model itself is passed over.
+        trial: A video through one model.
+        others: The same video through others; the model itself is passed over.
 
     Returns:
         None where nothing can be compared.

@@ -1,4 +1,4 @@
-"""A comparison on a terminal: every film through every model, then what it comes to.
+"""A comparison on a terminal: every video through every model, then what it comes to.
 
 Colours on a terminal, plain aligned columns elsewhere. As with ``detect``, an offset that does not
 carry a verdict is not shown, and names are shown as they are: nothing in them is read as markup.
@@ -6,7 +6,6 @@ carry a verdict is not shown, and names are shown as they are: nothing in them i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,21 +22,19 @@ from synctool.report.compare_rows import (
     names_of,
     plain_trials,
 )
-from synctool.report.terminal import STYLES
+from synctool.report.metric_words import metric_interval, metric_value
+from synctool.report.terminal import STYLES, standard_console, terminal_text
 from synctool.report.text import clock, printable, shortened, signed
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS, Trial
 
 WIDTH = 100
 """Lines of figures are no longer than this; sentences may be."""
-MOST_FILMS = 30
-"""Of more films only the first are listed."""
+MOST_VIDEOS = 30
+"""Of more videos only the first are listed."""
 _MOST_GROUPS = 40
-_PIPE_WIDTH = 240
 _INDENT, _GAP = "  ", "  "
 _NARROWEST_NAME, _WIDEST_NAME, _WIDEST_TITLE = 16, 24, 40
-_UNITS = {"share": (1, " %"), "ms": (1, " ms"), "MiB": (0, " MiB"), "s/s": (1, " x"), "": (3, "")}
-"""Digits behind the point, and the sign, by unit of a metric."""
 _OWN_SCALE = "LSE-C and LSE-D have a scale of each model's own; syncnet's is the published one"
 _HEADLINES = ("accuracy_1", "inconclusive_rate")
 """What is shown of the groups of ``--by``, where it can be measured."""
@@ -55,12 +52,10 @@ def print_compare(
     Args:
         trials: All of them.
         metrics: Their metrics, of all and of groups.
-        shared_s: Film -> seconds of what the models share: decoding, faces.
+        shared_s: Video -> seconds of what the models share: decoding, faces.
         console: One on the standard output unless given.
     """
-    if console is None:
-        console = Console()
-        console = console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    console = console or standard_console()
     view = compare_view(
         trials,
         metrics,
@@ -79,11 +74,11 @@ def compare_view(
     width: int = WIDTH,
     encoding: str = "utf-8",
 ) -> RenderableType:
-    """The films, the metrics of all trials, and those of groups, for a console of that encoding.
+    """The videos, the metrics of all trials, and those of groups, for a console of that encoding.
 
     Columns that do not fit into ``width`` are left out, the last ones first.
     """
-    lines = [*_films(trials, shared_s or {}, width, encoding)]
+    lines = [*_videos(trials, shared_s or {}, width, encoding)]
     if len(trials) > len(names_of(trials)):  # else it would say the same again
         brief = brief_names(names_of(trials).values(), _WIDEST_NAME)
         lines += _metrics(metrics, brief, width, encoding)
@@ -146,49 +141,54 @@ def _titled(title: str) -> list[Text]:
     return [Text(), Text(title, "bold")]
 
 
-# ----------------------------------------------------------------------------------- films
+# ----------------------------------------------------------------------------------- videos
 
 
-def _films(
+def _videos(
     trials: Sequence[Trial], shared_s: Mapping[str, float], width: int, encoding: str
 ) -> Iterator[Text]:
-    films = plain_trials(trials)
-    listed = list(films)[:MOST_FILMS]
-    known = any(t.truth_frames is not None for film in listed for t in films[film])
+    videos = plain_trials(trials)
+    listed = list(videos)[:MOST_VIDEOS]
+    known = any(t.truth_frames is not None for video in listed for t in videos[video])
     head = ["model", "audio", "verdict", *(["error"] if known else []), "conf", "agrees", "LSE-C"]
     head += ["LSE-D", "speed", "MiB"]
     full = names_of(trials)
     brief = brief_names(full.values(), _NARROWEST_NAME if known else _WIDEST_NAME)
     names = {model: printable(brief[name], encoding) for model, name in full.items()}
     rows: list[_Row | Text] = []
-    for film in listed:
-        rows.append(_heading(film, films[film], shared_s.get(film), encoding))
-        for trial in films[film]:
+    for video in listed:
+        rows.append(_heading(video, videos[video], shared_s.get(video), encoding))
+        for trial in videos[video]:
             name = Text(names[model_of(trial)])
             if trial.error is not None:
                 said = Text(f"failed: {printable(trial.error, encoding)}", STYLES["failed"])
                 rows.append(_Row((name,), said))
                 continue
-            rows.append(_Row((name, *_figures(trial, films[film], known=known))))
+            rows.append(_Row((name, *_figures(trial, videos[video], known=known))))
             if not trial.answered and trial.reason:
                 why = Text(printable(f"because {trial.reason}", encoding), "dim")
                 rows.append(_Row((Text(),), why))
     yield from _fitting(head, rows, width)
-    if len(films) > len(listed):
-        more = len(films) - len(listed)
-        failed = sum(any(t.error for t in here) for here in films.values())
-        yield Text(f"and {more} more films ({failed} of all failed): --csv has a row for each")
+    if len(videos) > len(listed):
+        more = len(videos) - len(listed)
+        failed = sum(any(t.error for t in here) for here in videos.values())
+        yield Text(f"and {more} more videos ({failed} of all failed): --csv has a row for each")
 
 
 def _fitting(head: Sequence[str], rows: Sequence[_Row | Text], width: int) -> Iterator[Text]:
     """As many columns as fit, and which do not."""
-    for columns in range(len(head), 2, -1):
+
+    def with_columns(columns: int) -> list[Text]:
         cut = [
             _Row(row.cells[:columns], row.words) if isinstance(row, _Row) else row for row in rows
         ]
-        lines = list(_lines(head[:columns], cut, left=3))
-        if max(_width(line) for line in lines if line.no_wrap) <= width:
-            break
+        return list(_lines(head[:columns], cut, left=3))
+
+    columns = len(head)
+    lines = with_columns(columns)
+    while columns > 3 and max(_width(line) for line in lines if line.no_wrap) > width:
+        columns -= 1
+        lines = with_columns(columns)
     yield from lines
     if "LSE-D" in head[:columns]:
         yield Text(_OWN_SCALE, "dim")
@@ -196,7 +196,7 @@ def _fitting(head: Sequence[str], rows: Sequence[_Row | Text], width: int) -> It
         yield Text(f"in a wider window, or --csv: {', '.join(head[columns:])}", "dim")
 
 
-def _heading(film: str, trials: Sequence[Trial], shared: float | None, encoding: str) -> Text:
+def _heading(video: str, trials: Sequence[Trial], shared: float | None, encoding: str) -> Text:
     duration_s = max(trial.duration_s for trial in trials)
     facts = [clock(duration_s)] if duration_s > 0 else []
     truth = next((t.truth_frames for t in trials if t.truth_frames is not None), None)
@@ -205,17 +205,17 @@ def _heading(film: str, trials: Sequence[Trial], shared: float | None, encoding:
     if shared:
         facts.append(f"read in {shared:.1f} s")
     about = f"  {', '.join(facts)}" if facts else ""
-    return Text.assemble((printable(film, encoding), "bold"), (about, "dim"))
+    return Text.assemble((printable(video, encoding), "bold"), (about, "dim"))
 
 
 def _figures(trial: Trial, beside: Sequence[Trial], *, known: bool) -> tuple[Text, ...]:
-    shown = trial.answered and trial.offset_frames is not None
+    offset = trial.offset_frames if trial.answered else None
     cells = [
-        Text(in_words(trial.offset_frames * FRAME_MS) if shown else "-"),
+        Text("-" if offset is None else in_words(offset * FRAME_MS)),
         Text(trial.verdict, STYLES[trial.verdict]),
     ]
     if known:
-        error = trial.error_frames if shown else None
+        error = None if offset is None else trial.error_frames
         cells.append(Text("-" if error is None else f"{signed(error * FRAME_MS, 0)} ms"))
     agrees = agrees_with_others(trial, beside)
     cells += [
@@ -278,13 +278,9 @@ def _metric_row(title: str, metrics: Sequence[Metric | None]) -> _Row:
 
 def figure(metric: Metric) -> str:
     """A value with its unit and its interval: ``87.3 % [80.1, 93.4]``."""
-    unit = METRICS[metric.name].unit
-    factor = 100.0 if unit == "share" else 1.0
-    digits, name = _UNITS[unit]
-    value = f"{factor * metric.value:.{digits}f}{name}"
-    if math.isnan(metric.low) or math.isnan(metric.high):
-        return value
-    return f"{value} [{factor * metric.low:.{digits}f}, {factor * metric.high:.{digits}f}]"
+    interval = metric_interval(metric).replace(" to ", ", ")
+    value = metric_value(metric) + (f" [{interval}]" if interval else "")
+    return terminal_text(value, "utf-8")
 
 
 def _intervals(metrics: Iterable[Metric]) -> str:
@@ -357,12 +353,16 @@ def _side_by_side(
     encoding: str,
 ) -> list[Text]:
     """A column a model, as many beside one another as fit, the others below."""
-    for at_once in range(len(models), 0, -1):
-        found: list[Text] = []
+
+    def with_models(at_once: int) -> Iterator[Text]:
         for start in range(0, len(models), at_once):
             block = models[start : start + at_once]
             names = [printable(brief.get(model, model), encoding) for model in block]
-            found += _lines(["", *names, "of"], rows(block), left=1)
-        if max(map(_width, found)) <= width:
-            break
+            yield from _lines(["", *names, "of"], rows(block), left=1)
+
+    at_once = len(models)
+    found = list(with_models(at_once))
+    while at_once > 1 and max(map(_width, found)) > width:
+        at_once -= 1
+        found = list(with_models(at_once))
     return found

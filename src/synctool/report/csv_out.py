@@ -1,9 +1,9 @@
-"""CSV: one row per film, always the same columns.
+"""CSV: one row per video, always the same columns.
 
 ============================  ======================================================================
 column                        content
 ============================  ======================================================================
-input                         name of the film as it was given
+input                         name of the video as it was given
 verdict                       ``in sync``, ``detectable``, ``unacceptable``, ``inconclusive``;
                               empty for a failure
 offset_frames, offset_ms      > 0: audio ahead; empty when inconclusive
@@ -11,14 +11,14 @@ audio_is                      ``ahead``, ``behind``, ``level``
 confidence                    probability in 0..1 that the offset is right within ±1 frame
 audio_belongs                 probability in 0..1 that the audio is this face's own; empty where unknown
 reason                        why it is inconclusive
-coverage                      share of the film, 0..1, with evidence
-verdict_coverage              share of the film, 0..1, in the segments that carry the verdict
-drift_ms_per_min              empty when there is too little film to tell
+coverage                      share of the video, 0..1, with evidence
+verdict_coverage              share of the video, 0..1, in the segments that carry the verdict
+drift_ms_per_min              empty when the video is too short to tell
 syncnet_confidence            LSE-C (median minus minimum distance)
 min_distance                  LSE-D
 segments, tracks              how many
 max_offset                    largest offset searched, in frames
-duration_s .. audio_hz        the film itself, on its presentation timeline
+duration_s .. audio_hz        the video itself, on its presentation timeline
 backbone, weights, synctool   what measured it
 total_s                       seconds that it took
 warnings                      joined with ``; ``
@@ -112,8 +112,7 @@ def _lines(write: Callable[[csv.DictWriter[str]], object]) -> bytes:
 
 def _row(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Failure):
-        error = f"{outcome.cause}. {outcome.remedy}" if outcome.remedy else outcome.cause
-        return {"input": outcome.input, "error": error}
+        return {"input": outcome.input, "error": outcome.said}
     return {name: _cell(value) for name, value in _figures(outcome).items()}
 
 

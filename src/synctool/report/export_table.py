@@ -16,19 +16,17 @@ from synctool.exporting.formats.checks import (
     Share,
     disturbed,
 )
+from synctool.report.terminal import standard_console
 from synctool.report.text import printable, signed
 
 MADE_UP = "made-up windows: give --clips for a check on real ones"
 NOT_CHECKED = "NOT CHECKED HERE"
-_PIPE_WIDTH = 240
 _WHOLE = ({"video", "audio", "head"}, {"model"})
 
 
 def print_export(report: ExportReport, *, console: Console | None = None) -> None:
     """Show a report; ``console`` is one on the standard output unless given."""
-    if console is None:
-        console = Console()
-        console = console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    console = console or standard_console()
     console.print(export_view(report, console.encoding))
 
 
@@ -126,7 +124,7 @@ def _speeds(report: ExportReport) -> RenderableType:
             _ms(speed.export_ms),
             "-" if speed in doubtful else faster,
         )
-    return Group(Text("\nMilliseconds per second of film, on this machine", "bold"), table)
+    return Group(Text("\nMilliseconds per second of video, on this machine", "bold"), table)
 
 
 def _ms(value: float) -> str:

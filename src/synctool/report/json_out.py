@@ -1,7 +1,7 @@
-"""JSON: one object for one film, JSON Lines (one object per line) for several.
+"""JSON: one object for one video, JSON Lines (one object per line) for several.
 
 The keys are those of :meth:`synctool.types.DetectResult.to_dict`; they may grow, and ``schema``
-changes when one changes its meaning. A film without a result is an object with ``schema``
+changes when one changes its meaning. A video without a result is an object with ``schema``
 ``synctool.failure/1``, ``input``, ``error``, ``remedy`` and ``exit_code``. NaN, which is not JSON, is
 written as ``null``. The encoding is UTF-8.
 """

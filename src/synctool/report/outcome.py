@@ -1,4 +1,4 @@
-"""What became of one film: a result or a failure."""
+"""What became of one video: a result or a failure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synctool.errors import SyncToolError
-from synctool.scoring.verdict import LEAST_CONFIDENCE
+from synctool.scoring.verdict import sure_segments
 from synctool.types import FRAME_MS, DetectResult
 
 FAILURE_SCHEMA = "synctool.failure/1"
@@ -14,10 +14,10 @@ FAILURE_SCHEMA = "synctool.failure/1"
 
 @dataclass(frozen=True)
 class Failure:
-    """A film of which there is no result.
+    """A video of which there is no result.
 
     Attributes:
-        input: Name of the film, as the user gave it.
+        input: Name of the video, as the user gave it.
         cause: What went wrong.
         remedy: What can be done about it, if anything.
         exit_code: What the command ends with on its account.
@@ -29,9 +29,14 @@ class Failure:
     exit_code: int
 
     @classmethod
-    def of(cls, film: str, error: SyncToolError) -> Failure:
-        """The failure that an error is for one film."""
-        return cls(film, error.cause, error.remedy, error.exit_code)
+    def of(cls, video: str, error: SyncToolError) -> Failure:
+        """The failure that an error is for one video."""
+        return cls(video, error.cause, error.remedy, error.exit_code)
+
+    @property
+    def said(self) -> str:
+        """The cause, and the remedy if there is one."""
+        return f"{self.cause}. {self.remedy}" if self.remedy else self.cause
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -48,10 +53,8 @@ Outcome = DetectResult | Failure
 
 
 def worst_ms(result: DetectResult) -> int:
-    """Largest offset, either way, of a film and of those of its segments that count for its verdict.
-
-    Args:
-        result: Not an inconclusive one.
-    """
-    sure = [s.offset_frames for s in result.segments if s.confidence >= LEAST_CONFIDENCE]
-    return max(round(abs(frames) * FRAME_MS) for frames in (result.offset_frames, *sure))
+    """Largest offset, either way, of a video and of those of its segments that count for its verdict."""
+    offsets = [s.offset_frames for s in sure_segments(result.segments)]
+    if result.offset_frames is not None:
+        offsets.append(result.offset_frames)
+    return max((round(abs(frames) * FRAME_MS) for frames in offsets), default=0)

@@ -13,6 +13,7 @@ __all__ = [
     "NOTHING",
     "chosen_streams",
     "clock",
+    "counted",
     "known",
     "passed_over",
     "percent",
@@ -98,3 +99,8 @@ def signed(value: float, digits: int) -> str:
 def percent(share: float | None, digits: int = 0) -> str:
     """A share in per cent."""
     return f"{plain(100 * share, digits)} %" if known(share) else NOTHING
+
+
+def counted(number: int, word: str) -> str:
+    """``1 video``, ``2 videos``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

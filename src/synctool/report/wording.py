@@ -1,10 +1,52 @@
-"""What is said of results, once, for terminal, pages and plots."""
+"""What is said of a result, once, for terminal, pages, plots and CSV."""
 
 from __future__ import annotations
 
-from synctool.report.text import printable
-from synctool.scoring.verdict import in_words
-from synctool.types import FRAME_MS, Trial
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from synctool.report.text import (
+    NOTHING,
+    chosen_streams,
+    clock,
+    known,
+    passed_over,
+    plain,
+    printable,
+)
+from synctool.scoring.verdict import drift_matters, in_words, sentence
+from synctool.types import FRAME_MS, DetectResult, Trial
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its name and words that explain it; without a value the words stand for it."""
+
+    name: str
+    value: str
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def line(self) -> str:
+        """All but the name: ``97 % (share with a face)``."""
+        if self.value == NOTHING:
+            return self.note
+        return f"{self.value} {self.unit}".rstrip() + (f" ({self.note})" if self.note else "")
+
+
+def finding_and_advice(result: DetectResult) -> tuple[str, str]:
+    """What was found, without the verdict, and what can be done about it."""
+    first, *more = printable(sentence(result)).split("; ")
+    first = first.removesuffix(f": {result.verdict}").removeprefix(f"{result.verdict}: ")
+    return capital(first), capital("; ".join(more)) + ("." if more else "")
+
+
+def remark(result: DetectResult) -> str:
+    """What a list says of a video beside its offset: why there is no answer, or what else matters."""
+    if result.reason:
+        return result.reason
+    return "; ".join([*sentence(result).split("; ")[1:], *result.source.warnings])
 
 
 def trial_finding(trial: Trial) -> str:
@@ -15,3 +57,88 @@ def trial_finding(trial: Trial) -> str:
         words = in_words(trial.offset_frames * FRAME_MS)
         return f"audio {words}, confidence {trial.confidence:.2f}, {trial.verdict}"
     return f"inconclusive: {printable(trial.reason or 'the evidence does not carry an answer')}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def figures(result: DetectResult) -> list[Figure]:
+    """The figures of a video, those that matter first."""
+    shown = [
+        _offset(result),
+        Figure(
+            "confidence",
+            plain(result.confidence, 2),
+            "",
+            "probability that the offset is right within a frame",
+        ),
+    ]
+    if result.audio_belongs is not None:
+        note = "probability that the audio is this face's own"
+        shown.append(Figure("own audio", plain(result.audio_belongs, 2), "", note))
+    shown += [
+        Figure("coverage", plain(100 * result.coverage, 0), "%", _covered(result)),
+        _drift(result),
+    ]
+    name = result.backbone.partition(".")[0]
+    scale = "as published" if name == "syncnet" else f"on the scale of {name}, not of SyncNet"
+    for title, score, better in (
+        ("LSE-C", result.syncnet_confidence, "higher"),
+        ("LSE-D", result.min_distance, "lower"),
+    ):
+        if known(score):
+            shown.append(Figure(title, plain(score, 3), "", f"{better} is better; {scale}"))
+    return shown
+
+
+def facts(result: DetectResult) -> Iterator[tuple[str, str]]:
+    """What was measured, and with what: names and values."""
+    source = result.source
+    size = f"{source.width_px} × {source.height_px}"
+    yield "video", f"{clock(source.duration_s)}, {size}, {source.video_fps:.6g} frames/s"
+    yield "audio", f"{source.audio_hz} Hz"
+    if source.video_start_s or source.audio_start_s:
+        starts = plain(source.video_start_s, 3), plain(source.audio_start_s, 3)
+        yield "starts", f"video at {starts[0]} s, audio at {starts[1]} s"
+    if streams := chosen_streams(source):
+        yield "measured", streams
+    for other in passed_over(source):
+        yield "not measured", other
+    yield "model", f"{result.backbone} ({result.weights})"
+    yield "searched", f"±{result.max_offset} frames of 40 ms"
+    if speed := pace(result):
+        yield "speed", speed
+    yield "made with", f"synctool {result.synctool}"
+
+
+def pace(result: DetectResult) -> str:
+    """How long the measurement took, "" where that is not known."""
+    total = result.timing_s.get("total", 0.0)
+    if not total > 0:
+        return ""
+    return f"{result.source.duration_s / total:.3g} × real time ({total:.2f} s)"
+
+
+def _offset(result: DetectResult) -> Figure:
+    if result.offset_frames is None or result.offset_ms is None:
+        return Figure("offset", NOTHING, "", "not known")
+    frames = plain(result.offset_frames, 2, sign=True)
+    note = f"audio {result.audio_is}, {frames} frames"
+    return Figure("offset", plain(result.offset_ms, 0, sign=True), "ms", note)
+
+
+def _drift(result: DetectResult) -> Figure:
+    if result.drift_ms_per_min is None:
+        return Figure("drift", NOTHING, "", "not known: the video is too short")
+    least = "a frame or more" if drift_matters(result) else "less than a frame"
+    value = plain(result.drift_ms_per_min, 1, sign=True)
+    return Figure("drift", value, "ms/min", f"{least} over the video")
+
+
+def _covered(result: DetectResult) -> str:
+    """What the coverage is of, and what share of the video the verdict rests on."""
+    share = result.verdict_coverage
+    carried = f"; the verdict rests on {plain(100 * share, 0)} %" if share else ""
+    return f"share with a face{carried}"

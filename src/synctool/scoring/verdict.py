@@ -170,7 +170,7 @@ def _beyond(
 
 
 def _no_evidence(circumstances: Circumstances) -> str | None:
-    """Why picture or audio cannot carry an answer."""
+    """Why video or audio cannot carry an answer."""
     if circumstances.steady:
         return "no speech was found in the audio: its level is as steady as noise or music"
     height = circumstances.face_px
@@ -212,7 +212,7 @@ def in_words(offset_ms: float) -> str:
 def sentence(result: DetectResult) -> str:
     """What was found, and what a person can do about it, in one line.
 
-    For example ``audio is 120 ms ahead of the picture: detectable; delay the sound by 120 ms``.
+    For example ``audio is 120 ms ahead of the video: detectable; delay the audio by 120 ms``.
     """
     if result.verdict == "inconclusive" or result.offset_ms is None:
         return f"inconclusive: {result.reason or 'the evidence does not carry an answer'}"
@@ -231,14 +231,14 @@ def differing_offsets(segments: Sequence[Segment]) -> bool:
 
 
 def drift_matters(result: DetectResult) -> bool:
-    """Whether drift moves the sound by a frame or more from the film's beginning to its end."""
+    """Whether drift moves the audio by a frame or more from the video's beginning to its end."""
     drift = result.drift_ms_per_min or 0.0
     return abs(drift) * result.source.duration_s / 60.0 >= FRAME_MS
 
 
 def _too_short(frames: int) -> str:
     if frames < 1:
-        return "no picture frame could be compared with the sound"
+        return "no frame could be compared with the audio"
     seen, needed = frames / VIDEO_FPS, LEAST_FRAMES / VIDEO_FPS
     return f"too short: {seen:.2f} s of a talking face, and at least {needed:.2f} s are needed"
 
@@ -252,23 +252,23 @@ def _finding(result: DetectResult) -> str:
     if result.verdict == "in sync":
         if result.audio_is == "level" and not varies:
             exactly = f" ({in_words(offset_ms)})" if offset_ms else ""
-            return f"in sync: audio and picture are level{exactly}"
+            return f"in sync: audio and video are level{exactly}"
         return f"in sync: {where}, which viewers hardly notice"
     if varies or drift_matters(result):
         return f"{where}: {result.verdict}"  # no one shift repairs it
     verb = "delay" if offset_ms > 0 else "advance"
-    return f"{where}: {result.verdict}; {verb} the sound by {abs(offset_ms)} ms"
+    return f"{where}: {result.verdict}; {verb} the audio by {abs(offset_ms)} ms"
 
 
 def _where(offset_ms: int) -> str:
     if offset_ms == 0:
-        return "audio and picture are level"
-    return f"audio is {in_words(offset_ms)}{' of' if offset_ms > 0 else ''} the picture"
+        return "audio and video are level"
+    return f"audio is {in_words(offset_ms)}{' of' if offset_ms > 0 else ''} the video"
 
 
 def _where_between(offsets_ms: list[float]) -> str:
     low, high = sorted((min(offsets_ms), max(offsets_ms)), key=abs)
-    return f"audio is between {in_words(low)} and {in_words(high)} of the picture".replace(
+    return f"audio is between {in_words(low)} and {in_words(high)} of the video".replace(
         "behind of", "behind"
     )
 

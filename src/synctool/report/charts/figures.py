@@ -109,7 +109,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], kind: str) -> None
         figure.savefig(temporary, dpi=DPI, format=kind)
 
 
-def _settings() -> dict[str, Any]:
+def _settings() -> Any:
     """Defaults of the texts that are made: no formulas in names, and fonts for any name."""
     return {"text.parse_math": False, "font.family": list(fonts()), "font.size": 9.0}
 

@@ -1,1 +1,1 @@
-"""Pages that open from disk: one of films that were measured, one of networks that were compared."""
+"""Pages that open from disk: one of videos that are measured, one of models that are compared."""

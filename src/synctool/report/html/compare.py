@@ -1,9 +1,9 @@
-"""What the page of ``compare`` says of models and films, as plain data for its template."""
+"""What the page of ``compare`` says of models and videos, as plain data for its template."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -21,7 +21,9 @@ from synctool.report.compare_rows import (
     plain_trials,
 )
 from synctool.report.html.moves import move_digits
-from synctool.report.html.parts import (
+from synctool.report.html.pictures import Picture, Shot, drawn, shots
+from synctool.report.tables import (
+    UNKNOWN,
     Cell,
     Column,
     Table,
@@ -31,21 +33,21 @@ from synctool.report.html.parts import (
     offset_cell,
     share_cell,
     verdict_cell,
+    words_cell,
 )
-from synctool.report.html.pictures import Picture, Shot, drawn, shots
-from synctool.report.text import NOTHING, clock, known, plain, printable
+from synctool.report.text import NOTHING, clock, counted, known, plain, printable
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS, VIDEO_FPS, Trial
 
-MOST_FILMS = 30
-"""Of more films only the worst are drawn; the table has all."""
+MOST_VIDEOS = 30
+"""Of more videos only the worst are drawn; the table has all."""
 _MOST_SHOTS = 6
 _MOST_POINTS = 400
 
 
 @dataclass(frozen=True)
-class FilmDetail:
-    """One film through all models."""
+class VideoDetail:
+    """One video through all models."""
 
     id: str
     name: str
@@ -58,13 +60,13 @@ class FilmDetail:
 
 def headline(trials: Sequence[Trial], models: Models) -> str:
     """What came of it, in a sentence or two."""
-    films = plain_trials(trials)
+    videos = plain_trials(trials)
     words = []
-    spreads = [max(o) - min(o) for o in map(_offsets, films.values()) if len(o) > 1]
+    spreads = [max(o) - min(o) for o in map(_offsets, videos.values()) if len(o) > 1]
     if spreads:
         same = sum(is_within(spread, AGREED_FRAMES) for spread in spreads)
-        words.append(f"The models agree within a frame on {_of(same, len(spreads), 'film')}.")
-    labelled = [t for found in films.values() for t in found if t.truth_frames is not None]
+        words.append(f"The models agree within a frame on {_of(same, len(spreads), 'video')}.")
+    labelled = [t for found in videos.values() for t in found if t.truth_frames is not None]
     right = []
     for model, name in models.names.items():
         own = [t for t in labelled if model_of(t) == model]
@@ -72,19 +74,22 @@ def headline(trials: Sequence[Trial], models: Models) -> str:
             right.append(f"{printable(name)} {_of(sum(map(is_right, own)), len(own), '')}".strip())
     if right:
         words.append(f"Within a frame of the truth: {', '.join(right)}.")
-    failed = sum(t.error is not None for found in films.values() for t in found)
+    failed = sum(t.error is not None for found in videos.values() for t in found)
     if failed:
-        words.append(f"{_count(failed, 'measurement')} failed; the table says why.")
+        words.append(f"{counted(failed, 'measurement')} failed; the table says why.")
     if len(words) < 1 + bool(failed):  # no truth, and no other model
-        words.insert(0, _answers(films, models))
+        words.insert(0, _answers(videos, models))
     return " ".join(words)
 
 
 def models_table(trials: Sequence[Trial], models: Models) -> Table:
     """One row per model: what it answered, how long it took."""
-    columns = [Column("Model"), Column("Weights"), Column("Films", True), Column("Answered", True)]
-    columns += [Column("Failed", True), Column("Seconds per film", True)]
-    columns += [Column("Speed", True, "film per time of the model alone"), Column("Memory", True)]
+    columns = [Column("Model"), Column("Weights"), Column("Videos", True), Column("Answered", True)]
+    columns += [Column("Failed", True), Column("Seconds per video", True)]
+    columns += [
+        Column("Speed", True, "length of the videos by the time of the model alone"),
+        Column("Memory", True),
+    ]
     rows = []
     for model, name in models.names.items():
         own = [t for t in trials if model_of(t) == model and t.condition.kind == "plain"]
@@ -107,58 +112,60 @@ def models_table(trials: Sequence[Trial], models: Models) -> Table:
     return Table("models", "Models", columns, rows, sortable=len(rows) > 1)
 
 
-def films_table(trials: Sequence[Trial], models: Models, linked: Mapping[str, str]) -> Table:
-    """One row per film and model.
+def videos_table(trials: Sequence[Trial], models: Models, linked: Mapping[str, str]) -> Table:
+    """One row per video and model.
 
     Args:
         trials: All.
         models: Their models.
-        linked: Anchors of the films that have a section.
+        linked: Anchors of the videos that have a section.
     """
-    films = plain_trials(trials)
+    videos = plain_trials(trials)
     rows = []
-    for film, found in films.items():
+    for video, found in videos.items():
         rows += [
-            [name_cell(film, link=linked.get(film)), *_found_cells(trial, found, models)]
+            [name_cell(video, link=linked.get(video)), *_found_cells(trial, found, models)]
             for trial in found
         ]
-    table = Table("films", "Films", [Column("Film"), *_FOUND], rows, choices=(1, 2))
+    table = Table("videos", "Videos", [Column("Video"), *_FOUND], rows, choices=(1, 2))
     return table.trimmed()
 
 
-def chosen_films(trials: Sequence[Trial]) -> list[str]:
-    """The films that are drawn: all, or of very many the worst."""
-    films = plain_trials(trials)
-    if len(films) <= MOST_FILMS:
-        return list(films)
-    worst = set(sorted(films, key=lambda film: _badness(films[film]), reverse=True)[:MOST_FILMS])
-    return [film for film in films if film in worst]
+def chosen_videos(trials: Sequence[Trial]) -> list[str]:
+    """The videos that are drawn: all, or of very many the worst."""
+    videos = plain_trials(trials)
+    if len(videos) <= MOST_VIDEOS:
+        return list(videos)
+    worst = set(
+        sorted(videos, key=lambda video: _badness(videos[video]), reverse=True)[:MOST_VIDEOS]
+    )
+    return [video for video in videos if video in worst]
 
 
-def film_details(
+def video_details(
     trials: Sequence[Trial],
     models: Models,
     linked: Mapping[str, str],
     thumbnails: Mapping[str, Sequence[Picture | Shot]],
     shared_s: Mapping[str, float],
-) -> list[FilmDetail]:
-    """The films with a section."""
-    films = plain_trials(trials)
+) -> list[VideoDetail]:
+    """The videos with a section."""
+    videos = plain_trials(trials)
     moved: dict[str, list[Trial]] = {}
     for trial in trials:
         if trial.film in linked and trial.condition.kind in ("shift", "piece"):
             moved.setdefault(trial.film, []).append(trial)
     made = []
-    for film, anchor in linked.items():
-        found = films[film]
+    for video, anchor in linked.items():
+        found = videos[video]
         length = max((t.duration_s for t in found), default=0.0)
-        pictures = shots(thumbnails.get(film, ()))[:_MOST_SHOTS]
-        shared = shared_s.get(film)
+        pictures = shots(thumbnails.get(video, ()))[:_MOST_SHOTS]
+        shared = shared_s.get(video)
         truth = found[0].truth_frames
         made.append(
-            FilmDetail(
+            VideoDetail(
                 id=anchor,
-                name=printable(film),
+                name=printable(video),
                 chart=compare_chart(found, models.names, most_points=_MOST_POINTS),
                 shots=[(drawn(shot), clock(shot.tick / VIDEO_FPS)) for shot in pictures],
                 table=Table(
@@ -168,11 +175,15 @@ def film_details(
                     [_found_cells(trial, found, models) for trial in found],
                     sortable=len(found) > 1,
                 ).trimmed(),
-                moves=_moves(anchor, found, moved.get(film, ()), models),
+                moves=_moves(anchor, found, moved.get(video, ()), models),
                 truth="; ".join(
                     [
                         clock(length),
-                        *([] if truth is None else [f"truth {plain(truth, 2, sign=True)} frames"]),
+                        *(
+                            []
+                            if truth is None
+                            else [f"true offset {plain(truth, 2, sign=True)} frames"]
+                        ),
                         *([] if shared is None else [f"{shared:.2f} s shared by all models"]),
                     ]
                 ),
@@ -222,16 +233,15 @@ _FOUND = (
 
 
 def _found_cells(trial: Trial, found: Sequence[Trial], models: Models) -> list[Cell]:
-    """What one model found in a film, beside what the others did."""
+    """What one model found in a video, beside what the others did."""
     if trial.error is not None:
-        nothing = [Cell(NOTHING, sort=None, kind="number none")] * 7
-        remark = Cell(printable(trial.error), kind="words")
-        return [_model_cell(trial, models), verdict_cell("failed"), *nothing, remark]
+        failed = words_cell(trial.error)
+        return [_model_cell(trial, models), verdict_cell("failed"), *[UNKNOWN] * 7, failed]
     error = trial.error_frames
-    others = [t for t in found if model_of(t) != model_of(trial) and t.offset_frames is not None]
-    agreed = Cell(NOTHING, sort=None, kind="number none")
-    if others and trial.offset_frames is not None:
-        near = sum(is_within(trial.offset_frames - t.offset_frames, AGREED_FRAMES) for t in others)
+    own, others = trial.offset_frames, _offsets(t for t in found if model_of(t) != model_of(trial))
+    agreed = UNKNOWN
+    if others and own is not None:
+        near = sum(is_within(own - other, AGREED_FRAMES) for other in others)
         agreed = Cell(f"{near} of {len(others)}", sort=near / len(others), kind="number")
     return [
         _model_cell(trial, models),
@@ -243,7 +253,7 @@ def _found_cells(trial: Trial, found: Sequence[Trial], models: Models) -> list[C
         share_cell(agrees_with_others(trial, found)),
         number_cell(trial.seconds, 2),
         number_cell(trial.memory_mb, 0),
-        Cell(printable(trial.reason or ""), sort=trial.reason or None, kind="words"),
+        words_cell(trial.reason or ""),
     ]
 
 
@@ -263,24 +273,24 @@ def _offset_cell(trial: Trial) -> Cell:
 def _moves(
     anchor: str, found: Sequence[Trial], moved: Sequence[Trial], models: Models
 ) -> Table | None:
-    """Shifts and pieces of one film."""
+    """Shifts and pieces of one video."""
     if not moved:
         return None
-    columns = [Column("Model"), Column("Stretch"), Column("Moved, frames", True)]
+    columns = [Column("Model"), Column("Segment"), Column("Moved, frames", True)]
     columns += [Column("Best match, frames", True), Column("Minus the move", True)]
     columns += [Column("Confidence", True), Column("Verdict")]
     rows = []
     for trial in moved:
         condition, offset = trial.condition, trial.offset_frames
-        stretch = "whole film"
+        segment = "whole video"
         if condition.start_s is not None and condition.end_s is not None:
-            stretch = f"{clock(condition.start_s)} to {clock(condition.end_s)}"
+            segment = f"{clock(condition.start_s)} to {clock(condition.end_s)}"
         start = condition.start_s if condition.start_s is not None else -1.0
         amount = condition.moved_frames
         rows.append(
             [
                 _model_cell(trial, models),
-                Cell(stretch, sort=start),
+                Cell(segment, sort=start),
                 number_cell(amount, move_digits(amount), sign=True),
                 number_cell(offset, 2, sign=True),
                 number_cell(None if offset is None else offset - amount, 2, sign=True),
@@ -292,7 +302,7 @@ def _moves(
 
 
 def _badness(found: Sequence[Trial]) -> float:
-    """How much a film deserves a look: failures, errors, disagreement, no answer."""
+    """How much a video deserves a look: failures, errors, disagreement, no answer."""
     offsets = _offsets(found)
     spread = max(offsets) - min(offsets) if offsets else 0.0
     wrong = max((abs(t.error_frames) for t in found if t.error_frames is not None), default=0.0)
@@ -300,7 +310,7 @@ def _badness(found: Sequence[Trial]) -> float:
     return max(spread, wrong) + 0.5 * silent + sum(t.error is not None for t in found)
 
 
-def _offsets(found: Sequence[Trial]) -> list[float]:
+def _offsets(found: Iterable[Trial]) -> list[float]:
     return [
         t.offset_frames
         for t in found
@@ -308,18 +318,14 @@ def _offsets(found: Sequence[Trial]) -> list[float]:
     ]
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _of(part: int, whole: int, what: str) -> str:
-    return f"{part} of {_count(whole, what) if what else whole}"
+    return f"{part} of {counted(whole, what) if what else whole}"
 
 
-def _answers(films: Mapping[str, Sequence[Trial]], models: Models) -> str:
-    """What models said of a film, or of how many films they said anything."""
-    ran = [t for found in films.values() for t in found if t.error is None]
-    if len(films) == 1 and ran:
+def _answers(videos: Mapping[str, Sequence[Trial]], models: Models) -> str:
+    """What models said of a video, or of how many videos they said anything."""
+    ran = [t for found in videos.values() for t in found if t.error is None]
+    if len(videos) == 1 and ran:
         said = [
             f"{models.name(t)}: audio {in_words(FRAME_MS * t.offset_frames)}"
             if t.answered and t.offset_frames is not None
@@ -330,5 +336,5 @@ def _answers(films: Mapping[str, Sequence[Trial]], models: Models) -> str:
     counts = []
     for model, name in models.names.items():
         own = [t for t in ran if model_of(t) == model]
-        counts.append(f"{name} answers {_of(sum(t.answered for t in own), len(films), 'film')}.")
+        counts.append(f"{name} answers {_of(sum(t.answered for t in own), len(videos), 'video')}.")
     return " ".join(counts)

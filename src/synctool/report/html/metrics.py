@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from synctool.evaluation.metric_specs import FAMILIES, METRICS, Metric, MetricSpec
-from synctool.report.charts.curves import CONTEXT, disturbed
+from synctool.report.charts.curves import disturbed
 from synctool.report.charts.description import Axis
 from synctool.report.charts.svg import interval_cell
-from synctool.report.html.parts import Cell, Column, Table
-from synctool.report.text import NOTHING, known, percent, plain, printable
+from synctool.report.metric_words import basis, metric_interval, metric_value, spec_of
+from synctool.report.tables import UNKNOWN, Cell, Column, Table, model_cell
+from synctool.report.text import NOTHING, known, printable
 
 _BREAKDOWN = (
     *("accuracy_1_frame@5", "accuracy_1", "mae_ms", "inconclusive_rate", "roc_auc", "f1"),
     *("frame_accuracy", "segment_iou", "ece", "piece_consistency", "lse_c", "lse_d"),
 )
 """Metrics of a breakdown, as far as they are known."""
-_COUNTED = {"frame_accuracy": "frames", "frame_coverage": "frames"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def metric_families(
     found: dict[str, list[MetricRow]] = {}
     overall = [m for m in metrics if m.group == "all" and m.defined]
     for name, alike in _by_name(overall).items():
-        spec = _spec(name, alike[0])
+        spec = spec_of(name)
         family = FAMILIES.get(spec.family, "Other metrics")
         found.setdefault(family, []).append(_row(spec, alike, numbers))
     return list(found.items())
@@ -78,31 +78,20 @@ def definitions(metrics: Iterable[Metric]) -> list[Definition]:
     ]
 
 
-def breakdowns(metrics: Sequence[Metric]) -> list[Table]:
+def breakdowns(metrics: Sequence[Metric], numbers: Mapping[str, int]) -> list[Table]:
     """Tables by person, source, language and condition, as far as somebody asked for them."""
     groups: dict[str, list[Metric]] = {}
     for metric in metrics:
         kind, equals, _ = metric.group.partition("=")
         if equals and disturbed(metric) is None and metric.defined:
             groups.setdefault(kind, []).append(metric)
-    return [_breakdown(kind, found) for kind, found in groups.items()]
-
-
-def figure(value: float, unit: str) -> str:
-    """A value as people read it."""
-    if not known(value):
-        return NOTHING
-    if unit == "share":
-        return percent(value, 1)
-    digits = 1 if unit == "ms" else 0 if abs(value) >= 100 else 3
-    words = {"s/s": " ×"}.get(unit, f" {unit}" if unit else "")
-    return f"{plain(value, digits)}{words}"
+    return [_breakdown(kind, found, numbers) for kind, found in groups.items()]
 
 
 def _row(spec: MetricSpec, metrics: Sequence[Metric], numbers: Mapping[str, int]) -> MetricRow:
     by_model = {metric.backbone: metric for metric in metrics}
     cells = [
-        (figure(m.value, spec.unit), _interval(m, spec.unit), _basis(m))
+        (metric_value(m), metric_interval(m), basis(m))
         if (m := by_model.get(name))
         else (NOTHING, "", "")
         for name in numbers
@@ -110,7 +99,7 @@ def _row(spec: MetricSpec, metrics: Sequence[Metric], numbers: Mapping[str, int]
     values = [
         (m.value, m.low, m.high, numbers[m.backbone]) for m in metrics if m.backbone in numbers
     ]
-    bases = dict.fromkeys(_basis(m) for m in metrics)
+    bases = dict.fromkeys(map(basis, metrics))
     return MetricRow(
         title=spec.title,
         definition=spec.definition,
@@ -128,43 +117,26 @@ def _scale(spec: MetricSpec, metrics: Sequence[Metric]) -> Axis:
     return Axis(min(0.0, *ends), max(0.0, *ends) or 1.0)
 
 
-def _interval(metric: Metric, unit: str) -> str:
-    if not (known(metric.low) and known(metric.high)):
-        return ""
-    low, high = figure(metric.low, unit), figure(metric.high, unit)
-    bare = high.rstrip("%×sMiB ")
-    return f"{low.rstrip('%×msMiB ')} to {bare.removesuffix(' m')}"
-
-
-def _basis(metric: Metric) -> str:
-    """What a figure rests on."""
-    what = "windows" if CONTEXT.fullmatch(metric.name) else _COUNTED.get(metric.name, "trials")
-    words = f"{metric.count} {what}"
-    if metric.drawn:
-        words += f", {metric.units} {metric.drawn} drawn"
-    return words
-
-
-def _breakdown(kind: str, metrics: Sequence[Metric]) -> Table:
+def _breakdown(kind: str, metrics: Sequence[Metric], numbers: Mapping[str, int]) -> Table:
     names = [name for name in _BREAKDOWN if any(m.name == name for m in metrics)]
     columns = [Column(kind.capitalize()), Column("Model")]
-    columns += [Column(_spec(n, None).title, True, _spec(n, None).definition) for n in names]
+    columns += [Column(spec_of(n).title, True, spec_of(n).definition) for n in names]
     found: dict[tuple[str, str], dict[str, Metric]] = {}
     for metric in metrics:
         key = metric.group.partition("=")[2], metric.backbone
         found.setdefault(key, {})[metric.name] = metric
     rows = []
     for (group, model), values in found.items():
-        row = [Cell(printable(group), kind="name"), Cell(printable(model))]
-        row += [_metric_cell(values.get(name), _spec(name, None).unit) for name in names]
+        row = [Cell(printable(group), kind="name"), model_cell(model, numbers.get(model, 0))]
+        row += [_metric_cell(values.get(name)) for name in names]
         rows.append(row)
     return Table(f"by-{kind}", f"By {kind}", columns, rows, choices=(1,))
 
 
-def _metric_cell(metric: Metric | None, unit: str) -> Cell:
+def _metric_cell(metric: Metric | None) -> Cell:
     if metric is None or not known(metric.value):
-        return Cell(NOTHING, sort=None, kind="number none")
-    return Cell(figure(metric.value, unit), sort=metric.value, kind="number")
+        return UNKNOWN
+    return Cell(metric_value(metric), sort=metric.value, kind="number")
 
 
 def _by_name(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
@@ -172,9 +144,3 @@ def _by_name(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
     for metric in metrics:
         found.setdefault(metric.name, []).append(metric)
     return found
-
-
-def _spec(name: str, metric: Metric | None) -> MetricSpec:
-    """What a metric is; one that nobody described keeps its name."""
-    better = metric.higher_is_better if metric else None
-    return METRICS.get(name) or MetricSpec(name, "", "", "", better, "")

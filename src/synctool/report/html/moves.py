@@ -1,4 +1,4 @@
-"""Shifts and pieces on the page of ``compare``: what models make of a sound that was moved."""
+"""Shifts and pieces on the page of ``compare``: what models measure of audio that is moved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from synctool.evaluation.kept import Kept
 from synctool.report.charts.curves import moves_chart
 from synctool.report.charts.description import Chart
 from synctool.report.compare_rows import Models, is_within, model_of
-from synctool.report.html.parts import Column, Table, model_cell, number_cell, share_cell
+from synctool.report.tables import Column, Table, model_cell, number_cell, share_cell
 from synctool.types import FRAME_MS, Trial
 
 _MOST_MOVES = 21
@@ -20,7 +20,7 @@ _EXACT_FRAMES = 0.5
 
 
 def shift_parts(trials: Sequence[Trial], models: Models) -> tuple[Table | None, list[Chart]]:
-    """How well a move of the sound is seen: a table by amount, and a chart per model."""
+    """How well moves of the audio are measured: a table by amount, and a chart per model."""
     errors: dict[str, list[tuple[Trial, float | None]]] = {}
     for model, name in models.names.items():
         own = [t for t in trials if model_of(t) == model and t.condition.kind in ("plain", "shift")]
@@ -40,7 +40,7 @@ def shift_parts(trials: Sequence[Trial], models: Models) -> tuple[Table | None, 
 
 
 def pieces_table(trials: Sequence[Trial], models: Models) -> Table | None:
-    """How well pieces of a film agree with each other, None without pieces."""
+    """How well pieces of a video agree with each other, None without pieces."""
     if not any(t.condition.kind == "piece" for t in trials):
         return None
     columns = [
@@ -48,7 +48,7 @@ def pieces_table(trials: Sequence[Trial], models: Models) -> Table | None:
         Column("Pieces", True),
         Column("Failed", True),
         Column("Answered", True),
-        Column("Agree", True, "within a frame of the median of the film's pieces"),
+        Column("Agree", True, "within a frame of the median of the video's pieces"),
         Column("Answered ones agree", True),
         Column("Mean error, ms", True, "against the truth, where it is known"),
     ]
@@ -86,9 +86,9 @@ def _shift_table(
     columns = [
         Column("Moved, frames", True),
         Column("Model"),
-        Column("Films", True),
-        Column("Compared", True, "films whose best match is known before and after the move"),
-        Column("Seen to move, median", True),
+        Column("Videos", True),
+        Column("Compared", True, "videos whose best match is known before and after the move"),
+        Column("Measured, median", True),
         Column("Mean error, ms", True),
         Column("Within half a frame", True),
         Column("Answered", True),

@@ -1,7 +1,7 @@
 """The frame of a page: templates, the style sheet and the script in it, and safe text.
 
 A page is one file that loads nothing: its policy (Content-Security-Policy) lets the browser run the
-page's own script, known by its checksum, and nothing else, whatever the name of a film says.
+page's own script, known by its checksum, and nothing else, whatever the name of a video says.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from synctool.report.charts.description import Look
 from synctool.report.charts.palette import style_sheet
 from synctool.report.charts.svg import drawing, readout, swatch
+from synctool.report.html.marks import verdict_class, verdict_mark
 from synctool.report.text import printable
+from synctool.report.wording import capital
 
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -57,7 +60,11 @@ def environment() -> Environment:
     made.globals.update(
         drawing=drawing,
         readout=lambda chart: embedded_json(readout(chart)),
-        swatch=swatch,
+        swatch=lambda model: swatch(Look("line", model)),
+        key=swatch,
+        capital=capital,
+        verdict_mark=verdict_mark,
+        verdict_class=verdict_class,
         style=Markup(f"{style_sheet()}\n{_asset(made, 'page.css')}"),
         script=Markup(script),
         policy=_policy(script),

@@ -23,12 +23,10 @@ from synctool.report.html import detect as detected
 from synctool.report.html.metrics import breakdowns, definitions, metric_families
 from synctool.report.html.moves import pieces_table, shift_parts
 from synctool.report.html.page import embedded_json, render
-from synctool.report.html.parts import verdict_class, verdict_mark
 from synctool.report.html.pictures import Picture, Shot
 from synctool.report.outcome import Outcome
 from synctool.report.stream import send
-from synctool.report.text import printable
-from synctool.scoring.confidence import ReliabilityBin
+from synctool.report.text import counted, printable
 from synctool.types import Trial
 
 REPORT_SCHEMA = "synctool.compare-report/1"
@@ -39,26 +37,22 @@ class CompareReport:
     """What the page of ``compare`` shows.
 
     Attributes:
-        title: For example "2 models, 12 films".
+        title: For example "2 models, 12 videos".
         command: The command that made it.
         trials: Of all conditions.
         metrics: As ``summarise`` gives them, of all groups.
-        reliability: Bins of confidence by model; None: they are computed from the trials.
-        thumbnails: Pictures by film.
+        thumbnails: Thumbnails by video.
         versions: Versions of what took part, by name.
-        shared_s: Seconds by film that all models shared (decoding, faces).
-        notes: Sentences for the top of the page.
+        shared_s: Seconds by video that all models shared (decoding, faces).
     """
 
     title: str
     command: str
     trials: Sequence[Trial]
     metrics: Sequence[Metric] = ()
-    reliability: Mapping[str, Sequence[ReliabilityBin]] | None = None
     thumbnails: Mapping[str, Sequence[Picture | Shot]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     shared_s: Mapping[str, float] = field(default_factory=dict)
-    notes: Sequence[str] = ()
 
 
 def detect_page(
@@ -67,30 +61,27 @@ def detect_page(
     command: str,
     thumbnails: Mapping[str, Sequence[Picture | Shot]] | None = None,
 ) -> str:
-    """The page of one film or of several.
+    """The page of one video or of several.
 
     Args:
         outcomes: Results and failures, at least one; each is read when it is needed, so they may come from
             the disk.
         command: The command that made them.
-        thumbnails: Small pictures by ``input``.
+        thumbnails: Thumbnails by ``input``.
     """
-    films = detected.overview(outcomes)
-    sections = detected.sections(outcomes, films.chosen, thumbnails or {})
+    videos = detected.overview(outcomes)
+    sections = detected.sections(outcomes, videos.chosen, thumbnails or {})
     single = len(outcomes) == 1 and bool(sections)
-    counted = f"{len(outcomes)} film{'' if len(outcomes) == 1 else 's'}"
     return render(
         "detect.html.j2",
-        title=sections[0].name if single else counted,
+        title=sections[0].name if single else counted(len(outcomes), "video"),
         single=single,
         sections=sections,
-        summary=None if single else detected.summary(films),
-        counts=films.counts,
-        left_out=films.measured - len(sections),
+        summary=None if single else detected.videos_table(videos),
+        counts=videos.counts,
+        left_out=videos.measured - len(sections),
         command=printable(command),
         version=__version__,
-        verdict_mark=verdict_mark,
-        verdict_class=verdict_class,
     )
 
 
@@ -100,10 +91,10 @@ def compare_page(report: CompareReport) -> str:
 
     trials = list(report.trials)
     models = Models.of(trials)
-    chosen = compared.chosen_films(trials)
-    linked = {film: f"film-{number}" for number, film in enumerate(chosen, 1)}
+    chosen = compared.chosen_videos(trials)
+    linked = {video: f"video-{number}" for number, video in enumerate(chosen, 1)}
     pairs = agreement(trials) if len(models.names) > 1 else []
-    bins = reliability(trials) if report.reliability is None else report.reliability
+    bins = reliability(trials)
     metrics = models.named(report.metrics)
     brief = models.brief()
     shift_table, shift_charts = shift_parts(trials, models)
@@ -112,10 +103,9 @@ def compare_page(report: CompareReport) -> str:
         "compare.html.j2",
         title=printable(report.title),
         headline=compared.headline(trials, models),
-        notes=[printable(note) for note in report.notes],
         keys=models_key(names),
         models=compared.models_table(trials, models),
-        films=compared.films_table(trials, models, linked),
+        videos=compared.videos_table(trials, models, linked),
         agreement=compared.agreement_table(pairs, brief),
         families=metric_families(metrics, models.numbers),
         context=context_chart(metrics, names),
@@ -129,8 +119,8 @@ def compare_page(report: CompareReport) -> str:
         shift_table=shift_table,
         shift_charts=shift_charts,
         pieces=pieces_table(trials, models),
-        breakdowns=breakdowns(metrics),
-        details=compared.film_details(trials, models, linked, report.thumbnails, report.shared_s),
+        breakdowns=breakdowns(metrics, models.numbers),
+        details=compared.video_details(trials, models, linked, report.thumbnails, report.shared_s),
         left_out=len(compared.plain_trials(trials)) - len(linked),
         definitions=definitions(metrics),
         command=printable(report.command),

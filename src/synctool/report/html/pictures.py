@@ -1,4 +1,4 @@
-"""Small pictures of a film with the faces that were followed, as parts of a page."""
+"""Thumbnails of a video with the faces that are tracked, as parts of a page."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Picture(Protocol):
 
 @dataclass(frozen=True)
 class Shot:
-    """A small picture ready for a page, of about 10 kB.
+    """A thumbnail ready for a page, of about 10 kB.
 
     Attributes:
-        tick: Its frame in the film, 25 a second.
-        jpeg: The picture.
+        tick: Its frame in the video, 25 a second.
+        jpeg: The image.
         size_px: Its width and height.
         boxes: Faces: x, y, width, height in its pixels.
         numbers: Their numbers.
@@ -51,12 +51,12 @@ class Shot:
 
 
 def shots(pictures: Iterable[Picture | Shot]) -> tuple[Shot, ...]:
-    """Pictures made small enough to be kept for many films; what is small already stays."""
+    """Thumbnails made small enough to be kept for many videos; a shot stays as it is."""
     return tuple(p if isinstance(p, Shot) else _encoded(p) for p in pictures)
 
 
 def drawn(shot: Shot) -> Markup:
-    """The picture with its faces framed, as an SVG element that loads nothing."""
+    """The image with its faces framed, as an SVG element that loads nothing."""
     width, height = shot.size_px
     data = base64.b64encode(shot.jpeg).decode("ascii")
     image = element("image", href=f"data:image/jpeg;base64,{data}", width=width, height=height)
@@ -66,7 +66,7 @@ def drawn(shot: Shot) -> Markup:
         for kind in ("face-edge", "face")
     ]
     faces = {0: "no face", 1: "one face"}.get(len(shot.boxes), f"{len(shot.boxes)} faces")
-    label = f"The picture at {clock(shot.tick / VIDEO_FPS)}, {faces} followed"
+    label = f"The frame at {clock(shot.tick / VIDEO_FPS)}, {faces} tracked"
     return element(
         "svg", image, *frames, class_="shot", role="img", aria_label=label,
         view_box=f"0 0 {width} {height}", width=width, height=height,
@@ -79,5 +79,5 @@ def _encoded(picture: Picture) -> Shot:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     height, width = pixels.shape[:2]
-    boxes = tuple(tuple(float(x) for x in box) for box in picture.boxes)
+    boxes = tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in picture.boxes)
     return Shot(picture.tick, jpeg.tobytes(), (width, height), boxes, tuple(picture.numbers))

@@ -1,26 +1,13 @@
-"""Parts of a page as plain data, which the templates lay out: figures, tables."""
+"""Tables as plain data: pages lay them out with templates, the terminal with rich."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from markupsafe import Markup
-
-from synctool.report.charts.description import Look
-from synctool.report.charts.svg import element, swatch
 from synctool.report.text import NOTHING, known, percent, plain, printable
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS
-
-SIGNS = {
-    "in sync": "●",
-    "detectable": "▲",
-    "unacceptable": "■",
-    "inconclusive": "○",
-    "failed": "✕",
-}
-"""A shape for each verdict, so that none is known by its colour alone."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +18,18 @@ class Cell:
         text: What stands in it.
         sort: What it is sorted by; None stands last either way. Without it (""), its text.
         kind: Classes for the style sheet.
+        link: Anchor of a section of the page that it leads to, if any.
+        model: Number of the model whose line stands before the text, if any.
     """
 
-    text: str | Markup
+    text: str
     sort: float | str | None = ""
     kind: str = ""
+    link: str | None = None
+    model: int | None = None
+
+
+UNKNOWN = Cell(NOTHING, sort=None, kind="number none")
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be sorted by its columns, and filtered if it is long.
+    """A table that a page can sort by its columns, and filter if it is long.
 
     Attributes:
         id: Anchor.
@@ -74,11 +68,18 @@ class Table:
 
     def trimmed(self) -> Table:
         """The same without columns in which there is nothing at all, the first apart."""
-        kept = [
+        return self._with(
             i
             for i in range(len(self.columns))
-            if i == 0 or any(str(row[i].text) not in ("", NOTHING) for row in self.rows)
-        ]
+            if i == 0 or any(row[i].text not in ("", NOTHING) for row in self.rows)
+        )
+
+    def only(self, *titles: str) -> Table:
+        """The same with the columns of these titles."""
+        return self._with(i for i, column in enumerate(self.columns) if column.title in titles)
+
+    def _with(self, columns: Iterable[int]) -> Table:
+        kept = list(columns)
         return replace(
             self,
             columns=[self.columns[i] for i in kept],
@@ -91,42 +92,32 @@ class Table:
         return sorted({str(row[column].sort or row[column].text) for row in self.rows})
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure in large, with its name and a line that explains it."""
-
-    name: str
-    value: str
-    unit: str = ""
-    note: str = ""
-    kind: str = ""
-
-
 def name_cell(name: str, *, link: str | None = None) -> Cell:
-    """The name of a film, safe to show; long ones may break."""
-    words = element("bdi", printable(name) or "(no name)")
-    if link:
-        words = element("a", words, href=f"#{link}")
-    return Cell(words, sort=printable(name), kind="name")
+    """The name of a video, safe to show; long ones may break."""
+    return Cell(printable(name) or "(no name)", sort=printable(name), kind="name", link=link)
 
 
 def model_cell(name: str, number: int) -> Cell:
-    """The name of a model, with a piece of its line."""
-    words = Markup("{} {}").format(swatch(Look("line", number)), printable(name))
-    return Cell(words, sort=printable(name), kind="model")
+    """The name of a model, with a piece of its line on a page."""
+    return Cell(printable(name), sort=printable(name), kind="model", model=number)
+
+
+def words_cell(text: str) -> Cell:
+    """A sentence."""
+    return Cell(printable(text), sort=printable(text) or None, kind="words")
 
 
 def number_cell(value: float | None, digits: int, unit: str = "", *, sign: bool = False) -> Cell:
     """A number, a dash where there is none."""
     if not known(value):
-        return Cell(NOTHING, sort=None, kind="number none")
+        return UNKNOWN
     return Cell(plain(value, digits, sign=sign) + unit, sort=float(value), kind="number")
 
 
 def offset_cell(offset_frames: float | None) -> Cell:
     """An offset in words, sorted by its value."""
     if not known(offset_frames):
-        return Cell(NOTHING, sort=None, kind="number none")
+        return UNKNOWN
     offset_ms = offset_frames * FRAME_MS
     return Cell(in_words(offset_ms), sort=round(offset_ms, 1), kind="number")
 
@@ -134,21 +125,10 @@ def offset_cell(offset_frames: float | None) -> Cell:
 def share_cell(share: float | None) -> Cell:
     """A share in per cent."""
     if not known(share):
-        return Cell(NOTHING, sort=None, kind="number none")
+        return UNKNOWN
     return Cell(percent(share), sort=round(share, 4), kind="number")
 
 
 def verdict_cell(verdict: str) -> Cell:
-    """A verdict with its sign and its colour."""
-    return Cell(verdict_mark(verdict), sort=verdict, kind="verdict")
-
-
-def verdict_mark(verdict: str) -> Markup:
-    """The sign and the word of a verdict."""
-    sign = element("span", SIGNS.get(verdict, ""), class_="sign", aria_hidden="true")
-    return element("span", sign, f" {verdict}", class_=f"mark {verdict_class(verdict)}")
-
-
-def verdict_class(verdict: str) -> str:
-    """The class of a verdict's colour."""
-    return "v-" + verdict.replace(" ", "-")
+    """A verdict, which a page and a terminal show in its colour."""
+    return Cell(verdict, sort=verdict, kind="verdict")
