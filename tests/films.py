@@ -16,6 +16,8 @@ import av
 import cv2
 import numpy as np
 
+from synctool.media.film import Film
+
 # --------------------------------------------------------------------------- pictures that tell the time
 
 _COLUMNS, _ROWS = 6, 4
@@ -109,6 +111,34 @@ def murmur(seconds: float, rate: int = 16_000, seed: int = 0) -> np.ndarray:
     noise = np.convolve(random.standard_normal(count), np.hanning(9) / 4.5, mode="same")
     syllables = np.repeat(random.random(int(seconds * 5) + 2), rate // 5)[:count]
     return (0.2 * noise * np.convolve(syllables, np.hanning(801) / 400, "same")).astype(np.float32)
+
+
+# --------------------------------------------------------------------------- reading films
+
+
+def lead_ms(path: Path) -> float:
+    """How far the sound is ahead of the picture: both tell their own time."""
+    with Film(path) as film:
+        shown = {}
+        for picture in film:
+            spelled = read_time_ms(picture.luma)
+            if spelled is not None:
+                shown.setdefault(spelled, 40 * picture.index)
+        heard = find_clicks(film.sound.pop(film.sound.end))
+    late_picture = float(np.median([at - spelled for spelled, at in shown.items()]))
+    assert len(heard) == 7
+    late_sound = 1000 * float(np.mean(np.subtract(heard, CLICKS_S)))
+    return late_picture - late_sound
+
+
+def packets(path: Path) -> dict[str, list[bytes]]:
+    """The coded data of both streams."""
+    found: dict[str, list[bytes]] = {}
+    with av.open(str(path)) as film:
+        for packet in film.demux():
+            if packet.size:
+                found.setdefault(packet.stream.type, []).append(bytes(packet))
+    return found
 
 
 # --------------------------------------------------------------------------- making films

@@ -8,38 +8,13 @@ import av
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, Video, find_clicks, make_film, murmur, read_time_ms
+from films import Sound, Video, lead_ms, make_film, murmur, packets
 from synctool.errors import MediaError, MissingError, OutputError
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
 
 MILLISECOND = 1.01
 """Timestamps of Matroska are whole milliseconds."""
-
-
-def lead_ms(path: Path) -> float:
-    """How far the sound is ahead of the picture: both tell their own time."""
-    with Film(path) as film:
-        shown = {}
-        for picture in film:
-            spelled = read_time_ms(picture.luma)
-            if spelled is not None:
-                shown.setdefault(spelled, 40 * picture.index)
-        heard = find_clicks(film.sound.pop(film.sound.end))
-    late_picture = float(np.median([at - spelled for spelled, at in shown.items()]))
-    assert len(heard) == 7
-    late_sound = 1000 * float(np.mean(np.subtract(heard, CLICKS_S)))
-    return late_picture - late_sound
-
-
-def packets(path: Path) -> dict[str, list[bytes]]:
-    """The coded data of both streams."""
-    found: dict[str, list[bytes]] = {}
-    with av.open(str(path)) as film:
-        for packet in film.demux():
-            if packet.size:
-                found.setdefault(packet.stream.type, []).append(bytes(packet))
-    return found
 
 
 MPEG4 = {"video": Video(codec="mpeg4"), "sounds": [Sound(codec="mp3")]}

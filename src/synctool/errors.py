@@ -57,6 +57,12 @@ class MediaError(SyncToolError):
     exit_code = EXIT_UNEXPECTED
 
 
+class InconclusiveError(SyncToolError):
+    """A video whose offset would have to be known, and is not."""
+
+    exit_code = EXIT_INCONCLUSIVE
+
+
 class OutputError(SyncToolError):
     """A result that cannot be written."""
 

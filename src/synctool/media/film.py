@@ -117,7 +117,7 @@ class Film:
         try:
             self._selected = self._choose_streams(path, streams, need_video, need_audio)
             self._video, self._audio = self._selected.video, self._selected.audio
-            self._starts = _starts_s(self._video, self._audio)
+            self._starts = starts_s(self._video, self._audio)
             self._rate = FrameRate(_announced_rates(self._video))
             self._source = self._describe()
         except BaseException:
@@ -132,7 +132,7 @@ class Film:
         self._reader = PictureReader(
             colour=colour, max_side_px=max_side_px, pixel_aspect=_plausible(aspect)
         )
-        timeline = Timeline(_origin_s(self._starts), self._warn)
+        timeline = Timeline(timeline_origin_s(self._starts), self._warn)
         names = {"video": "picture", "audio": "sound"}
         self._clocks: dict[str, StreamClock] = {
             kind: timeline.clock(start, names[kind]) for kind, start in self._starts.items()
@@ -768,7 +768,7 @@ def _announced_rates(video: av.VideoStream | None) -> tuple[float | None, ...]:
     return () if video is None else (video.average_rate, video.guessed_rate, video.base_rate)
 
 
-def _starts_s(
+def starts_s(
     video: av.VideoStream | None, audio: av.AudioStream | None
 ) -> dict[str, float | None]:
     """Where each stream starts in its own time; None if the container does not tell or cannot be right."""
@@ -788,7 +788,7 @@ def _seconds(stamp: int | None, frame: av.frame.Frame, stream: av.stream.Stream)
     return None if stamp is None or not unit else float(stamp * unit)
 
 
-def _origin_s(starts: dict[str, float | None]) -> float | None:
+def timeline_origin_s(starts: dict[str, float | None]) -> float | None:
     """The streams' own time that becomes timeline 0; None if the container does not tell."""
     video_s, audio_s = starts.get("video"), starts.get("audio")
     if video_s is None or audio_s is None:

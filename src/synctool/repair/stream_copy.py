@@ -1,0 +1,352 @@
+"""A video written anew: all streams copied but the audio tracks that are repaired."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from synctool.errors import OutputError
+from synctool.media.opening import OpenedVideo
+from synctool.repair.containers import AVI, TargetContainer
+from synctool.repair.survey import Survey, is_attached
+from synctool.repair.tracks import TrackRepair
+
+_OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_OF_THE_OLD_STREAM = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS", "vendor_id")
+_COARSE = Fraction(1, 1000)
+"""Units of time that leave no room between two packets."""
+_FINE = Fraction(1, 90_000)
+_MIME = {"mjpeg": "image/jpeg", "png": "image/png"}
+
+
+def write_copy(
+    opened: OpenedVideo,
+    target: Path,
+    container: TargetContainer,
+    repairs: Mapping[int, TrackRepair],
+    facts: Survey,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> dict[Place, Copied]:
+    """Write a video anew.
+
+    Args:
+        opened: The video, at its start.
+        target: The new file.
+        container: Of the new file.
+        repairs: What becomes of audio tracks, by index; all else is copied.
+        facts: What the first pass has found.
+        on_progress: Told the share that is done, 0..1.
+
+    Returns:
+        What was copied, by kind of stream and number within it; covers are left out.
+
+    Raises:
+        OutputError: The container cannot hold a stream, or the file cannot be written.
+    """
+    film = opened.container
+    with ExitStack() as stack:
+        options = dict(container.options)
+        if any(key.startswith("com.") for key in film.metadata) and "movflags" in options:
+            options["movflags"] += "+use_metadata_tags"
+        copy = stack.enter_context(
+            av.open(f"file:{target}", "w", format=container.muxer, options=options)
+        )
+        job = _Copy(opened, copy, container, repairs, facts)
+        for packet in film.demux([s for s in film.streams if s.index in job.copies]):
+            if packet.size:
+                job.push(packet)
+                if on_progress and packet.dts is not None and facts.end > facts.begin:
+                    done = (packet.dts * packet.time_base - facts.begin) / (facts.end - facts.begin)
+                    on_progress(min(1.0, max(0.0, float(done))))
+        job.finish()
+        opened.check()
+    return job.counted
+
+
+Place = tuple[str, int]
+"""Kind of a stream, and its number within the kind."""
+
+
+@dataclass
+class Copied:
+    """What was copied of one stream: its packets, their bytes, and a checksum of these."""
+
+    packets: int = 0
+    size: int = 0
+    check: int = 0
+
+    def add(self, packet: av.Packet) -> None:
+        """Count a packet."""
+        self.packets += 1
+        self.size += packet.size
+        self.check = zlib.crc32(packet, self.check)
+
+
+class _Copy:
+    """One copy: its streams, and the packets on their way."""
+
+    def __init__(
+        self,
+        opened: OpenedVideo,
+        copy: av.container.OutputContainer,
+        container: TargetContainer,
+        repairs: Mapping[int, TrackRepair],
+        facts: Survey,
+    ) -> None:
+        self._film, self._copy, self._container = opened.container, copy, container
+        self._repairs, self._facts = repairs, facts
+        self._same_family = bool(container.family & set(opened.container.format.name.split(",")))
+        self.copies: dict[int, av.stream.Stream] = {}
+        self.counted: dict[Place, Copied] = {}
+        self._later = -facts.begin if container.from_zero else Fraction(0)
+        copy.metadata.update(
+            {k: v for k, v in self._film.metadata.items() if k not in _OF_THE_OLD_FILE}
+        )
+        for stream in self._film.streams:
+            try:
+                made = self._stream(stream)
+            except ValueError as error:
+                raise OutputError(
+                    f"{container.name} cannot hold the {stream.type} stream {stream.index} "
+                    f"({_codec(stream)}) of {opened.name}",
+                    remedy="Write to the container of the old file, or to .mkv.",
+                ) from error
+            if made is not None:
+                self.copies[stream.index] = made
+        copy.set_chapters(self._film.chapters())
+        self._places = _places(copy, {m.index for i, m in self.copies.items() if self._is_cover(i)})
+        self._orders = {
+            index: _DecodingOrder(untold=container.muxer == AVI) for index in self.copies
+        }
+
+    def _stream(self, stream: av.stream.Stream) -> av.stream.Stream | None:
+        """The stream of the new file; None where it is no stream there."""
+        repair = self._repairs.get(stream.index)
+        made = repair.add_to(self._copy) if repair is not None else None
+        if made is not None:
+            self._described(stream, made)
+            return made
+        if stream.type == "attachment":
+            self._copy.add_attachment(
+                stream.metadata.get("filename", "attachment"),
+                stream.metadata.get("mimetype", "application/octet-stream"),
+                bytes(stream.data),
+            )
+            return None
+        if is_attached(stream) and self._container.muxer in ("matroska", "webm"):
+            kind = _codec(stream)
+            self._copy.add_attachment(
+                stream.metadata.get("filename", f"cover.{'png' if kind == 'png' else 'jpg'}"),
+                stream.metadata.get("mimetype", _MIME.get(kind, "image/jpeg")),
+                self._facts.streams[stream.index].first,
+            )
+            return None
+        if stream.type == "data" and self._is_made_by_muxer(stream):
+            return None
+        if not self._facts.streams[stream.index].packets and stream.type in ("data", "unknown"):
+            return None
+        if stream.type == "data" and stream.name is None:
+            raise ValueError("a stream of no known kind")
+        made = self._copy.add_stream_from_template(stream, opaque=True)
+        if self._container.muxer != AVI and (made.time_base is None or made.time_base >= _COARSE):
+            made.time_base = _FINE  # a wish; the container has the last word
+        self._described(stream, made)
+        if self._same_family and made.codec_context is not None:
+            self._keep_tag(stream, made)
+        return made
+
+    def _is_cover(self, index: int) -> bool:
+        return is_attached(self._film.streams[index])
+
+    def _is_made_by_muxer(self, stream: av.stream.Stream) -> bool:
+        """Whether MP4 and MOV get this stream from the metadata: the timecode, and the chapters' texts."""
+        if self._container.muxer not in ("mp4", "mov", "3gp"):
+            return False
+        if stream.name is None:
+            return "timecode" in stream.metadata
+        chapters = self._film.chapters()
+        return bool(chapters) and self._facts.streams[stream.index].packets == len(chapters)
+
+    def _described(self, stream: av.stream.Stream, made: av.stream.Stream) -> None:
+        made.metadata.update(
+            {k: v for k, v in stream.metadata.items() if not k.startswith(_OF_THE_OLD_STREAM)}
+        )
+        made.disposition = stream.disposition
+        if self._same_family and self._container.muxer == "mpegts":
+            made.id = stream.id
+
+    def _keep_tag(self, stream: av.stream.Stream, made: av.stream.Stream) -> None:
+        """Keep the name of the codec within one family: some players know hvc1 and not hev1."""
+        if self._container.muxer in ("mp4", "mov") and stream.type == "video":
+            made.codec_context.codec_tag = stream.codec_context.codec_tag
+
+    # ------------------------------------------------------------------ packets
+
+    def push(self, packet: av.Packet) -> None:
+        stream = packet.stream
+        made = self.copies[stream.index]
+        repair = self._repairs.get(stream.index)
+        if repair is None:
+            self._settle(made, stream.index, self._orders[stream.index].push(packet))
+        else:
+            self._send(made, repair.push(packet), counted=repair.copied)
+
+    def finish(self) -> None:
+        for index, made in self.copies.items():
+            repair = self._repairs.get(index)
+            if repair is None:
+                self._settle(made, index, self._orders[index].flush())
+            else:
+                self._send(made, repair.finish(), counted=repair.copied)
+
+    def _settle(self, made: av.stream.Stream, index: int, packets: Iterable[av.Packet]) -> None:
+        self._send(made, packets, counted=True)
+
+    def _send(self, made: av.stream.Stream, packets: Iterable[av.Packet], *, counted: bool) -> None:
+        for packet in packets:
+            place = self._places.get(made.index)
+            if counted and place is not None:
+                self.counted.setdefault(place, Copied()).add(packet)
+            packet.stream = made
+            if self._later:
+                _move(packet, self._later)
+            self._copy.mux(packet)
+
+
+def _move(packet: av.Packet, later: Fraction) -> None:
+    base = packet.time_base
+    fine = Fraction(1, math.lcm(base.denominator, later.denominator, 90_000))
+    if fine < Fraction(1, 1 << 30):
+        fine = base
+    for name in ("pts", "dts"):
+        stamp = getattr(packet, name)
+        if stamp is not None:
+            setattr(packet, name, round((stamp * base + later) / fine))
+    packet.duration = round((packet.duration or 0) * base / fine)
+    packet.time_base = fine
+
+
+class _DecodingOrder:
+    """Gives every packet of one stream a decoding timestamp, later than that of the one before.
+
+    Matroska stores presentation timestamps only, and what is derived from them is missing for the
+    first packets where frames are reordered. They are counted back from the first that has one.
+
+    Args:
+        untold: Whether presentation timestamps mean nothing, as in AVI.
+    """
+
+    def __init__(self, *, untold: bool) -> None:
+        self._untold = untold
+        self._waiting: list[av.Packet] = []
+        self._last: int | None = None
+
+    def push(self, packet: av.Packet) -> Iterable[av.Packet]:
+        """Take a packet; give those whose timestamp is settled."""
+        self._refine(packet)
+        if packet.dts is None and self._last is None:
+            self._waiting.append(packet)
+            return
+        yield from self._settled(packet.dts)
+        yield self._after(packet)
+
+    def flush(self) -> Iterable[av.Packet]:
+        """Give what still waits, at the end of the video."""
+        shown = [p.pts for p in self._waiting if p.pts is not None]
+        yield from self._settled(min(shown, default=0))
+
+    def _settled(self, until: int | None) -> Iterable[av.Packet]:
+        """Count the waiting packets back from the timestamp of the one after them."""
+        waiting, self._waiting = self._waiting, []
+        for number, packet in enumerate(waiting):
+            step = max(1, packet.duration or 1)
+            packet.dts = (until or 0) - step * (len(waiting) - number)
+            yield self._after(packet)
+
+    def _after(self, packet: av.Packet) -> av.Packet:
+        if packet.dts is None or (self._last is not None and packet.dts <= self._last):
+            packet.dts = (self._last or 0) + 1
+        self._last = packet.dts
+        if self._untold:
+            packet.pts = packet.dts
+        elif packet.pts is None:
+            packet.pts = packet.dts
+        elif packet.pts < packet.dts:
+            packet.dts = packet.pts
+        return packet
+
+    def _refine(self, packet: av.Packet) -> None:
+        """Count in units that leave room between packets."""
+        if not self._untold and packet.time_base >= _COARSE:
+            finer = math.ceil(packet.time_base / _FINE)
+            base = packet.time_base / finer
+            if packet.dts is not None:
+                packet.dts *= finer
+            if packet.pts is not None:
+                packet.pts *= finer
+            packet.duration = (packet.duration or 0) * finer
+            packet.time_base = base
+
+
+def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) -> None:
+    """Read a new file back, and see whether all that was copied is there.
+
+    Args:
+        target: The file.
+        counted: What ``write_copy`` gave.
+        exactly: Whether the bytes are stored as they came, however a container cuts them into packets.
+
+    Raises:
+        OutputError: Something is missing or changed.
+    """
+    found = {place: Copied() for place in counted}
+    try:
+        with av.open(f"file:{target}", metadata_errors="replace") as film:
+            places = _places(film, {s.index for s in film.streams.video if is_attached(s)})
+            for packet in film.demux():
+                place = places.get(packet.stream.index)
+                if packet.size and place in found:
+                    found[place].add(packet)
+    except FFmpegError as error:
+        raise _not_as_written(str(error)) from error
+    for place, wanted in counted.items():
+        got, name = found[place], f"{place[0]} stream {place[1]}"
+        if exactly and (got.size, got.check) != (wanted.size, wanted.check):
+            raise _not_as_written(f"{name} has {got.size} bytes of {wanted.size}")
+        if not exactly and got.packets != wanted.packets:
+            raise _not_as_written(f"{name} has {got.packets} packets of {wanted.packets}")
+
+
+def _places(film: av.container.Container, covers: Collection[int]) -> dict[int, Place]:
+    """Kinds and numbers of streams by index, without covers."""
+    places: dict[int, Place] = {}
+    numbers: Counter[str] = Counter()
+    for stream in film.streams:
+        if stream.index not in covers:
+            places[stream.index] = (stream.type, numbers[stream.type])
+            numbers[stream.type] += 1
+    return places
+
+
+def _not_as_written(what: str) -> OutputError:
+    return OutputError(
+        f"the new file does not hold what was written to it: {what}",
+        remedy="Write to another container, .mkv say.",
+    )
+
+
+def _codec(stream: av.stream.Stream) -> str:
+    context = stream.codec_context
+    return (
+        context.codec.canonical_name if context is not None else (stream.name or "no codec known")
+    )

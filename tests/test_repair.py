@@ -1,0 +1,520 @@
+"""Repairs by a given plan: where the audio lies afterwards, and that all else is what it was."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from films import CLICKS_S, Sound, Video, clicks, find_clicks, lead_ms, make_film, murmur, packets
+from synctool.errors import (
+    InconclusiveError,
+    MediaError,
+    MissingError,
+    OutputError,
+    SyncToolError,
+    UsageError,
+)
+from synctool.media.film import Film
+from synctool.repair.containers import container_for
+from synctool.repair.edit_list import Edit, Units, moved_edits
+from synctool.repair.fix import fix
+from synctool.repair.plan import OffsetSpan, RepairPlan, plan_repair
+from synctool.repair.resample import MovedSamples
+from synctool.repair.run import repair
+from synctool.types import DetectResult, FrameSeries, Segment, Source
+
+MILLISECOND = 1.01
+"""Timestamps of Matroska are whole milliseconds."""
+MPEG4 = Video(codec="mpeg4")
+SOURCES = {
+    "a.mp4": {"video": Video(options={"bf": "2"})},
+    "late.mov": {"sounds": [Sound(start_s=0.3)], "video": Video(fps=30)},
+    "a.mkv": {"video": Video(options={"bf": "2"})},
+    "rate.mkv": {"video": Video(times_s=[i / 50 + (i % 3) / 100 for i in range(149)])},
+    "a.webm": {"video": Video(codec="libvpx"), "sounds": [Sound(codec="libopus")]},
+    "a.ts": {},
+    "pcm.avi": {"video": MPEG4, "sounds": [Sound(codec="pcm_s16le")]},
+    "mp3.avi": {"video": MPEG4, "sounds": [Sound(codec="libmp3lame")]},
+}
+
+
+def ends_s(path: Path) -> dict[str, float]:
+    """Where the streams of a kind end, by what is played of them."""
+    ends: dict[str, float] = {}
+    with av.open(str(path)) as film:
+        for packet in film.demux():
+            if packet.size and not packet.is_discard:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                ends[packet.stream.type] = max(ends.get(packet.stream.type, 0.0), end)
+    return ends
+
+
+# ---------------------------------------------------------------------------------- one offset
+
+
+@pytest.mark.parametrize("offset_ms", [150.5, -100.0])
+@pytest.mark.parametrize("name", SOURCES)
+def test_one_offset_is_repaired_without_new_audio(
+    tmp_path: Path, name: str, offset_ms: float
+) -> None:
+    source = make_film(tmp_path / name, **SOURCES[name])
+    target = tmp_path / f"fixed{source.suffix}"
+    report = repair(source, target, offset_ms)
+    assert not report.reencoded
+    near = 13.0 if name == "mp3.avi" else MILLISECOND
+    assert lead_ms(target) == pytest.approx(lead_ms(source) - offset_ms, abs=near)
+    assert packets(target)["video"] == packets(source)["video"]
+    before, after = ends_s(source), ends_s(target)
+    assert after["video"] == pytest.approx(before["video"], abs=0.001)
+    assert max(after.values()) <= max(before.values()) + 0.04
+
+
+@pytest.mark.parametrize(("name", "target"), [("a.mp4", "b.mkv"), ("a.ts", "b.mp4")])
+def test_into_another_container(tmp_path: Path, name: str, target: str) -> None:
+    source = make_film(tmp_path / name)
+    repair(source, tmp_path / target, -60)
+    assert lead_ms(tmp_path / target) == pytest.approx(60, abs=MILLISECOND)
+
+
+def test_back_and_forth_in_mp4_loses_no_packet(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "a.mp4")
+    repair(source, tmp_path / "b.mp4", -150)
+    repair(tmp_path / "b.mp4", tmp_path / "c.mp4", 150)
+    with av.open(str(tmp_path / "b.mp4")) as film:
+        assert film.streams.audio[0].frames == 142, "hidden by the edit list, and still there"
+    assert lead_ms(tmp_path / "c.mp4") == pytest.approx(0, abs=0.1)
+
+
+def test_the_index_of_mp4_comes_first(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "a.mp4")
+    repair(source, tmp_path / "b.mp4", 80)
+    raw = (tmp_path / "b.mp4").read_bytes()
+    assert raw.index(b"moov") < raw.index(b"mdat")
+    assert source.read_bytes().index(b"mdat") < source.read_bytes().index(b"moov")
+
+
+def test_mp4_in_fragments(tmp_path: Path) -> None:
+    whole = make_film(tmp_path / "a.mp4")
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    with av.open(str(whole)) as old, av.open(str(tmp_path / "f.mp4"), "w", options=options) as new:
+        made = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = made[packet.stream.index]
+                new.mux(packet)
+    report = repair(tmp_path / "f.mp4", tmp_path / "b.mp4", 100)
+    assert report.method == "timestamps"
+    expected = lead_ms(tmp_path / "f.mp4") - 100
+    assert lead_ms(tmp_path / "b.mp4") == pytest.approx(expected, abs=MILLISECOND)
+
+
+UNITS = Units(movie=1000, track=48_000)
+
+
+@pytest.mark.parametrize(
+    ("edits", "later_ms", "expected"),
+    [
+        ([Edit(3000, 1024)], "100", [Edit(100, -1), Edit(2900, 1024)]),
+        ([Edit(3000, 1024)], "100.5", [Edit(101, -1), Edit(2899, 1048)]),
+        ([Edit(3000, 1024)], "-100", [Edit(2900, 5824)]),
+        ([Edit(200, -1), Edit(2800, 0)], "-50", [Edit(150, -1), Edit(2800, 0)]),
+        ([Edit(200, -1), Edit(2800, 0)], "-250", [Edit(2750, 2400)]),
+        ([Edit(100, 0), Edit(2900, 9600)], "-150", [Edit(2850, 12_000)]),
+    ],
+)
+def test_edit_lists(edits: list[Edit], later_ms: str, expected: list[Edit]) -> None:
+    assert moved_edits(edits, UNITS, Fraction(later_ms) / 1000, limit=3000) == expected
+
+
+# ---------------------------------------------------------------------------------- several offsets
+
+
+STEPS = RepairPlan((OffsetSpan(0.0, -80.0), OffsetSpan(1.53, 40.0)))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.ts", "pcm.avi", "mp3.avi"])
+def test_two_offsets_in_the_audios_own_codec(tmp_path: Path, name: str) -> None:
+    """The clicks of the source are moved as the plan says they were, so that they end up in place."""
+    heard = [t - (-0.08 if t < 1.5 else 0.04) for t in CLICKS_S]
+    sound = replace(SOURCES[name].get("sounds", [Sound()])[0], samples=clicks(3, 48_000, heard))
+    source = make_film(tmp_path / name, **(SOURCES[name] | {"sounds": [sound]}))
+    target = tmp_path / f"fixed{source.suffix}"
+    report = repair(source, target, STEPS)
+    assert report.reencoded
+    silent = make_film(tmp_path / f"same{source.suffix}", **SOURCES[name])
+    assert lead_ms(target) == pytest.approx(lead_ms(silent), abs=1.5)
+    assert packets(target)["video"] == packets(source)["video"]
+    with av.open(str(source)) as old, av.open(str(target)) as new:
+        before, after = old.streams.audio[0].codec_context, new.streams.audio[0].codec_context
+        assert (after.codec.canonical_name, after.sample_rate, after.layout.name) == (
+            before.codec.canonical_name, before.sample_rate, before.layout.name,
+        )  # fmt: skip
+
+
+def test_lossless_audio_stays_lossless(tmp_path: Path) -> None:
+    sound = Sound(codec="flac", samples=murmur(3, 48_000), layout="mono")
+    source = make_film(tmp_path / "a.mkv", sounds=[sound])
+    repair(source, tmp_path / "b.mkv", STEPS)
+
+    def samples(path: Path) -> tuple[int, np.ndarray]:
+        with av.open(str(path)) as film:
+            frames = list(film.decode(audio=0))
+            start = round(frames[0].pts * frames[0].time_base * 48_000)
+            return start, np.concatenate([f.to_ndarray().ravel() for f in frames])
+
+    (_, old), (start, new) = samples(source), samples(tmp_path / "b.mkv")
+    assert start == 0
+    low, high = 70_560, 76_320  # 120 ms are missing there
+    np.testing.assert_array_equal(new[: low - 240], old[3840 : low - 240 + 3840])
+    np.testing.assert_array_equal(new[high + 240 :], old[high + 240 - 1920 : len(new) - 1920])
+    assert not new[low + 240 : high - 240].any()
+
+
+def test_a_drift_is_resampled(tmp_path: Path) -> None:
+    heard = [t - (0.03 + 0.02 * t) for t in CLICKS_S]  # the offset when it is seen
+    sound = Sound(codec="flac", samples=clicks(3, 48_000, heard))
+    source = make_film(tmp_path / "a.mkv", sounds=[sound])
+    repair(source, tmp_path / "b.mkv", RepairPlan((OffsetSpan(0.0, 30.0, 1200.0),)))
+    with Film(tmp_path / "b.mkv") as film:
+        for _ in film:
+            pass
+        found = find_clicks(film.sound.pop(film.sound.end))
+    np.testing.assert_allclose(found, CLICKS_S, atol=0.0015)
+
+
+def test_resampling_is_clean() -> None:
+    """A tone of another pitch by the drift, and nothing else."""
+    rate, seconds = 48_000, 2
+    moved = MovedSamples(
+        [OffsetSpan(0.0, 0.0, 600.0)],
+        origin_s=0.0, rate=rate, last=rate, dtype=np.dtype(np.float64), channels=1,
+    )  # fmt: skip
+    moved.add(np.sin(2 * np.pi * 9000 * np.arange(seconds * rate) / rate)[None], 0)
+    made = np.concatenate([moved.take(i, i + 4800) for i in range(4800, rate, 4800)], axis=1)[0]
+    time_s = np.arange(4800, rate) / rate
+    wanted = np.sin(2 * np.pi * 9000 * (time_s - 0.01 * time_s))
+    assert 20 * np.log10(np.abs(made - wanted).max()) < -80
+
+
+# ---------------------------------------------------------------------------------- all else
+
+
+def rich_film(path: Path) -> Path:
+    """Two audio tracks, subtitles, chapters, an attached font, a title and a language."""
+    plain = make_film(
+        path.with_name("plain.mkv"), sounds=[Sound(), Sound(samples=murmur(3, 48_000), codec="ac3")]
+    )
+    with av.open(str(plain)) as old, av.open(str(path), "w") as new:
+        new.metadata["title"] = "Ein Film"
+        new.add_attachment("a.ttf", "font/ttf", b"font" * 100)
+        made = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        made[1].metadata["language"] = "ger"
+        made[2].disposition = av.stream.Disposition.comment
+        words = new.add_mux_stream("subrip")
+        words.time_base = Fraction(1, 1000)
+        unit = Fraction(1, 1000)
+        new.set_chapters(
+            [
+                {"id": 1, "start": 0, "end": 1500, "time_base": unit, "metadata": {"title": "A"}},
+                {
+                    "id": 2,
+                    "start": 1500,
+                    "end": 3000,
+                    "time_base": unit,
+                    "metadata": {"title": "B"},
+                },
+            ]
+        )
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = made[packet.stream.index]
+                new.mux(packet)
+        for start, text in ((500, b"Hello"), (2000, b"there")):
+            packet = av.Packet(text)
+            packet.stream, packet.time_base = words, unit
+            packet.pts = packet.dts = start
+            packet.duration = 700
+            new.mux(packet)
+    return path
+
+
+def content(path: Path) -> tuple:
+    """All that a repair has to keep of a Matroska file."""
+    with av.open(str(path)) as film:
+        kept = [
+            (s.type, s.metadata.get("language"), int(s.disposition), s.metadata.get("filename"))
+            for s in film.streams
+        ]
+        chapters = [(c["start"], c["metadata"]) for c in film.chapters()]
+        data: dict[int, list] = {}
+        for packet in film.demux():
+            if packet.size and packet.stream.type != "audio":
+                data.setdefault(packet.stream.index, []).append((packet.pts, bytes(packet)))
+        return kept, chapters, film.metadata["title"], data
+
+
+@pytest.mark.parametrize("plan", [RepairPlan.constant(-80), STEPS], ids=["constant", "steps"])
+def test_everything_else_is_kept(tmp_path: Path, plan: RepairPlan) -> None:
+    source = rich_film(tmp_path / "a.mkv")
+    repair(source, tmp_path / "b.mkv", plan)
+    assert content(tmp_path / "b.mkv") == content(source)
+
+
+def test_one_track_of_two(tmp_path: Path) -> None:
+    source = rich_film(tmp_path / "a.mkv")
+    report = repair(source, tmp_path / "b.mkv", RepairPlan.constant(200, audio_track=1))
+    assert report.tracks == (1,)
+
+    def starts(path: Path) -> list[float]:
+        with av.open(str(path)) as film:
+            return [float(s.start_time * s.time_base) for s in film.streams.audio]
+
+    before, after = starts(source), starts(tmp_path / "b.mkv")
+    assert np.subtract(after, before) == pytest.approx([0, 0.2], abs=0.0015)
+
+
+@pytest.mark.parametrize("plan", [RepairPlan.constant(-80), STEPS], ids=["constant", "steps"])
+def test_rotation_and_cover_are_kept(tmp_path: Path, plan: RepairPlan) -> None:
+    source = make_film(tmp_path / "a.mp4", video=Video(rotation=90), cover=True)
+    repair(source, tmp_path / "b.mp4", plan)
+    with av.open(str(source)) as old, av.open(str(tmp_path / "b.mp4")) as new:
+        covers = [
+            [s.index for s in f.streams if int(s.disposition) & av.stream.Disposition.attached_pic]
+            for f in (old, new)
+        ]
+        shown = [s for s in new.streams.video if s.index not in covers[1]]
+        assert len(covers[0]) == len(covers[1]) == 1
+        assert next(new.decode(shown[0])).rotation == 90
+
+
+# ---------------------------------------------------------------------------------- refusals
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Path:
+    return make_film(tmp_path_factory.mktemp("repair") / "a.mp4", seconds=1)
+
+
+def test_the_video_itself_is_never_overwritten(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.mp4").symlink_to(film)
+    os.link(film, tmp_path / "hard.mp4")
+    for name in (film, tmp_path / "link.mp4", tmp_path / "hard.mp4"):
+        with pytest.raises(UsageError, match="never overwritten"):
+            repair(film, name, 80, overwrite=True)
+
+
+def test_a_file_that_is_there(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.mp4").write_bytes(b"old")
+    with pytest.raises(UsageError, match="is there already") as caught:
+        repair(film, tmp_path / "b.mp4", 80)
+    assert "--overwrite" in caught.value.remedy
+    assert (tmp_path / "b.mp4").read_bytes() == b"old"
+    repair(film, tmp_path / "b.mp4", 80, overwrite=True)
+    assert (tmp_path / "b.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("target", "plan", "kind", "told"),
+    [
+        ("b.xyz", 80, UsageError, "no container"),
+        ("b", 80, UsageError, "without an ending"),
+        ("none/b.mp4", 80, OutputError, "No such file or directory"),
+        ("b.webm", 80, OutputError, "WebM cannot hold the video stream 0 .h264."),
+        ("b.avi", 80, OutputError, "AVI has no timestamps"),
+        ("b.mp4", RepairPlan.constant(80, audio_track=3), UsageError, "no audio track 3"),
+        ("b.mp4", -1500, MediaError, "nothing of the audio is left"),
+        ("b.mkv", float("nan"), UsageError, "no number"),
+    ],
+)
+def test_what_cannot_be_written(
+    film: Path, tmp_path: Path, target: str, plan: RepairPlan | float, kind: type, told: str
+) -> None:
+    with pytest.raises(kind, match=told) as caught:
+        repair(film, tmp_path / target, plan)
+    assert caught.value.remedy
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def jumping(time_s: float) -> float:
+    return time_s if time_s < 1 else time_s - 0.9 + 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "kind", "told"),
+    [
+        ("none.mp4", None, MissingError, "no such file"),
+        ("text.mp4", None, MediaError, "text.mp4"),
+        ("mute.mp4", {"sounds": []}, MediaError, "no audio track"),
+        ("blind.m4a", {"video": None}, MediaError, "no video track"),
+        ("jump.mkv", {"sounds": [Sound(retime=jumping)]}, MediaError, "jump ahead at 1.0 s"),
+    ],
+)
+def test_videos_that_cannot_be_repaired(
+    tmp_path: Path, name: str, more: dict | None, kind: type, told: str
+) -> None:
+    (tmp_path / "text.mp4").write_text("no film")
+    if more is not None:
+        make_film(tmp_path / name, seconds=2, **more)
+    with pytest.raises(kind, match=told) as caught:
+        repair(tmp_path / name, tmp_path / "out.mkv", 80)
+    assert caught.value.remedy
+    assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, name: str) -> None:
+    source = make_film(tmp_path / name, seconds=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (source.stat().st_size // 2, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="too large"):
+            repair(source, tmp_path / f"b{source.suffix}", 80)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_lengths_that_differ(tmp_path: Path) -> None:
+    """Audio longer than the video, and shorter: both keep their own ends."""
+    long = make_film(tmp_path / "a.mkv", seconds=1, sounds=[Sound(samples=clicks(3, 48_000))])
+    repair(long, tmp_path / "b.mkv", 80)
+    assert ends_s(tmp_path / "b.mkv")["audio"] == pytest.approx(ends_s(long)["audio"], abs=0.03)
+    short = make_film(tmp_path / "c.mkv", sounds=[Sound(samples=clicks(1, 48_000))])
+    repair(short, tmp_path / "d.mkv", 80)
+    assert ends_s(tmp_path / "d.mkv")["audio"] == pytest.approx(1.08, abs=0.03)
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "a.mp4", seconds=0.04)
+    repair(source, tmp_path / "b.mp4", -10)
+    assert len(packets(tmp_path / "b.mp4")["video"]) == 1
+
+
+def test_containers_by_their_ending() -> None:
+    assert container_for("A.MKV").muxer == "matroska"
+    assert container_for("a.m2ts").options == {"mpegts_m2ts_mode": "1"}
+
+
+# ---------------------------------------------------------------------------------- plans
+
+
+def measured(offset_frames: float | None = 3.0, **more) -> DetectResult:
+    facts = {
+        "input": "talk.mp4", "backbone": "x", "weights": "x", "synctool": "0", "confidence": 0.9,
+        "verdict": "detectable", "reason": None, "coverage": 1.0, "drift_ms_per_min": 0.0,
+        "syncnet_confidence": None, "min_distance": None, "segments": (), "tracks": (),
+        "frames": FrameSeries((), (), ()), "timing_s": {}, "max_offset": 15,
+        "source": Source(60.0, 25.0, 0.0, 0.0, 64, 64, 16_000),
+    }  # fmt: skip
+    return DetectResult(offset_frames=offset_frames, **(facts | more))
+
+
+def segment(start_s: float, end_s: float, frames: float, confidence: float = 0.9) -> Segment:
+    return Segment(start_s, end_s, frames, confidence)
+
+
+@pytest.mark.parametrize(
+    ("segments", "drift", "spans"),
+    [
+        ((), 0.0, (OffsetSpan(0.0, 120.0),)),
+        ((segment(0, 60, 3.2),), 0.0, (OffsetSpan(0.0, 120.0),)),
+        ((segment(0, 30, 3), segment(30, 60, 3.5)), 0.0, (OffsetSpan(0.0, 120.0),)),
+        (
+            (segment(0, 20, 3), segment(30, 60, -2)), 0.0,
+            (OffsetSpan(0.0, 120.0), OffsetSpan(25.0, -80.0)),
+        ),
+        ((segment(0, 20, 3), segment(30, 60, -2, 0.2)), 0.0, (OffsetSpan(0.0, 120.0),)),
+        (
+            (segment(0, 30, 0.75), segment(30, 60, 2.25)), 120.0,
+            (OffsetSpan(0.0, 0.0, 120.0),),
+        ),
+        ((segment(0, 60, 3),), 10.0, (OffsetSpan(0.0, 120.0),)),
+    ],
+)  # fmt: skip
+def test_the_plan_of_a_measurement(segments: tuple, drift: float, spans: tuple) -> None:
+    assert plan_repair(measured(segments=segments, drift_ms_per_min=drift)).spans == spans
+
+
+def test_no_plan_without_an_answer() -> None:
+    with pytest.raises(InconclusiveError, match="no face") as caught:
+        plan_repair(measured(None, verdict="inconclusive", reason="no face was found"))
+    assert caught.value.exit_code == 3
+    assert "--offset-ms" in caught.value.remedy
+
+
+# ---------------------------------------------------------------------------------- fix
+
+
+def by_clicks(path: str) -> DetectResult:
+    """A measurement by what picture and audio spell."""
+    offset = lead_ms(Path(path)) / 40
+    return measured(offset, input=path, verdict="in sync" if abs(offset) < 1 else "detectable")
+
+
+@pytest.fixture(scope="module")
+def wrong(film: Path) -> Path:
+    whole = make_film(film.with_name("whole.mp4"))
+    repair(whole, film.with_name("wrong.mp4"), -120)
+    return film.with_name("wrong.mp4")
+
+
+def test_fix_measures_repairs_and_measures_again(wrong: Path, tmp_path: Path) -> None:
+    done = fix(wrong, tmp_path / "b.mp4", measure=by_clicks)
+    told = done.to_dict()
+    assert (told["schema"], told["action"], told["method"]) == (
+        "synctool.fix/1", "repaired", "edit list",
+    )  # fmt: skip
+    assert told["before"]["offset_ms"] == 120
+    assert told["residual_ms"] == told["after"]["offset_ms"] == 0
+    assert done.exit_code == 0
+
+
+def test_fix_leaves_alone_what_is_right(wrong: Path, tmp_path: Path) -> None:
+    fix(wrong, tmp_path / "b.mp4", measure=by_clicks)
+    again = fix(tmp_path / "b.mp4", tmp_path / "c.mp4", measure=by_clicks)
+    assert (again.action, again.output, again.exit_code) == ("unchanged", None, 0)
+    assert not (tmp_path / "c.mp4").exists()
+    forced = fix(tmp_path / "b.mp4", tmp_path / "c.mp4", measure=by_clicks, force=True)
+    assert forced.action == "repaired"
+
+
+def test_a_dry_run_writes_nothing(wrong: Path, tmp_path: Path) -> None:
+    done = fix(wrong, tmp_path / "b.mp4", measure=by_clicks, dry_run=True)
+    assert (done.action, done.plan.offset_ms) == ("planned", pytest.approx(120, abs=0.1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_offset_by_hand_needs_no_measurement(wrong: Path, tmp_path: Path) -> None:
+    def never(_: str) -> DetectResult:
+        raise AssertionError
+
+    done = fix(wrong, tmp_path / "b.mp4", measure=never, offset_ms=120, verify=False)
+    assert (done.before, done.after, done.exit_code) == (None, None, 0)
+    assert lead_ms(tmp_path / "b.mp4") == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("after", "code"),
+    [
+        (measured(0.2), 0),
+        (measured(2.0), 4),
+        (measured(0.2, segments=(segment(0, 5, 0), segment(5, 9, 3))), 4),
+        (measured(None, verdict="inconclusive"), 3),
+    ],
+)
+def test_exit_codes(wrong: Path, tmp_path: Path, after: DetectResult, code: int) -> None:
+    answers = iter([measured(3.0), after])
+    done = fix(wrong, tmp_path / "b.mp4", measure=lambda _: next(answers))
+    assert done.exit_code == code
+
+
+def test_fix_refuses_before_it_measures(wrong: Path, tmp_path: Path) -> None:
+    with pytest.raises(SyncToolError, match="no container"):
+        fix(wrong, tmp_path / "b.xyz", measure=lambda _: pytest.fail("measured"))
