@@ -22,12 +22,12 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.media.film import Film
-from synctool.repair.containers import container_for
-from synctool.repair.edit_list import Edit, Units, moved_edits
-from synctool.repair.fix import fix
-from synctool.repair.plan import OffsetSpan, RepairPlan, plan_repair
-from synctool.repair.resample import MovedSamples
-from synctool.repair.run import repair
+from synctool.repairing.containers import container_for
+from synctool.repairing.edit_list import Edit, Units, moved_edits
+from synctool.repairing.fix import fix
+from synctool.repairing.plan import OffsetSpan, RepairPlan, plan_repair
+from synctool.repairing.resample import MovedSamples
+from synctool.repairing.run import repair
 from synctool.types import DetectResult, FrameSeries, Segment, Source
 
 MILLISECOND = 1.01
@@ -38,7 +38,7 @@ SOURCES = {
     "late.mov": {"sounds": [Sound(start_s=0.3)], "video": Video(fps=30)},
     "a.mkv": {"video": Video(options={"bf": "2"})},
     "rate.mkv": {"video": Video(times_s=[i / 50 + (i % 3) / 100 for i in range(149)])},
-    "a.webm": {"video": Video(codec="libvpx"), "sounds": [Sound(codec="libopus")]},
+    "a.webm": {"video": Video(codec="libvpx", size=(96, 64)), "sounds": [Sound(codec="libopus")]},
     "a.ts": {},
     "pcm.avi": {"video": MPEG4, "sounds": [Sound(codec="pcm_s16le")]},
     "mp3.avi": {"video": MPEG4, "sounds": [Sound(codec="libmp3lame")]},

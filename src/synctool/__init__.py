@@ -22,29 +22,42 @@ if TYPE_CHECKING:
     from synctool.measure.detect import detect
     from synctool.networks.load import load_model
     from synctool.plugins.hookspecs import hookimpl
+    from synctool.repairing.fix import FixResult, fix
+    from synctool.repairing.plan import OffsetSpan, RepairPlan
+    from synctool.repairing.run import repair
     from synctool.types import DetectResult
 
 _PUBLIC = {
     "DetectResult": "synctool.types",
     "ExportSettings": "synctool.exporting.settings",
+    "FixResult": "synctool.repairing.fix",
+    "OffsetSpan": "synctool.repairing.plan",
+    "RepairPlan": "synctool.repairing.plan",
     "SyncToolError": "synctool.errors",
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
     "export": "synctool.exporting.run",
+    "fix": "synctool.repairing.fix",
     "hookimpl": "synctool.plugins.hookspecs",
     "load_model": "synctool.networks.load",
+    "repair": "synctool.repairing.run",
 }
 
 __all__ = [
     "DetectResult",
     "ExportSettings",
+    "FixResult",
+    "OffsetSpan",
+    "RepairPlan",
     "SyncToolError",
     "__version__",
     "compare",
     "detect",
     "export",
+    "fix",
     "hookimpl",
     "load_model",
+    "repair",
 ]
 
 

@@ -768,9 +768,7 @@ def _announced_rates(video: av.VideoStream | None) -> tuple[float | None, ...]:
     return () if video is None else (video.average_rate, video.guessed_rate, video.base_rate)
 
 
-def starts_s(
-    video: av.VideoStream | None, audio: av.AudioStream | None
-) -> dict[str, float | None]:
+def starts_s(video: av.VideoStream | None, audio: av.AudioStream | None) -> dict[str, float | None]:
     """Where each stream starts in its own time; None if the container does not tell or cannot be right."""
     starts: dict[str, float | None] = {}
     for stream in (video, audio):

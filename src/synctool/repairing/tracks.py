@@ -11,7 +11,7 @@ from typing import Protocol
 
 import av
 
-from synctool.repair.reencode import silent_packets
+from synctool.repairing.reencode import silent_packets
 
 _SILENT_BYTE = {"pcm_u8": b"\x80", "pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
 WORST_ROUNDING_S = 0.013

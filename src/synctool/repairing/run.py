@@ -18,13 +18,13 @@ from synctool.files import atomic_path, output_error
 from synctool.media.locating import is_pipe, locate
 from synctool.media.opening import OpenedVideo, open_video
 from synctool.names import printable
-from synctool.repair import edit_list
-from synctool.repair.containers import AVI, TargetContainer, container_for
-from synctool.repair.plan import OffsetSpan, RepairPlan
-from synctool.repair.reencode import NewAudio, encoder_for
-from synctool.repair.stream_copy import check_copy, write_copy
-from synctool.repair.survey import Survey, moved_tracks, survey
-from synctool.repair.tracks import WORST_ROUNDING_S, CountedPackets, MovedPackets, TrackRepair
+from synctool.repairing import edit_list
+from synctool.repairing.containers import AVI, TargetContainer, container_for
+from synctool.repairing.plan import OffsetSpan, RepairPlan
+from synctool.repairing.reencode import NewAudio, encoder_for
+from synctool.repairing.stream_copy import check_copy, write_copy
+from synctool.repairing.survey import Survey, moved_tracks, survey
+from synctool.repairing.tracks import WORST_ROUNDING_S, CountedPackets, MovedPackets, TrackRepair
 
 _REWRITTEN_PACKETS = {"mpegts"}
 """Muxers that put marks of their own into packets."""

@@ -12,8 +12,8 @@ import numpy as np
 from av.error import FFmpegError
 
 from synctool.errors import MediaError
-from synctool.repair.plan import OffsetSpan
-from synctool.repair.resample import MovedSamples
+from synctool.repairing.plan import OffsetSpan
+from synctool.repairing.resample import MovedSamples
 
 _ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "amr_nb": "libopencore_amrnb"}
 """Where FFmpeg's own is missing or not finished."""

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from synctool.repair.plan import OffsetSpan
+from synctool.repairing.plan import OffsetSpan
 
 CROSS_FADE_S = 0.010
 _TAPS = 64

@@ -16,9 +16,9 @@ from av.error import FFmpegError
 
 from synctool.errors import OutputError
 from synctool.media.opening import OpenedVideo
-from synctool.repair.containers import AVI, TargetContainer
-from synctool.repair.survey import Survey, is_attached
-from synctool.repair.tracks import TrackRepair
+from synctool.repairing.containers import AVI, TargetContainer
+from synctool.repairing.survey import Survey, is_attached
+from synctool.repairing.tracks import TrackRepair
 
 _OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _OF_THE_OLD_STREAM = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS", "vendor_id")

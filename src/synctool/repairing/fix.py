@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from synctool._version import __version__
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_OUT_OF_TOLERANCE
-from synctool.repair.plan import TOLERANCE_MS, RepairPlan, plan_repair
-from synctool.repair.run import RepairReport, check_target, repair
+from synctool.measure.detect import Detector
+from synctool.networks.load import load_model
+from synctool.repairing.plan import TOLERANCE_MS, RepairPlan, plan_repair
+from synctool.repairing.run import RepairReport, check_target, repair
 from synctool.scoring.verdict import LEAST_CONFIDENCE
 from synctool.types import FRAME_MS, DetectResult
 
@@ -93,7 +96,7 @@ def fix(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    measure: Measure,
+    measure: Measure | None = None,
     offset_ms: float | None = None,
     audio_track: int | None = None,
     tolerance_ms: float = TOLERANCE_MS,
@@ -109,7 +112,7 @@ def fix(
     Args:
         path: The video.
         out: The new file; its ending chooses the container.
-        measure: Measures a video: ``Detector(...).detect``.
+        measure: Measures a video, such as ``Detector(...).detect``; None takes the default model.
         offset_ms: The offset by hand, > 0 for audio ahead; the video is not measured then.
         audio_track: The audio track that is moved, counted from 0; None moves all.
         tolerance_ms: A video whose offsets are all within this is left alone.
@@ -123,9 +126,15 @@ def fix(
     Raises:
         InconclusiveError: The offset is not known.
         SyncToolError: See ``repair``.
+
+    Example:
+        >>> done = synctool.fix("talk.mp4", "fixed.mp4")  # doctest: +SKIP
+        >>> done.before.offset_ms, done.residual_ms  # doctest: +SKIP
+        (121, 1)
     """
     name = os.fspath(path)
     check_target(path, out, overwrite=overwrite)
+    measure = measure or _by_default(allow_external)
     before = measure(name) if offset_ms is None else None
     if before is not None:
         plan = plan_repair(before, audio_track=audio_track)
@@ -145,6 +154,16 @@ def fix(
     )
     after = measure(os.fspath(out)) if verify else None
     return FixResult(name, report.output, "repaired", plan, report, before, after, tolerance_ms)
+
+
+def _by_default(allow_external: bool) -> Measure:
+    """Measures with the default model, which is loaded when it is first asked for."""
+
+    @cache
+    def detector() -> Detector:
+        return Detector(model=load_model("fcn-cls"), allow_external=allow_external)
+
+    return lambda path: detector().detect(path)
 
 
 def _summary(result: DetectResult | None) -> dict[str, Any] | None:

@@ -1,1 +1,0 @@
-"""Repair: a video written anew with its audio where it belongs, all else as it was."""
