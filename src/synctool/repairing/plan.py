@@ -116,12 +116,8 @@ def plan_repair(result: DetectResult, *, audio_track: int | None = None) -> Repa
             f"{result.input}: the offset is not known: {result.reason or 'no confident offset'}",
             remedy="Give the offset by hand with --offset-ms.",
         )
-    measured = StreamSelection(
-        *(
-            next((t.number for t in result.source.tracks if t.kind == kind and t.measured), None)
-            for kind in ("video", "audio")
-        )
-    )
+    numbers = {t.kind: t.number for t in result.source.tracks if t.measured}
+    measured = StreamSelection(numbers.get("video"), numbers.get("audio"))
     sure = [s for s in result.segments if s.confidence >= LEAST_CONFIDENCE]
     spans = (
         _line(result, sure)

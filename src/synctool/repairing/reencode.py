@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
+from av.codec import Codec
+from av.container import OutputContainer
 from av.error import FFmpegError
 
 from synctool.errors import MediaError
@@ -63,7 +66,7 @@ def encoder_for(
     wanted = [_ENCODERS.get(own, own)] if own not in _UNFINISHED else []
     for name in (*wanted, *substitutes):
         try:
-            codec = av.codec.Codec(name, "w")
+            codec = Codec(name, "w")
         except ValueError:
             continue
         formats = [f.name for f in codec.audio_formats or ()]
@@ -86,12 +89,10 @@ def encoder_for(
 
 def open_encoder(coding: AudioCoding, like: av.AudioStream) -> av.AudioCodecContext:
     """An encoder for the rate and the channels of a track, not opened yet."""
-    made = av.CodecContext.create(coding.encoder, "w")
-    made.sample_rate, made.layout, made.format = (
-        like.codec_context.sample_rate,
-        like.codec_context.layout.name,
-        coding.format,
-    )
+    made = cast(av.AudioCodecContext, av.CodecContext.create(coding.encoder, "w"))
+    made.sample_rate = like.codec_context.sample_rate
+    made.layout = like.codec_context.layout.name
+    made.format = coding.format
     if coding.bit_rate:
         made.bit_rate = coding.bit_rate
     made.time_base = Fraction(1, like.codec_context.sample_rate)
@@ -100,10 +101,10 @@ def open_encoder(coding: AudioCoding, like: av.AudioStream) -> av.AudioCodecCont
 
 def encoder_delay(coding: AudioCoding, like: av.AudioStream) -> tuple[int, int]:
     """Samples that an encoder puts before the first, and samples to a packet (0: any)."""
-    packets = [p for p in _silence(coding, like, 8192) if p.pts is not None]
     context = open_encoder(coding, like)
     context.open()
-    first = min((p.pts for p in packets), default=0)
+    stamps = [p.pts for p in _silence(coding, like, 8192) if p.pts is not None]
+    first = min(stamps, default=0)
     return max(0, -first), context.frame_size or 0
 
 
@@ -181,22 +182,23 @@ class NewAudio:
         self._spans, self._origin = spans, origin
         self._samples: MovedSamples | None = None
         self._expected: int | None = None
-        self._new: av.AudioStream | None = None
+        self._encoder: av.AudioStream
 
-    def add_to(self, copy: av.container.OutputContainer) -> av.AudioStream:
+    def add_to(self, copy: OutputContainer) -> av.AudioStream:
         """See ``tracks.TrackRepair``.
 
         Raises:
             ValueError: The container cannot hold it.
         """
         context = self._stream.codec_context
-        self._new = copy.add_stream(self._coding.encoder, rate=self._rate)
-        new = self._new.codec_context
+        made = cast(av.AudioStream, copy.add_stream(self._coding.encoder, rate=self._rate))
+        new = made.codec_context
         new.layout, new.format = context.layout.name, self._coding.format
         if self._coding.bit_rate:
             new.bit_rate = self._coding.bit_rate
         new.time_base = Fraction(1, self._rate)
-        return self._new
+        self._encoder = made
+        return made
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
         """See ``tracks.TrackRepair``."""
@@ -212,9 +214,13 @@ class NewAudio:
         """See ``tracks.TrackRepair``."""
         for frame in self._stream.codec_context.decode(None):
             self._take(frame)
-        if self._samples is not None:
-            yield from self._made(self._last)
-        yield from self._placed(self._new.encode(None))
+        if self._samples is None:
+            raise MediaError(
+                "nothing of the audio can be decoded",
+                remedy="Play the video to see whether it is whole.",
+            )
+        yield from self._made(self._samples, self._last)
+        yield from self._placed(self._encoder.encode(None))
 
     def _take(self, frame: av.AudioFrame) -> None:
         samples = frame.to_ndarray()
@@ -251,13 +257,13 @@ class NewAudio:
     def _ready(self) -> Iterator[av.Packet]:
         block = round(_BLOCK_S * self._rate)
         if self._samples is not None and self._samples.ready - self._next >= block:
-            yield from self._made(min(self._samples.ready, self._last))
+            yield from self._made(self._samples, min(self._samples.ready, self._last))
 
-    def _made(self, stop: int) -> Iterator[av.Packet]:
+    def _made(self, samples: MovedSamples, stop: int) -> Iterator[av.Packet]:
         block = round(_BLOCK_S * self._rate)
         while self._next < stop:
             until = min(self._next + block, stop)
-            made = self._samples.take(self._next, until)
+            made = samples.take(self._next, until)
             shaped = np.ascontiguousarray(made.T).reshape(1, -1) if self._packed else made
             frame = av.AudioFrame.from_ndarray(
                 np.ascontiguousarray(shaped), self._format, self._layout
@@ -265,7 +271,7 @@ class NewAudio:
             frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
             frame.pts = self._next
             self._next = until
-            yield from self._placed(self._new.encode(frame))
+            yield from self._placed(self._encoder.encode(frame))
 
     def _placed(self, packets: Sequence[av.Packet]) -> Iterator[av.Packet]:
         for packet in packets:

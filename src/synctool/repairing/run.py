@@ -239,7 +239,7 @@ class _Repair:
     def _is_iso(self, opened: OpenedVideo) -> bool:
         """Whether the file can be repaired by its edit lists."""
         return (
-            opened.path is not None
+            isinstance(opened.path, str)
             and self._container.hides_start
             and bool(self._container.family & set(opened.container.format.name.split(",")))
             and _kind(opened.path) == _kind(self._out)
@@ -251,7 +251,7 @@ class _Repair:
     ) -> None:
         self.method = "edit list"
         edit_list.move_audio(
-            Path(opened.path),
+            Path(opened.path or self._path),
             self._part,
             later_s=later,
             track_ids={s.id for s in moved},
@@ -318,7 +318,7 @@ class _Repair:
                 f"audio encoded again as {coding.codec}, {coding.bit_rate // 1000} kbit/s"
             )
         start = own.start or Fraction(0)
-        if stream.start_time is not None:
+        if stream.start_time is not None and stream.time_base is not None:
             start = max(start, stream.start_time * stream.time_base)
         return NewAudio(
             stream,

@@ -12,7 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import OutputContainer
+from av.container.core import Container
 from av.error import FFmpegError
+from av.stream import AttachmentStream, Stream
 
 from synctool.errors import OutputError
 from synctool.media.opening import OpenedVideo
@@ -98,7 +101,7 @@ class _Copy:
     def __init__(
         self,
         opened: OpenedVideo,
-        copy: av.container.OutputContainer,
+        copy: OutputContainer,
         container: TargetContainer,
         repairs: Mapping[int, TrackRepair],
         facts: Survey,
@@ -106,7 +109,7 @@ class _Copy:
         self._film, self._copy, self._container = opened.container, copy, container
         self._repairs, self._facts = repairs, facts
         self._same_family = bool(container.family & set(opened.container.format.name.split(",")))
-        self.copies: dict[int, av.stream.Stream] = {}
+        self.copies: dict[int, Stream] = {}
         self.counted: dict[Place, Copied] = {}
         self._later = -facts.begin if container.from_zero else Fraction(0)
         copy.metadata.update(
@@ -129,14 +132,14 @@ class _Copy:
             index: _DecodingOrder(untold=container.muxer == AVI) for index in self.copies
         }
 
-    def _stream(self, stream: av.stream.Stream) -> av.stream.Stream | None:
+    def _stream(self, stream: Stream) -> Stream | None:
         """The stream of the new file; None where it is no stream there."""
         repair = self._repairs.get(stream.index)
         made = repair.add_to(self._copy) if repair is not None else None
         if made is not None:
             self._described(stream, made)
             return made
-        if stream.type == "attachment":
+        if isinstance(stream, AttachmentStream):
             self._copy.add_attachment(
                 stream.metadata.get("filename", "attachment"),
                 stream.metadata.get("mimetype", "application/octet-stream"),
@@ -168,7 +171,7 @@ class _Copy:
     def _is_cover(self, index: int) -> bool:
         return is_attached(self._film.streams[index])
 
-    def _is_made_by_muxer(self, stream: av.stream.Stream) -> bool:
+    def _is_made_by_muxer(self, stream: Stream) -> bool:
         """Whether MP4 and MOV get this stream from the metadata: the timecode, and the chapters' texts."""
         if self._container.muxer not in ("mp4", "mov", "3gp"):
             return False
@@ -177,7 +180,7 @@ class _Copy:
         chapters = self._film.chapters()
         return bool(chapters) and self._facts.streams[stream.index].packets == len(chapters)
 
-    def _described(self, stream: av.stream.Stream, made: av.stream.Stream) -> None:
+    def _described(self, stream: Stream, made: Stream) -> None:
         made.metadata.update(
             {k: v for k, v in stream.metadata.items() if not k.startswith(_OF_THE_OLD_STREAM)}
         )
@@ -185,7 +188,7 @@ class _Copy:
         if self._same_family and self._container.muxer == "mpegts":
             made.id = stream.id
 
-    def _keep_tag(self, stream: av.stream.Stream, made: av.stream.Stream) -> None:
+    def _keep_tag(self, stream: Stream, made: Stream) -> None:
         """Keep the name of the codec within one family: some players know hvc1 and not hev1."""
         if self._container.muxer in ("mp4", "mov") and stream.type == "video":
             made.codec_context.codec_tag = stream.codec_context.codec_tag
@@ -209,10 +212,10 @@ class _Copy:
             else:
                 self._send(made, repair.finish(), counted=repair.copied)
 
-    def _settle(self, made: av.stream.Stream, index: int, packets: Iterable[av.Packet]) -> None:
+    def _settle(self, made: Stream, index: int, packets: Iterable[av.Packet]) -> None:
         self._send(made, packets, counted=True)
 
-    def _send(self, made: av.stream.Stream, packets: Iterable[av.Packet], *, counted: bool) -> None:
+    def _send(self, made: Stream, packets: Iterable[av.Packet], *, counted: bool) -> None:
         for packet in packets:
             place = self._places.get(made.index)
             if counted and place is not None:
@@ -327,7 +330,7 @@ def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) 
             raise _not_as_written(f"{name} has {got.packets} packets of {wanted.packets}")
 
 
-def _places(film: av.container.Container, covers: Collection[int]) -> dict[int, Place]:
+def _places(film: Container, covers: Collection[int]) -> dict[int, Place]:
     """Kinds and numbers of streams by index, without covers."""
     places: dict[int, Place] = {}
     numbers: Counter[str] = Counter()
@@ -345,7 +348,7 @@ def _not_as_written(what: str) -> OutputError:
     )
 
 
-def _codec(stream: av.stream.Stream) -> str:
+def _codec(stream: Stream) -> str:
     context = stream.codec_context
     return (
         context.codec.canonical_name if context is not None else (stream.name or "no codec known")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
-from av.stream import Disposition
+from av.container import InputContainer
+from av.stream import Disposition, Stream
 
 from synctool.errors import MediaError, UsageError
 from synctool.media.film import starts_s, timeline_origin_s
@@ -93,21 +94,21 @@ def survey(
     for packet in film.demux():
         if not packet.size:
             continue
-        stream = packet.stream
+        stream, unit = packet.stream, packet.time_base
         facts = found.streams.setdefault(stream.index, StreamFacts())
         if is_attached(stream) and not facts.packets:
             facts.first = bytes(packet)
         facts.packets += 1
         facts.size += packet.size
         stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is None or packet.time_base is None:
+        if stamp is None or unit is None:
             continue
-        at = stamp * packet.time_base
+        at = stamp * unit
         facts.start = at if facts.start is None else min(facts.start, at)
-        facts.end = max(facts.end, at + (packet.duration or 0) * packet.time_base)
+        facts.end = max(facts.end, at + (packet.duration or 0) * unit)
         if stream.type in ("video", "audio") and packet.dts is not None:
-            now = packet.dts * packet.time_base
-            before = last.get(stream.index, now)
+            now: Fraction = packet.dts * unit
+            before: Fraction = last.get(stream.index, now)
             if not -_BACK_S <= now - before <= LONGEST_GAP_S:
                 raise broken_timestamps(opened.name, stream, float(before), float(now))
             last[stream.index] = max(now, before)
@@ -124,7 +125,7 @@ def survey(
     return found
 
 
-def is_attached(stream: av.stream.Stream) -> bool:
+def is_attached(stream: Stream) -> bool:
     """Whether a stream is a cover picture."""
     return bool(stream.disposition & Disposition.attached_pic)
 
@@ -152,9 +153,7 @@ def moved_tracks(opened: OpenedVideo, number: int | None) -> list[av.AudioStream
     return [tracks[number]]
 
 
-def broken_timestamps(
-    name: str, stream: av.stream.Stream, before_s: float, now_s: float
-) -> MediaError:
+def broken_timestamps(name: str, stream: Stream, before_s: float, now_s: float) -> MediaError:
     """The error of timestamps that jump."""
     way = "back" if now_s < before_s else "ahead"
     return MediaError(
@@ -164,16 +163,14 @@ def broken_timestamps(
     )
 
 
-def _start(stream: av.stream.Stream, facts: StreamFacts) -> Fraction:
+def _start(stream: Stream, facts: StreamFacts) -> Fraction:
     """Where the playing of a stream begins: after what an edit list or an encoder's delay hides."""
     if stream.start_time is not None and stream.time_base is not None:
         return stream.start_time * stream.time_base
     return facts.start if facts.start is not None else Fraction(0)
 
 
-def _origin(
-    film: av.container.InputContainer, measured: StreamSelection, begin: Fraction
-) -> Fraction:
+def _origin(film: InputContainer, measured: StreamSelection, begin: Fraction) -> Fraction:
     videos = [s for s in film.streams.video if not is_attached(s)]
     video = videos[0] if measured.video_track is None else film.streams.video[measured.video_track]
     audio = film.streams.audio[measured.audio_track or 0]

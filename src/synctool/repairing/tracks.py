@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Protocol
 
 import av
+from av.container import OutputContainer
 
 from synctool.repairing.reencode import silent_packets
 
@@ -24,14 +25,16 @@ class TrackRepair(Protocol):
     copied: bool
     """Whether its packets stay what they are."""
 
-    def add_to(self, copy: av.container.OutputContainer) -> av.AudioStream | None:
+    def add_to(self, copy: OutputContainer) -> av.AudioStream | None:
         """Make the stream of the new file; None copies that of the old one."""
 
     def push(self, packet: av.Packet) -> Iterable[av.Packet]:
         """Take the next packet of the old track; give those of the new one, at their new times."""
+        ...
 
     def finish(self) -> Iterable[av.Packet]:
         """Give what is left at the end."""
+        ...
 
 
 class MovedPackets:
@@ -48,7 +51,7 @@ class MovedPackets:
     def __init__(self, *, later: Fraction, begin: Fraction, end: Fraction) -> None:
         self._later, self._begin, self._end = later, begin, end
 
-    def add_to(self, copy: av.container.OutputContainer) -> None:
+    def add_to(self, copy: OutputContainer) -> None:
         """See ``TrackRepair``."""
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
@@ -114,7 +117,7 @@ class CountedPackets:
         """How much too late the track will be, in seconds."""
         return round(self._later / self.unit) * self.unit - self._later
 
-    def add_to(self, copy: av.container.OutputContainer) -> None:
+    def add_to(self, copy: OutputContainer) -> None:
         """See ``TrackRepair``."""
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
