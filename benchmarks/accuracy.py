@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from held_out import held_out
+from literature.multiway import clip_constants
 from rich.console import Console
 from tables import Table, around_section, write_section
 
@@ -43,7 +44,6 @@ from synctool.evaluation.metrics import METRICS, Metric, summarise
 from synctool.evaluation.model_names import model_names
 from synctool.networks.load import load_model
 from synctool.plugins import registry
-from synctool.training.multiway import clip_constants
 from synctool.types import Trial
 
 PAGE = ROOT / "docs" / "results.md"

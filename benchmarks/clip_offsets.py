@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from held_out import held_out
+from literature.multiway import MAX_OFFSET, clip_volume
 from rich.console import Console
 from tables import Table
 
@@ -21,7 +22,6 @@ from synctool.errors import SyncToolError
 from synctool.networks.load import load_model
 from synctool.plugins.specs import BackboneSpec
 from synctool.scoring.offset import parabola_vertex
-from synctool.training.multiway import MAX_OFFSET, clip_volume
 
 PLAUSIBLE_FRAMES = 4.0
 """Readings further than this from the collection's median are matches by chance."""

@@ -91,7 +91,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--processed", type=Path, default=ROOT / "processed", help="of preprocess")
     parser.add_argument("--split", type=Path, help="split.json, unless it lies in --processed")
-    parser.add_argument("--constants", type=Path, help="of tools/source_constants.py")
+    parser.add_argument("--constants", type=Path, help="of benchmarks/source_constants.py")
     parser.add_argument("--out", type=Path, default=Path("runs/experiments"), help="kept here")
     parser.add_argument("--only", type=_parts, default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument("--source", default=plan.source, help="collection to learn on")

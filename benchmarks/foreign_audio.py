@@ -23,10 +23,9 @@ from tables import Table, around_section, write_section
 
 from films import ROOT, arguments, shared
 from synctool.errors import MissingError, SyncToolError
-from synctool.measure.encode import RecordedFace, record
-from synctool.measure.streams import SoundStream, encoding_beside
-from synctool.measure.volumes import film_volume
-from synctool.media.sound import SoundTrack
+from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
+from synctool.measure.encode import encode
+from synctool.measure.volumes import score_volume
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.path import OffsetPath, follow_offset
@@ -97,18 +96,12 @@ def recorded(model: LoadedModel, paths: Sequence[Path], notes: Console) -> list[
     for number, path in enumerate(paths):
         if number % 50 == 0:
             notes.print(f"{number} of {len(paths)} clips", style="dim", highlight=False)
-        recording = record(path, [model], max_faces=1)
-        face = max(recording.seen[0].faces, key=lambda f: f.frames, default=None)
-        if face is None or face.frames < max(0.9 * recording.ticks, _LEAST_FRAMES):
+        encoded = encode(path, [model], max_faces=1)
+        (made,) = encoded.models
+        face = max(made.faces, key=lambda f: f.frames, default=None)
+        if face is None or face.frames < max(0.9 * encoded.frames, _LEAST_FRAMES):
             continue
-        track = SoundTrack()
-        track.place(recording.sound)
-        with encoding_beside(model.runtime):
-            stream = SoundStream(
-                runtime=model.runtime, spec=model.spec, sound=track, zero_frames=model.zero_frames
-            )
-            stream.encode(last=True)
-        heard = stream.embeddings()[:, face.first_tick :]
+        heard = made.audio.rows[:, face.first_frame :]
         frames = min(face.frames, heard.shape[1])
         clips.append(Clip(face.rows[:, :frames], heard[:, :frames]))
     if not clips:
@@ -131,9 +124,8 @@ class Bench:
     def measure(self, video: Video) -> OffsetPath:
         """As ``detect`` measures a video of one face."""
         seen, heard = video
-        face = RecordedFace(0, 0, seen, (np.zeros(4),))
-        here = np.zeros(seen.shape[1], np.int64)
-        volume = film_volume(self.model, {0: face}, heard, here, max_offset=15)
+        face, audio = FaceEmbeddings(0, 0, seen), AudioEmbeddings(heard)
+        volume = score_volume(self.model, face, audio, max_offset=15)
         return follow_offset(volume, calibration=self.model.calibration)
 
     def two_kinds(self, clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:

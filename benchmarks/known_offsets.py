@@ -19,10 +19,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from literature.segment_agreement import Answer, Piece, agreement
 
 from films import arguments, best_match, read_film, shared, write_film
 from synctool.comparison.segment_cuts import cuts
-from synctool.comparison.segments_test import Answer, Piece, agreement
 from synctool.measure.detect import Detector
 from synctool.media.remux import move_sound
 from synctool.networks.load import load_model

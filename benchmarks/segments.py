@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 from held_out import HeldOut, held_out
+from literature.segment_agreement import measure
 from rich.console import Console
 from rich.progress import track
 from tables import Table, share, write_section
 
 from films import ROOT, arguments
-from synctool.comparison.segments_test import measure
 from synctool.data.augment import AugmentSettings, Dice, Dose, augment_picture
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved
 from synctool.data.augmentation.sound import fitted, mixed
@@ -101,14 +101,7 @@ def readings(
                         crops, audio_in = degraded(crops, audio, phone, rng)
                     else:
                         audio_in = audio
-                    answer = measure(
-                        model.network,
-                        crops,
-                        audio_in,
-                        spec=model.spec,
-                        calibration=model.calibration,
-                        stored_crop=clip.info.crop,
-                    )
+                    answer = measure(model, crops, audio_in, stored=clip.info)
                     yield Reading(
                         source=clip.info.source,
                         person=people.person(clip),

@@ -11,26 +11,26 @@ from typing import Any
 import numpy as np
 from held_out import HeldOut, held_out
 from known_offsets import film_pieces
-from moved_films import Moved, dev_films, far_moves, joined_films, looped_films, whole_clips
-from network_cost import cost
-from reliability_plot import plot_reliability
-from rich.console import Console
-from tables import Table, drawn, share
-
-from synctool.comparison.segments_test import PiecesResult, agreement, pieces_of
-from synctool.errors import MissingError
-from synctool.evaluation.bootstrap import mean_interval
-from synctool.measure.detect import Detector
-from synctool.networks.loaded import LoadedModel
-from synctool.plugins.specs import BackboneSpec
-from synctool.training.calibration import calibrate, known_stretches, reliability
-from synctool.training.multiway import (
+from literature.multiway import (
     CHANCE,
     LITERATURE_CONTEXTS,
     accuracies,
     clip_constants,
     window_hits,
 )
+from literature.segment_agreement import PiecesResult, agreement, pieces_of
+from moved_films import Moved, dev_films, far_moves, joined_films, looped_films, whole_clips
+from network_cost import cost
+from reliability_plot import plot_reliability
+from rich.console import Console
+from tables import Table, drawn, share
+
+from synctool.errors import MissingError
+from synctool.evaluation.bootstrap import mean_interval
+from synctool.measure.detect import Detector
+from synctool.networks.loaded import LoadedModel
+from synctool.plugins.specs import BackboneSpec
+from synctool.training.calibration import calibrate, known_stretches, reliability
 from synctool.types import FRAME_MS, VIDEO_FPS
 from synctool.weights.files import find_weights
 
@@ -174,10 +174,8 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
                 person,
                 person,
                 samples,
-                model.network,
+                model,
                 piece_frames=round(seconds * VIDEO_FPS),
-                spec=bench.spec,
-                calibration=model.calibration,
                 rng=rng,
             )
             found.setdefault(samples[0].info.source, []).extend(made)

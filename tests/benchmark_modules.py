@@ -15,11 +15,14 @@ _OF_BOTH = "films"
 
 @contextmanager
 def benchmark_modules(*names: str) -> Iterator[SimpleNamespace]:
-    """Import scripts by name; their folder stays on the path meanwhile, for factories of networks."""
+    """Import scripts, or modules of ``literature``, by name; each is given under the last part of it.
+
+    Their folder stays on the path meanwhile, for factories of networks.
+    """
     own = sys.modules.pop(_OF_BOTH, None)
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        found = {name: importlib.import_module(name) for name in names}
+        found = {name.split(".")[-1]: importlib.import_module(name) for name in names}
         _put_back(own)
         yield SimpleNamespace(**found)
     finally:

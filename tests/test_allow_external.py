@@ -24,7 +24,7 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.exporting.windows import real_windows
-from synctool.measure.encode import record
+from synctool.measure.encode import encode
 from synctool.media.remux import move_sound
 
 OWN = ("--backbone", "flicker", "--device", "cpu", "--detector", "whole")
@@ -89,7 +89,7 @@ def test_what_export_and_the_engine_read(place: Path) -> None:
     with pytest.raises(MissingError, match="a face"):
         real_windows([film], spec, rows=5, count=1, detector="centerface", allow_external=True)
     with pytest.raises(MediaError, match="outside its folder"):
-        record(film, [])
+        encode(film, [])
     with pytest.raises(MediaError, match="outside its folder"):
         perturbed(film, place / "copy.mkv", "noise", 1)
     assert perturbed(film, place / "copy.mkv", "noise", 1, allow_external=True).stat().st_size

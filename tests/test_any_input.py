@@ -13,29 +13,31 @@ from torch import nn
 
 import flicker
 from any_network import ByDistance, OwnHead, attentive, classifier, loudness, spec_of, stored_sample
+from benchmark_modules import benchmark_modules
 from fake_samples import talking_sample
-from synctool.comparison.segments_test import measure
 from synctool.data.augment import AugmentSettings, Dose
 from synctool.data.samples import Sample
 from synctool.data.windows import WindowBatch, WindowSettings, WindowStream
 from synctool.features import inputs
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
-from synctool.measure.clip_embeddings import encoded_crops
-from synctool.measure.streams import FaceStream, SoundStream
-from synctool.media.sound import SoundTrack
+from synctool.measure.audio_encoder import AudioEncoder
+from synctool.measure.encode import encode_crops
+from synctool.measure.face_encoder import FaceEncoder
 from synctool.models.correlation import correlate
 from synctool.plugins.specs import BackboneSpec
 from synctool.runtimes.torch import TorchRuntime
-from synctool.scoring.confidence import UNCALIBRATED
-from synctool.training.calibration import known_stretches
+from synctool.training.calibration import in_memory, known_stretches
 from synctool.training.losses.base import pooled
 from synctool.training.losses.evidence import embeddings, head_margin, observe, volume_head
 from synctool.training.losses.objective import DEFAULT_TERMS, SyncObjective, build_objective
-from synctool.training.multiway import multiway
-from synctool.training.readings import MAX_OFFSET, ClipReader
+from synctool.training.multiway import MAX_OFFSET, multiway
 from synctool.training.tasks.table import TASKS
 from synctool.types import SAMPLES_PER_FRAME
+
+with benchmark_modules("literature.readings", "literature.segment_agreement") as literature:
+    WindowReader = literature.readings.WindowReader
+    measure = literature.segment_agreement.measure
 
 KINDS = tuple(FRONT_ENDS)
 CENTRES = {"logmel64": 80, "mfcc13": 200, "waveform16k": 0}
@@ -291,7 +293,7 @@ def test_multiway_accuracy_of_every_kind_of_network(spec: BackboneSpec, make) ->
 def test_cut_windows_of_a_network_that_scores_by_itself(spec: BackboneSpec) -> None:
     """Every window with every sound by itself, as if there were nothing else."""
     model, (sample, other) = ByDistance(spec), clips(spec, 2)
-    reader = ClipReader(model, sample, other.sound, spec=spec)
+    reader = WindowReader(model, sample, other.sound, spec=spec)
     scores = reader.readings((5, 8))
     video, sound = prepared(reader._pictures(), spec.video), reader._sound(MAX_OFFSET, 0)
     steps = FRONT_ENDS[spec.audio.kind].steps
@@ -317,7 +319,7 @@ def test_a_head_that_looks_at_further_volumes_is_given_them() -> None:
     expected = model(batch.audio, shown, max_offset=7, audio_lead=batch.audio_lead).logits
     assert torch.allclose(observe(model, batch, max_offset=7).volume("head"), expected, atol=1e-5)
     sample, other = clips(spec, 2)
-    reader = ClipReader(model, sample, other.sound, spec=spec)
+    reader = WindowReader(model, sample, other.sound, spec=spec)
     scores = reader.readings((6,))["cut", 6]
     video, sound, margin = prepared(reader._pictures(), spec.video), reader._sound(15, 0), 8
     assert model.head.margin == margin
@@ -342,33 +344,25 @@ def test_stretches_and_pieces_of_every_kind(spec: BackboneSpec, make) -> None:
     own = [e for e in examples if not e.foreign and e.estimate.frames >= 20]
     assert len(own) >= 3 and np.mean([e.correct for e in own]) > 0.8
     moved = samples[0].sound[3 * SAMPLES_PER_FRAME :]
-    answer = measure(
-        model,
-        samples[0].crops,
-        moved,
-        spec=spec,
-        calibration=UNCALIBRATED,
-        stored_crop=spec.video.crop,
-    )
+    answer = measure(in_memory(model, spec), samples[0].crops, moved, stored=samples[0].info)
     assert answer.offset_frames == pytest.approx(3.0, abs=0.5)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 16, 17, 40])
 def test_large_pictures_are_encoded_in_pieces(frames: int, monkeypatch) -> None:
     spec = SPECS[1]
-    network, crops = ByDistance(spec), stored_sample("a", 0, frames=60, **STORED_FACE).crops
+    network, sample = ByDistance(spec), stored_sample("a", 0, frames=60, **STORED_FACE)
     seen: list[int] = []
 
     def counted(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
         seen.append(given[0].shape[2])
 
     network.seeing.register_forward_pre_hook(counted)
-    keep = {"stored_crop": "face", "spec": spec}
-    with torch.no_grad():
-        whole = encoded_crops(network, crops[:frames], **keep)
-        monkeypatch.setattr(inputs, "_MOST_PIXELS", 1)
-        pieces = encoded_crops(network, crops[:frames], **keep)
-    assert torch.allclose(whole, pieces, atol=1e-3) and whole.shape == (1, 5, frames)
+    model = in_memory(network, spec)
+    whole = encode_crops(model, sample.crops[:frames], sample.info).rows
+    monkeypatch.setattr(inputs, "_MOST_PIXELS", 1)
+    pieces = encode_crops(model, sample.crops[:frames], sample.info).rows
+    assert np.allclose(whole, pieces, rtol=2e-3, atol=2e-3) and whole.shape == (5, frames)
     assert seen[0] == frames and max(seen[1:]) <= 16 + 2 * 2
     assert (len(seen) > 2) == (frames > 16)
 
@@ -385,12 +379,12 @@ def test_chunks_are_not_shorter_than_their_context() -> None:
     runtime = TorchRuntime(flicker.Flicker(), torch.device("cpu"))
     wide = replace(far, video=replace(far.video, size_px=224))
     for spec in (far, wide):
-        face = FaceStream(runtime=runtime, spec=spec, first_tick=0)
+        face = FaceEncoder(runtime=runtime, spec=spec, first_frame=0)
         assert face._chunk >= 108
     near = replace(wide, receptive_field_frames=5)
-    face = FaceStream(runtime=runtime, spec=near, first_tick=0)
+    face = FaceEncoder(runtime=runtime, spec=near, first_frame=0)
     assert face._chunk == 8
-    sound = SoundStream(runtime=runtime, spec=far, sound=SoundTrack())
+    sound = AudioEncoder(runtime=runtime, spec=far)
     assert sound._chunk >= 401
 
 

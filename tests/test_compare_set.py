@@ -224,15 +224,15 @@ def test_clips_go_to_other_processes(tmp_path: Path) -> None:
 
 
 def test_a_network_that_takes_no_face_crops_of_that_size_says_so(tmp_path: Path) -> None:
-    from synctool.measure.stored_clips import clip_recording
+    from synctool.measure.encode import encode_clip
     from synctool.networks.load import load_model
 
     with flicker.installed():
         model = load_model("flicker", weights=flicker.save_weights(tmp_path / "w.safetensors"))
     large = replace(model, spec=replace(model.spec, video=replace(model.spec.video, size_px=64)))
-    (seen,) = clip_recording(clip("a"), [large]).seen
-    assert "32 px" in seen.error
-    assert seen.faces == ()
+    (made,) = encode_clip(clip("a"), [large]).models
+    assert "32 px" in made.error
+    assert made.faces == ()
 
 
 # ------------------------------------------------------------------------------- a folder of films

@@ -29,9 +29,9 @@ from films import (
 from flicker import flicker_film
 from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
-from synctool.measure import streams
+from synctool.measure import audio_encoder, face_encoder
 from synctool.measure.detect import Detector
-from synctool.measure.encode import record
+from synctool.measure.encode import encode
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
 from synctool.media.sound import SoundTrack
@@ -150,8 +150,8 @@ def test_frames_between_the_moments_of_the_timeline(
     shown = [result.segments[0].offset_frames, result.tracks[0].offset_frames]
     shown.append(np.median([x for x in result.frames.offset_frames if x is not None]))
     assert shown == pytest.approx([result.offset_frames] * 3, abs=0.1)
-    recording = record(path, [measure._model], detector="whole")
-    trial = next(trials(recording, [measure._model], [Condition()], Label(), film="a"))
+    encoded = encode(path, [measure._model], detector="whole", keep_samples=True)
+    trial = next(trials(encoded, [measure._model], [Condition()], Label(), film="a"))
     assert trial.offset_frames == result.offset_frames
 
 
@@ -596,7 +596,7 @@ def test_an_error_in_the_caller_ends_the_work(measure: Detector, tmp_path: Path)
 def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch) -> None:
     """Crops and samples are given back while the film runs."""
     most = {"crops": 0, "samples": 0}
-    encode, place = streams.FaceStream.encode, SoundTrack.place
+    encode, place = face_encoder.FaceEncoder.encode, SoundTrack.place
 
     def count_crops(self, **more: bool) -> None:
         most["crops"] = max(most["crops"], len(self._crops))
@@ -606,10 +606,10 @@ def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch
         place(self, *given)
         most["samples"] = max(most["samples"], self.available)
 
-    monkeypatch.setattr(streams.FaceStream, "encode", count_crops)
+    monkeypatch.setattr(face_encoder.FaceEncoder, "encode", count_crops)
     monkeypatch.setattr(SoundTrack, "place", count_samples)
-    monkeypatch.setattr(streams, "_VIDEO_CHUNK_PIXELS", 64 * 16 * 16)
-    monkeypatch.setattr(streams, "_SOUND_CHUNK_FRAMES", 64)
+    monkeypatch.setattr(face_encoder, "_CHUNK_PIXELS", 64 * 16 * 16)
+    monkeypatch.setattr(audio_encoder, "_CHUNK_FRAMES", 64)
     result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=20))
     assert result.offset_frames == pytest.approx(0, abs=FINE)
     assert 64 <= most["crops"] < 120
@@ -619,13 +619,13 @@ def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch
 def test_a_face_that_has_gone_is_finished_at_once(look: Detector, tmp_path, monkeypatch) -> None:
     """In a film of many faces the crops of all of them would fill the memory."""
     told: list[str] = []
-    encode = streams.FaceStream.encode
+    encode = face_encoder.FaceEncoder.encode
 
     def note(self, *, last: bool = False) -> None:
         told.append("face finished" if last else "face")
         encode(self, last=last)
 
-    monkeypatch.setattr(streams.FaceStream, "encode", note)
+    monkeypatch.setattr(face_encoder.FaceEncoder, "encode", note)
     path = flicker_film(
         tmp_path / "a.mp4",
         faces=lambda t: [PlacedFace(160, 90, 90)] if t < 1 else [],

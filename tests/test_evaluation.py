@@ -11,33 +11,35 @@ import torch.nn.functional as F
 from scipy.signal import lfilter
 from torch import nn
 
+from benchmark_modules import benchmark_modules
 from fake_samples import talking_sample
 from synctool.comparison.segment_cuts import cuts
-from synctool.comparison.segments_test import Answer, Piece, agreement, joined, measure
 from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.features.logmel import MARGIN, logmel
 from synctool.features.pictures import prepared
-from synctool.features.speech import speech_frames
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.networks.build import build
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
-from synctool.scoring.confidence import UNCALIBRATED, Calibration
+from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import OffsetEstimate
-from synctool.training import multiway as protocol
-from synctool.training.calibration import Example, reliability
-from synctool.training.constants import clip_constant, constants_of_others
-from synctool.training.multiway import (
-    CHANCE,
-    WindowHits,
-    accuracies,
-    best_within,
-    clip_constants,
-    multiway,
-    window_hits,
-)
-from synctool.training.readings import MAX_OFFSET, ClipReader, SoundWindows
+from synctool.training.calibration import Example, in_memory, reliability
+from synctool.training.multiway import MAX_OFFSET, best_within, multiway
 from synctool.types import SAMPLES_PER_FRAME
+
+with benchmark_modules(
+    *("literature.multiway", "literature.offset_bias", "literature.readings"),
+    *("literature.segment_agreement", "literature.speech"),
+) as literature:
+    protocol, pieces_test = literature.multiway, literature.segment_agreement
+    CHANCE, accuracies = protocol.CHANCE, protocol.accuracies
+    WindowHits, clip_constants, window_hits = (
+        *(protocol.WindowHits, protocol.clip_constants, protocol.window_hits),
+    )
+    clip_constant = literature.offset_bias.clip_constant
+    constants_of_others = literature.offset_bias.constants_of_others
+    readings, speech_frames = literature.readings, literature.speech.speech_frames
+    Answer, Piece, agreement = pieces_test.Answer, pieces_test.Piece, pieces_test.agreement
 
 SPEC = BackboneSpec(
     name="hearing",
@@ -254,7 +256,7 @@ def test_figures_for_every_epoch() -> None:
 def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
     """The quick way over shared rows gives the same as encoding each window by itself."""
     model, (sample, other) = hearing(), talkers(2, frames=24)
-    reader = ClipReader(model, sample, other.sound, spec=SPEC)
+    reader = readings.WindowReader(model, sample, other.sound, spec=SPEC)
     scores = reader.readings((5, 9))
     sound = reader._sound(MAX_OFFSET, 0)
     video = prepared(reader._pictures(), SPEC.video)
@@ -275,11 +277,11 @@ def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
 
 def test_windows_alone_see_five_frames_and_longer_ones_are_means() -> None:
     model, (sample, other) = hearing(), talkers(2, frames=24)
-    scores = ClipReader(model, sample, other.sound, spec=SPEC).readings((5, 7, 15))
+    scores = readings.WindowReader(model, sample, other.sound, spec=SPEC).readings((5, 7, 15))
     changed = sample.crops.copy()
     changed[12:] = 255 - changed[12:]
     blind = replace(sample, crops=changed)
-    after = ClipReader(model, blind, other.sound, spec=SPEC).readings((5,))
+    after = readings.WindowReader(model, blind, other.sound, spec=SPEC).readings((5,))
     assert torch.allclose(scores["alone", 5][:, :8], after["alone", 5][:, :8], atol=1e-5)
     assert not torch.allclose(scores["alone", 5][:, 8:], after["alone", 5][:, 8:], atol=1e-2)
     five = scores["alone", 5]
@@ -291,16 +293,16 @@ def test_the_default_network_is_cut_the_same_way() -> None:
     torch.manual_seed(0)
     model = build("fcn-cls", embedding=16, width=4)[1].eval()
     sample, other = talkers(2, frames=13)
-    reader = ClipReader(model, sample, other.sound, spec=SPEC)
+    reader = readings.WindowReader(model, sample, other.sound, spec=SPEC)
     with torch.inference_mode():
-        alone = reader._seen.cut(9)[2]
+        alone = readings.PictureWindows(model, reader._pictures, SPEC).cut(9)[2]
         video = prepared(reader._pictures(), SPEC.video)
         direct = model.encode_video(video[:, :, 2:11])[0]
         whole = model.encode_video(video)
         assert torch.allclose(alone, direct, atol=1e-4)
-        assert torch.allclose(reader._seen.whole[1], whole, atol=1e-4)
+        assert torch.allclose(reader.whole[1], whole, atol=1e-4)
         sound = reader._sound(MAX_OFFSET, 0)
-        heard = SoundWindows(model, lambda: sound, SPEC)
+        heard = readings.SoundWindows(model, lambda: sound, SPEC)
         cut = model.encode_audio(sound[None, :, :, 4 * 3 : 4 * 12])[0]
         assert torch.allclose(heard.cut(9)[3], cut, atol=1e-4)
 
@@ -431,7 +433,7 @@ def test_clips_are_joined_frame_by_frame() -> None:
         info=replace(one.info, sound_lead=640),
         sound=np.concatenate([np.full(640, 7, np.int16), one.sound[: 11 * 640]]),
     )
-    crops, sound = joined([led, two])
+    crops, sound = pieces_test.joined([led, two])
     assert crops.shape[0] == 24
     assert sound.size == 24 * SAMPLES_PER_FRAME
     assert np.array_equal(sound[: 11 * 640], one.sound[: 11 * 640])
@@ -443,10 +445,11 @@ def test_a_moved_piece_is_measured() -> None:
     sample = talkers(1, frames=150)[0]
     begin = 40 * SAMPLES_PER_FRAME
     sound = sample.sound[begin + 5 * SAMPLES_PER_FRAME :][: 80 * SAMPLES_PER_FRAME]
-    answer = measure(hearing(), sample.crops[40:120], sound, spec=SPEC, calibration=UNCALIBRATED)
+    model = in_memory(hearing(), SPEC)
+    answer = pieces_test.measure(model, sample.crops[40:120], sound, stored=sample.info)
     assert answer.offset_frames == pytest.approx(5.0, abs=0.3)
     assert answer.answered
-    nothing = measure(hearing(), sample.crops[:3], sound[:640], spec=SPEC, calibration=UNCALIBRATED)
+    nothing = pieces_test.measure(model, sample.crops[:3], sound[:640], stored=sample.info)
     assert not nothing.answered
 
 

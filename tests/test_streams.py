@@ -12,11 +12,13 @@ from torch import nn
 import flicker
 from synctool.faces.tracking import Pose
 from synctool.features.frontends import FRONT_ENDS
-from synctool.measure import streams, volumes
-from synctool.measure.streams import FaceStream, SoundStream, as_input, crop_for
+from synctool.features.inputs import as_input
+from synctool.measure import audio_encoder, volumes
+from synctool.measure.audio_encoder import AudioEncoder
+from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
+from synctool.measure.face_encoder import FaceEncoder, crop_for
 from synctool.measure.timing import Stopwatch
 from synctool.media.pictures import Picture
-from synctool.media.sound import SoundTrack
 from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import BackboneSpec, VideoInput
@@ -80,9 +82,9 @@ POSE = Pose(
 )
 
 
-def seen_piecemeal(model: LoadedModel, frames: int) -> FaceStream:
+def seen_piecemeal(model: LoadedModel, frames: int) -> FaceEncoder:
     """A face whose crops come one by one, encoded as soon as a chunk is there."""
-    face = FaceStream(runtime=model.runtime, spec=model.spec, first_tick=0)
+    face = FaceEncoder(runtime=model.runtime, spec=model.spec, first_frame=0)
     most = 0
     for picture in face_pictures(frames):
         face.add(picture, POSE)
@@ -90,7 +92,7 @@ def seen_piecemeal(model: LoadedModel, frames: int) -> FaceStream:
             face.encode()
         most = max(most, len(face._crops))
     face.encode(last=True)
-    assert most <= face._chunk + 2 * face._reach + 1, "crops must not pile up"
+    assert most <= face._chunk + 2 * face._context + 1, "crops must not pile up"
     assert not face.waiting
     return face
 
@@ -139,7 +141,7 @@ def test_the_last_crops_may_be_encoded_early(model) -> None:
 
 
 def test_boxes_are_kept_once_a_second_in_pixels_of_the_source(model) -> None:
-    face = FaceStream(runtime=model("flicker").runtime, spec=flicker.SPEC, first_tick=7)
+    face = FaceEncoder(runtime=model("flicker").runtime, spec=flicker.SPEC, first_frame=7)
     for picture in face_pictures(51):
         face.add(Picture(picture.index, picture.luma, None, 0.5), POSE)
     assert len(face.boxes) == 3
@@ -160,15 +162,15 @@ def heard_piecemeal(
     model: LoadedModel, samples: np.ndarray, *, zero_frames: float = 0.0, piece: int = 3777
 ) -> np.ndarray:
     """Sound that arrives in odd pieces."""
-    track = SoundTrack()
-    stream = SoundStream(
-        runtime=model.runtime, spec=model.spec, sound=track, zero_frames=zero_frames
+    encoder = AudioEncoder(
+        runtime=model.runtime,
+        spec=model.spec,
+        delay_samples=round(zero_frames * SAMPLES_PER_FRAME),
     )
     for start in range(0, samples.size, piece):
-        track.place(samples[start : start + piece])
-        stream.encode()
-    stream.encode(last=True)
-    return stream.embeddings()
+        encoder.add(samples[start : start + piece])
+    encoder.finish()
+    return encoder.embeddings()
 
 
 def heard_at_once(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
@@ -184,7 +186,7 @@ def heard_at_once(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "_SOUND_CHUNK_FRAMES", 16)
+    monkeypatch.setattr(audio_encoder, "_CHUNK_FRAMES", 16)
 
 
 @pytest.mark.parametrize("frames", [0.3, 1, 16, 24, 40.5, 77, 80.01])
@@ -245,11 +247,12 @@ def test_a_volume_in_blocks_is_the_volume_in_one(
 ) -> None:
     network = model(name)
     size = 32 if name == "fcn-cls" else 1024
-    seen, heard = embeddings(size, 200, 1), embeddings(size, sound_frames, 2)
+    face = FaceEmbeddings(0, first_tick, embeddings(size, 200, 1))
+    audio = AudioEmbeddings(embeddings(size, sound_frames, 2))
     monkeypatch.setattr(volumes, "_BLOCK_CELLS", 10**9)
-    whole = volumes._volume(network, seen, heard, first_tick, max_offset)
+    whole = volumes.score_volume(network, face, audio, max_offset=max_offset)
     monkeypatch.setattr(volumes, "_BLOCK_CELLS", 1)
-    parts = volumes._volume(network, seen, heard, first_tick, max_offset)
+    parts = volumes.score_volume(network, face, audio, max_offset=max_offset)
     assert whole.shape == (2 * max_offset + 1, 200)
     assert np.nanstd(whole) > 0.01
     np.testing.assert_array_equal(np.isnan(parts), np.isnan(whole))
@@ -258,8 +261,9 @@ def test_a_volume_in_blocks_is_the_volume_in_one(
 
 def test_only_sound_within_the_film_is_compared(model) -> None:
     """Row K + n of picture t is the sound at t - n: outside the sound there is no score."""
-    heard, k, first = embeddings(32, 20, 2), 15, 5
-    volume = volumes._volume(model("fcn-cls"), embeddings(32, 30, 1), heard, first, k)
+    audio, k, first = AudioEmbeddings(embeddings(32, 20, 2), -5), 15, 5
+    face = FaceEmbeddings(0, 0, embeddings(32, 30, 1))
+    volume = volumes.score_volume(model("fcn-cls"), face, audio, max_offset=k)
     for row in range(2 * k + 1):
         for t in range(30):
             inside = 0 <= first + t - (row - k) < 20
@@ -268,9 +272,10 @@ def test_only_sound_within_the_film_is_compared(model) -> None:
 
 def test_no_sound_gives_no_scores(model) -> None:
     network = model("fcn-cls")
-    face = seen_piecemeal(network, 20)
-    nothing = np.zeros((face.embeddings().shape[0], 0), np.float16)
-    scores = volumes.score_face(network, 0, face, nothing, max_offset=15)
+    encoder = seen_piecemeal(network, 20)
+    face = FaceEmbeddings(0, 0, encoder.embeddings(), tuple(encoder.boxes))
+    nothing = AudioEmbeddings(np.zeros((face.rows.shape[0], 0), np.float16))
+    scores = volumes.score_face(network, face, nothing, max_offset=15)
     assert np.isnan(scores.volume).all()
     assert scores.estimate is None
     assert scores.certainty.confidence == 0.0
@@ -288,9 +293,13 @@ def scores(number: int, first_tick: int, frames: int, row: int, height: float):
     )
 
 
+def combined(faces: list[volumes.FaceScores], frames: int) -> volumes.VideoScores:
+    return volumes.combine(faces, frames, max_offset=15, calibration=UNCALIBRATED)
+
+
 def test_faces_one_after_the_other_are_put_together() -> None:
     one, two = scores(0, 5, 50, 15, 5.0), scores(1, 70, 30, 15, 5.0)
-    film = volumes.combine([one, two], 120, 31, UNCALIBRATED)
+    film = combined([one, two], 120)
     np.testing.assert_array_equal(film.volume[:, 5:55], one.volume)
     np.testing.assert_array_equal(film.distances[:, 70:100], two.distances)
     assert np.isnan(film.volume[:, [0, 4, 55, 69, 100, 119]]).all()
@@ -301,20 +310,20 @@ def test_faces_one_after_the_other_are_put_together() -> None:
 def test_of_two_faces_the_one_that_fits_is_heard(turned: bool) -> None:
     silent, speaking = scores(0, 0, 150, 3, 0.0), scores(1, 10, 130, 18, 6.0)
     faces = [speaking, silent] if turned else [silent, speaking]
-    film = volumes.combine(faces, 150, 31, UNCALIBRATED)
+    film = combined(faces, 150)
     chosen = (film.volume[:, 10:140] == speaking.volume).all(0)
     assert chosen.mean() > 0.95
     assert film.coverage == 1.0, "where it is not there, the other one is"
 
 
 def test_no_face_no_coverage() -> None:
-    film = volumes.combine([], 40, 31, UNCALIBRATED)
+    film = combined([], 40)
     assert film.coverage == 0.0
     assert np.isnan(film.volume).all()
 
 
 def test_a_face_that_outlasts_the_film_is_cut() -> None:
-    film = volumes.combine([scores(0, 10, 50, 15, 5.0)], 40, 31, UNCALIBRATED)
+    film = combined([scores(0, 10, 50, 15, 5.0)], 40)
     assert film.volume.shape == (31, 40)
     assert film.coverage == pytest.approx(30 / 40)
 

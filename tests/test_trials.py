@@ -17,9 +17,10 @@ from synctool.comparison import trials as trials_module
 from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.trials import failed_trial, peak_memory_mb, trials, true_offset
 from synctool.errors import UsageError
-from synctool.measure import streams
+from synctool.measure import audio_encoder
 from synctool.measure.detect import Detector
-from synctool.measure.encode import Recording, record
+from synctool.measure.embeddings import EncodedVideo
+from synctool.measure.encode import encode
 from synctool.media.remux import move_sound
 from synctool.models.correlation import inside_sound
 from synctool.networks.build import build
@@ -47,14 +48,14 @@ def model() -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def recording(film: Path, model: LoadedModel) -> Recording:
-    return record(film, [model], detector="whole")
+def encoded(film: Path, model: LoadedModel) -> EncodedVideo:
+    return encode(film, [model], detector="whole", keep_samples=True, isolated=True)
 
 
 @pytest.fixture
-def tried(recording: Recording, model: LoadedModel) -> Callable[..., list[Trial]]:
+def tried(encoded: EncodedVideo, model: LoadedModel) -> Callable[..., list[Trial]]:
     def run(*conditions: Condition, label: Label = KNOWN, **how: object) -> list[Trial]:
-        return list(trials(recording, [model], conditions, label, film="a.mkv", **how))
+        return list(trials(encoded, [model], conditions, label, film="a.mkv", **how))
 
     return run
 
@@ -128,10 +129,12 @@ def test_every_head_takes_a_sound_that_begins_later(name: str) -> None:
 def test_a_real_film_with_the_default_network(clips: Path) -> None:
     """Published: the sound is three frames ahead."""
     network = load_model("fcn-cls", device="cpu")
-    example = record(clips / "example.avi", [network], detector="whole")
+    example = encode(
+        clips / "example.avi", [network], detector="whole", keep_samples=True, isolated=True
+    )
     conditions = [
         *(Condition(), *(Condition("shift", moved) for moved in (-10.0, 7.25))),
-        *piece_conditions(example.ticks, 3.0, 2, sound_samples=example.sound.size),
+        *piece_conditions(example.frames, 3.0, 2, sound_samples=example.samples.size),
     ]
     plain, *others = trials(example, [network], conditions, Label(3.0), film="example.avi")
     assert plain.offset_frames == pytest.approx(3, abs=1) and plain.answered
@@ -150,10 +153,10 @@ def test_moves_by_whole_frames_move_the_curve_and_nothing_else(tried) -> None:
         assert moved.lse_d == pytest.approx(still.lse_d, abs=1e-6)
 
 
-def test_missing_sound_is_no_sound(tried, recording) -> None:
+def test_missing_sound_is_no_sound(tried, encoded) -> None:
     """Of a sound that is moved far only the part that is left counts."""
     far = 20
-    half = replace(recording, sound=recording.sound[: 80 * SAMPLES_PER_FRAME])
+    half = replace(encoded, samples=encoded.samples[: 80 * SAMPLES_PER_FRAME])
     (trial,) = trials(
         half, [fakes.grey()], [Condition("shift", far)], Label(), film="a", max_offset=30,
         keep_frames=True,
@@ -162,11 +165,11 @@ def test_missing_sound_is_no_sound(tried, recording) -> None:
     seen = [i for i, offset in enumerate(trial.frames.offset_frames) if offset is not None]
     # Sound is left for the ticks -20 to 60, and candidates reach 30 frames further.
     assert max(seen) < 60 + 30 + 25
-    assert len(trial.frames.t_s) == recording.ticks
+    assert len(trial.frames.t_s) == encoded.frames
 
 
-def test_a_film_without_any_sound_left(recording, model) -> None:
-    deaf = replace(recording, sound=np.zeros(0, np.int16))
+def test_a_film_without_any_sound_left(encoded, model) -> None:
+    deaf = replace(encoded, samples=np.zeros(0, np.int16))
     conditions = [Condition(), Condition("shift", 3.0), Condition("piece", 0.0, 0.0, 2.0)]
     for trial in trials(deaf, [model], conditions, Label(AHEAD), film="a"):
         assert (trial.verdict, trial.reason) == ("inconclusive", "the audio is silent")
@@ -175,14 +178,14 @@ def test_a_film_without_any_sound_left(recording, model) -> None:
         assert trial.coverage == 1.0 and trial.error is None
 
 
-def test_the_margins_of_a_clip_are_heard(recording, model) -> None:
+def test_the_margins_of_a_clip_are_heard(encoded, model) -> None:
     """A clip's sound begins before its first picture."""
     lead = 12 * SAMPLES_PER_FRAME + 100
-    early = np.concatenate([np.full(lead, 9, np.int16), recording.sound])
-    clip = replace(recording, sound=early, sound_at=-lead)
+    early = np.concatenate([np.full(lead, 9, np.int16), encoded.samples])
+    clip = replace(encoded, samples=early, samples_at=-lead)
     conditions = [Condition(), Condition("shift", -3.5), Condition("piece", 2.5, 0.0, 3.0)]
     with_it, without = (
-        list(trials(r, [model], conditions, Label(), film="a")) for r in (clip, recording)
+        list(trials(r, [model], conditions, Label(), film="a")) for r in (clip, encoded)
     )
     for a, b in zip(with_it, without):
         assert a.offset_frames == pytest.approx(b.offset_frames, abs=FINE)
@@ -190,17 +193,17 @@ def test_the_margins_of_a_clip_are_heard(recording, model) -> None:
 
 
 def test_a_sound_is_encoded_once_for_all_moves_by_whole_frames(tried, monkeypatch) -> None:
-    encoded = []
-    encode = streams.SoundStream.encode
+    made = []
+    finish = audio_encoder.AudioEncoder.finish
 
-    def counted(self, **how: bool) -> None:
-        encoded.append(self)
-        encode(self, **how)
+    def counted(self) -> None:
+        made.append(self)
+        finish(self)
 
-    monkeypatch.setattr(streams.SoundStream, "encode", counted)
+    monkeypatch.setattr(audio_encoder.AudioEncoder, "finish", counted)
     moves = [-5, 0, 5, 0.25, 2.25, 0.5, 5]
     several = tried(Condition(), *(Condition("shift", float(m)) for m in moves))
-    assert len(encoded) == 3
+    assert len(made) == 3
     for move, trial in zip(moves, several[1:]):
         (alone,) = tried(Condition("shift", float(move)))
         assert untimed(trial) == untimed(alone)
@@ -212,7 +215,11 @@ def test_a_second_run_gives_the_same(film: Path, model) -> None:
         [
             untimed(t)
             for t in trials(
-                record(film, [model], detector="whole"), [model], conditions, Label(), film="a"
+                encode(film, [model], detector="whole", keep_samples=True, isolated=True),
+                [model],
+                conditions,
+                Label(),
+                film="a",
             )
         ]
         for _ in range(2)
@@ -222,10 +229,10 @@ def test_a_second_run_gives_the_same(film: Path, model) -> None:
     assert Trial.from_dict(first[0].to_dict()) == first[0]
 
 
-def test_networks_take_turns(recording, model) -> None:
+def test_networks_take_turns(encoded, model) -> None:
     """Condition by condition; any of the recorded networks, in any order."""
     twin = fakes.grey("twin")
-    both = replace(recording, seen=(*recording.seen, replace(recording.seen[0], backbone="twin",
+    both = replace(encoded, models=(*encoded.models, replace(encoded.models[0], backbone="twin",
                    weights=twin.weights)))  # fmt: skip
     conditions = [Condition(), Condition("shift", 2.0)]
     found = list(trials(both, [twin, model], conditions, Label(), film="a"))
@@ -241,8 +248,8 @@ def test_networks_take_turns(recording, model) -> None:
 # ------------------------------------------------------------------------------------------ pieces
 
 
-def test_pieces_agree(tried, recording) -> None:
-    conditions = piece_conditions(recording.ticks, 2.0, 1, sound_samples=recording.sound.size)
+def test_pieces_agree(tried, encoded) -> None:
+    conditions = piece_conditions(encoded.frames, 2.0, 1, sound_samples=encoded.samples.size)
     pieces = tried(*conditions)
     assert [(t.condition.start_s, t.condition.end_s) for t in pieces] == [(0, 2), (2, 4), (4, 6)]
     assert len({t.condition.moved_frames for t in pieces}) == 3
@@ -254,13 +261,13 @@ def test_pieces_agree(tried, recording) -> None:
             assert 0 <= segment.start_s < segment.end_s <= 2.0, "in the time of the piece"
 
 
-def test_a_piece_hears_its_own_sound_only(tried, recording, model) -> None:
+def test_a_piece_hears_its_own_sound_only(tried, encoded, model) -> None:
     piece = Condition("piece", 2.5, 2.0, 4.0)
     (trial,) = tried(piece, keep_frames=True)
     begin, end = round(52.5 * SAMPLES_PER_FRAME), round(102.5 * SAMPLES_PER_FRAME)
-    other = recording.sound.copy()
+    other = encoded.samples.copy()
     other[:begin], other[end:] = 30_000, -30_000
-    noisy = replace(recording, sound=other)
+    noisy = replace(encoded, samples=other)
     (same,) = trials(noisy, [model], [piece], Label(AHEAD), film="a.mkv", keep_frames=True)
     assert untimed(same) == untimed(trial)
     other[begin] = 30_000
@@ -269,10 +276,10 @@ def test_a_piece_hears_its_own_sound_only(tried, recording, model) -> None:
     assert trial.frames.t_s[0] == 0.0 and len(trial.frames.t_s) == 50
 
 
-def test_a_piece_without_a_face(recording, model) -> None:
-    face = recording.seen[0].faces[0]
+def test_a_piece_without_a_face(encoded, model) -> None:
+    face = encoded.models[0].faces[0]
     short = replace(face, rows=face.rows[:, :40])
-    film = replace(recording, seen=(replace(recording.seen[0], faces=(short,)),))
+    film = replace(encoded, models=(replace(encoded.models[0], faces=(short,)),))
     conditions = [Condition("piece", 1.0, s, s + 2.0) for s in (0.0, 2.0)]
     first, second = trials(film, [model], conditions, Label(), film="a")
     assert first.coverage == pytest.approx(0.8)
@@ -332,7 +339,7 @@ def test_all_31_candidates_are_compared_however_far_the_sound_is_moved(tried) ->
     assert len(narrow.curve) == 31 and len(wide.curve) == 81
 
 
-def test_windows_lie_within_one_segment(tried, recording) -> None:
+def test_windows_lie_within_one_segment(tried, encoded) -> None:
     label = Label(None, segments=SEGMENTS)
     (both,) = tried(Condition(), label=label)
     (known,) = tried(Condition(), label=Label(1.0))

@@ -33,6 +33,17 @@ class SyncToolError(Exception):
         return f"{self.cause}. {self.remedy}" if self.remedy else self.cause
 
 
+def described(error: BaseException) -> str:
+    """Any exception as one line for a person, also one whose message cannot be read."""
+    if isinstance(error, SyncToolError):
+        return str(error)
+    try:
+        message = " ".join(str(error).split())
+    except Exception:
+        message = "(its message cannot be read)"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 class UsageError(SyncToolError):
     """A wrong name, option or combination of them."""
 

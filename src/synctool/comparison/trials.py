@@ -1,13 +1,13 @@
-"""A recorded film under one condition after the other, through one network after the other.
+"""An encoded video under one condition after the other, through one model after the other.
 
-The sound is moved in memory, exact to the sample: sample t of the moved sound is sample t + moved of the
-film's. Nothing is lost and nothing made up: what moves before the first picture can still be compared,
-and where a sound has ended there is none, rather than silence.
+The audio is shifted in memory, exact to the sample: sample t of the shifted audio is sample t + shift of
+the video's. Nothing is lost and nothing made up: what moves before the first frame can still be compared,
+and where audio has ended there is none, rather than silence.
 
-A piece is a stretch of the pictures with a sound of the same length, cut out from its moved place and
-encoded by itself: the network hears nothing of the film's other sound. Its pictures were encoded with the
-film, so the first and the last of them have seen a few frames beyond the cut (half the receptive field).
-What is found in a piece is in its own time, from its beginning on.
+A segment is a part of the frames with audio of the same length, cut out from its shifted place and encoded
+by itself: the model hears nothing of the video's other audio. Its frames were encoded with the video, so
+the first and the last of them have seen a few frames beyond the cut (half the receptive field). What is
+found in a segment is in its own time, from its beginning on.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synctool.measure.analyze import Findings, find, is_silent
-from synctool.measure.encode import RecordedFace, Recording, Seen, words
-from synctool.measure.streams import SoundStream, encoding_beside
+from synctool.errors import described
+from synctool.measure.analyze import Findings, analyze
+from synctool.measure.embeddings import AudioEmbeddings, EncodedVideo, FaceEmbeddings
+from synctool.measure.encode import encode_audio, is_silent
+from synctool.measure.threads import sharing_cores
 from synctool.measure.timing import network_clock
-from synctool.measure.volumes import film_volume
-from synctool.media.sound import SoundTrack
+from synctool.measure.volumes import video_volume
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.right_windows import least_offset, right_windows
+from synctool.scoring.verdict import Circumstances
 from synctool.types import (
     SAMPLES_PER_FRAME,
     VIDEO_FPS,
@@ -42,28 +44,19 @@ _WIDEST_FRAMES = 125
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """An encoded sound, the time that it took, and the tick of its first row."""
-
-    rows: np.ndarray
-    seconds: float
-    begin: int
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """The part of a film that is looked at."""
+class _Segment:
+    """The part of a video that is looked at, in frame indices."""
 
     start: int
     stop: int
 
     @property
-    def ticks(self) -> int:
+    def frames(self) -> int:
         return self.stop - self.start
 
 
 def trials(
-    recording: Recording,
+    encoded: EncodedVideo,
     models: Sequence[LoadedModel],
     conditions: Sequence[Condition],
     label: Label,
@@ -72,14 +65,14 @@ def trials(
     max_offset: int = 15,
     keep_frames: bool = False,
 ) -> Iterator[Trial]:
-    """Measure a recorded film under all conditions.
+    """Measure an encoded video under all conditions.
 
-    A network that fails gives trials that say why, and the others go on.
+    A model that fails gives trials that say why, and the others go on.
 
     Args:
-        recording: The film.
-        models: The networks, or some of them.
-        conditions: How to present it; a ``perturbed`` film is its own recording.
+        encoded: The video, with the samples of its audio.
+        models: The models, or some of them.
+        conditions: How to present it; a degraded copy is encoded by itself.
         label: What is known about it.
         film: Its name.
         max_offset: Largest offset searched, in frames.
@@ -89,16 +82,16 @@ def trials(
         The trials, condition by condition.
 
     Raises:
-        KeyError: The film was not recorded for a network.
+        KeyError: The video was not encoded with one of the models.
     """
-    ears = [_Ear(model, recording, conditions) for model in models]
+    measuring = [_ModelTrials(model, encoded, conditions) for model in models]
     for condition in conditions:
-        for ear in ears:
+        for one in measuring:
             try:
-                trial = ear.measure(condition, label, film=film, max_offset=max_offset)
-            except Exception as error:  # a network may fail in any way, and fails alone
-                names = (ear.model.spec.full_name, ear.model.weights)
-                trial = failed_trial(names, condition, label, film=film, error=words(error))
+                trial = one.measure(condition, label, film=film, max_offset=max_offset)
+            except Exception as error:  # a model may fail in any way, and fails alone
+                names = (one.model.spec.full_name, one.model.weights)
+                trial = failed_trial(names, condition, label, film=film, error=described(error))
             if condition.kind != "plain" and not keep_frames:
                 trial = replace(trial, frames=FrameSeries((), (), ()))
             yield trial
@@ -110,8 +103,8 @@ def failed_trial(
     """A trial without an answer.
 
     Args:
-        names: Full name of the network, name and checksum of its weights.
-        condition: How the film was presented.
+        names: Full name of the model, name and checksum of its weights.
+        condition: How the video was presented.
         label: What is known about it.
         film: Its name.
         error: Why there is none.
@@ -128,9 +121,9 @@ def failed_trial(
 
 
 def true_offset(label: Label, condition: Condition) -> float | None:
-    """The true offset of a film, or of a piece of it, under a condition.
+    """The true offset of a video, or of a segment of it, under a condition.
 
-    Where the offset changes within the film, that of a piece is the one of the stretch that holds it
+    Where the offset changes within the video, that of a segment is the one of the part that holds it
     whole, and not known where there is none.
     """
     known = label.offset_frames
@@ -154,45 +147,45 @@ def peak_memory_mb() -> float | None:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-class _Ear:
-    """One network with what it saw of the film: hears it under any condition."""
+class _ModelTrials:
+    """One model with what it made of a video: measures it under any condition."""
 
     def __init__(
-        self, model: LoadedModel, recording: Recording, conditions: Sequence[Condition]
+        self, model: LoadedModel, encoded: EncodedVideo, conditions: Sequence[Condition]
     ) -> None:
         self.model = model
-        self._film = recording
-        self._seen: Seen = recording.seen_by(model)
+        self._video = encoded
+        self._made = encoded.by(model)
         self._now = network_clock(model.runtime.device)
-        # Moves by whole frames leave the encoded sound as it is: it is kept while it will be used again.
-        self._kept: dict[int, tuple[np.ndarray, float]] = {}
-        self._to_come = Counter(self._phase(c) for c in conditions if not _is_piece(c))
+        # Shifts by whole frames leave the embeddings as they are: they are kept while they will be used.
+        self._kept: dict[int, tuple[AudioEmbeddings, float]] = {}
+        self._to_come = Counter(self._phase(c) for c in conditions if not _is_segment(c))
 
     def measure(self, condition: Condition, label: Label, *, film: str, max_offset: int) -> Trial:
         names = (self.model.spec.full_name, self.model.weights)
-        if self._seen.error is not None:
-            return failed_trial(names, condition, label, film=film, error=self._seen.error)
-        stretch = _stretch(condition, self._film.ticks)
-        # On as many threads as ``detect``: the figures are the same.
-        with encoding_beside(self.model.runtime):
-            sound, heard = self._hear(condition, stretch)
-            faces = self._faces(stretch)
+        if self._made.error is not None:
+            return failed_trial(names, condition, label, film=film, error=self._made.error)
+        segment = _segment(condition, self._video.frames)
+        parts = (face.part(segment.start, segment.stop) for face in self._made.faces)
+        faces = [face for face in parts if face is not None]
+        with sharing_cores(self.model.runtime):
+            samples, audio, audio_s = self._audio(condition, segment)
             began = self._now()
-            findings = find(
+            findings = analyze(
                 self.model,
                 faces,
-                heard.rows,
-                ticks=stretch.ticks,
+                audio,
+                frames=segment.frames,
                 max_offset=max_offset,
-                silent=is_silent(_peak(sound)),
-                heard_from=heard.begin,
-                unread_share=self._film.source.unread_share,
-                frames_late=self._film.frames_late,
+                known=Circumstances(has_audio=not is_silent(samples)),
+                unread_share=self._video.source.unread_share,
+                frames_late=self._video.frames_late,
             )
             scored_s = self._now() - began
-            windows = self._windows(findings, faces, heard, _truths(label, condition, stretch))
+            windows = self._windows(findings, faces, audio, _truths(label, condition, segment))
         estimate, distances = findings.estimate, findings.distances
-        duration_s = stretch.ticks / VIDEO_FPS
+        share = segment.frames / self._video.frames
+        whole_s = self._video.source.duration_s
         return Trial(
             film=film,
             backbone=names[0],
@@ -207,75 +200,53 @@ class _Ear:
             reason=findings.decision.reason,
             lse_c=distances.syncnet_confidence if distances else None,
             lse_d=distances.min_distance if distances else None,
-            coverage=findings.film.coverage,
+            coverage=findings.video.coverage,
             segments=findings.segments,
             frames=findings.frames,
             curve=() if estimate is None else _plain(estimate.curve),
             windows=windows,
-            duration_s=duration_s if _is_piece(condition) else self._film.source.duration_s,
-            seconds=self._seen.seconds * stretch.ticks / self._film.ticks
-            + heard.seconds
-            + scored_s,
+            duration_s=segment.frames / VIDEO_FPS if _is_segment(condition) else whole_s,
+            seconds=self._made.seconds * share + audio_s + scored_s,
             memory_mb=peak_memory_mb(),
         )
 
-    def _faces(self, stretch: _Stretch) -> dict[int, RecordedFace]:
-        parts = (face.part(stretch.start, stretch.stop) for face in self._seen.faces)
-        return {face.number: face for face in parts if face is not None}
-
-    def _hear(self, condition: Condition, stretch: _Stretch) -> tuple[np.ndarray, _Heard]:
-        """The samples that there are to hear, and their embeddings."""
-        if _is_piece(condition):
-            at = stretch.start * SAMPLES_PER_FRAME + _samples(condition) - self._film.sound_at
-            low = max(at, 0)
-            part = self._film.sound[low : max(low, at + stretch.ticks * SAMPLES_PER_FRAME)]
-            begin, phase = divmod(low - at, SAMPLES_PER_FRAME)
-            return part, _Heard(*self._encoded(part, phase), begin)
-        sound = self._film.sound
-        begin, phase = divmod(self._film.sound_at - _samples(condition), SAMPLES_PER_FRAME)
-        rows, seconds = self._kept.pop(phase, None) or self._encoded(sound, phase)
+    def _audio(
+        self, condition: Condition, segment: _Segment
+    ) -> tuple[np.ndarray, AudioEmbeddings, float]:
+        """The samples under a condition, their embeddings, and the seconds that these took."""
+        samples, at = self._video.samples, self._video.samples_at - _shift(condition)
+        if _is_segment(condition):
+            begin = segment.start * SAMPLES_PER_FRAME - at
+            low = max(begin, 0)
+            part = samples[low : max(low, begin + segment.frames * SAMPLES_PER_FRAME)]
+            return part, *self._encoded(part, low - begin)
+        phase = self._phase(condition)
+        audio, seconds = self._kept.pop(phase, None) or self._encoded(samples, phase)
         self._to_come[phase] -= 1
         if self._to_come[phase] > 0:
-            self._kept[phase] = rows, seconds
-        return sound, _Heard(rows, seconds, begin)
+            self._kept[phase] = audio, seconds
+        return samples, replace(audio, first_frame=at // SAMPLES_PER_FRAME), seconds
 
-    def _encoded(self, sound: np.ndarray, phase: int) -> tuple[np.ndarray, float]:
-        """Embeddings of a sound that begins ``phase`` samples after a frame does, and the time it took;
-        the constant of the network is taken out as ``detect`` does it."""
+    def _encoded(self, samples: np.ndarray, at: int) -> tuple[AudioEmbeddings, float]:
         began = self._now()
-        zero = round(self.model.zero_frames * SAMPLES_PER_FRAME)
-        track = SoundTrack()
-        track.place(sound[max(-zero, 0) :])
-        stream = SoundStream(
-            runtime=self.model.runtime,
-            spec=self.model.spec,
-            sound=track,
-            zero_frames=(phase + max(zero, 0)) / SAMPLES_PER_FRAME,
-        )
-        stream.encode(last=True)
-        return stream.embeddings(), self._now() - began
+        return encode_audio(self.model, samples, at=at), self._now() - began
 
     def _windows(
         self,
         findings: Findings,
-        faces: Mapping[int, RecordedFace],
-        heard: _Heard,
+        faces: Sequence[FaceEmbeddings],
+        audio: AudioEmbeddings,
         truths: Sequence[tuple[slice, float]],
     ) -> dict[int, tuple[int, int]]:
-        """How many short windows are right, over all stretches whose truth is known."""
+        """How many short windows are right, over all segments whose truth is known."""
         truths = [t for t in truths if least_offset(t[1]) <= _WIDEST_FRAMES]
         if findings.estimate is None or not truths:
             return {}
-        volume = findings.film.volume
+        volume = findings.video.volume
         needed = max(least_offset(truth) for _, truth in truths)
         if needed > findings.max_offset:
-            volume = film_volume(
-                self.model,
-                faces,
-                heard.rows,
-                findings.film.chosen,
-                max_offset=needed,
-                heard_from=heard.begin,
+            volume = video_volume(
+                self.model, faces, audio, findings.video.chosen, max_offset=needed
             )
         right: Counter[int] = Counter()
         of: Counter[int] = Counter()
@@ -286,43 +257,39 @@ class _Ear:
         return {n: (right[n], of[n]) for n in sorted(of)}
 
     def _phase(self, condition: Condition) -> int:
-        return (self._film.sound_at - _samples(condition)) % SAMPLES_PER_FRAME
+        return (self._video.samples_at - _shift(condition)) % SAMPLES_PER_FRAME
 
 
-def _is_piece(condition: Condition) -> bool:
+def _is_segment(condition: Condition) -> bool:
     return condition.start_s is not None
 
 
-def _samples(condition: Condition) -> int:
+def _shift(condition: Condition) -> int:
     return round(condition.moved_frames * SAMPLES_PER_FRAME)
 
 
-def _stretch(condition: Condition, ticks: int) -> _Stretch:
+def _segment(condition: Condition, frames: int) -> _Segment:
     if condition.start_s is None:
-        return _Stretch(0, ticks)
-    start = min(max(0, round(condition.start_s * VIDEO_FPS)), ticks - 1)
-    stop = ticks if condition.end_s is None else round(condition.end_s * VIDEO_FPS)
-    return _Stretch(start, min(max(stop, start + 1), ticks))
+        return _Segment(0, frames)
+    start = min(max(0, round(condition.start_s * VIDEO_FPS)), frames - 1)
+    stop = frames if condition.end_s is None else round(condition.end_s * VIDEO_FPS)
+    return _Segment(start, min(max(stop, start + 1), frames))
 
 
-def _truths(label: Label, condition: Condition, stretch: _Stretch) -> list[tuple[slice, float]]:
-    """Parts of a stretch, in its own ticks, and the true offset of each."""
+def _truths(label: Label, condition: Condition, part: _Segment) -> list[tuple[slice, float]]:
+    """Parts of a segment, in its own frame indices, and the true offset of each."""
     moved = condition.moved_frames
     if not label.segments:
         known = label.offset_frames
-        return [] if known is None else [(slice(0, stretch.ticks), known + moved)]
+        return [] if known is None else [(slice(0, part.frames), known + moved)]
     found = []
     for segment in label.segments:
-        first = math.ceil(segment.start_s * VIDEO_FPS - 1e-6) - stretch.start
-        last = math.floor(segment.end_s * VIDEO_FPS + 1e-6) - stretch.start
-        first, last = max(first, 0), min(last, stretch.ticks)
+        first = math.ceil(segment.start_s * VIDEO_FPS - 1e-6) - part.start
+        last = math.floor(segment.end_s * VIDEO_FPS + 1e-6) - part.start
+        first, last = max(first, 0), min(last, part.frames)
         if first < last:
             found.append((slice(first, last), segment.offset_frames + moved))
     return found
-
-
-def _peak(sound: np.ndarray) -> int:
-    return max(int(sound.max()), -int(sound.min())) if sound.size else 0
 
 
 def _plain(curve: np.ndarray) -> tuple[float | None, ...]:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.degradations import (
@@ -22,9 +23,9 @@ from synctool.comparison.entries import Entry
 from synctool.comparison.settings import CompareSettings
 from synctool.comparison.trials import failed_trial, trials
 from synctool.disk_space import amount, free_bytes
-from synctool.errors import OutputError
-from synctool.measure.encode import Recording, record, words
-from synctool.measure.stored_clips import clip_recording
+from synctool.errors import OutputError, described
+from synctool.measure.embeddings import EncodedVideo
+from synctool.measure.encode import encode, encode_clip
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.tracks import build_detector
 from synctool.networks.loaded import LoadedModel
@@ -96,15 +97,15 @@ class FilmTrials:
         entry = self._entries[number]
         tell((READING, 0.0))
         try:
-            recording = self._recorded(entry, tell)
+            encoded = self._encoded(entry, tell)
         except Exception as error:  # also a bug with one film must not cost the others
             _note(entry.name, error)
             failed = self._failed(entry, Condition(), error)
             return FilmDone(tuple(failed), lasting=_lasting(error))
         made, lasting = [], True
         try:
-            conditions = self._conditions(entry, recording)
-            made += self._tried(recording, conditions, entry, entry.label)
+            conditions = self._conditions(entry, encoded)
+            made += self._tried(encoded, conditions, entry, entry.label)
         except Exception as error:
             _note(entry.name, error)
             made, lasting = self._failed(entry, Condition(), error), _lasting(error)
@@ -120,30 +121,39 @@ class FilmTrials:
                 unit=spec.unit,
             )
             try:
-                copy = self._perturbed(entry, recording, name, level)
+                copy = self._perturbed(entry, encoded, name, level)
                 made += self._judged(copy, condition, entry, own)
             except Exception as error:
                 _note(entry.name, error)
                 made += self._failed(entry, condition, error)
                 lasting = lasting and _lasting(error)
-        return FilmDone(tuple(made), recording.shared_total_s, recording.thumbnails, lasting)
+        return FilmDone(tuple(made), encoded.shared_s, encoded.thumbnails, lasting)
 
-    def _recorded(self, entry: Entry, tell: Tell) -> Recording:
+    def _encoded(self, entry: Entry, tell: Tell) -> EncodedVideo:
         if entry.clip is not None:
-            return clip_recording(entry.clip, self._models)
-        return record(
+            return encode_clip(entry.clip, self._models)
+        return self._encoded_video(
             entry.name,
-            self._models,
-            detector=self._detector,
             streams=self._settings.streams,
-            max_faces=self._settings.max_faces,
             allow_external=self._settings.allow_external,
             stall_timeout=self._settings.stall_timeout,
             thumbnails=self._settings.thumbnails,
             on_progress=lambda p: tell((READING, _share(p.ticks_done, p.ticks_total))),
         )
 
-    def _conditions(self, entry: Entry, recording: Recording) -> list[Condition]:
+    def _encoded_video(self, path: str | os.PathLike[str], **how: Any) -> EncodedVideo:
+        """A video through all models; one that fails is noted, and fails alone."""
+        return encode(
+            path,
+            self._models,
+            detector=self._detector,
+            max_faces=self._settings.max_faces,
+            keep_samples=True,
+            isolated=True,
+            **how,
+        )
+
+    def _conditions(self, entry: Entry, encoded: EncodedVideo) -> list[Condition]:
         chance = {"seed": self._settings.seed, "film": _namesake(entry)}
         found = [Condition()]
         reach = self._settings.max_offset
@@ -153,9 +163,9 @@ class FilmTrials:
             found += [condition for condition in moved if condition.moved_frames]
         if self._settings.pieces_s:
             found += piece_conditions(
-                recording.ticks,
+                encoded.frames,
                 self._settings.pieces_s,
-                sound_samples=max(recording.sound.size + recording.sound_at, 0),
+                sound_samples=max(encoded.samples.size + encoded.samples_at, 0),
                 max_offset=reach,
                 **chance,
             )
@@ -163,14 +173,14 @@ class FilmTrials:
 
     def _tried(
         self,
-        recording: Recording,
+        encoded: EncodedVideo,
         conditions: Sequence[Condition],
         entry: Entry,
         label: Label,
         models: Sequence[LoadedModel] | None = None,
     ) -> Iterator[Trial]:
         return trials(
-            recording,
+            encoded,
             self._models if models is None else models,
             conditions,
             label,
@@ -178,14 +188,16 @@ class FilmTrials:
             max_offset=self._settings.max_offset,
         )
 
-    def _perturbed(self, entry: Entry, recording: Recording, name: str, level: int) -> Recording:
+    def _perturbed(
+        self, entry: Entry, encoded: EncodedVideo, name: str, level: int
+    ) -> EncodedVideo:
         """The film made worse: in memory where only the sound changes, else by way of a copy."""
         seed = self._settings.seed
         if changes_sound_only(name):
             return replace(
-                recording, sound=perturbed_sound(recording.sound, name, level, seed=seed)
+                encoded, samples=perturbed_sound(encoded.samples, name, level, seed=seed)
             )
-        source = recording.source
+        source = encoded.source
         pixels = source.width_px * source.height_px * VIDEO_FPS
         needed = source.duration_s * (pixels * _COPY_BYTES_PER_PIXEL + _COPY_BYTES_PER_S)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="film-") as folder:
@@ -200,16 +212,11 @@ class FilmTrials:
                 allow_external=self._settings.allow_external,
                 detector=self._detector,
             )
-            return record(
-                copy,
-                self._models,
-                detector=self._detector,
-                max_faces=self._settings.max_faces,
-            )
+            return self._encoded_video(copy)
 
     def _judged(
         self,
-        copy: Recording,
+        copy: EncodedVideo,
         condition: Condition,
         entry: Entry,
         own: dict[tuple[str, str], Trial],
@@ -234,7 +241,7 @@ class FilmTrials:
 
     def _failed(self, entry: Entry, condition: Condition, error: Exception) -> list[Trial]:
         names = [(model.spec.full_name, model.weights) for model in self._models]
-        return failed_rows(names, condition, entry, words(error))
+        return failed_rows(names, condition, entry, described(error))
 
 
 def failed_rows(

@@ -1,8 +1,10 @@
-"""From what one network saw and heard to what it says of the film: shared by ``detect`` and ``compare``."""
+"""From the embeddings of one model to what it says of a video: score volumes, offset path, estimate,
+verdict. Everything that measures goes through here; what measures stored clips only, through
+``synctool.measure.volumes``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,13 +12,13 @@ import numpy as np
 
 from synctool._version import __version__
 from synctool.faces.upright import box_before_turning
+from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
 from synctool.measure.volumes import (
     FaceScores,
-    FilmScores,
-    SeenFace,
+    VideoScores,
     combine,
-    film_volume,
     score_face,
+    video_volume,
 )
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.confidence import Certainty
@@ -33,33 +35,32 @@ FAR_FRAMES = 125
 """Where the searched range holds no answer, one is looked for up to 5 s away, to say so."""
 MOST_FAR_FRAMES = 15_000
 """Frames with a face (10 min) that this looks at."""
+NOTHING_KNOWN = Circumstances()
 _USUAL_ROWS = 31
-_SILENT_PEAK = 33
-"""Sound that never exceeds -60 dB of full scale is silence."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one network finds in a film, or in a stretch of it.
+    """What one model finds in a video, or in a segment of it.
 
     Attributes:
         faces: What each face says.
-        film: What they say together.
+        video: What they say together.
         max_offset: K, the largest offset that was searched.
-        estimate: The one offset that suits the film best; None where nothing can be compared.
+        estimate: The one offset that suits the video best; None where nothing can be compared.
         offset_frames: The best match, shown or not; that of the segments where it changes.
         confidence: Probability in 0..1 that it is right within a frame.
         belongs: Probability in 0..1 that the audio belongs to the face at all.
         decision: The verdict.
-        segments: Stretches of one offset.
-        verdict_coverage: Share of the film, 0..1, that the segments cover which carry the verdict.
+        segments: Segments of one offset.
+        verdict_coverage: Share of the video, 0..1, that the segments cover which carry the verdict.
         drift_ms_per_min: Slope of the offset, None where it cannot be told.
         frames: Offset and confidence per frame.
         distances: SyncNet's own scores; None where nothing can be compared.
     """
 
     faces: tuple[FaceScores, ...]
-    film: FilmScores
+    video: VideoScores
     max_offset: int
     estimate: OffsetEstimate | None
     offset_frames: float | None
@@ -73,80 +74,69 @@ class Findings:
     distances: SyncNetScore | None
 
 
-def is_silent(peak: int) -> bool:
-    """Whether a sound with this largest value, of 32768, is silence."""
-    return peak < _SILENT_PEAK
-
-
-def find(
+def analyze(
     model: LoadedModel,
-    faces: Mapping[int, SeenFace],
-    heard: np.ndarray,
+    faces: Sequence[FaceEmbeddings],
+    audio: AudioEmbeddings,
     *,
-    ticks: int,
+    frames: int,
     max_offset: int,
-    silent: bool,
-    steady: bool = False,
-    audio_starts_late_s: float = 0.0,
-    other_videos: tuple[int, ...] = (),
-    heard_from: int = 0,
+    known: Circumstances = NOTHING_KNOWN,
     look_further: bool = False,
     unread_share: float = 0.0,
     frames_late: float = 0.0,
 ) -> Findings:
-    """Compare what was seen with what was heard.
+    """Compare faces with audio, and judge what comes of it.
 
     Args:
-        model: The network.
-        faces: Embeddings of all faces by track number.
-        heard: Embeddings of the sound, float16 ``[D, T_audio]``.
-        ticks: Length of the film.
+        model: The model.
+        faces: All faces of the video, or their parts in a segment of it.
+        audio: The audio, shifted or not: ``first_frame`` says where it lies.
+        frames: Length of the video or segment.
         max_offset: K.
-        silent: Whether the sound is silence: whatever fits silence best is no answer.
-        steady: Whether it is too steady for speech.
-        audio_starts_late_s: How much later than the picture it starts, by the file's own times.
-        other_videos: Numbers of video tracks that were not looked at.
-        heard_from: Tick of the first of ``heard``; may lie before the film.
+        known: What is known beside the embeddings: silence, steady audio, what the file says. Whatever
+            fits silence best is no answer.
         look_further: Whether to look for a match outside the searched range where there is none within.
         unread_share: Share of the video that was not decoded, 0..1; it is not covered.
-        frames_late: How much later than their ticks the pictures belong on average, in frames; it is added
-            to all offsets.
+        frames_late: How much later than their frame indices the images belong on average, in frames; it
+            is added to all offsets.
     """
+    silent = not known.has_audio
     scored = [
-        score_face(model, number, face, heard, max_offset=max_offset, heard_from=heard_from)
-        for number, face in sorted(faces.items())
+        score_face(model, face, audio, max_offset=max_offset)
+        for face in sorted(faces, key=lambda face: face.number)
         if face.frames >= SHORTEST_FACE_FRAMES
     ]
     if silent:
         scored = [replace(face, estimate=None, certainty=Certainty(0.0, 0.0)) for face in scored]
-    film = combine(scored, ticks, 2 * max_offset + 1, model.calibration)
-    film = replace(film, coverage=film.coverage * (1 - unread_share))
-    path, segments, overall = _followed(film, scored, model, silent=silent)
+    video = combine(scored, frames, max_offset=max_offset, calibration=model.calibration)
+    video = replace(video, coverage=video.coverage * (1 - unread_share))
+    path, segments, overall = _followed(video, scored, model, silent=silent)
     if frames_late:
-        scored = [replace(f, estimate=_later(f.estimate, frames_late)) for f in scored]
+        scored = [
+            replace(f, estimate=f.estimate and _later(f.estimate, frames_late)) for f in scored
+        ]
         segments = tuple(_later(s, frames_late) for s in segments)
-        path, overall = _path_later(path, frames_late), _later(overall, frames_late)
-    known = Circumstances(
+        path, overall = _path_later(path, frames_late), overall and _later(overall, frames_late)
+    known = replace(
+        known,
         has_face=bool(faces),
-        other_videos=other_videos,
-        has_audio=not silent,
-        steady=steady,
         face_px=max((float(f.box[3] - f.box[1]) for f in scored), default=None),
         edge_confidence=_edge_confidence(path.estimate, model),
-        audio_starts_late_s=audio_starts_late_s,
         contradictory=overall is not None and overall.contradictory,
         belongs=overall.belongs if overall else 0.0,
         least_belongs=overall.least_belongs if overall else 0.0,
     )
     decision = _decided(overall, segments, max_offset, known)
-    if look_further and decision.verdict == "inconclusive" and overall is not None and not steady:
-        far = _far_offset(model, faces, heard, film.chosen, max_offset, heard_from, known)
+    undecided = decision.verdict == "inconclusive"
+    if look_further and undecided and overall is not None and not known.steady:
+        far = _far_offset(model, faces, audio, video.chosen, max_offset, known)
         far = None if far is None else far + frames_late
         decision = _decided(overall, segments, max_offset, replace(known, far_offset_frames=far))
     answered = decision.verdict != "inconclusive"
     return Findings(
         faces=tuple(scored),
-        film=film,
+        video=video,
         max_offset=max_offset,
         estimate=path.estimate,
         offset_frames=overall.offset_frames if overall else None,
@@ -154,38 +144,38 @@ def find(
         belongs=overall.belongs if overall else 0.0,
         decision=decision,
         segments=segments,
-        verdict_coverage=_verdict_coverage(segments, ticks, film.coverage, unread_share)
+        verdict_coverage=_verdict_coverage(segments, frames, video.coverage, unread_share)
         if answered
         else 0.0,
         drift_ms_per_min=path.drift_ms_per_min,
         frames=path.series() if overall else FrameSeries((), (), ()),
-        distances=syncnet_score(film.distances),
+        distances=syncnet_score(video.distances),
     )
 
 
 def _followed(
-    film: FilmScores, scored: list[FaceScores], model: LoadedModel, *, silent: bool
+    video: VideoScores, scored: Sequence[FaceScores], model: LoadedModel, *, silent: bool
 ) -> tuple[OffsetPath, tuple[Segment, ...], OverallOffset | None]:
-    """The offset along the film, its segments, and the one to report; nothing of a silent one."""
+    """The offset along the video, its segments, and the one to report; nothing of a silent one."""
     if silent:
         return OffsetPath(np.zeros(0), np.zeros(0)), (), None
-    path = follow_offset(film.volume, calibration=model.calibration)
+    path = follow_offset(video.volume, calibration=model.calibration)
     if path.overall is None:
         return path, (), None
     tracks = [
-        TrackEvidence(f.first_tick, f.first_tick + f.frames, f.estimate, f.certainty)
+        TrackEvidence(f.first_frame, f.first_frame + f.frames, f.estimate, f.certainty)
         for f in scored
         if f.estimate is not None
     ]
     return path, *with_tracks(path.segments, path.overall, tracks)
 
 
-_Offset = TypeVar("_Offset", OffsetEstimate | None, OverallOffset | None, Segment)
+_Offset = TypeVar("_Offset", OffsetEstimate, OverallOffset, Segment)
 
 
 def _later(found: _Offset, frames: float) -> _Offset:
-    """The same for pictures that belong so much later than they were shown."""
-    return found and replace(found, offset_frames=found.offset_frames + frames)
+    """The same for images that belong so much later than they were shown."""
+    return replace(found, offset_frames=found.offset_frames + frames)
 
 
 def _path_later(path: OffsetPath, frames: float) -> OffsetPath:
@@ -193,8 +183,8 @@ def _path_later(path: OffsetPath, frames: float) -> OffsetPath:
         path,
         offset_frames=path.offset_frames + np.float32(frames),
         segments=tuple(_later(s, frames) for s in path.segments),
-        estimate=_later(path.estimate, frames),
-        overall=_later(path.overall, frames),
+        estimate=path.estimate and _later(path.estimate, frames),
+        overall=path.overall and _later(path.overall, frames),
     )
 
 
@@ -224,11 +214,10 @@ def _edge_confidence(estimate: OffsetEstimate | None, model: LoadedModel) -> flo
 
 def _far_offset(
     model: LoadedModel,
-    faces: Mapping[int, SeenFace],
-    heard: np.ndarray,
+    faces: Sequence[FaceEmbeddings],
+    audio: AudioEmbeddings,
     chosen: np.ndarray,
     max_offset: int,
-    heard_from: int,
     circumstances: Circumstances,
 ) -> float | None:
     """A clear match outside the searched range, in frames; the embeddings are there already."""
@@ -238,7 +227,7 @@ def _far_offset(
         return None
     seen = np.flatnonzero(chosen >= 0)[:MOST_FAR_FRAMES]
     part = chosen[: seen[-1] + 1] if seen.size else chosen[:0]
-    volume = film_volume(model, faces, heard, part, max_offset=reach, heard_from=heard_from)
+    volume = video_volume(model, faces, audio, part, max_offset=reach)
     found = follow_offset(volume, calibration=model.calibration).overall
     if found is None or found.at_edge or abs(found.offset_frames) < max_offset - 0.5:
         return None
@@ -249,20 +238,20 @@ def _far_offset(
 
 
 def _verdict_coverage(
-    segments: tuple[Segment, ...], ticks: int, coverage: float, unread_share: float
+    segments: tuple[Segment, ...], frames: int, coverage: float, unread_share: float
 ) -> float:
-    """Share of the film in confident segments; without any, all that shows a face carries the verdict."""
+    """Share of the video in confident segments; without any, all that shows a face carries the verdict."""
     carried_s = sum(s.end_s - s.start_s for s in segments if s.confidence >= LEAST_CONFIDENCE)
-    return min(carried_s * VIDEO_FPS / ticks, 1.0) * (1 - unread_share) if carried_s else coverage
+    return min(carried_s * VIDEO_FPS / frames, 1.0) * (1 - unread_share) if carried_s else coverage
 
 
 def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Source) -> DetectResult:
     """Findings as the result of ``detect``, which shows no offset where there is no verdict.
 
     Args:
-        model: The network.
+        model: The model.
         findings: What it found.
-        name: The film as it was given.
+        name: The video as it was given.
         source: Facts about it.
 
     Returns:
@@ -281,7 +270,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         audio_belongs=findings.belongs if model.calibration.belonging else None,
         verdict=verdict,
         reason=findings.decision.reason,
-        coverage=findings.film.coverage,
+        coverage=findings.video.coverage,
         verdict_coverage=findings.verdict_coverage,
         drift_ms_per_min=findings.drift_ms_per_min,
         syncnet_confidence=distances.syncnet_confidence if distances else None,
@@ -302,8 +291,8 @@ def _track(face: FaceScores, source: Source) -> Track:
     left, top, right, bottom = (float(round(x, 1)) for x in box)
     return Track(
         id=face.number,
-        start_s=face.first_tick / VIDEO_FPS,
-        end_s=(face.first_tick + face.frames) / VIDEO_FPS,
+        start_s=face.first_frame / VIDEO_FPS,
+        end_s=(face.first_frame + face.frames) / VIDEO_FPS,
         box_px=(left, top, round(right - left, 1), round(bottom - top, 1)),
         speaking=speaking,
         offset_frames=round(face.estimate.offset_frames, 3) if speaking and face.estimate else None,

@@ -1,49 +1,42 @@
-"""``detect``: how far sound and picture of a film are apart, and how sure that is.
+"""``detect``: how far audio and video are apart, and how sure that is.
 
-The film is read once: one thread decodes, this one follows faces, cuts crops and encodes chunk by
-chunk. Only embeddings are kept (about 25 kB a second of film), so long films fit in little memory.
+The video is read once: one thread decodes, this one tracks faces, cuts crops and encodes chunk by
+chunk. Only embeddings are kept (about 25 kB a second of video), so long videos fit in little memory.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from synctool._version import __version__
 from synctool.errors import UsageError
-from synctool.measure.analyze import conclude, find, is_silent
+from synctool.measure.analyze import analyze, conclude
 from synctool.measure.detectors import needed
-from synctool.measure.streams import SoundStream, encoding_beside
-from synctool.measure.thumbnails import Thumbnail, ThumbnailKeeper
+from synctool.measure.encode import DetectProgress, encode
+from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.timing import Stopwatch
-from synctool.measure.track_encoders import Crops, FacesSeen
-from synctool.measure.tracks import build_detector, followed
-from synctool.media.film import Film
+from synctool.measure.tracks import build_detector
 from synctool.media.waiting import STALL_S
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
-from synctool.types import VIDEO_FPS, DetectResult, Source, StreamSelection
+from synctool.scoring.verdict import Circumstances
+from synctool.types import DetectResult, Source, StreamSelection
 
 THUMBNAILS = 8
-"""At most so many are made of a film, where they are asked for."""
-
-
-@dataclass(frozen=True)
-class DetectProgress:
-    """How far one film is; ``ticks_total`` is None where the film does not say its length."""
-
-    ticks_done: int
-    ticks_total: int | None
+"""At most so many are made of a video, where they are asked for."""
+STAGES = ("decode", "faces", "video", "audio", "scoring")
+"""What ``timing_s`` tells the seconds of, beside ``total``."""
 
 
 class Detector:
-    """Measures films with one network, which is loaded once.
+    """Measures videos with one model, which is loaded once.
 
     Args:
-        model: The network.
+        model: The model.
         max_offset: Largest offset searched, in frames.
         detector: Name of the face detector.
         video_track: Which video track, counted from 0; None for that of a player.
@@ -106,83 +99,57 @@ class Detector:
         on_progress: Callable[[DetectProgress], None] | None = None,
         on_thumbnails: Callable[[tuple[Thumbnail, ...]], None] | None = None,
     ) -> DetectResult:
-        """Measure one film.
+        """Measure one video.
 
         Args:
-            path: The film; also a ``file:`` URL, or ``-`` for the standard input.
-            on_progress: Called every second of film.
-            on_thumbnails: Called once, at the end, with a few small pictures of the film.
+            path: The video; also a ``file:`` URL, or ``-`` for the standard input.
+            on_progress: Called every second of video.
+            on_thumbnails: Called once, at the end, with a few small images of the video.
 
         Returns:
-            The result; a film that carries no answer gives the verdict ``inconclusive``.
+            The result; a video that carries no answer gives the verdict ``inconclusive``.
 
         Raises:
             MissingError: No such file.
-            MediaError: It cannot be read, or has no picture or no sound.
-            UsageError: It has no such sound track.
+            MediaError: It cannot be read, or has no video or no audio.
+            UsageError: It has no such audio track.
         """
-        watch = Stopwatch()
-        watch.now("decode")
-        spec = self._model.spec
-        colour = None if spec.video.colour == "gray" else spec.video.colour
-        with (
-            encoding_beside(self._model.runtime) as beside,
-            Film(
-                path,
-                streams=self._streams,
-                colour=colour,
-                allow_external=self._allow_external,
-                stall_s=self._stall_s,
-            ) as film,
-        ):
-            sound = SoundStream(
-                runtime=self._model.runtime,
-                spec=spec,
-                sound=film.sound,
-                zero_frames=self._model.zero_frames,
-            )
-            seen = FacesSeen(model=self._model, beside=beside, watch=watch)
-            most = THUMBNAILS if on_thumbnails else 0
-            kept = ThumbnailKeeper(most, expected_ticks=film.expected_ticks, colour=colour)
-            for tracked in followed(film, self._faces, max_faces=self._max_faces, watch=watch):
-                kept.see(tracked)
-                seen.add(tracked, Crops(tracked.picture, colour=colour))
-                tick = tracked.picture.index
-                if tick % VIDEO_FPS == 0:
-                    seen.release(tracked)
-                    watch.now("audio")
-                    sound.encode()
-                    watch.now("faces")
-                    if on_progress:
-                        on_progress(DetectProgress(tick, film.expected_ticks))
-            watch.now("audio")
-            sound.encode(last=True)
-            watch.now("video")
-            seen.finish()  # waits for the network, so that its time is not another's
-            watch.now("scoring")
-            findings = find(
-                self._model,
-                seen.faces,
-                sound.embeddings(),
-                ticks=max(film.tick, 1),
-                max_offset=self._max_offset,
-                silent=is_silent(film.sound.peak),
-                steady=sound.steady,
-                audio_starts_late_s=film.source.audio_start_s - film.source.video_start_s,
-                other_videos=_other_videos(film.source),
-                look_further=True,
-                unread_share=film.source.unread_share,
-                frames_late=film.frames_late,
-            )
-            result = conclude(self._model, findings, name=os.fspath(path), source=film.source)
-        watch.now("")
-        if on_thumbnails:
-            on_thumbnails(kept.thumbnails())
-        timing = (
-            dict.fromkeys(("decode", "faces", "video", "audio", "scoring"), 0.0) | watch.seconds
+        encoded = encode(
+            path,
+            [self._model],
+            detector=self._faces,
+            streams=self._streams,
+            max_faces=self._max_faces,
+            allow_external=self._allow_external,
+            stall_timeout=self._stall_s,
+            thumbnails=THUMBNAILS if on_thumbnails else 0,
+            on_progress=on_progress,
         )
-        timing["total"] = sum(timing.values())
-        return replace(result, timing_s=timing)
+        stopwatch = Stopwatch()
+        stopwatch.now("scoring")
+        source, (own,) = encoded.source, encoded.models
+        findings = analyze(
+            self._model,
+            own.faces,
+            own.audio,
+            frames=encoded.frames,
+            max_offset=self._max_offset,
+            known=Circumstances(
+                has_audio=not encoded.silent,
+                steady=encoded.steady,
+                audio_starts_late_s=source.audio_start_s - source.video_start_s,
+                other_videos=_other_videos(source),
+            ),
+            look_further=True,
+            unread_share=source.unread_share,
+            frames_late=encoded.frames_late,
+        )
+        result = conclude(self._model, findings, name=os.fspath(path), source=source)
+        stopwatch.now("")
+        if on_thumbnails:
+            on_thumbnails(encoded.thumbnails)
+        stage_s = dict.fromkeys(STAGES, 0.0) | {**encoded.stage_s, **stopwatch.seconds}
+        return replace(result, timing_s=stage_s | {"total": sum(stage_s.values())})
 
 
 def _other_videos(source: Source) -> tuple[int, ...]:
@@ -210,10 +177,10 @@ def detect(
     stall_timeout: float = STALL_S,
     on_progress: Callable[[DetectProgress], None] | None = None,
 ) -> DetectResult:
-    """Measure one film; for several, make a ``Detector`` once.
+    """Measure one video; for several, make a ``Detector`` once.
 
     Args:
-        path: The film.
+        path: The video.
         backbone: ``NAME[.TAG]``.
         weights: Weight file or exported model; None takes the backbone's own.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -227,7 +194,7 @@ def detect(
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
-        on_progress: Called every second of film.
+        on_progress: Called every second of video.
 
     Returns:
         The result.

@@ -1,144 +1,68 @@
-"""A film read once for several networks: what each of them saw, and the sound for all.
+"""A video or a stored clip as embeddings of any number of models.
 
-The film is opened, decoded and followed once, whatever the number of networks; crops that two of them
-want alike are cut once; each encodes its own as the film streams by. Of the pictures only embeddings
-stay (of the default network 25 kB a second). The sound is kept whole, as 16-bit samples at 16 kHz: 1.9 MB a
-minute, 115 MB an hour. So it can be encoded again under any shift, without the film.
+A video is opened, decoded and tracked once, whatever the number of models; crops that two of them want
+alike are cut once; each model encodes its own as the video streams by. Of the frames only embeddings stay
+(of the default model 25 kB a second), and of the audio either embeddings or its 16-bit samples, which can
+be encoded again under any shift.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synctool.errors import SyncToolError, UsageError
+from synctool.data.augmentation.warp import fit_crops
+from synctool.errors import UsageError, described
 from synctool.faces.detector import FaceDetector
-from synctool.faces.tracking import TrackedPicture
-from synctool.measure.detect import DetectProgress
-from synctool.measure.streams import encoding_beside
-from synctool.measure.thumbnails import Thumbnail, ThumbnailKeeper
+from synctool.features.inputs import overlapping, stored_as_input
+from synctool.features.steadiness import LevelSpread
+from synctool.features.stored_crops import fitted
+from synctool.measure.audio_encoder import AudioEncoder
+from synctool.measure.embeddings import (
+    AudioEmbeddings,
+    EncodedVideo,
+    FaceEmbeddings,
+    ModelEmbeddings,
+)
+from synctool.measure.face_encoder import FrameCrops
+from synctool.measure.model_encoder import ModelEncoder
+from synctool.measure.threads import encoding_pool, sharing_cores
+from synctool.measure.thumbnails import ThumbnailKeeper
 from synctool.measure.timing import Stopwatch, network_clock
-from synctool.measure.track_encoders import Crops, FacesSeen
 from synctool.measure.tracks import build_detector, followed
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
 from synctool.networks.loaded import LoadedModel
-from synctool.types import PLAYED, VIDEO_FPS, Source, StreamSelection
+from synctool.types import (
+    AUDIO_HZ,
+    PLAYED,
+    SAMPLES_PER_FRAME,
+    VIDEO_FPS,
+    Source,
+    StreamSelection,
+)
+
+if TYPE_CHECKING:
+    from synctool.data.pool import PooledSample
+    from synctool.data.samples import Sample, SampleInfo
+
+SILENT_PEAK = 33
+"""Audio that never exceeds this, of 32768 (-60 dB of full scale), is silence."""
 
 
 @dataclass(frozen=True)
-class RecordedFace:
-    """One face as one network sees it.
+class DetectProgress:
+    """How far one video is; ``ticks_total`` is None where the video does not say its length."""
 
-    Attributes:
-        number: Its track number.
-        first_tick: Tick of its first frame.
-        rows: Embeddings, float16 ``[D, T]``.
-        boxes: ``[4]`` each: left, top, right, bottom in source pixels, once a second.
-    """
-
-    number: int
-    first_tick: int
-    rows: np.ndarray
-    boxes: tuple[np.ndarray, ...]
-
-    @property
-    def frames(self) -> int:
-        """T."""
-        return self.rows.shape[1]
-
-    def embeddings(self) -> np.ndarray:
-        """The rows, as a ``FaceStream`` gives them."""
-        return self.rows
-
-    def part(self, start: int, stop: int) -> RecordedFace | None:
-        """The face between two ticks of the film, its ticks counted from the first of them.
-
-        The rows were made with the film's pictures round them, so the first and the last ones have seen a
-        few frames beyond the cut.
-
-        Returns:
-            None where there is nothing of it.
-        """
-        low = max(start, self.first_tick)
-        high = min(stop, self.first_tick + self.frames)
-        if low >= high:
-            return None
-        rows = self.rows[:, low - self.first_tick : high - self.first_tick]
-        first = min((low - self.first_tick) // VIDEO_FPS, len(self.boxes) - 1)
-        last = -(-(high - self.first_tick) // VIDEO_FPS)
-        return RecordedFace(
-            self.number, low - start, rows, self.boxes[first : max(last, first + 1)]
-        )
+    ticks_done: int
+    ticks_total: int | None
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What one network saw of a film.
-
-    Attributes:
-        backbone: Its full name.
-        weights: Name and checksum of its weights.
-        faces: The faces, in the order of their numbers.
-        seconds: Time that it took for the pictures, without what the networks share; see
-            ``network_clock``.
-        error: Why it saw nothing; the other networks are not concerned.
-    """
-
-    backbone: str
-    weights: str
-    faces: tuple[RecordedFace, ...] = ()
-    seconds: float = 0.0
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A film as several networks saw it, with its sound.
-
-    Attributes:
-        source: Facts about the film.
-        ticks: Its length in 25 Hz frames.
-        sound: int16 ``[N]``, 16 kHz.
-        seen: One for each network, in their order.
-        shared_s: Seconds that the networks shared: ``decode`` and ``faces`` (with the crops).
-        thumbnails: A few small pictures, where they were asked for.
-        sound_at: Where the first sample of the sound lies, in samples from tick 0: 0 for films.
-        frames_late: How much later than their ticks the pictures belong on average, in 25 Hz frames.
-    """
-
-    source: Source
-    ticks: int
-    sound: np.ndarray
-    seen: tuple[Seen, ...]
-    shared_s: Mapping[str, float] = field(default_factory=dict)
-    thumbnails: tuple[Thumbnail, ...] = ()
-    sound_at: int = 0
-    frames_late: float = 0.0
-
-    @property
-    def shared_total_s(self) -> float:
-        """All seconds that the networks shared."""
-        return sum(self.shared_s.values())
-
-    def seen_by(self, model: LoadedModel) -> Seen:
-        """What a network saw.
-
-        Raises:
-            KeyError: The film was not recorded for it.
-        """
-        for seen in self.seen:
-            if (seen.backbone, seen.weights) == (model.spec.full_name, model.weights):
-                return seen
-        raise KeyError(f"not recorded for {model.spec.full_name} with {model.weights}")
-
-
-def record(
+def encode(
     path: str | os.PathLike[str],
     models: Sequence[LoadedModel],
     *,
@@ -148,139 +72,198 @@ def record(
     allow_external: bool = False,
     stall_timeout: float = STALL_S,
     thumbnails: int = 0,
+    keep_samples: bool = False,
+    isolated: bool = False,
     on_progress: Callable[[DetectProgress], None] | None = None,
-) -> Recording:
-    """Read a film for several networks.
-
-    A network that fails is noted as such, and the others go on.
+) -> EncodedVideo:
+    """Read a video once, for any number of models.
 
     Args:
-        path: The film.
-        models: The networks.
+        path: The video; also a ``file:`` URL, or ``-`` for the standard input.
+        models: The models.
         detector: A face detector, or the name of one.
         streams: Which of its streams, as a player takes them unless told.
         max_faces: At most so many faces are followed at a time.
         allow_external: Whether a playlist may name local files outside its folder.
         stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
-        thumbnails: At most so many small pictures are kept.
-        on_progress: Called every second of film.
+        thumbnails: At most so many small images are kept.
+        keep_samples: Whether the samples of the audio are kept, in place of its embeddings.
+        isolated: Whether a model that fails is noted as such, and the others go on; else its error is
+            raised.
+        on_progress: Called every second of video.
 
     Raises:
         MissingError: No such file.
-        MediaError: It cannot be read, or has no picture or no sound.
-        UsageError: It has no such sound track, there is no such detector, or two networks are the same.
+        MediaError: It cannot be read, or has no video or no audio.
+        UsageError: It has no such audio track, there is no such detector, or two models are the same.
     """
     _check_different(models)
     faces = build_detector(detector) if isinstance(detector, str) else detector
-    watch = Stopwatch()
-    watch.now("decode")
+    stopwatch = Stopwatch()
+    stopwatch.now("decode")
     colour = _colour(models)
-    sound: list[np.ndarray] = []
+    kept: list[np.ndarray] = []
+    level = LevelSpread()
     with (
-        encoding_beside(*(model.runtime for model in models)) as beside,
+        encoding_pool(*(model.runtime for model in models)) as pool,
         Film(
             path,
             streams=streams,
             colour=colour,
             allow_external=allow_external,
             stall_s=stall_timeout,
-        ) as film,
+        ) as video,
     ):
-        viewers = [_Viewer(model, beside, watch) for model in models]
-        kept = ThumbnailKeeper(thumbnails, expected_ticks=film.expected_ticks, colour=colour)
-        for tracked in followed(film, faces, max_faces=max_faces, watch=watch):
-            kept.see(tracked)
-            crops = Crops(tracked.picture, colour=colour)
-            for viewer in viewers:
-                viewer.add(tracked, crops)
-            tick = tracked.picture.index
-            if tick % VIDEO_FPS == 0:
-                for viewer in viewers:
-                    viewer.release(tracked)
-                sound.append(film.sound.pop(film.sound.available))
+        encoders = [
+            ModelEncoder(model, pool=pool, stopwatch=stopwatch, isolated=isolated)
+            for model in models
+        ]
+        shots = ThumbnailKeeper(thumbnails, expected_ticks=video.expected_ticks, colour=colour)
+
+        def take_audio() -> None:
+            stopwatch.now("audio")
+            samples = video.sound.pop(video.sound.available)
+            level.add(samples)
+            if keep_samples:
+                kept.append(samples)
+                return
+            for encoder in encoders:
+                encoder.add_audio(samples)
+
+        for tracked in followed(video, faces, max_faces=max_faces, stopwatch=stopwatch):
+            shots.see(tracked)
+            crops = FrameCrops(tracked.picture, colour=colour)
+            for encoder in encoders:
+                encoder.add(tracked, crops)
+            index = tracked.picture.index
+            if index % VIDEO_FPS == 0:
+                for encoder in encoders:
+                    encoder.release(tracked)
+                take_audio()
+                stopwatch.now("faces")
                 if on_progress:
-                    on_progress(DetectProgress(tick, film.expected_ticks))
-        watch.now("video")
-        sound.append(film.sound.pop(film.sound.available))
-        seen = tuple(viewer.finish() for viewer in viewers)
-        watch.now("")
-        return Recording(
-            source=film.source,
-            ticks=max(film.tick, 1),
-            sound=np.concatenate(sound),
-            seen=seen,
-            shared_s={name: watch.seconds.get(name, 0.0) for name in ("decode", "faces")},
-            thumbnails=kept.thumbnails(),
-            frames_late=film.frames_late,
+                    on_progress(DetectProgress(index, video.expected_ticks))
+        take_audio()
+        if not keep_samples:
+            for encoder in encoders:
+                encoder.finish_audio()
+        stopwatch.now("video")  # waits for the models, so that their time is not another's
+        found = tuple(encoder.finish() for encoder in encoders)
+        stopwatch.now("")
+        return EncodedVideo(
+            source=video.source,
+            frames=max(video.tick, 1),
+            models=found,
+            samples=np.concatenate([*kept, np.zeros(0, np.int16)]),
+            silent=video.sound.peak < SILENT_PEAK,
+            steady=level.steady,
+            stage_s=stopwatch.seconds,
+            thumbnails=shots.thumbnails(),
+            frames_late=video.frames_late,
         )
 
 
-def words(error: Exception) -> str:
-    """An exception of a network as a sentence for people."""
-    if isinstance(error, SyncToolError):
-        return str(error)
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def encode_clip(clip: Sample | PooledSample, models: Sequence[LoadedModel]) -> EncodedVideo:
+    """A clip of a processed folder as if its video had been read; the samples of its audio are kept.
+
+    Args:
+        clip: The clip.
+        models: The models; one that cannot be given these crops, or that fails, says why.
+
+    Raises:
+        SyncToolError: The clip is damaged or gone.
+    """
+    info, stopwatch = clip.info, Stopwatch()
+    stopwatch.now("decode")
+    crops, samples = clip.crops, clip.sound
+    stopwatch.now("")
+    found = tuple(_of_clip(model, crops, info) for model in models)
+    return EncodedVideo(
+        source=Source(
+            duration_s=info.num_frames / VIDEO_FPS,
+            video_fps=float(VIDEO_FPS),
+            video_start_s=0.0,
+            audio_start_s=-info.sound_lead / AUDIO_HZ,
+            width_px=info.size_px,
+            height_px=info.size_px,
+            audio_hz=AUDIO_HZ,
+        ),
+        frames=info.num_frames,
+        models=found,
+        samples=samples,
+        samples_at=-info.sound_lead,
+        silent=is_silent(samples),
+        stage_s=stopwatch.seconds,
+    )
 
 
-class _Viewer:
-    """One of the networks: its faces, its time, and its error once it has failed."""
+def encode_crops(model: LoadedModel, crops: np.ndarray, stored: SampleInfo) -> FaceEmbeddings:
+    """One face whose crops are stored.
 
-    def __init__(self, model: LoadedModel, beside: Executor, watch: Stopwatch) -> None:
-        self._model = model
-        self._clock = _Clock(beside, device=model.runtime.device)
-        self._seen: FacesSeen | None = FacesSeen(model=model, beside=self._clock, watch=watch)
-        self._watch = watch
-        self._error: str | None = None
+    Args:
+        model: The model.
+        crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in RGB.
+        stored: What kind of crops they are.
 
-    def add(self, tracked: TrackedPicture, crops: Crops) -> None:
-        self._try(lambda seen: seen.add(tracked, crops))
-        self._watch.now("faces")
-
-    def release(self, tracked: TrackedPicture) -> None:
-        self._try(lambda seen: seen.release(tracked))
-        self._watch.now("faces")
-
-    def finish(self) -> Seen:
-        self._try(lambda seen: seen.finish())
-        faces: tuple[RecordedFace, ...] = ()
-        if self._seen is not None:
-            faces = tuple(
-                RecordedFace(number, face.first_tick, face.embeddings(), tuple(face.boxes))
-                for number, face in sorted(self._seen.faces.items())
-            )
-        name, weights = self._model.spec.full_name, self._model.weights
-        return Seen(name, weights, faces, self._clock.seconds, self._error)
-
-    def _try(self, step: Callable[[FacesSeen], None]) -> None:
-        if self._seen is None:
-            return
-        try:
-            step(self._seen)
-        except Exception as error:  # a network may fail in any way, and fails alone
-            self._seen, self._error = None, words(error)
+    Raises:
+        UsageError: The crops are not what the model takes.
+    """
+    wanted = fitted(stored, model.spec.video, any_crop=False)
+    video = fit_crops(crops, stored.crop, wanted)
+    # On as many threads as a video's: the figures are the same.
+    with sharing_cores(model.runtime):
+        rows = [
+            model.runtime.encode_video(stored_as_input(video[given], wanted))[0][..., kept]
+            for given, kept in overlapping(len(video), side_px=video.shape[1], spec=model.spec)
+        ]
+    box = np.array([0.0, 0.0, stored.size_px, stored.size_px])
+    return FaceEmbeddings(0, 0, np.concatenate(rows, -1).astype(np.float16), (box,))
 
 
-class _Clock(Executor):
-    """Hands work on to a pool of one thread, and adds up the time that it takes there."""
+def encode_audio(model: LoadedModel, samples: np.ndarray, *, at: int = 0) -> AudioEmbeddings:
+    """Audio in memory, with nothing round it; a constant error of the model is taken out.
 
-    def __init__(self, pool: Executor, *, device: str) -> None:
-        self._pool = pool
-        self._now = network_clock(device)
-        self.seconds = 0.0
+    Args:
+        model: The model.
+        samples: int16 ``[N]``, 16 kHz.
+        at: Where the first sample lies, in samples from frame 0.
+    """
+    first_frame, phase = divmod(at, SAMPLES_PER_FRAME)
+    zero = round(model.zero_frames * SAMPLES_PER_FRAME)
+    with sharing_cores(model.runtime):
+        encoder = AudioEncoder(
+            runtime=model.runtime, spec=model.spec, delay_samples=phase + max(zero, 0)
+        )
+        encoder.add(samples[max(-zero, 0) :])
+        encoder.finish()
+        return AudioEmbeddings(encoder.embeddings(), first_frame)
 
-    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
-        def timed() -> Any:
-            began = self._now()
-            try:
-                return work(*given, **named)
-            finally:
-                self.seconds += self._now() - began
 
-        return self._pool.submit(timed)
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether int16 samples are silence."""
+    return not samples.size or max(int(samples.max()), -int(samples.min())) < SILENT_PEAK
+
+
+def _of_clip(model: LoadedModel, crops: np.ndarray, info: SampleInfo) -> ModelEmbeddings:
+    now = network_clock(model.runtime.device)
+    began = now()
+    faces: tuple[FaceEmbeddings, ...] = ()
+    error = None
+    try:
+        faces = (encode_crops(model, crops, info),)
+    except Exception as wrong:  # a model may fail in any way, and the others go on
+        error = described(wrong)
+    return ModelEmbeddings(
+        backbone=model.spec.full_name,
+        weights=model.weights,
+        faces=faces,
+        seconds=now() - began,
+        error=error,
+    )
 
 
 def _colour(models: Sequence[LoadedModel]) -> str | None:
-    """The order of colours to decode: the one that all want, RGB for both, None for grey pictures."""
+    """The order of colours to decode: the one that all want, RGB for both, None for grey frames."""
     wanted = {model.spec.video.colour for model in models} - {"gray"}
     if not wanted:
         return None

@@ -1,4 +1,4 @@
-"""A few small pictures of a film, evenly over its time, with the faces that were followed in them."""
+"""A few small images of a video, evenly over its time, with the faces that were tracked in them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TO_FULL_RANGE = np.clip(
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture of a film.
+    """A small image of a video.
 
     Attributes:
-        tick: Its place in the film, in 25 Hz frames.
+        tick: Its frame index in the video, at 25 Hz.
         picture: uint8 ``[h, w]`` grey or ``[h, w, 3]`` RGB, black is 0 and white 255.
-        boxes: Faces: x, y, width and height, in pixels of this picture.
+        boxes: Faces: x, y, width and height, in pixels of this image.
         numbers: Their track numbers, in the same order.
     """
 
@@ -35,15 +35,15 @@ class Thumbnail:
 
 
 class ThumbnailKeeper:
-    """Keeps pictures while a film streams by, never more than asked for.
+    """Keeps images while a video streams by, never more than asked for.
 
-    The length of a film is not always known beforehand, and not always what it says: when there are too
-    many pictures every other one goes and the distance doubles, so they stay evenly spaced.
+    The length of a video is not always known beforehand, and not always what it says: when there are too
+    many images every other one goes and the distance doubles, so they stay evenly spaced.
 
     Args:
         most: At most so many are kept; 0 keeps none.
-        expected_ticks: Length of the film as far as it is known.
-        colour: Order of the pictures' colours, ``rgb`` or ``bgr``; None for grey ones.
+        expected_ticks: Length of the video as far as it is known.
+        colour: Order of the images' colours, ``rgb`` or ``bgr``; None for grey ones.
     """
 
     def __init__(self, most: int, *, expected_ticks: int | None, colour: str | None) -> None:
@@ -54,7 +54,7 @@ class ThumbnailKeeper:
         self._kept: list[Thumbnail] = []
 
     def see(self, tracked: TrackedPicture) -> None:
-        """Take the next picture, and keep it if it is its turn."""
+        """Take the next frame, and keep it if it is its turn."""
         picture = tracked.picture
         if not self._most or picture.luma is None:
             return
@@ -75,6 +75,8 @@ class ThumbnailKeeper:
     def _small(self, tracked: TrackedPicture) -> Thumbnail:
         picture = tracked.picture
         source = picture.luma if self._colour is None else picture.colour
+        if source is None:
+            raise ValueError("the frame was decoded without colours")
         height, width = source.shape[:2]
         scale = min(1.0, LARGEST_PX / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -1,10 +1,10 @@
-"""A film as followed faces: the stretch of road that ``detect`` and ``preprocess`` share."""
+"""A video as tracked faces, for everything that encodes or crops them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from synctool.errors import MissingError, PluginError, SyncToolError
+from synctool.errors import MissingError, PluginError, SyncToolError, described
 from synctool.faces.checked import CheckedDetector
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import FaceTracker, TrackedPicture
@@ -38,33 +38,32 @@ def build_detector(name: str) -> FaceDetector:
             f"{told} cannot be built: {error}", remedy="Install the package that it needs."
         ) from error
     except Exception as error:  # a plugin's factory may fail in any way
-        words = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(
-            f"{told} cannot be built: {words}",
+            f"{told} cannot be built: {described(error)}",
             remedy="Tell the authors of the plugin, or choose another with --detector.",
         ) from error
     return CheckedDetector(detector=detector, name=told)
 
 
 def followed(
-    film: Film,
+    video: Film,
     detector: FaceDetector,
     *,
     max_faces: int,
     smallest_face_px: float | None = None,
-    watch: Stopwatch | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> Iterator[TrackedPicture]:
-    """The pictures of a film in order, each with the faces in it.
+    """The frames of a video in order, each with the faces in it.
 
-    Where faces lie on their side, the pictures are turned, and the film says so.
+    Where faces lie on their side, the frames are turned, and the video says so.
 
     Args:
-        film: An opened film, not yet iterated.
+        video: An opened video, not yet iterated.
         detector: Finds the faces.
         max_faces: At most so many are followed at a time.
         smallest_face_px: Smaller faces are passed over, which makes looking for them cheaper; None
             follows faces of any size.
-        watch: Told when waiting for the decoder ends and work on faces begins.
+        stopwatch: Told when waiting for the decoder ends and work on faces begins.
     """
 
     def new_tracker(first_number: int) -> FaceTracker:
@@ -75,11 +74,11 @@ def followed(
             first_number=first_number,
         )
 
-    faces = UprightFaces(detector=detector, new_tracker=new_tracker, on_turn=film.note_turn)
-    for picture in film:
-        if watch:
-            watch.now("faces")
+    faces = UprightFaces(detector=detector, new_tracker=new_tracker, on_turn=video.note_turn)
+    for picture in video:
+        if stopwatch:
+            stopwatch.now("faces")
         yield from faces.push(picture)
-        if watch:
-            watch.now("decode")
+        if stopwatch:
+            stopwatch.now("decode")
     yield from faces.flush()

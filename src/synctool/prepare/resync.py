@@ -12,11 +12,11 @@ import torch
 
 from synctool.data.samples import Sample
 from synctool.errors import UsageError
-from synctool.measure.clip_embeddings import encoded_crops, encoded_sound
+from synctool.measure.encode import encode_audio, encode_crops
+from synctool.measure.volumes import score_face
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.prepare.clips import SyncSettings
-from synctool.scoring.offset import estimate_offset
 from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15
@@ -49,7 +49,6 @@ class Resync:
         info = replace(sample.info, offset_frames=round(offset, 3), confidence=round(confidence, 4))
         return moved(replace(sample, info=info), offset), ""
 
-    @torch.inference_mode()
     def measure(self, sample: Sample) -> tuple[float | None, float]:
         """Offset of a clip in frames (audio ahead positive), None without one, and its confidence."""
         with _one_thread():
@@ -57,21 +56,13 @@ class Resync:
 
     def _measured(self, sample: Sample) -> tuple[float | None, float]:
         model = self._model
-        heard = encoded_sound(model.network, sample.sound, spec=model.spec)
-        seen = encoded_crops(
-            model.network, sample.crops, stored_crop=sample.info.crop, spec=model.spec
-        )
-        lead, rest = divmod(sample.info.sound_lead, SAMPLES_PER_FRAME)
-        scores = model.network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead)[0]
-        values = scores.float().numpy()
-        estimate = estimate_offset(np.where(np.isfinite(values), values, np.nan))
-        if estimate is None or estimate.at_edge:
+        face = encode_crops(model, sample.crops, sample.info)
+        audio = encode_audio(model, sample.sound, at=-sample.info.sound_lead)
+        scores = score_face(model, face, audio, max_offset=MAX_OFFSET)
+        if scores.estimate is None or scores.estimate.at_edge:
             return None, 0.0
-        offset = estimate.offset_frames + rest / SAMPLES_PER_FRAME - model.zero_frames
-        certainty = model.calibration.certainty(estimate)
-        return (
-            (offset, certainty.confidence) if certainty.is_match else (None, certainty.confidence)
-        )
+        found = scores.certainty
+        return scores.estimate.offset_frames if found.is_match else None, found.confidence
 
 
 def check(settings: SyncSettings, *, crop: str, size_px: int, colour: str) -> None:

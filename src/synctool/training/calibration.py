@@ -10,17 +10,23 @@ dubbed speech, however long it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
-from synctool.measure.clip_embeddings import encoded_crops, encoded_sound
-from synctool.plugins.specs import BackboneSpec
+from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
+from synctool.measure.encode import encode_audio, encode_crops
+from synctool.measure.volumes import score_volume
+from synctool.networks.loaded import LoadedModel
+from synctool.plugins.specs import ModelSpec
+from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import (
     FOREIGN_PRIOR,
+    UNCALIBRATED,
     Calibration,
     ReliabilityBin,
     expected_calibration_error,
@@ -29,6 +35,8 @@ from synctool.scoring.confidence import (
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.types import SAMPLES_PER_FRAME
+
+AnySample = Sample | PooledSample
 
 MAX_OFFSET = 15
 SHORTEST_FRAMES = 10
@@ -132,15 +140,14 @@ def at_prior(examples: Sequence[Example]) -> list[Example]:
     return own + [foreign[i] for i in spread]
 
 
-@torch.inference_mode()
 def known_stretches(
     network: nn.Module,
-    samples: Sequence[Sample],
+    samples: Sequence[AnySample],
     *,
-    spec: BackboneSpec,
-    true_offset: Callable[[Sample], float],
-    person: Callable[[Sample], str],
-    tolerance: Callable[[Sample], float] = lambda _: 1.0,
+    spec: ModelSpec,
+    true_offset: Callable[[AnySample], float],
+    person: Callable[[AnySample], str],
+    tolerance: Callable[[AnySample], float] = lambda _: 1.0,
     seed: int = 0,
 ) -> list[Example]:
     """Estimates on stretches of clips, with their truth: each with its own audio and with another's.
@@ -155,7 +162,7 @@ def known_stretches(
         seed: Seed.
     """
     rng = np.random.default_rng(seed)
-    scores = _Scores(network, samples, spec, rng)
+    scores = _Scores(in_memory(network, spec), samples, rng)
     examples = []
     for i, sample in enumerate(samples):
         mates = [
@@ -182,37 +189,45 @@ def known_stretches(
     return examples
 
 
+def in_memory(network: nn.Module, spec: ModelSpec) -> LoadedModel:
+    """A network on the processor as a model that measures, without a calibration.
+
+    Args:
+        network: A ``SyncModel`` in evaluation mode.
+        spec: What it takes, and how far it looks.
+    """
+    runtime = TorchRuntime(network, torch.device("cpu"))
+    return LoadedModel(spec, runtime, weights="", calibration=UNCALIBRATED, zero_frames=0.0)
+
+
 class _Scores:
     """Score volumes ``[2K+1, T]`` of stretches, NaN where there is none: with their own audio, with
     another clip's (None where there is no other), and by how many frames their own is ahead."""
 
     def __init__(
-        self,
-        network: nn.Module,
-        samples: Sequence[Sample],
-        spec: BackboneSpec,
-        rng: np.random.Generator,
+        self, model: LoadedModel, samples: Sequence[AnySample], rng: np.random.Generator
     ) -> None:
-        self._network, self._samples, self._spec, self._rng = network, samples, spec, rng
-        self._whole: dict[int, tuple[Tensor, Tensor]] = {}
+        self._model, self._samples, self._rng = model, samples, rng
+        self._whole: dict[int, tuple[AudioEmbeddings, FaceEmbeddings]] = {}
 
     def of_a_cut(self, i: int, frames: int) -> tuple[np.ndarray, np.ndarray | None, float]:
         """Of a part of a clip that is cut out, picture and audio alike."""
         sample = self._samples[i]
         start = int(self._rng.integers(0, sample.info.num_frames - frames + 1))
-        seen = self._seen(i, sample.crops[start : start + frames])
+        face = encode_crops(self._model, sample.crops[start : start + frames], sample.info)
         begin = sample.info.sound_lead + start * SAMPLES_PER_FRAME
         length = frames * SAMPLES_PER_FRAME
         reach = (MAX_OFFSET - 2) * SAMPLES_PER_FRAME
         low, high = max(-reach, -begin), min(reach, sample.sound.size - length - begin)
         moved = int(self._rng.integers(low, high + 1)) if low <= high else 0
-        own = self._heard(_part(sample.sound, max(begin + moved, 0), length))
+        own = encode_audio(self._model, _part(sample.sound, max(begin + moved, 0), length))
         foreign = None
         if others := self._others(i, length):
             sound = self._samples[int(self._rng.choice(others))].sound
             first = int(self._rng.integers(0, max(sound.size - length, 0) + 1))
-            foreign = self._volume(self._heard(_part(sound, first, length)), seen, 0)
-        return self._volume(own, seen, 0), foreign, moved / SAMPLES_PER_FRAME
+            audio = encode_audio(self._model, _part(sound, first, length))
+            foreign = self._volume(audio, face)
+        return self._volume(own, face), foreign, moved / SAMPLES_PER_FRAME
 
     def of_joined(
         self, order: Sequence[int], frames: int
@@ -224,11 +239,11 @@ class _Scores:
             if frames <= 0:
                 break
             lead = self._samples[j].info.sound_lead // SAMPLES_PER_FRAME + moved
-            heard, seen = self._encoded(j)
-            own.append(self._volume(heard, seen, lead)[:, :frames])
+            audio, face = self._encoded(j)
+            own.append(self._volume(audio, face, lead)[:, :frames])
             if others := self._others(j, self._samples[j].sound.size):
                 other = self._encoded(int(self._rng.choice(others)))[0]
-                foreign.append(self._volume(other, seen, lead)[:, :frames])
+                foreign.append(self._volume(other, face, lead)[:, :frames])
             frames -= own[-1].shape[1]
         return np.concatenate(own, 1), np.concatenate(foreign, 1) if foreign else None, moved
 
@@ -237,23 +252,17 @@ class _Scores:
         others = [j for j in range(len(self._samples)) if j != i]
         return [j for j in others if self._samples[j].sound.size >= length] or others
 
-    def _encoded(self, i: int) -> tuple[Tensor, Tensor]:
+    def _encoded(self, i: int) -> tuple[AudioEmbeddings, FaceEmbeddings]:
         if i not in self._whole:
             sample = self._samples[i]
-            self._whole[i] = self._heard(sample.sound), self._seen(i, sample.crops)
+            face = encode_crops(self._model, sample.crops, sample.info)
+            self._whole[i] = encode_audio(self._model, sample.sound), face
         return self._whole[i]
 
-    def _seen(self, i: int, crops: np.ndarray) -> Tensor:
-        stored = self._samples[i].info.crop
-        return encoded_crops(self._network, crops, stored_crop=stored, spec=self._spec)
-
-    def _heard(self, sound: np.ndarray) -> Tensor:
-        return encoded_sound(self._network, sound, spec=self._spec)
-
-    def _volume(self, heard: Tensor, seen: Tensor, lead: int) -> np.ndarray:
-        scores = self._network.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=lead)[0]
-        values = scores.float().cpu().numpy()
-        return np.where(np.isfinite(values), values, np.nan)
+    def _volume(self, audio: AudioEmbeddings, face: FaceEmbeddings, lead: int = 0) -> np.ndarray:
+        """Scores of a face whose first frame belongs to row ``lead`` of the audio."""
+        audio = replace(audio, first_frame=-lead)
+        return score_volume(self._model, face, audio, max_offset=MAX_OFFSET)
 
 
 def _part(sound: np.ndarray, first: int, length: int) -> np.ndarray:

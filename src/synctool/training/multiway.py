@@ -1,245 +1,53 @@
-"""Multi-way accuracy: which of 31 sounds belongs to a picture, within a frame.
+"""Which of 31 candidates of audio belongs to the frames of a window, within a frame: how a network is
+validated after every epoch.
 
-Every window of a clip is scored against the sounds at -15 .. +15 frames. The clip's constant delay is
-taken out of its sound to the sample first, so that offset 0 is the truth and three of the 31 candidates
-count as right: chance is 3 in 31. Where the clip has no sound that far, another clip's stands in, so that
-there are always 31 candidates; or, as in the literature, these candidates are left out. A window takes
-part only if the clip has all of its own sound.
+Every window of a clip is scored against the audio at -15 .. +15 frames. The clip's own offset is taken out
+of its audio to the sample first, so that offset 0 is the truth and three of the 31 candidates count as
+right: chance is 3 in 31. Where the clip has no audio that far, another clip's stands in, so that there are
+always 31 candidates. Plain similarities and the local stage are read as well, which measuring never sees:
+so clips go through the network itself here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synctool.data.augment import fit_crops
+from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
-from synctool.evaluation.bootstrap import Interval, mean_interval
-from synctool.features.speech import speech_frames
-from synctool.plugins.specs import BackboneSpec
-from synctool.training.constants import clip_constant, constants_of_others
+from synctool.data.windows import stretch
+from synctool.features.frontends import FRONT_ENDS
+from synctool.features.inputs import overlapping
+from synctool.features.pictures import as_batch, prepared
+from synctool.models.correlation import correlate
+from synctool.plugins.specs import ModelSpec
 from synctool.training.losses.base import pooled
-from synctool.training.readings import MAX_OFFSET, READINGS, STACK, ClipReader
+from synctool.training.losses.evidence import encode_both, head_margin, volume_head
 from synctool.types import SAMPLES_PER_FRAME
 
+MAX_OFFSET = 15
+STACK = 5
+"""Frames of the shortest window that a local stage sees whole."""
 CONTEXTS = (1, 5, 15)
-LITERATURE_CONTEXTS = (5, 7, 9, 11, 13, 15)
-CHANCE = 3 / (2 * MAX_OFFSET + 1)
-ACCEPTED_FRAMES = 1
-SPEECH_SHARE = 0.5
-"""A window counts as speech if at least so much of its frames does."""
+ACCEPTED_ROWS = 1
+"""Candidates next to the true one that count as right."""
 
-
-@dataclass(frozen=True)
-class WindowHits:
-    """What one clip's windows of one reading and length came to.
-
-    Attributes:
-        clip: Key of the clip.
-        person: Who is in it.
-        source: Its collection.
-        reading: One of ``READINGS``.
-        frames: N.
-        right: bool ``[W]``: whether the best candidate lies within a frame of the truth.
-        speech: bool ``[W]``: whether the window is one of speech.
-    """
-
-    clip: str
-    person: str
-    source: str
-    reading: str
-    frames: int
-    right: np.ndarray
-    speech: np.ndarray
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """One cell of the table: a reading, a length, and which windows.
-
-    Attributes:
-        source: Collection.
-        reading: One of ``READINGS``.
-        frames: N.
-        windows: ``all``, or ``speech`` for windows of speech only.
-        interval: Accuracy per clip, then over clips.
-        count: Windows in all.
-    """
-
-    source: str
-    reading: str
-    frames: int
-    windows: Literal["all", "speech"]
-    interval: Interval
-    count: int
-
-
-def clip_volume(
-    model: nn.Module,
-    sample: Sample,
-    filler: np.ndarray,
-    *,
-    spec: BackboneSpec,
-    shift_samples: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """Score volumes of a whole clip.
-
-    Args:
-        model: A ``SyncModel`` in evaluation mode.
-        sample: The clip.
-        filler: int16, sound for candidates beyond the clip.
-        spec: What the network takes, and how far it looks.
-        shift_samples: The sound is moved ahead by this.
-
-    Returns:
-        Plain similarities and the head's logits, both ``[1, 31, T]``.
-    """
-    reader = ClipReader(model, sample, filler, spec=spec)
-    return reader.film(shift_samples=shift_samples)
-
-
-def best_within(scores: Tensor, accepted: int = ACCEPTED_FRAMES) -> np.ndarray:
-    """Whether the best row of each window is the middle one, or next to it.
-
-    Args:
-        scores: ``[2K+1, W]``, higher is better, ``-inf`` for candidates that take no part.
-        accepted: How many rows from the middle one still count.
-
-    Returns:
-        bool ``[W]``.
-    """
-    middle = scores.shape[0] // 2
-    return ((scores.argmax(0) - middle).abs() <= accepted).numpy()
-
-
-def clip_constants(
-    model: nn.Module,
-    samples: Sequence[Sample],
-    *,
-    spec: BackboneSpec,
-    person: Callable[[Sample], str],
-    own: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, float]:
-    """The constant delay of each clip, measured with this network on all clips but itself.
-
-    Args:
-        model: A ``SyncModel`` in evaluation mode.
-        samples: Clips of people that the network was not trained on.
-        spec: What the network takes, and how far it looks.
-        person: Who is in a clip.
-        own: Let a clip of a person without a name have a say in its own constant, as the clips of such
-            a person may come from many films.
-        on_progress: Told how many clips are done, and how many there are.
-
-    Returns:
-        Frames by key, audio ahead positive, the network's own constant error included; see
-        ``constants_of_others``.
-    """
-    people = [person(sample) for sample in samples]
-    curves = []
-    for i, sample in enumerate(samples):
-        reader = ClipReader(model, sample, _filler(samples, people, i), spec=spec)
-        curves.append(reader.film()[1][0].float().log_softmax(0).sum(1).numpy())
-        if on_progress:
-            on_progress(i + 1, len(samples))
-    sources = [sample.info.source for sample in samples]
-    moved = constants_of_others(np.array(curves), people, sources)
-    if own:
-        moved = [
-            m if sample.info.speaker else clip_constant(curve, m)
-            for sample, curve, m in zip(samples, curves, moved)
-        ]
-    return {sample.info.key: float(c) for sample, c in zip(samples, moved)}
-
-
-def window_hits(
-    model: nn.Module,
-    samples: Sequence[Sample],
-    *,
-    spec: BackboneSpec,
-    person: Callable[[Sample], str],
-    constants: Mapping[str, float],
-    contexts: Sequence[int] = LITERATURE_CONTEXTS,
-    leave_out: bool = False,
-    speech: Callable[..., np.ndarray] = speech_frames,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[WindowHits]:
-    """Score all windows of clips in all readings.
-
-    Args:
-        model: A ``SyncModel`` in evaluation mode.
-        samples: Clips of people that the network was not trained on.
-        spec: What the network takes, and how far it looks.
-        person: Who is in a clip.
-        constants: Constant offset of each clip in frames, by key: of ``clip_constants``.
-        contexts: Lengths of windows.
-        leave_out: Candidates beyond the clip's sound are left out; else other clips' sound stands in.
-        speech: Tells frames of speech: as ``speech_frames``.
-        on_progress: Told how many clips are done, and how many there are.
-    """
-    people = [person(sample) for sample in samples]
-    hits: list[WindowHits] = []
-    for i, sample in enumerate(samples):
-        info = sample.info
-        shift = -round(constants[info.key] * SAMPLES_PER_FRAME)
-        lead = info.sound_lead + shift
-        talks = speech(sample.sound, lead=lead, frames=info.num_frames)
-        inside = _sound_inside(sample.sound.size, lead, info.num_frames)
-        reader = ClipReader(model, sample, _filler(samples, people, i), spec=spec)
-        for (reading, n), scores in reader.readings(contexts, shift_samples=shift).items():
-            heard = np.lib.stride_tricks.sliding_window_view(inside, n, axis=1).all(-1)
-            kept = heard[MAX_OFFSET]
-            if leave_out:
-                scores = scores.masked_fill(~torch.from_numpy(heard), -torch.inf)
-            spoken = np.convolve(talks, np.ones(n), "valid") >= SPEECH_SHARE * n
-            right = best_within(scores)
-            if kept.any():
-                hits.append(
-                    WindowHits(
-                        info.key, people[i], info.source, reading, n, right[kept], spoken[kept]
-                    )
-                )
-        if on_progress:
-            on_progress(i + 1, len(samples))
-    return hits
-
-
-def accuracies(hits: Sequence[WindowHits]) -> list[Accuracy]:
-    """The table: accuracy per clip, then over clips, by collection, reading, length and windows."""
-    sources = sorted({hit.source for hit in hits})
-    lengths = sorted({hit.frames for hit in hits})
-    table = []
-    for source in sources:
-        for windows in ("all", "speech"):
-            for reading in READINGS:
-                for n in lengths:
-                    here = [
-                        h for h in hits if (h.source, h.reading, h.frames) == (source, reading, n)
-                    ]
-                    chosen = [(h, h.right if windows == "all" else h.right[h.speech]) for h in here]
-                    chosen = [(h, right) for h, right in chosen if right.size]
-                    if not chosen:
-                        continue
-                    interval = mean_interval(
-                        [float(right.mean()) for _, right in chosen], [h.person for h, _ in chosen]
-                    )
-                    count = sum(right.size for _, right in chosen)
-                    table.append(Accuracy(source, reading, n, windows, interval, count))
-    return table
+AnySample = Sample | PooledSample
 
 
 @torch.inference_mode()
 def multiway(
     model: nn.Module,
-    samples: Sequence[Sample],
+    samples: Sequence[AnySample],
     *,
-    spec: BackboneSpec,
-    true_offset: Callable[[Sample], float],
+    spec: ModelSpec,
+    true_offset: Callable[[AnySample], float],
     contexts: Sequence[int] = CONTEXTS,
 ) -> dict[str, float]:
     """Share of windows whose best candidate is right, cheap enough for every epoch of a training.
@@ -274,16 +82,118 @@ def multiway(
     return {name: float(np.mean(values)) for name, values in shares.items()}
 
 
-def _filler(samples: Sequence[Sample], people: Sequence[str], index: int) -> np.ndarray:
-    """Sound of the same person's next clip, whose voice does not tell where a clip ends; or of anyone's."""
-    after = [*range(index + 1, len(people)), *range(index)]
-    same = [j for j in after if people[j] == people[index]]
-    return samples[(same or after or [index])[0]].sound
+class ClipReader:
+    """Scores of one clip; its crops are encoded once, however its audio is shifted.
+
+    Args:
+        model: A ``SyncModel`` in evaluation mode, on the CPU.
+        sample: The clip, of T frames.
+        filler: int16, audio for candidates beyond the clip.
+        spec: What the network takes, and how far it looks.
+    """
+
+    def __init__(
+        self, model: nn.Module, sample: AnySample, filler: np.ndarray, *, spec: ModelSpec
+    ) -> None:
+        self._model: Any = model
+        self._head = volume_head(model)
+        self._sample = sample
+        self._filler = filler
+        self._spec = spec
+        self.frames = sample.info.num_frames
+
+    @cached_property
+    def whole(self) -> tuple[Tensor | None, Tensor]:
+        """Local embeddings of the crops, if any, and those with context: both ``[1, D, T]``."""
+        local, seen = in_pieces(
+            lambda x: encode_both(self._model, "video", x), self._pictures(), self._spec
+        )
+        return local, cast(Tensor, seen)
+
+    @torch.inference_mode()
+    def film(self, *, shift_samples: int = 0) -> tuple[Tensor, Tensor]:
+        """Plain similarities and the head's logits of the whole clip, both ``[1, 31, T]``; the scores
+        twice where the network scores in a way of its own.
+
+        Args:
+            shift_samples: The audio is moved ahead by this.
+        """
+        margin = head_margin(self._model)
+        pad = MAX_OFFSET + margin
+        heard = self._model.encode_audio(self._sound(pad, shift_samples)[None])
+        seen = self.whole[1]
+        scores = self._model.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)
+        if self._head is None:
+            return scores, scores
+        return correlate(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)[0], scores
+
+    @torch.inference_mode()
+    def local(self, *, shift_samples: int = 0) -> Tensor | None:
+        """Similarities of local embeddings, ``[1, 31, T - 4]``: of windows of five frames that see
+        nothing beyond themselves.
+
+        Args:
+            shift_samples: The audio is moved ahead by this.
+
+        Returns:
+            None for a network without local embeddings, or a clip of less than five frames.
+        """
+        seen = self.whole[0]
+        if seen is None or self.frames < STACK:
+            return None
+        heard = encode_both(self._model, "audio", self._sound(MAX_OFFSET, shift_samples)[None])[0]
+        if heard is None:
+            return None
+        inner = slice(STACK // 2, -(STACK // 2))  # the rows that see no padding
+        return correlate(
+            heard[..., inner], seen[..., inner], max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET
+        )[0]
+
+    def _pictures(self) -> Tensor:
+        """The clip's pictures, uint8 ``[1, 1, T, S, S]`` grey or ``[1, 3, T, S, S]`` in RGB."""
+        sample = self._sample
+        return as_batch(fit_crops(sample.crops, sample.info.crop, self._spec.video))
+
+    def _sound(self, pad: int, shift_samples: int) -> Tensor:
+        """Features of the clip's sound with ``pad`` more frames on either side: ``[1, bands, 4 n]``, or
+        ``[640 n]``, of n = T + 2 pad frames."""
+        front = FRONT_ENDS[self._spec.audio.kind]
+        begin = self._sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples
+        length = front.before + (self.frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
+        rng = np.random.default_rng(0)
+        sound = stretch(self._sample.sound, begin - front.before, length, self._filler, rng)
+        return torch.from_numpy(front.compute(front.at_level(sound)))
 
 
-def _sound_inside(samples: int, lead: int, frames: int) -> np.ndarray:
-    """bool ``[31, T]``: whether the clip has at least half of a candidate frame's sound."""
-    offsets = np.arange(-MAX_OFFSET, MAX_OFFSET + 1)
-    middles = lead + SAMPLES_PER_FRAME * (np.arange(frames)[None] - offsets[:, None])
-    middles = middles + SAMPLES_PER_FRAME // 2
-    return (middles >= 0) & (middles < samples)
+def best_within(scores: Tensor, accepted: int = ACCEPTED_ROWS) -> np.ndarray:
+    """Whether the best row of each window is the middle one, or next to it.
+
+    Args:
+        scores: ``[2K+1, W]``, higher is better, ``-inf`` for candidates that take no part.
+        accepted: How many rows from the middle one still count.
+
+    Returns:
+        bool ``[W]``.
+    """
+    middle = scores.shape[0] // 2
+    return ((scores.argmax(0) - middle).abs() <= accepted).numpy()
+
+
+def in_pieces(
+    encode: Callable[[Tensor], tuple[Tensor | None, ...]], video: Tensor, spec: ModelSpec
+) -> tuple[Tensor | None, ...]:
+    """Encode large frames part by part, each with as much context as the network looks at.
+
+    Args:
+        encode: float ``[1, C, n, S, S]`` to tensors whose last axis has n rows, or None.
+        video: uint8 ``[1, 1 | 3, T, S, S]``: grey, or RGB.
+        spec: What the network takes, and how far it looks.
+
+    Returns:
+        What ``encode`` gives of the whole.
+    """
+    found: list[tuple[Tensor | None, ...]] = []
+    for given, wanted in overlapping(video.shape[2], side_px=video.shape[3], spec=spec):
+        rows = encode(prepared(video[:, :, given], spec.video))
+        found.append(tuple(r if r is None else r[..., wanted] for r in rows))
+    return tuple(None if part[0] is None else torch.cat(part, -1) for part in zip(*found))

@@ -10,8 +10,8 @@ In some corpora every clip has an offset of its own, as their films were cut car
 SOURCE each clip of such a source gets one: its own curve against its person's constant, from which
 clips are taken to lie about a frame away.
 
-    python tools/source_constants.py PROCESSED runs/grid/last.safetensors constants.json
-    python tools/source_constants.py PROCESSED runs/all/last.safetensors clips.json --clips LRW-AR
+    python benchmarks/source_constants.py PROCESSED runs/grid/last.safetensors constants.json
+    python benchmarks/source_constants.py PROCESSED runs/all/last.safetensors clips.json --clips LRW-AR
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from literature.multiway import MAX_OFFSET, clip_volume
+from literature.offset_bias import clip_constant
 
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample
@@ -29,8 +31,6 @@ from synctool.networks.load import load_model
 from synctool.plugins.specs import BackboneSpec
 from synctool.prepare.pairs import SPLIT_FILE, read_split
 from synctool.scoring.offset import parabola_vertex
-from synctool.training.constants import clip_constant
-from synctool.training.multiway import MAX_OFFSET, clip_volume
 
 CLIPS = 60
 """At most so many clips of a person are measured."""

@@ -24,88 +24,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.data.augment import fit_crops
-from synctool.data.samples import Sample
-from synctool.data.windows import stretch
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import as_batch, prepared
-from synctool.measure.clip_embeddings import in_pieces
-from synctool.models.correlation import correlate
+from synctool.features.pictures import prepared
 from synctool.plugins.specs import BackboneSpec
 from synctool.training.losses.base import pooled
-from synctool.training.losses.evidence import encode_both, head_margin, volume_head
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.training.losses.evidence import encode_both
+from synctool.training.multiway import MAX_OFFSET, STACK, ClipReader
 
-MAX_OFFSET = 15
-STACK = 5
-"""Frames of the shortest window."""
 READINGS = ("alone", "cut", "film")
 _BATCH_FRAMES = 640
 _BATCH_PIXELS = _BATCH_FRAMES * 72 * 72
 
 
-class ClipReader:
-    """Scores of one clip; its pictures are encoded once, however its sound is moved.
-
-    Args:
-        model: A ``SyncModel`` in evaluation mode, on the CPU.
-        sample: The clip, of T frames.
-        filler: int16, sound for candidates beyond the clip.
-        spec: What the network takes, and how far it looks.
-    """
-
-    def __init__(
-        self, model: nn.Module, sample: Sample, filler: np.ndarray, *, spec: BackboneSpec
-    ) -> None:
-        self._model = model
-        self._head = volume_head(model)
-        self._sample = sample
-        self._filler = filler
-        self._spec = spec
-        self._seen = PictureWindows(model, self._pictures, spec)
-        self.frames = sample.info.num_frames
-
-    @torch.inference_mode()
-    def film(self, *, shift_samples: int = 0) -> tuple[Tensor, Tensor]:
-        """Plain similarities and the head's logits of the whole clip, both ``[1, 31, T]``; the scores
-        twice where the network scores in a way of its own.
-
-        Args:
-            shift_samples: The sound is moved ahead by this.
-        """
-        margin = head_margin(self._model)
-        pad = MAX_OFFSET + margin
-        heard = self._model.encode_audio(self._sound(pad, shift_samples)[None])
-        seen = self._seen.whole[1]
-        scores = self._model.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)
-        if self._head is None:
-            return scores, scores
-        return correlate(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)[0], scores
-
-    @torch.inference_mode()
-    def local(self, *, shift_samples: int = 0) -> Tensor | None:
-        """Similarities of local embeddings, ``[1, 31, T - 4]``: of windows of five frames that see
-        nothing beyond themselves.
-
-        Args:
-            shift_samples: The sound is moved ahead by this.
-
-        Returns:
-            None for a network without local embeddings, or a clip of less than five frames.
-        """
-        seen = self._seen.whole[0]
-        if seen is None or self.frames < STACK:
-            return None
-        heard = encode_both(self._model, "audio", self._sound(MAX_OFFSET, shift_samples)[None])[0]
-        inner = slice(STACK // 2, -(STACK // 2))  # the rows that see no padding
-        return correlate(
-            heard[..., inner], seen[..., inner], max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET
-        )[0]
+class WindowReader(ClipReader):
+    """Scores of the windows of one clip, in all readings; see ``ClipReader``."""
 
     @torch.inference_mode()
     def readings(
@@ -126,15 +62,16 @@ class ClipReader:
             return scores
         sound = self._sound(MAX_OFFSET, shift_samples)
         heard = SoundWindows(self._model, lambda: sound, self._spec)
+        seen = PictureWindows(self._model, self._pictures, self._spec)
         _, film = self.film(shift_samples=shift_samples)
         alone = self.local(shift_samples=shift_samples)
         if alone is None:
             compared = _cosines if self._head is not None else self._scored
-            raw = _same_lag(heard.cut(STACK), self._seen.cut(STACK), compared)
+            raw = _same_lag(heard.cut(STACK), seen.cut(STACK), compared)
             alone = raw.mean(-1).T[None]
         for n in contexts:
             scores["alone", n] = pooled(alone, n - STACK + 1)[0]
-            scores["cut", n] = self._cut(heard.cut(n), self._seen.cut(n))
+            scores["cut", n] = self._cut(heard.cut(n), seen.cut(n))
             scores["film", n] = pooled(film, n)[0]
         return scores
 
@@ -163,21 +100,6 @@ class ClipReader:
     def _scored(self, heard: Tensor, seen: Tensor) -> Tensor:
         """Scores of windows as they lie: twice ``[W, D, N]`` to ``[W, N]``."""
         return self._model.score(heard, seen, max_offset=0)[:, 0]
-
-    def _pictures(self) -> Tensor:
-        """The clip's pictures, uint8 ``[1, 1, T, S, S]`` grey or ``[1, 3, T, S, S]`` in RGB."""
-        sample = self._sample
-        return as_batch(fit_crops(sample.crops, sample.info.crop, self._spec.video))
-
-    def _sound(self, pad: int, shift_samples: int) -> Tensor:
-        """Features of the clip's sound with ``pad`` more frames on either side: ``[1, bands, 4 n]``, or
-        ``[640 n]``, of n = T + 2 pad frames."""
-        front = FRONT_ENDS[self._spec.audio.kind]
-        begin = self._sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples
-        length = front.before + (self.frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
-        rng = np.random.default_rng(0)
-        sound = stretch(self._sample.sound, begin - front.before, length, self._filler, rng)
-        return torch.from_numpy(front.compute(front.at_level(sound)))
 
 
 def _cosines(heard: Tensor, seen: Tensor) -> Tensor:
@@ -223,11 +145,6 @@ class _Windows(ABC):
     def __init__(self, model: nn.Module, clip: Callable[[], Tensor], spec: BackboneSpec) -> None:
         self._model, self._clip, self._spec = model, clip, spec
         self._encoder = getattr(model, f"{self.side}_encoder", None)
-
-    @cached_property
-    def whole(self) -> tuple[Tensor | None, Tensor]:
-        """Local embeddings, if any, and those with context: both ``[1, D, T]``."""
-        return self._encode(self._clip()[None])
 
     def cut(self, frames: int) -> Tensor:
         """Embeddings of all windows of N frames: ``[T - N + 1, D, N]``."""
@@ -275,11 +192,6 @@ class PictureWindows(_Windows):
     def __init__(self, model: nn.Module, clip: Callable[[], Tensor], spec: BackboneSpec) -> None:
         super().__init__(model, clip, spec)
         self.batch_frames = _BATCH_PIXELS // (spec.video.size_px**2 * spec.video.channels)
-
-    @cached_property
-    def whole(self) -> tuple[Tensor | None, Tensor]:
-        """Local embeddings, if any, and those with context: both ``[1, D, T]``."""
-        return in_pieces(self._encode, self._clip(), self._spec)
 
     def _inputs(self, frames: int) -> Tensor:
         return self._clip()[0].unfold(1, frames, 1).permute(1, 0, 4, 2, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from flicker import flicker_film
 from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.tracking import Pose, TrackedPicture
-from synctool.measure import encode as recording_module
-from synctool.measure import track_encoders as watching
+from synctool.measure import encode as encode_module
+from synctool.measure import face_encoder
 from synctool.measure.detect import Detector, DetectProgress
-from synctool.measure.encode import RecordedFace, Recording, record
+from synctool.measure.embeddings import EncodedVideo, FaceEmbeddings
+from synctool.measure.encode import encode
 from synctool.measure.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
 from synctool.media.film import Film
 from synctool.media.pictures import Picture
@@ -25,9 +27,11 @@ from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.types import Condition, DetectResult, Label, StreamSelection, Trial
 
+encoded_by = partial(encode, keep_samples=True, isolated=True)
 
-def plain(recording: Recording, models: list[LoadedModel]) -> list[Trial]:
-    return list(trials(recording, models, [Condition()], Label(), film="a"))
+
+def plain(encoded: EncodedVideo, models: list[LoadedModel]) -> list[Trial]:
+    return list(trials(encoded, models, [Condition()], Label(), film="a"))
 
 
 def assert_equal(trial: Trial, result: DetectResult) -> None:
@@ -46,13 +50,13 @@ def test_each_network_says_what_it_says_alone(tmp_path: Path) -> None:
     """Two that share their crops, and one that wants crops of its own."""
     film = flicker_film(tmp_path / "a.mp4", ahead_frames=2.25, seconds=5)
     models = [fakes.grey(), fakes.grey("twin"), fakes.coloured("rgb")]
-    recording = record(film, models, detector="whole")
-    for model, trial in zip(models, plain(recording, models)):
+    encoded = encoded_by(film, models, detector="whole")
+    for model, trial in zip(models, plain(encoded, models)):
         alone = Detector(model=model, detector="whole").detect(film)
         assert alone.offset_frames == pytest.approx(2.25, abs=0.15)
         assert_equal(trial, alone)
-        assert recording.source == alone.source
-    assert recording.ticks == 125
+        assert encoded.source == alone.source
+    assert encoded.frames == 125
 
 
 def test_with_real_faces_and_the_default_network(tmp_path: Path) -> None:
@@ -64,10 +68,10 @@ def test_with_real_faces_and_the_default_network(tmp_path: Path) -> None:
         ahead_frames=2,
     )
     models = [load_model("fcn-cls", device="cpu"), fakes.grey()]
-    recording = record(film, models)
-    first, second = (len(seen.faces) for seen in recording.seen)
+    encoded = encoded_by(film, models)
+    first, second = (len(made.faces) for made in encoded.models)
     assert first == second >= 2
-    for model, trial in zip(models, plain(recording, models)):
+    for model, trial in zip(models, plain(encoded, models)):
         assert_equal(trial, Detector(model=model).detect(film))
 
 
@@ -77,20 +81,20 @@ def test_the_constant_of_a_network_is_taken_out_as_detect_does_it(tmp_path: Path
         replace(fakes.grey(f"zero{i}"), zero_frames=zero)
         for i, zero in enumerate((0.4, 2.3, -0.4, -2.3))
     ]
-    recording = record(film, models, detector="whole")
-    for model, trial in zip(models, plain(recording, models)):
+    encoded = encoded_by(film, models, detector="whole")
+    for model, trial in zip(models, plain(encoded, models)):
         assert trial.offset_frames == pytest.approx(-model.zero_frames, abs=0.2)
         assert_equal(trial, Detector(model=model, detector="whole").detect(film))
 
 
 def test_the_sound_is_kept_whole(tmp_path: Path) -> None:
     path = flicker_film(tmp_path / "a.mp4", seconds=3, sound_start_s=0.5)
-    recording = record(path, [], detector="whole")
+    encoded = encoded_by(path, [], detector="whole")
     with Film(path) as film:
-        assert sum(1 for _ in film) == recording.ticks
-        np.testing.assert_array_equal(recording.sound, film.sound.pop(film.sound.end))
-    assert recording.sound.dtype == np.int16
-    assert not recording.sound[:4000].any() and recording.sound_at == 0
+        assert sum(1 for _ in film) == encoded.frames
+        np.testing.assert_array_equal(encoded.samples, film.sound.pop(film.sound.end))
+    assert encoded.samples.dtype == np.int16
+    assert not encoded.samples[:4000].any() and encoded.samples_at == 0
 
 
 # ---------------------------------------------------------------------------------------- colours
@@ -100,15 +104,15 @@ def test_red_and_blue_are_not_confused(tmp_path: Path) -> None:
     """Blue follows red by four frames: the sound is ahead of it by so much."""
     film = fakes.coloured_film(tmp_path / "a.mkv", late_blue_frames=4)
     models = [fakes.coloured("rgb"), fakes.coloured("bgr"), fakes.grey()]
-    recording = record(film, models, detector="whole", thumbnails=1)
-    found = plain(recording, models)
+    encoded = encoded_by(film, models, detector="whole", thumbnails=1)
+    found = plain(encoded, models)
     assert [t.offset_frames for t in found[:2]] == pytest.approx([0, 4], abs=0.2)
     for model, trial in zip(models, found):
         assert_equal(trial, Detector(model=model, detector="whole").detect(film))
-    red, _, blue = recording.thumbnails[0].picture.reshape(-1, 3).mean(0)
-    shown = recording.thumbnails[0].tick
+    red, _, blue = encoded.thumbnails[0].picture.reshape(-1, 3).mean(0)
+    shown = encoded.thumbnails[0].tick
     for only in ("rgb", "bgr"):
-        alone = record(film, [fakes.coloured(only)], detector="whole", thumbnails=1)
+        alone = encoded_by(film, [fakes.coloured(only)], detector="whole", thumbnails=1)
         assert alone.thumbnails[0].tick == shown
         again = alone.thumbnails[0].picture.reshape(-1, 3).mean(0)
         np.testing.assert_allclose(again[[0, 2]], [red, blue])
@@ -132,21 +136,21 @@ def test_colours_are_decoded_where_they_are_wanted_only(
         asked.append(how["colour"])
         return Film(path, **how)
 
-    monkeypatch.setattr(recording_module, "Film", opened)
+    monkeypatch.setattr(encode_module, "Film", opened)
     film = fakes.coloured_film(tmp_path / "a.mkv", seconds=0.4)
     models = [fakes.grey() if c == "gray" else fakes.coloured(c) for c in wanted]
-    record(film, models, detector="whole")
+    encoded_by(film, models, detector="whole")
     assert asked == [decoded], "the film is opened once"
 
 
 def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
-    cut, made = watching.crop_for, []
+    cut, made = face_encoder.crop_for, []
 
     def counted(wanted, picture, pose):
         made.append((wanted.colour, wanted.size_px))
         return cut(wanted, picture, pose)
 
-    monkeypatch.setattr(watching, "crop_for", counted)
+    monkeypatch.setattr(face_encoder, "crop_for", counted)
     film = fakes.coloured_film(tmp_path / "a.mkv", seconds=1)
     models = [
         *(fakes.grey(), fakes.grey("twin")),
@@ -156,7 +160,7 @@ def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
             weights="other",
         ),
     ]
-    record(film, models, detector="whole")
+    encoded_by(film, models, detector="whole")
     assert {kind: made.count(kind) for kind in set(made)} == {
         ("gray", 16): 25,
         ("rgb", 24): 25,
@@ -169,16 +173,16 @@ def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("dies_at", [1, 2])
 def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: int) -> None:
-    monkeypatch.setattr("synctool.measure.streams._VIDEO_CHUNK_PIXELS", 16 * 16 * 16)
+    monkeypatch.setattr("synctool.measure.face_encoder._CHUNK_PIXELS", 16 * 16 * 16)
     film = flicker_film(tmp_path / "a.mp4", ahead_frames=3, seconds=5)
     failing = fakes.loaded(fakes.Failing(dies_at=dies_at), "failing")
     models = [failing, fakes.grey()]
-    recording = record(film, models, detector="whole")
-    assert recording.seen[0].error == "RuntimeError: out of ideas"
-    assert recording.seen[0].faces == ()
+    encoded = encoded_by(film, models, detector="whole")
+    assert encoded.models[0].error == "RuntimeError: out of ideas"
+    assert encoded.models[0].faces == ()
     assert failing.network.calls < 8, "it is not asked again and again"
     conditions = [Condition(), Condition("shift", 2.0)]
-    found = list(trials(recording, models, conditions, Label(1.0), film="a"))
+    found = list(trials(encoded, models, conditions, Label(1.0), film="a"))
     assert [t.error for t in found] == ["RuntimeError: out of ideas", None] * 2
     assert [t.truth_frames for t in found] == [1.0, 1.0, 3.0, 3.0]
     assert found[0].backbone == "failing" and found[0].offset_frames is None
@@ -188,7 +192,7 @@ def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: 
 def test_a_network_that_fails_with_the_sound(tmp_path: Path) -> None:
     film = flicker_film(tmp_path / "a.mp4", seconds=2)
     models = [fakes.loaded(fakes.Failing(deaf=True), "deaf"), fakes.grey()]
-    found = plain(record(film, models, detector="whole"), models)
+    found = plain(encoded_by(film, models, detector="whole"), models)
     assert [t.error for t in found] == ["ValueError: what was that?", None]
 
 
@@ -196,18 +200,18 @@ def test_what_is_wrong_with_the_film_is_raised(tmp_path: Path) -> None:
     film = flicker_film(tmp_path / "a.mp4", seconds=1)
     models = [fakes.grey()]
     with pytest.raises(MissingError, match=r"none\.mp4"):
-        record(tmp_path / "none.mp4", models, detector="whole")
+        encoded_by(tmp_path / "none.mp4", models, detector="whole")
     (tmp_path / "broken.mp4").write_bytes(film.read_bytes()[:2000])
     with pytest.raises(MediaError, match=r"broken\.mp4"):
-        record(tmp_path / "broken.mp4", models, detector="whole")
+        encoded_by(tmp_path / "broken.mp4", models, detector="whole")
     with pytest.raises(UsageError, match="audio track 1"):
-        record(film, models, detector="whole", streams=StreamSelection(audio_track=1))
+        encoded_by(film, models, detector="whole", streams=StreamSelection(audio_track=1))
     with pytest.raises(UsageError, match="no face detector"):
-        record(film, models, detector="none")
+        encoded_by(film, models, detector="none")
     with pytest.raises(UsageError, match="given twice"):
-        record(film, [*models, fakes.grey()], detector="whole")
-    with pytest.raises(KeyError, match="not recorded for twin"):
-        plain(record(film, models, detector="whole"), [fakes.grey("twin")])
+        encoded_by(film, [*models, fakes.grey()], detector="whole")
+    with pytest.raises(KeyError, match="not encoded with twin"):
+        plain(encoded_by(film, models, detector="whole"), [fakes.grey("twin")])
 
 
 def test_an_error_in_the_caller_ends_the_work(tmp_path: Path) -> None:
@@ -215,7 +219,7 @@ def test_an_error_in_the_caller_ends_the_work(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        record(flicker_film(tmp_path / "a.mp4"), [fakes.grey()], on_progress=stop)
+        encoded_by(flicker_film(tmp_path / "a.mp4"), [fakes.grey()], on_progress=stop)
 
 
 # ------------------------------------------------------------------------------- time, thumbnails
@@ -225,10 +229,10 @@ def test_every_network_has_its_own_time(tmp_path: Path) -> None:
     told: list[DetectProgress] = []
     models = [fakes.grey(), fakes.coloured("rgb")]
     film = flicker_film(tmp_path / "a.mp4", seconds=3)
-    recording = record(film, models, detector="whole", on_progress=told.append)
-    assert recording.shared_s.keys() == {"decode", "faces"}
-    assert recording.shared_total_s == sum(recording.shared_s.values()) > 0
-    assert all(seen.seconds > 0 for seen in recording.seen)
+    encoded = encoded_by(film, models, detector="whole", on_progress=told.append)
+    assert encoded.stage_s.keys() == {"decode", "faces", "video", "audio"}
+    assert encoded.shared_s == encoded.stage_s["decode"] + encoded.stage_s["faces"] > 0
+    assert all(made.seconds > 0 for made in encoded.models)
     assert [p.ticks_done for p in told] == [0, 25, 50]
 
 
@@ -239,17 +243,17 @@ def test_thumbnails_show_the_faces(tmp_path: Path) -> None:
         faces=lambda _: [PlacedFace(320, 180, 180)],
         size=(640, 360),
     )
-    recording = record(film, [fakes.grey()], thumbnails=4)
-    assert 3 <= len(recording.thumbnails) <= 4
-    assert set(np.diff([t.tick for t in recording.thumbnails])) == {13}
-    for thumbnail in recording.thumbnails:
+    encoded = encoded_by(film, [fakes.grey()], thumbnails=4)
+    assert 3 <= len(encoded.thumbnails) <= 4
+    assert set(np.diff([t.tick for t in encoded.thumbnails])) == {13}
+    for thumbnail in encoded.thumbnails:
         assert thumbnail.picture.shape == (180, LARGEST_PX)
         assert thumbnail.picture.dtype == np.uint8
         (box,) = thumbnail.boxes
         assert thumbnail.numbers == (0,)
         assert (box[0] + box[2] / 2, box[1] + box[3] / 2) == pytest.approx((160, 90), abs=12)
         assert box[3] == pytest.approx(90, abs=12)
-    assert record(film, [fakes.grey()]).thumbnails == ()
+    assert encoded_by(film, [fakes.grey()]).thumbnails == ()
 
 
 def test_detect_gives_thumbnails_and_the_same_result(tmp_path: Path) -> None:
@@ -296,13 +300,13 @@ def test_few_thumbnails(most: int) -> None:
 
 def test_a_part_of_a_face() -> None:
     boxes = tuple(np.full(4, i) for i in range(4))
-    face = RecordedFace(3, 10, np.arange(200).reshape(2, 100).astype(np.float16), boxes)
+    face = FaceEmbeddings(3, 10, np.arange(200).reshape(2, 100).astype(np.float16), boxes)
     part = face.part(20, 60)
-    assert (part.number, part.first_tick, part.frames) == (3, 0, 40)
-    np.testing.assert_array_equal(part.embeddings(), face.rows[:, 10:50])
+    assert (part.number, part.first_frame, part.frames) == (3, 0, 40)
+    np.testing.assert_array_equal(part.rows, face.rows[:, 10:50])
     assert [b[0] for b in part.boxes] == [0, 1]
     early = face.part(0, 12)
-    assert (early.first_tick, early.frames, len(early.boxes)) == (10, 2, 1)
+    assert (early.first_frame, early.frames, len(early.boxes)) == (10, 2, 1)
     late = face.part(100, 150)
-    assert (late.first_tick, late.frames, late.boxes[0][0]) == (0, 10, 3)
+    assert (late.first_frame, late.frames, late.boxes[0][0]) == (0, 10, 3)
     assert face.part(0, 10) is None and face.part(110, 120) is None

@@ -11,18 +11,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import nn
 
 from synctool.comparison.segment_cuts import cuts
-from synctool.data.samples import Sample
+from synctool.data.samples import Sample, SampleInfo
 from synctool.evaluation.bootstrap import Interval, mean_interval
 from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
-from synctool.measure.clip_embeddings import encoded_crops, encoded_sound
-from synctool.plugins.specs import BackboneSpec
-from synctool.scoring.confidence import Calibration
-from synctool.scoring.path import follow_offset
-from synctool.scoring.verdict import Circumstances, decide
+from synctool.measure.analyze import analyze
+from synctool.measure.encode import encode_audio, encode_crops
+from synctool.networks.loaded import LoadedModel
 from synctool.types import SAMPLES_PER_FRAME
 
 
@@ -63,57 +59,36 @@ def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     return crops, np.concatenate(sounds)
 
 
-@torch.inference_mode()
 def measure(
-    network: nn.Module,
+    model: LoadedModel,
     crops: np.ndarray,
-    sound: np.ndarray,
+    samples: np.ndarray,
     *,
-    spec: BackboneSpec,
-    calibration: Calibration,
+    stored: SampleInfo,
     max_offset: int = 15,
-    stored_crop: str = "mouth",
 ) -> Answer:
-    """Measure a stretch that is in memory as ``detect`` measures a film with this one face.
+    """Measure a segment that is in memory as ``detect`` measures a video with this one face.
 
     Args:
-        network: A ``SyncModel`` in evaluation mode.
+        model: The model.
         crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in RGB.
-        sound: int16 ``[N]``; sample 0 belongs to frame 0, and there is no other sound.
-        spec: What the network takes, and how far it looks.
-        calibration: Of the network.
+        samples: int16 ``[N]``; sample 0 belongs to frame 0, and there is no other audio.
+        stored: What kind of crops they are.
         max_offset: Largest offset searched, in frames.
-        stored_crop: Kind of the crops: ``mouth`` or ``face``.
     """
-    seen = encoded_crops(network, crops, stored_crop=stored_crop, spec=spec)
-    heard = encoded_sound(network, sound, spec=spec)
-    values = network.score(heard, seen, max_offset=max_offset)[0].float().numpy()
-    volume = np.where(np.isfinite(values), values, np.nan)
-    path = follow_offset(volume, calibration=calibration)
-    overall = path.overall
-    if overall is None:
-        return Answer(None, 0.0, False)
-    decision = decide(
-        overall.offset_frames,
-        confidence=overall.confidence,
-        max_offset=max_offset,
-        frames=overall.frames,
-        at_edge=overall.at_edge,
-        circumstances=Circumstances(belongs=overall.belongs, least_belongs=overall.least_belongs),
-        segments=path.segments,
-    )
-    return Answer(overall.offset_frames, overall.confidence, decision.verdict != "inconclusive")
+    face, audio = encode_crops(model, crops, stored), encode_audio(model, samples)
+    found = analyze(model, [face], audio, frames=len(crops), max_offset=max_offset)
+    answered = found.decision.verdict != "inconclusive"
+    return Answer(found.offset_frames, found.confidence, answered)
 
 
 def pieces_of(
     film: str,
     person: Hashable,
     samples: Sequence[Sample],
-    network: nn.Module,
+    model: LoadedModel,
     *,
     piece_frames: int,
-    spec: BackboneSpec,
-    calibration: Calibration,
     rng: np.random.Generator,
 ) -> list[Piece]:
     """The pieces of one person's clips joined to a film.
@@ -122,10 +97,8 @@ def pieces_of(
         film: Name for it.
         person: Who speaks.
         samples: The clips.
-        network: A ``SyncModel`` in evaluation mode.
+        model: The model.
         piece_frames: Length of a piece.
-        spec: What the network takes, and how far it looks.
-        calibration: Of the network.
         rng: Source of chance.
     """
     crops, sound = joined(samples)
@@ -133,12 +106,10 @@ def pieces_of(
     found = []
     for start, begin, moved in cuts(len(crops), piece_frames, sound.size, rng):
         answer = measure(
-            network,
+            model,
             crops[start : start + piece_frames],
             sound[begin : begin + length],
-            spec=spec,
-            calibration=calibration,
-            stored_crop=samples[0].info.crop,
+            stored=samples[0].info,
         )
         found.append(Piece(film, person, moved / SAMPLES_PER_FRAME, answer))
     return found
