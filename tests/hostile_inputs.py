@@ -20,7 +20,7 @@ from torch import nn
 
 from fake_samples import talking_sample, write_processed
 from synctool.comparison.labels import read_labels
-from synctool.comparison.trial_journal import TRIALS
+from synctool.comparison.run import TRIALS
 from synctool.data.pool import SamplePool
 from synctool.data.processed import Processed
 from synctool.data.targets import read_targets

@@ -26,10 +26,10 @@ from synctool.comparison.run import (
     run_trials,
     split_backbones,
 )
-from synctool.comparison.workers import Died
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
 from synctool.journal import Journal
 from synctool.types import Label, Trial
+from synctool.workers import Died
 
 FINE = 0.2
 LEAST = CompareSettings(detector="whole", device="cpu")
@@ -407,7 +407,7 @@ def started(
     script.write_text(SCRIPT)
     facts = {"settings": vars(given), "films": films, "journal": str(journal)}
     network = given.backbones[0].partition("=")[2]
-    places = [Path(network).parent, Path(__file__).parent]
+    places = [Path(network).parent, Path(__file__).parent, os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, script, json.dumps(facts)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))},

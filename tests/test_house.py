@@ -19,7 +19,7 @@ ORDER = (
     # What everything stands on.
     *("types", "names", "cores", "_version"),
     *("errors", "extras", "files", "disk_space", "onnxruntime_import", "untrusted"),
-    *("settings", "cache", "journal", "worker_process"),
+    *("settings", "cache", "journal", "workers"),
     # What plugins register with, and what networks are made of.
     *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
     # What measures, prepares, trains, compares and exports.

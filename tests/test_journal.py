@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from synctool.comparison.trial_journal import TRIALS
+from synctool.comparison.run import TRIALS
 from synctool.errors import OutputError, SyncToolError, UsageError
 from synctool.files import lock
 from synctool.journal import Journal
@@ -177,7 +177,7 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
 _HOLDS = """
 import sys
 from synctool.journal import Journal
-from synctool.comparison.trial_journal import TRIALS
+from synctool.comparison.run import TRIALS
 with Journal(sys.argv[1], {}, TRIALS):
     print("open", flush=True)
     sys.stdin.read()
@@ -231,7 +231,7 @@ import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from test_journal import SETTINGS, trial
 from synctool.journal import Journal
-from synctool.comparison.trial_journal import TRIALS
+from synctool.comparison.run import TRIALS
 from synctool.files import lock
 from synctool.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

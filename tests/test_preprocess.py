@@ -22,11 +22,13 @@ from synctool.data.processed import Processed
 from synctool.data.storage import storage
 from synctool.errors import MediaError, MissingError, OutputError, SyncToolError, UsageError
 from synctool.media.film import Film
-from synctool.prepare import shards, workers
+from synctool.prepare import preprocess as preprocessing
+from synctool.prepare import shards
 from synctool.prepare.clips import SyncSettings
 from synctool.prepare.preprocess import PreprocessProgress, PreprocessSettings, preprocess
 from synctool.prepare.shards import ShardJob, make_shard
 from synctool.types import SAMPLES_PER_FRAME
+from synctool.workers import KILLED
 
 SETTINGS = PreprocessSettings(workers=1, shard_films=2)
 
@@ -420,16 +422,16 @@ def deadly(job: ShardJob, on_film=None):
 def test_a_film_that_kills_workers_is_left_out(
     films: Path, tmp_path: Path, monkeypatch, shard_films: int
 ) -> None:
-    monkeypatch.setattr(workers, "_work", _deadly_work)
+    monkeypatch.setattr(preprocessing, "shard_maker", deadly_maker)
     settings = replace(SETTINGS, workers=2, shard_films=shard_films)  # several groups, or one
     done = preprocess(films, tmp_path / "out", settings)
     assert (done.films_done, done.samples, done.failures) == (5, 2, 3)
-    assert "a worker died" in failures(tmp_path / "out")["ann/2.mp4"]
+    assert failures(tmp_path / "out")["ann/2.mp4"] == KILLED
     assert not list((tmp_path / "out").glob("*.now"))
 
 
-def _deadly_work(job: ShardJob, folder: str):
-    return deadly(job)
+def deadly_maker():
+    return deadly
 
 
 def test_two_runs_do_not_share_a_folder(films: Path, tmp_path: Path) -> None:

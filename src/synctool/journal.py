@@ -87,6 +87,7 @@ class Journal(Generic[_T]):
         settings: What the rows depend on, as JSON knows it. A journal of other settings is another
             run's.
         kind: What the rows are.
+        lasting: Whether a later run can find it; not so of a temporary one.
 
     Raises:
         UsageError: The file is another run's journal, or no journal.
@@ -95,8 +96,14 @@ class Journal(Generic[_T]):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], settings: Mapping[str, Any], kind: RowKind[_T]
+        self,
+        path: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        kind: RowKind[_T],
+        *,
+        lasting: bool = True,
     ) -> None:
+        self.lasting = lasting
         self._path = Path(path)
         self._kind = kind
         self._settings = json.loads(json.dumps(settings))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from synctool.errors import EXIT_UNEXPECTED, SyncToolError
+from synctool.errors import EXIT_UNEXPECTED, SyncToolError, described
 from synctool.names import printable, printable_lines
 from synctool.settings import table as config
 
@@ -122,7 +122,7 @@ def show_error(error: Exception, *, debug: bool) -> int:
     if isinstance(error, SyncToolError):
         cause, remedy, code = error.cause, error.remedy, error.exit_code
     else:
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        cause = described(error)
         remedy, code = "Run again with --debug to see where.", EXIT_UNEXPECTED
         if debug:
             remedy = None

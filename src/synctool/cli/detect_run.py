@@ -23,16 +23,18 @@ from synctool.errors import (
     EXIT_USAGE,
     OutputError,
     SyncToolError,
+    described,
 )
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from synctool.cli.outputs import Outputs
+    from synctool.journal import Journal
     from synctool.measure.detect import Detector
-    from synctool.measure.result_journal import ResultJournal
     from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
+    from synctool.types import DetectResult
 
 _WORST_LAST = (
     EXIT_OK,
@@ -158,7 +160,7 @@ class BatchRun:
             return _say(error, error, bar)
         return EXIT_OK
 
-    def _tell_resumed(self, outcomes: Outcomes, journal: ResultJournal) -> None:
+    def _tell_resumed(self, outcomes: Outcomes, journal: Journal[DetectResult]) -> None:
         if not len(journal) or self._quiet:
             return
         known = sum(outcomes.key(name) in journal for name in self._names)
@@ -170,7 +172,9 @@ class BatchRun:
             )
 
     @contextmanager
-    def _told_when_stopped(self, outcomes: Outcomes, journal: ResultJournal) -> Iterator[None]:
+    def _told_when_stopped(
+        self, outcomes: Outcomes, journal: Journal[DetectResult]
+    ) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
@@ -212,8 +216,7 @@ def _named(error: Exception, film: str) -> SyncToolError:
 
     name, base = printable(film), printable(os.path.basename(film))
     if not isinstance(error, SyncToolError):
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
-        return SyncToolError(f"{name}: {cause}", remedy=_BUG)
+        return SyncToolError(f"{name}: {described(error)}", remedy=_BUG)
     cause = printable(error.cause)
     if name not in cause:
         cause = cause.replace(base, name, 1) if base and base in cause else f"{name}: {cause}"

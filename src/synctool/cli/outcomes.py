@@ -12,7 +12,7 @@ from synctool.untrusted.documents import typed
 from synctool.untrusted.origin import Origin
 
 if TYPE_CHECKING:
-    from synctool.measure.result_journal import ResultJournal
+    from synctool.journal import Journal
     from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
     from synctool.types import DetectResult
@@ -25,7 +25,7 @@ class Outcomes(Sequence["Outcome"]):
         journal: Where the results are; None keeps them in memory, for a single one.
     """
 
-    def __init__(self, journal: ResultJournal | None = None) -> None:
+    def __init__(self, journal: Journal[DetectResult] | None = None) -> None:
         self._journal = journal
         self._run = secrets.token_hex(8)
         self._entries: list[Outcome | str] = []
@@ -39,7 +39,7 @@ class Outcomes(Sequence["Outcome"]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         entry = self._entries[index]
-        return self._journal.read(entry) if isinstance(entry, str) else entry
+        return self._read(entry) if isinstance(entry, str) else entry
 
     def key(self, name: str) -> str:
         """The key of a video; take it before the video is read.
@@ -56,7 +56,7 @@ class Outcomes(Sequence["Outcome"]):
             return None
         try:
             _noted_shots(self._journal, key)
-            return self._journal.read(key)
+            return self._read(key)
         except SyncToolError:
             return None
 
@@ -81,9 +81,14 @@ class Outcomes(Sequence["Outcome"]):
             self._shots[outcome.input] = tuple(shots)
             return
         if not noted:
-            self._journal.add(key, outcome, {"shots": [_plain(shot) for shot in shots]})
+            facts = {"shots": [_plain(shot) for shot in shots]}
+            self._journal.add(key, outcome.input, [outcome], facts)
         self._entries.append(key)
         self._keys[outcome.input] = key
+
+    def _read(self, key: str) -> DetectResult:
+        (result,) = self._journal.read(key).rows
+        return result
 
     @property
     def shots(self) -> Mapping[str, Sequence[Shot]]:
@@ -92,7 +97,7 @@ class Outcomes(Sequence["Outcome"]):
 
 
 class _Shots(Mapping[str, "Sequence[Shot]"]):
-    def __init__(self, journal: ResultJournal, keys: Mapping[str, str]) -> None:
+    def __init__(self, journal: Journal[DetectResult], keys: Mapping[str, str]) -> None:
         self._journal, self._keys = journal, keys
 
     def __getitem__(self, name: str) -> Sequence[Shot]:
@@ -109,7 +114,7 @@ def _plain(shot: Shot) -> dict[str, Any]:
     return {**vars(shot), "jpeg": base64.b64encode(shot.jpeg).decode("ascii")}
 
 
-def _noted_shots(journal: ResultJournal, key: str) -> tuple[Shot, ...]:
+def _noted_shots(journal: Journal[DetectResult], key: str) -> tuple[Shot, ...]:
     """The small pictures that are noted with a result.
 
     Raises:

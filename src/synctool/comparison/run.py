@@ -19,17 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from synctool._version import __version__
+from synctool.comparison.compared_models import load_models, make_worker
 from synctool.comparison.degradations import parse_perturb
 from synctool.comparison.entries import Entry, dataset_entries, film_entries
 from synctool.comparison.settings import CompareSettings, check_settings, split_backbones
-from synctool.comparison.trial_journal import TRIALS
 from synctool.comparison.video_trials import FilmDone, FilmTrials, failed_rows
-from synctool.comparison.worker import load_networks, make_worker
-from synctool.comparison.workers import Died, in_workers
 from synctool.cores import usable_cores
 from synctool.errors import UsageError
 from synctool.evaluation.metrics import Metric, summarise
-from synctool.journal import Journal
+from synctool.journal import Journal, RowKind
 from synctool.measure.detectors import needed
 from synctool.measure.thumbnails import Thumbnail
 from synctool.media.waiting import STALL_S
@@ -37,6 +35,7 @@ from synctool.networks.loaded import LoadedModel
 from synctool.prepare.inputs import expand
 from synctool.runtimes.protocol import Runtime
 from synctool.types import Condition, Trial
+from synctool.workers import Died, core_share, in_order, in_workers
 
 __all__ = [
     "CompareProgress",
@@ -48,6 +47,15 @@ __all__ = [
     "split_backbones",
     "summarise",
 ]
+TRIALS: RowKind[Trial] = RowKind(
+    schema="synctool.compare-journal/1",
+    command="synctool compare",
+    counted="trials",
+    to_dict=Trial.to_dict,
+    from_dict=Trial.from_dict,
+    shape=Trial,
+)
+"""Rows of the journal of ``compare``."""
 _AHEAD_FILMS = 16
 """A worker may be ahead of the slowest by so many films for each job: finished films wait in memory."""
 
@@ -142,7 +150,7 @@ def run_trials(
     check_settings(settings, entries)
     if any(entry.clip is None for entry in entries):
         needed(settings.detector)
-    models = load_networks(settings)
+    models = load_models(settings)
     networks = [(model.spec.full_name, model.weights) for model in models]
     with ExitStack() as stack:
         noted = None
@@ -160,26 +168,29 @@ def run_trials(
             closing(_made(entries, waiting, models, settings, scratch, state))
         )
         del models  # several workers have their own
-        held: dict[int, FilmDone] = {}
+
+        def finished() -> Iterator[tuple[int, FilmDone]]:
+            for number, done in made:
+                entry = entries[number]
+                if isinstance(done, Died):
+                    why = failed_rows(networks, Condition(), entry, done.reason)
+                    done = FilmDone(tuple(why), lasting=False)
+                if noted is not None and done.lasting:
+                    noted.add(keys[number], entry.name, done.trials, {"shared_s": done.shared_s})
+                state.finished(entry.name, done)
+                yield number, done
+
         unfinished = set(waiting)
+        in_turn = in_order(waiting, finished())
         state.tell()
         for i, entry in enumerate(entries):
-            resumed = i not in unfinished
+            resumed = noted is not None and i not in unfinished
             if resumed:
                 record = noted.read(keys[i])
                 done = FilmDone(record.rows, float(record.facts.get("shared_s", 0.0)))
                 state.known_failure(done)
-            while i not in held and not resumed:
-                number, result = next(made)
-                if isinstance(result, Died):
-                    why = failed_rows(networks, Condition(), entries[number], result.reason)
-                    result = FilmDone(tuple(why), lasting=False)
-                if noted is not None and result.lasting:
-                    facts = {"shared_s": result.shared_s}
-                    noted.add(keys[number], entries[number].name, result.trials, facts)
-                held[number] = result
-                state.finished(entries[number].name, result)
-            done = done if resumed else held.pop(i)
+            else:
+                _, done = next(in_turn)
             if on_film:
                 facts = FilmFacts(entry.name, done.trials, done.shared_s, done.thumbnails, resumed)
                 on_film(facts)
@@ -205,13 +216,11 @@ def _made(
             yield number, work(number, partial(state.told, entries[number].name))
         return
     models.clear()
-    make = partial(make_worker, list(entries), settings, scratch, max(1, usable_cores() // jobs))
-    ahead = jobs * _AHEAD_FILMS
     yield from in_workers(
-        make,
+        partial(make_worker, list(entries), settings, scratch, core_share(jobs)),
         waiting,
         workers=jobs,
-        ahead=ahead,
+        ahead=jobs * _AHEAD_FILMS,
         on_told=lambda number, told: state.told(entries[number].name, told),
     )
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from synctool.comparison.entries import Entry
 from synctool.cores import usable_cores
-from synctool.errors import ExportError, MissingError, SyncToolError
+from synctool.errors import ExportError, MissingError, SyncToolError, described
 from synctool.exporting.accuracy import accuracy_change
 from synctool.exporting.event import ExportEvent, Tell
 from synctool.exporting.formats.checks import (
@@ -21,7 +21,7 @@ from synctool.exporting.formats.checks import (
     disturbed,
 )
 from synctool.exporting.latency import speeds
-from synctool.exporting.parity import AtOnce, Completed, InSteps, Parity, compare, in_words
+from synctool.exporting.parity import AtOnce, Completed, InSteps, Parity, compare
 from synctool.exporting.settings import (
     ALONE,
     ENCODERS,
@@ -126,7 +126,7 @@ class Check:
         except MissingError as error:
             self._because = error.cause
         except Exception as error:  # whatever reads a graph may fail in any way
-            said = error.cause if isinstance(error, SyncToolError) else in_words(error)
+            said = error.cause if isinstance(error, SyncToolError) else described(error)
             self._problems.append(f"it cannot be opened again: {said}")
         else:
             if ALONE in graphs:
@@ -200,7 +200,7 @@ class Check:
             opened = partial(self._graphs, artefact, artefact)
             found = tuple(speeds(self._model.runtime, opened, longest))
         except Exception as error:  # whatever runs a graph may fail in any way
-            self._problems.append(f"it fails when its speed is measured: {in_words(error)}")
+            self._problems.append(f"it fails when its speed is measured: {described(error)}")
             return ()
         if disturbed(found):
             self._notes.append(

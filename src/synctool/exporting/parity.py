@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from synctool.errors import described
 from synctool.exporting.formats.checks import Difference
 from synctool.exporting.settings import ALONE
 from synctool.exporting.windows import MAX_OFFSET, Window
@@ -192,7 +193,7 @@ def compare(
                 found.scores(HEAD, expected.scores, alone)
         except Exception as error:  # whatever runs a graph may fail in any way
             shown = f"{video.shape[2]} frames, batch {len(video)}"
-            found.problems[f"it fails on a window ({shown}): {in_words(error)}"] = None
+            found.problems[f"it fails on a window ({shown}): {described(error)}"] = None
             break
         if number < len(windows):
             rows = _row(expected.scores), _row(answer.scores)
@@ -206,15 +207,6 @@ def compare(
         agreement=agreeing / told if told else None,
         problems=tuple(found.problems),
     )
-
-
-def in_words(error: BaseException) -> str:
-    """An exception of something foreign as one line; also one that cannot say what it is."""
-    try:
-        said = " ".join(str(error).split())
-    except Exception:
-        said = "(its message cannot be read)"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from synctool.comparison.entries import Entry, dataset_entries
-from synctool.errors import ExportError, UsageError
+from synctool.errors import ExportError, UsageError, described
 from synctool.exporting.check import Check
 from synctool.exporting.event import ExportEvent, Tell
 from synctool.exporting.folder import (
@@ -28,7 +28,6 @@ from synctool.exporting.folder import (
 )
 from synctool.exporting.formats.checks import ExportReport
 from synctool.exporting.formats.parts import head_margin
-from synctool.exporting.parity import in_words
 from synctool.exporting.settings import ExportSettings, check_settings
 from synctool.exporting.windows import MAX_OFFSET, Windows, made_up_windows, real_windows
 from synctool.exporting.write import write_model
@@ -186,7 +185,7 @@ def _words_for_the_disk(out: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise ExportError(
-                f"{out} cannot be written: {in_words(error)}",
+                f"{out} cannot be written: {described(error)}",
                 remedy="Run again with --debug to see where.",
             ) from error
         raise output_error(out, error) from error

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from synctool._version import __version__
-from synctool.errors import ExportError, MissingError, SyncToolError
+from synctool.errors import ExportError, MissingError, SyncToolError, described
 from synctool.exporting.event import ExportEvent, Tell
 from synctool.exporting.formats.graph import GraphPart
 from synctool.exporting.formats.parts import graph_parts, head_margin, head_reach
-from synctool.exporting.parity import in_words
 from synctool.exporting.settings import ENCODERS, ExportSettings
 from synctool.exporting.windows import Inputs, Windows
 from synctool.networks import formats as export_formats
@@ -145,7 +144,7 @@ def _call_writer(
         raise
     except ImportError as error:
         raise MissingError(
-            f"{told}: {in_words(error)}",
+            f"{told}: {described(error)}",
             remedy=f"Install with: {export_formats.installing_writer(spec)}",
         ) from error
     except MemoryError as error:
@@ -154,7 +153,7 @@ def _call_writer(
         ) from error
     except Exception as error:  # a plugin's writer may fail in any way
         raise ExportError(
-            f"{told}: {in_words(error)}",
+            f"{told}: {described(error)}",
             remedy="Try another format, or tell the authors of this one.",
         ) from error
     if not path.exists() or not size(path):

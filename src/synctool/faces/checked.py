@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from synctool.errors import PluginError, SyncToolError
+from synctool.errors import PluginError, SyncToolError, described
 from synctool.faces.detector import Face
 
 
@@ -52,8 +52,9 @@ class CheckedDetector:
         except SyncToolError:
             raise
         except Exception as error:  # a plugin may fail in any way
-            words = " ".join(f"{type(error).__name__}: {error}".split())
-            raise self._broken(f"failed on a picture of {_size(gray)}: {words}") from error
+            raise self._broken(
+                f"failed on a picture of {_size(gray)}: {described(error)}"
+            ) from error
         if not isinstance(given, (list, tuple)):
             raise self._broken(f"gives {type(given).__name__} in place of a list of faces")
         faces = []

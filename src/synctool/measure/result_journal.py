@@ -1,4 +1,4 @@
-"""The journal of a batch of ``detect``: results are on the disk, and none is kept in memory.
+"""The journal of a batch of ``detect``: its rows are results, and none is kept in memory.
 
 It lies in the folder ``journals`` of the cache folder, under a name that the command, the settings and
 the weights decide, and is removed when everything is written. After a crash or a stop it is still there,
@@ -82,69 +82,10 @@ RESULTS: RowKind[DetectResult] = RowKind(
 )
 
 
-class ResultJournal:
-    """The results of a batch, by video. See ``result_journal``, which opens it.
-
-    Args:
-        journal: An open journal.
-        lasting: Whether another run can find it.
-    """
-
-    def __init__(self, journal: Journal[DetectResult], *, lasting: bool) -> None:
-        self._journal = journal
-        self.lasting = lasting
-
-    def __len__(self) -> int:
-        return len(self._journal)
-
-    def __contains__(self, key: object) -> bool:
-        """Whether there is the result of a video, by its key."""
-        return key in self._journal
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._journal.path
-
-    def read(self, key: str) -> DetectResult:
-        """The result of a video, exactly as it was.
-
-        Raises:
-            SyncToolError: The journal is damaged.
-        """
-        (result,) = self._journal.read(key).rows
-        return result
-
-    def facts(self, key: str) -> Mapping[str, Any]:
-        """What was noted with a result.
-
-        Raises:
-            SyncToolError: The journal is damaged.
-        """
-        return self._journal.facts(key)
-
-    def add(self, key: str, result: DetectResult, facts: Mapping[str, Any]) -> None:
-        """Note a result; it is on the disk when this returns.
-
-        Args:
-            key: Of ``video_key``, taken before the video was read.
-            result: The result.
-            facts: What else to note, as JSON knows it.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        self._journal.add(key, result.input, [result], facts)
-
-    def remove(self) -> None:
-        """Remove the file: everything is written."""
-        self._journal.remove()
-
-
 @contextmanager
 def result_journal(
     words: Sequence[str], settings: Mapping[str, Any], *, fresh: bool = False
-) -> Iterator[ResultJournal]:
+) -> Iterator[Journal[DetectResult]]:
     """Open the journal of a batch, and go on with it where there is one.
 
     Where the cache folder cannot be written, or the same command is running already, a temporary one is
@@ -166,11 +107,13 @@ def result_journal(
         with journal:
             if fresh:
                 journal.clear()
-            yield ResultJournal(journal, lasting=True)
+            yield journal
         return
-    with tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True) as folder:
-        with Journal(Path(folder) / name, settings, RESULTS) as journal:
-            yield ResultJournal(journal, lasting=False)
+    with (
+        tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True) as folder,
+        Journal(Path(folder) / name, settings, RESULTS, lasting=False) as journal,
+    ):
+        yield journal
 
 
 def video_key(name: str) -> str | None:

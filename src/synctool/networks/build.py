@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
-from synctool.errors import MissingError, PluginError, SyncToolError, UsageError
+from synctool.errors import MissingError, PluginError, SyncToolError, UsageError, described
 from synctool.extras import explained
 from synctool.models.protocol import sync_model
 from synctool.models.two_stream import Projected, two_stream
@@ -146,7 +146,7 @@ def _made(spec: BackboneSpec, options: Mapping[str, Any]) -> nn.Module:
 
 def _broken(spec: BackboneSpec, error: Exception) -> PluginError:
     return PluginError(
-        f"{spec.full_name} cannot be built: {type(error).__name__}: {error}",
+        f"{spec.full_name} cannot be built: {described(error)}",
         remedy=f"Tell the authors of the plugin; its factory is {spec.factory}.",
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from synctool.errors import SyncToolError
+from synctool.errors import described
 from synctool.features.frontends import FRONT_ENDS
 from synctool.models.protocol import sync_model
 from synctool.networks.build import construct
@@ -91,12 +91,10 @@ def profiles(names: Iterable[str], *, device: str = "cpu") -> Iterator[Profile]:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             try:
                 yield pool.submit(measured, spec.full_name, device).result()
-            except SyncToolError as error:
-                yield _unmeasured(spec, str(error))
             except BrokenProcessPool:
                 yield _unmeasured(spec, "its process was ended, perhaps for want of memory")
             except Exception as error:  # a plugin's network may fail in any way, or be killed
-                yield _unmeasured(spec, " ".join(f"{type(error).__name__}: {error}".split()))
+                yield _unmeasured(spec, described(error))
 
 
 def measured(name: str, device: str) -> Profile:

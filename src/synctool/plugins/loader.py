@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pluggy
 
-from synctool.errors import PluginError
+from synctool.errors import PluginError, described
 from synctool.plugins import checks as spec_checks
 from synctool.plugins import hookspecs
 
@@ -144,7 +144,7 @@ class Plugins:
         try:
             plugin = entry.load()
         except _FAILURES as error:
-            self._break(record, f"cannot be imported: {_told(error)}", error)
+            self._break(record, f"cannot be imported: {described(error)}", error)
             return
         self._add(plugin, replace(record, load_ms=1000 * (time.perf_counter() - started)))
 
@@ -185,7 +185,7 @@ class Plugins:
             self._manager.register(plugin, name=record.id)
             callers = self._manager.get_hookcallers(plugin) or []
         except _FAILURES as error:
-            self._break(record, f"cannot be registered: {_told(error)}", error)
+            self._break(record, f"cannot be registered: {described(error)}", error)
             return
         names = tuple(sorted(caller.name for caller in callers))
         record = replace(record, hooks=tuple(n for n in names if n in HOOKS))
@@ -237,7 +237,7 @@ class Plugins:
         try:
             results = self._manager.subset_hook_caller(hook, others)(**given)
         except _FAILURES as error:
-            self._break(record, f"{hook} failed: {_told(error)}", error)
+            self._break(record, f"{hook} failed: {described(error)}", error)
             return None
         try:
             return check(results[0] if results else None)
@@ -277,10 +277,6 @@ def _record(entry: EntryPoint) -> PluginRecord:
     name, version = (dist.metadata["Name"], dist.version) if dist else (None, None)
     builtin = name == hookspecs.PROJECT
     return PluginRecord(entry.name, name, version, entry.value, builtin=builtin)
-
-
-def _told(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 _lock = threading.RLock()

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from synctool.data.processed import ShardReport
 from synctool.errors import MissingError, SyncToolError
-from synctool.prepare.shards import ShardJob, make_shard
-from synctool.prepare.workers import without_killer
+from synctool.prepare.shards import ShardJob, make_shard, without_killer
 
 _KNOCK_S = 10.0
 RETRIES = 3

@@ -26,12 +26,12 @@ from synctool.measure.detectors import needed
 from synctool.media.waiting import STALL_S
 from synctool.plugins import registry
 from synctool.prepare.clips import CropSettings, SyncSettings
-from synctool.prepare.shards import ShardJob, make_shard
+from synctool.prepare.shards import ShardJob, make_shard, shard_maker, without_killer
 from synctool.prepare.videos import Collection, FilmEntry, collection, duplicates
-from synctool.prepare.workers import on_this_machine
 from synctool.types import PLAYED, StreamSelection
 from synctool.untrusted.documents import parse_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
+from synctool.workers import in_workers
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
@@ -214,8 +214,14 @@ def _made(
     if settings.workers == 1:  # wanted so: in this process, which a film may then kill
         yield from (make_shard(job, counts.film) for job in waiting)
         return
-    workers = max(1, min(settings.workers or usable_cores(), len(waiting)))
-    yield from on_this_machine(waiting, workers=workers, on_film=counts.film)
+    reports = in_workers(
+        shard_maker,
+        waiting,
+        workers=settings.workers or usable_cores(),
+        on_told=lambda job, seconds: counts.film(seconds),
+        retry=without_killer,
+    )
+    yield from (report for _, report in reports)
 
 
 class _Counts:

@@ -1,23 +1,24 @@
-"""One group of films to one shard: what a worker does, on this machine or on another."""
+"""One group of videos becomes one shard: what a worker does, on this machine or on another."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
 from synctool.data.folders import folder_writer
 from synctool.data.packed import packed_writer
 from synctool.data.processed import TRY_AGAIN, ShardReport, report_name
 from synctool.data.storage import Storage, storage
-from synctool.errors import OutputError, SyncToolError, TransientError
+from synctool.errors import OutputError, SyncToolError, TransientError, described
 from synctool.measure.tracks import build_detector
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
 from synctool.prepare.clips import CropSettings, FilmClips, SyncSettings
 from synctool.prepare.videos import FilmEntry
 from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
+from synctool.workers import KILLED, Work
 
 _log = logging.getLogger(__name__)
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
@@ -99,6 +100,35 @@ def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) ->
     return report
 
 
+def shard_maker() -> Work[ShardJob, ShardReport]:
+    """What a worker of this machine begins with."""
+    return make_shard
+
+
+def without_killer(job: ShardJob, deaths: int = 0) -> ShardJob:
+    """The job to try again after its worker died: careful from now on, and without a video that is
+    proven to kill workers.
+
+    Args:
+        job: As it was.
+        deaths: How many workers it has killed; it is tried as long as there is a video to leave out.
+
+    Raises:
+        SyncToolError: No video can be blamed.
+    """
+    if not job.careful:
+        return replace(job, careful=True)
+    output, video = storage(job.output), None
+    if output.exists(job.name + NOW):
+        video = output.read(job.name + NOW).decode("utf-8", "surrogateescape")
+    if video is None or video in job.skip:
+        raise SyncToolError(
+            "workers keep crashing, whatever video they read",
+            remedy="Free some memory, or use fewer --workers, and run again.",
+        )
+    return replace(job, skip={**job.skip, video: KILLED})
+
+
 def _pack(
     job: ShardJob, entry: FilmEntry, source: Storage, writer: object, report: ShardReport
 ) -> dict[str, str] | None:
@@ -137,8 +167,7 @@ def _pack(
     except Exception as error:
         # A mistake of ours or of a library must not end a run of days, nor each run after it.
         _log.warning("%s: %s", entry.name, error, exc_info=_log.isEnabledFor(logging.DEBUG))
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        return {"reason": _broken_off(f"unexpected {words}", kept)}
+        return {"reason": _broken_off(f"unexpected {described(error)}", kept)}
     if kept:
         return None
     if len(report.dropped) > dropped:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
-from synctool.errors import SyncToolError, UsageError
+from synctool.errors import SyncToolError, UsageError, described
 from synctool.training.builtin import synctool_losses
 from synctool.training.losses.base import numbers
 from synctool.training.losses.evidence import Evidence, observe
@@ -166,7 +166,7 @@ def _made(term: LossTerm) -> Loss:
         raise
     except Exception as error:  # a plugin's loss may refuse its options with any error
         raise UsageError(
-            f"the loss {term.name} cannot be made: {type(error).__name__}: {error}",
+            f"the loss {term.name} cannot be made: {described(error)}",
             remedy="Check its options.",
         ) from error
 

@@ -1,11 +1,10 @@
-"""What a process that compares begins with: the networks, and its share of the cores.
+"""The models that are compared, and what a worker process begins with.
 
 Apart from the comparison itself, so that workers need not load what only the results need.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from synctool.comparison.entries import Entry
@@ -14,17 +13,18 @@ from synctool.comparison.video_trials import FilmTrials
 from synctool.errors import SyncToolError, UsageError
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
+from synctool.workers import limit_torch
 
 
-def load_networks(settings: CompareSettings, *, threads: int | None = None) -> list[LoadedModel]:
-    """The networks of a comparison.
+def load_models(settings: CompareSettings, *, threads: int | None = None) -> list[LoadedModel]:
+    """The models of a comparison.
 
     Args:
         settings: Which ones.
         threads: Most that exported ones compute with; None for half of the cores.
 
     Raises:
-        UsageError: No such network, or one of them twice.
+        UsageError: No such model, or one of them twice.
         MissingError: Weights or the device are not here.
         WeightsError: Weights do not fit.
     """
@@ -61,12 +61,11 @@ def make_worker(
     """What a worker process begins with.
 
     Args:
-        entries: The films.
+        entries: The videos.
         settings: What to try.
-        scratch: Folder for perturbed copies.
-        threads: Of the networks.
+        scratch: Folder for degraded copies.
+        threads: Of the models.
     """
-    models = load_networks(settings, threads=threads)
-    if torch := sys.modules.get("torch"):  # a network runs in it
-        torch.set_num_threads(threads)
+    models = load_models(settings, threads=threads)
+    limit_torch(threads)
     return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)
