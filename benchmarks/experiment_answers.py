@@ -202,12 +202,12 @@ def interval(statistic: Callable[[np.ndarray], float], windows: Windows) -> Inte
     ]
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(
-        mean=float(statistic(np.arange(len(keys)))),
+        value=float(statistic(np.arange(len(keys)))),
         low=float(low),
         high=float(high),
         drawn="people" if by_person else "clips",
         units=len(members),
-        values=len(keys),
+        count=len(keys),
     )
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment_runs import MAX_OFFSET
-
-from synctool.evaluation.bootstrap import Interval
+from tables import kept_interval
 
 _SHOWN = ("regression", "stretched", "soft-argmax", "classifier")
 
@@ -42,9 +41,9 @@ def _early_plot(path: Path, figures: Mapping[str, Any]) -> None:
 def _transfer_plot(path: Path, figures: Mapping[str, Any]) -> None:
     with _figure(path, 1, width=8) as (axis,):
         for y, name in enumerate(reversed(figures["names"])):
-            q = Interval(**figures["quality"][name]["within"])
-            reach = [[max(0, q.mean - q.low)], [max(0, q.high - q.mean)]]
-            axis.errorbar(q.mean, y, xerr=reach, fmt="o", color="C0", capsize=3)
+            q = kept_interval(figures["quality"][name]["within"])
+            reach = [[max(0, q.value - q.low)], [max(0, q.high - q.value)]]
+            axis.errorbar(q.value, y, xerr=reach, fmt="o", color="C0", capsize=3)
         names = [text.replace("`", "") for text in figures["names"].values()][::-1]
         axis.set_yticks(range(len(names)), names)
         axis.set(xlabel="within ±1 frame (95%)", xlim=(0, None))

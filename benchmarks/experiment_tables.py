@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from tables import Table, drawn, share
+from tables import Table, drawn, kept_interval, share
 
 from synctool.evaluation.bootstrap import Interval
 
@@ -24,7 +24,7 @@ def collapse_tables(figures: Mapping[str, Any]) -> list[Table]:
     """Regression and choice, one table a collection."""
     tables = []
     for source, of in figures["sources"].items():
-        first = _interval(next(iter(of["quality"].values()))["deviation"])
+        first = kept_interval(next(iter(of["quality"].values()))["deviation"])
         table = Table(
             f"{source}, people never trained on",
             [
@@ -36,7 +36,7 @@ def collapse_tables(figures: Mapping[str, Any]) -> list[Table]:
         )
         for name, text in _ANSWERS.items():
             if name in of["quality"]:
-                q = {k: _interval(v) for k, v in of["quality"][name].items()}
+                q = {k: kept_interval(v) for k, v in of["quality"][name].items()}
                 table.rows.append(
                     [
                         text,
@@ -71,7 +71,7 @@ def early_tables(figures: Mapping[str, Any]) -> list[Table]:
         if name == "best" and epochs["best"] == epochs["kept"]:
             continue
         row = rows[epochs[name] - 1]
-        within = _interval(figures["within"][str(epochs[name])])
+        within = kept_interval(figures["within"][str(epochs[name])])
         cells = [f"{row['loss']:.2f}", f"{row['score']:.3f}", share(within)]
         table.rows.append([text, str(epochs[name]), *cells])
     return [table]
@@ -97,20 +97,20 @@ def _early_words(figures: Mapping[str, Any]) -> str:
         f"{last['loss']:.2f}, and the validation score {score}: {first['score']:.3f} to "
         f"{last['score']:.3f}. "
     )
-    lost = _interval(figures["lost"])
+    lost = kept_interval(figures["lost"])
     verdict = "no difference that this test can tell from chance"
     if lost.low > 0 or lost.high < 0:
         verdict = "a gain" if lost.low > 0 else "a loss"
     return (
         f"{words}On the test people the last epoch's share within a frame differs from that of the "
-        f"kept one by {lost.mean:+.3f} [{lost.low:+.3f}, {lost.high:+.3f}], paired: {verdict}."
+        f"kept one by {lost.value:+.3f} [{lost.low:+.3f}, {lost.high:+.3f}], paired: {verdict}."
     )
 
 
 def transfer_tables(figures: Mapping[str, Any]) -> list[Table]:
     """The four beginnings."""
     test = figures["test"]
-    first = _interval(figures["quality"]["nothing"]["deviation"])
+    first = kept_interval(figures["quality"]["nothing"]["deviation"])
     table = Table(
         f"{figures['target']}, people never trained on",
         [
@@ -127,25 +127,21 @@ def transfer_tables(figures: Mapping[str, Any]) -> list[Table]:
         table.rows.append(
             [
                 text,
-                share(_interval(found["within"])),
-                share(_interval(found["blind"])),
-                _signed(_interval(gain)) if gain else "-",
-                _frames(_interval(found["median_error"])),
+                share(kept_interval(found["within"])),
+                share(kept_interval(found["blind"])),
+                _signed(kept_interval(gain)) if gain else "-",
+                _frames(kept_interval(found["median_error"])),
             ]
         )
     return [table]
 
 
-def _interval(kept: Mapping[str, Any]) -> Interval:
-    return Interval(**kept)
-
-
 def _frames(found: Interval) -> str:
-    return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}]"
+    return f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
 def _signed(found: Interval) -> str:
-    return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {

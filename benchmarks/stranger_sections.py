@@ -127,7 +127,7 @@ def multiway_section(bench: Bench) -> tuple[dict, list[Table]]:
                 table.rows.append([name, *(share(found.get(n)) for n in LITERATURE_CONTEXTS)])
             count = max(c.count for c in here)
             table.note = (
-                f"{here[0].interval.values} clips, {count} windows; {drawn(here[0].interval)}."
+                f"{here[0].interval.count} clips, {count} windows; {drawn(here[0].interval)}."
             )
             tables.append(table)
     beyond = (

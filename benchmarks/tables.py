@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -73,7 +74,13 @@ def share(interval: Interval | None) -> str:
     """``0.88 [0.84, 0.92]``."""
     if interval is None:
         return "-"
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def kept_interval(kept: Mapping[str, Any]) -> Interval:
+    """An interval from a file of figures; those made before say ``mean`` and ``values``."""
+    now = {"mean": "value", "values": "count"}
+    return Interval(**{now.get(name, name): figure for name, figure in kept.items()})
 
 
 def drawn(interval: Interval, values: str = "clips") -> str:

@@ -151,9 +151,9 @@ def test_accuracy_is_per_clip_and_then_over_clips() -> None:
         ]
     )
     cells = {cell.windows: cell for cell in table}
-    assert cells["all"].interval.mean == pytest.approx((0.75 + 0.0 + 1.0) / 3)
+    assert cells["all"].interval.value == pytest.approx((0.75 + 0.0 + 1.0) / 3)
     assert cells["all"].count == 7
-    assert cells["speech"].interval.mean == pytest.approx((1.0 + 0.0) / 2)
+    assert cells["speech"].interval.value == pytest.approx((1.0 + 0.0) / 2)
     assert cells["speech"].count == 3
 
 
@@ -162,7 +162,7 @@ def test_a_network_that_hears_is_right_in_every_reading() -> None:
     assert {(c.reading, c.frames) for c in table} == {
         (reading, n) for reading in ("alone", "cut", "film") for n in (5, 7, 9, 11, 13, 15)
     }
-    cell = {(c.reading, c.frames): c.interval.mean for c in table if c.windows == "all"}
+    cell = {(c.reading, c.frames): c.interval.value for c in table if c.windows == "all"}
     assert min(cell[reading, 15] for reading in ("alone", "cut", "film")) > 0.9
     assert cell["alone", 15] > cell["alone", 5] > 3 * CHANCE
     assert cell["film", 5] >= cell["cut", 5]
@@ -174,7 +174,7 @@ def test_random_weights_are_at_chance() -> None:
     table = accuracies(measured(model.eval(), talkers(6, people=6, frames=30), contexts=(5, 15)))
     assert len(table) == 12
     for cell in table:
-        assert cell.interval.mean < 0.35, cell  # few clips, whose windows overlap
+        assert cell.interval.value < 0.35, cell  # few clips, whose windows overlap
 
 
 def test_a_late_sound_is_put_right_to_the_sample_before_judging() -> None:
@@ -312,16 +312,16 @@ def test_the_default_network_is_cut_the_same_way() -> None:
 
 def test_an_interval_by_hand() -> None:
     flat = mean_interval([0.5] * 6, list("aabbcc"))
-    assert (flat.mean, flat.low, flat.high) == (0.5, 0.5, 0.5)
-    assert (flat.drawn, flat.units, flat.values) == ("clips", 6, 6)
+    assert (flat.value, flat.low, flat.high) == (0.5, 0.5, 0.5)
+    assert (flat.drawn, flat.units, flat.count) == ("clips", 6, 6)
     people = mean_interval([0, 0, 1, 1, 0, 1, 0, 1, 0, 1], list("aabbccddee"))
-    assert (people.drawn, people.units, people.mean) == ("people", 5, 0.5)
+    assert (people.drawn, people.units, people.value) == ("people", 5, 0.5)
     assert people.low < 0.5 < people.high
 
 
 def test_all_right_is_not_beyond_doubt() -> None:
     certain = mean_interval([1.0] * 20, range(20))
-    assert (certain.mean, certain.high) == (1.0, 1.0)
+    assert (certain.value, certain.high) == (1.0, 1.0)
     assert certain.low == pytest.approx(0.8316, abs=1e-4)  # Clopper & Pearson, 20 of 20
     never = mean_interval([0.0] * 20, [i % 5 for i in range(20)])  # five people, not 20 trials
     assert (never.low, never.high) == (0.0, pytest.approx(0.5218, abs=1e-4))
@@ -395,12 +395,12 @@ def test_pieces_against_their_consensus_by_hand() -> None:
     result = agreement(pieces)
     assert result.consensus == {"a": pytest.approx(1.1)}
     assert (result.pieces, result.answered) == (6, 4)
-    assert result.of_answered.mean == 1.0
+    assert result.of_answered.value == 1.0
     pieces[3] = piece("a", 2.11)
     result = agreement(pieces)
-    assert result.of_answered.mean == pytest.approx(3 / 4)
-    assert result.of_all.mean == pytest.approx(4 / 6)
-    assert result.answered_right.mean == pytest.approx(3 / 6)
+    assert result.of_answered.value == pytest.approx(3 / 4)
+    assert result.of_all.value == pytest.approx(4 / 6)
+    assert result.answered_right.value == pytest.approx(3 / 6)
     assert agreement(pieces[-2:]) is None
 
 
@@ -411,7 +411,7 @@ def test_random_answers_do_not_agree() -> None:
         for i in range(400)
         for moved in [rng.uniform(-10, 10)]
     ]
-    assert agreement(pieces).of_all.mean < 0.2
+    assert agreement(pieces).of_all.value < 0.2
 
 
 def test_cuts_stay_inside_the_sound_and_move_every_piece() -> None:

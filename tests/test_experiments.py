@@ -120,7 +120,7 @@ def test_from_films_to_the_page_also_after_an_interruption(
     assert set(figures["collapse"]["sources"]) == {"long"}
     of = figures["collapse"]["sources"]["long"]
     assert len(of["true"]) == len(of["said"]["classifier"]) == 2 * 8
-    assert of["quality"]["middle"]["deviation"]["mean"] == 0
+    assert of["quality"]["middle"]["deviation"]["value"] == 0
     assert len(figures["early"]["curve"]) == 2
     assert list(figures["transfer"]["quality"]) == beginnings
     assert figures["transfer"]["test"] == {"clips": 2, "people": 1}

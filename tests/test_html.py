@@ -438,7 +438,7 @@ def test_a_page_never_replaces_a_film(detect, tmp_path: Path) -> None:
         (["--html", "none/a.html"], 1, "cannot write none/a.html"),
         (["--html", "."], 1, "cannot write ."),
         (["--html", "r", "--json", "./r"], 2, "cannot both go to"),
-        (["--html", "-", "--csv", "-"], 2, "CSV and HTML cannot both go to stdout"),
+        (["--html", "-", "--csv", "-"], 2, "--csv and --html cannot both go to stdout"),
     ],
 )
 def test_places_are_checked_before_the_work(

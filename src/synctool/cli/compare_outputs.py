@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synctool.cli.places import STANDARD_OUTPUT, check_places
+from synctool.cli.places import STANDARD_OUTPUT, check_places, is_plot_folder
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED
 
 if TYPE_CHECKING:
@@ -81,9 +80,7 @@ class CompareOutputs:
         self._command, self._settings, self._by = command, settings, by
         others = (targets.json, targets.trials, targets.csv, targets.metrics_csv, targets.report)
         self._for_people = not quiet and STANDARD_OUTPUT not in others
-        plot = targets.plot
-        ends = tuple(filter(None, (os.sep, os.altsep)))
-        self._folder = plot is not None and (not one or plot.endswith(ends) or os.path.isdir(plot))
+        self._folder = is_plot_folder(targets.plot, one=one)
         self._trials: list[Trial] = []
         self._shared_s: dict[str, float] = {}
         self._pictures: dict[str, Sequence[Shot]] = {}
@@ -114,23 +111,14 @@ class CompareOutputs:
             OutputError: One cannot.
             UsageError: Two would go to one place, or one would replace what is read.
         """
-        from synctool.files import check_writable, make_folder
-        from synctool.report.plot_format import check_plot
-
         own = self._targets
         places = {
             "--json": own.json, "--trials": own.trials, "--csv": own.csv,
             "--metrics-csv": own.metrics_csv, "--report": own.report, "--journal": own.journal,
         }  # fmt: skip
-        if own.plot is not None and not self._folder:
-            check_plot(own.plot)
-            places["--plot"] = own.plot
         films = [entry.name for entry in self._entries if entry.clip is None]
-        check_places(places, kept=[*films, *self._read])
-        if self._folder:
-            check_plot(Path(own.plot) / "a.png")
-            make_folder(own.plot)
-            check_writable(Path(own.plot) / "a.png")
+        kept = [*films, *self._read]
+        check_places(places, kept=kept, plot=own.plot, plot_folder=self._folder)
 
     def film(self, facts: FilmFacts) -> None:
         """Take what a film's trials do not hold: what reading it cost, and its pictures."""

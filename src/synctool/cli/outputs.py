@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synctool.errors import UsageError
+from synctool.cli.places import STANDARD_OUTPUT, check_places, is_plot_folder
 
 if TYPE_CHECKING:
     from synctool.report.html.pictures import Shot
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME_BYTES = 255
 _ROOM_BYTES = 16  # for a number and the suffix
-_STANDARD_OUTPUT = "-"
 
 
 class Outputs:
@@ -51,13 +50,9 @@ class Outputs:
         self._json, self._csv = json, csv
         self._html, self._command = html, command
         self._growing: dict[str, GrowingReport] = {}
-        self._for_people = not quiet and _STANDARD_OUTPUT not in (json, csv, html)
+        self._for_people = not quiet and STANDARD_OUTPUT not in (json, csv, html)
         self._plot = None if plot is None else Path(plot)
-        # A folder is meant, too, where there is one or the name ends in a slash.
-        seps = tuple(filter(None, (os.sep, os.altsep)))
-        self._plot_folder = plot is not None and (
-            not one or plot.endswith(seps) or os.path.isdir(plot)
-        )
+        self._plot_folder = is_plot_folder(plot, one=one)
         self._drawn: set[str] = set()
 
     def check(self) -> None:
@@ -65,44 +60,14 @@ class Outputs:
 
         Raises:
             OutputError: One cannot.
-            UsageError: Two would go to one place, or one would replace a film.
+            UsageError: Two would go to one place, or one would replace a video.
         """
-        from synctool.files import check_writable, make_folder
-        from synctool.report.plot_format import check_plot
-
-        named = {"JSON": self._json, "CSV": self._csv, "HTML": self._html}
-        on_stdout = [kind for kind, name in named.items() if name == _STANDARD_OUTPUT]
-        if len(on_stdout) > 1:
-            raise UsageError(
-                f"{' and '.join(on_stdout[:2])} cannot both go to stdout", remedy="Give one a file."
-            )
-        files = [name for name in named.values() if name not in (None, _STANDARD_OUTPUT)]
-        if self._plot is not None and not self._plot_folder:
-            check_plot(self._plot)
-            files.append(os.fspath(self._plot))
-        self._check_places(files)
-        for name in files:
-            check_writable(name)
-        if self._plot_folder:
-            check_plot(self._plot / "a.png")
-            make_folder(self._plot)
-            check_writable(self._plot / "a.png")
-
-    def _check_places(self, files: list[str]) -> None:
-        places = [os.path.realpath(name) for name in files]
-        films = {os.path.realpath(film) for film in self._films}
-        for number, place in enumerate(places):
-            if place in films and os.path.isfile(place):
-                raise UsageError(
-                    f"{files[number]} is one of the films and would be overwritten",
-                    remedy="Give the result another name.",
-                )
-            ordinary = os.path.isfile(place) or not os.path.exists(place)
-            if place in places[:number] and ordinary:
-                raise UsageError(
-                    f"two results cannot both go to {files[number]}",
-                    remedy="Give each its own name.",
-                )
+        check_places(
+            {"--json": self._json, "--csv": self._csv, "--html": self._html},
+            kept=self._films,
+            plot=None if self._plot is None else os.fspath(self._plot),
+            plot_folder=self._plot_folder,
+        )
 
     @property
     def wants_pictures(self) -> bool:

@@ -1,29 +1,55 @@
-"""Where results go: found out before the work, so that a long run does not end with an error."""
+"""Whether results can be written: found out before the work, so that a long run does not end with an
+error."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from synctool.errors import UsageError
-from synctool.files import check_writable
+from synctool.files import check_writable, make_folder
 
 STANDARD_OUTPUT = "-"
 
 
+def is_plot_folder(plot: str | None, *, one: bool) -> bool:
+    """Whether ``--plot`` names a folder: of several videos, or if there is one or the name ends in a slash.
+
+    Args:
+        plot: As it was given.
+        one: Whether the user named a single video.
+    """
+    ends = tuple(filter(None, (os.sep, os.altsep)))
+    return plot is not None and (not one or plot.endswith(ends) or os.path.isdir(plot))
+
+
 def check_places(
-    outputs: Mapping[str, str | os.PathLike[str] | None], *, kept: Iterable[str]
+    outputs: Mapping[str, str | os.PathLike[str] | None],
+    *,
+    kept: Iterable[str],
+    plot: str | None = None,
+    plot_folder: bool = False,
 ) -> None:
     """Check that all results can be written, each to a place of its own.
 
     Args:
         outputs: Option -> path, ``-`` for the standard output, or None where it is not wanted.
         kept: Files that must not be overwritten: what is read.
+        plot: What ``--plot`` names.
+        plot_folder: Whether that is a folder; it is made.
 
     Raises:
         OutputError: One cannot be written.
         UsageError: Two would go to one place, or one would replace what is read.
+        MissingError: A plot is wanted, and nothing to draw it with is installed.
     """
+    if plot is not None:
+        from synctool.report.plot_format import check_plot
+
+        check_plot(Path(plot) / "a.png" if plot_folder else plot)
+        if not plot_folder:
+            outputs = {**outputs, "--plot": plot}
     wanted = {option: os.fspath(name) for option, name in outputs.items() if name is not None}
     files = {option: name for option, name in wanted.items() if name != STANDARD_OUTPUT}
     on_stdout = [option for option, name in wanted.items() if name == STANDARD_OUTPUT]
@@ -49,3 +75,6 @@ def check_places(
         taken[place] = option
     for name in files.values():
         check_writable(name)
+    if plot is not None and plot_folder:
+        make_folder(plot)
+        check_writable(Path(plot) / "a.png")

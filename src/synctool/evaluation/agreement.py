@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
+from synctool.evaluation.bootstrap import Interval, numbered, ratio_of, units_of
 from synctool.evaluation.model_names import model_names
-from synctool.evaluation.resampling import Estimate, numbered, ratio_of, units_of
 from synctool.types import VIDEO_FPS, Trial
 
 AGREED_FRAMES = 1.0
@@ -37,8 +37,8 @@ class Agreement:
     frame_count: int
     trials: float
     trial_count: int
-    frames_interval: Estimate
-    trials_interval: Estimate
+    frames_interval: Interval
+    trials_interval: Interval
 
 
 @dataclass

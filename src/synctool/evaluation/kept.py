@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from synctool.evaluation.bootstrap import numbered
 from synctool.evaluation.consistency import pieces_agree, shift_errors
 from synctool.evaluation.detection import in_sync_score, true_stretches, truly_in_sync
 from synctool.evaluation.metric_specs import CONTEXTS
-from synctool.evaluation.resampling import numbered
 from synctool.evaluation.temporal import NO_FRAMES, FrameCounts, frame_counts, off_sync_seconds
 from synctool.types import Condition, Trial
 

@@ -13,6 +13,15 @@ import numpy as np
 
 from synctool.errors import UsageError
 from synctool.evaluation.agreement import Agreement, agreement
+from synctool.evaluation.bootstrap import (
+    UNDEFINED,
+    Interval,
+    Units,
+    mean_of,
+    median_of,
+    ratio_of,
+    units_of,
+)
 from synctool.evaluation.kept import Columns, Kept, columns, in_one_order, kept
 from synctool.evaluation.metric_specs import (
     CONTEXTS,
@@ -25,15 +34,6 @@ from synctool.evaluation.metric_specs import (
 from synctool.evaluation.model_names import model_names
 from synctool.evaluation.ranking import average_precision, roc_auc
 from synctool.evaluation.reliability import calibration_error, reliability
-from synctool.evaluation.resampling import (
-    UNDEFINED,
-    Estimate,
-    Units,
-    mean_of,
-    median_of,
-    ratio_of,
-    units_of,
-)
 from synctool.types import FRAME_MS, Trial
 
 __all__ = [
@@ -94,7 +94,7 @@ def summarise(trials: Iterable[Trial], *, by: Sequence[str] = ()) -> list[Metric
     return found
 
 
-def _metric(name: str, spec: MetricSpec, estimate: Estimate, backbone: str, group: str) -> Metric:
+def _metric(name: str, spec: MetricSpec, estimate: Interval, backbone: str, group: str) -> Metric:
     return Metric(
         name=name,
         value=estimate.value,
@@ -142,14 +142,14 @@ def _key(word: str, trial: Kept) -> tuple | None:
 
 # --------------------------------------------------------------------------- measures
 
-Measure = Callable[[Columns], Estimate]
+Measure = Callable[[Columns], Interval]
 
 
 def _units(here: Columns, chosen: np.ndarray) -> Units:
     return units_of(here.person[chosen], here.film[chosen])
 
 
-def _mean(here: Columns, values: np.ndarray, *, share: bool = False) -> Estimate:
+def _mean(here: Columns, values: np.ndarray, *, share: bool = False) -> Interval:
     """Mean of the values that are not NaN."""
     chosen = ~np.isnan(values)
     return mean_of(values[chosen], _units(here, chosen), share=share)
@@ -168,48 +168,48 @@ def _within(here: Columns, frames: float) -> np.ndarray:
     return (np.abs(_errors(here)) <= frames + _ROUNDING).astype(float)
 
 
-def _window_accuracy(here: Columns, *, length: int) -> Estimate:
+def _window_accuracy(here: Columns, *, length: int) -> Interval:
     right, windows = here.windows[:, length].T
     shares = np.divide(right, windows, out=np.full(len(here), np.nan), where=windows > 0)
     return replace(_mean(here, shares, share=True), count=int(windows.sum()))
 
 
-def _accuracy(here: Columns, *, frames: float) -> Estimate:
+def _accuracy(here: Columns, *, frames: float) -> Interval:
     known = ~here.failed & ~np.isnan(here.truth)
     return _mean(here, _where(known, _within(here, frames)), share=True)
 
 
-def _answered_accuracy(here: Columns) -> Estimate:
+def _answered_accuracy(here: Columns) -> Interval:
     known = here.answered & ~np.isnan(_errors(here))
     return _mean(here, _where(known, _within(here, 1)), share=True)
 
 
-def _mae_ms(here: Columns) -> Estimate:
+def _mae_ms(here: Columns) -> Interval:
     return _mean(here, np.abs(_errors(here)) * FRAME_MS)
 
 
-def _median_ae_ms(here: Columns) -> Estimate:
+def _median_ae_ms(here: Columns) -> Interval:
     errors = np.abs(_errors(here)) * FRAME_MS
     chosen = ~np.isnan(errors)
     return median_of(errors[chosen], _units(here, chosen))
 
 
-def _bias_ms(here: Columns) -> Estimate:
+def _bias_ms(here: Columns) -> Interval:
     return _mean(here, _errors(here) * FRAME_MS)
 
 
-def _inconclusive_rate(here: Columns) -> Estimate:
+def _inconclusive_rate(here: Columns) -> Interval:
     return _mean(here, _where(~here.failed, ~here.answered), share=True)
 
 
-def _failure_rate(here: Columns) -> Estimate:
+def _failure_rate(here: Columns) -> Interval:
     return _mean(here, here.failed.astype(float), share=True)
 
 
 def _decision(measure: Measure) -> Measure:
     """Of trials whose truth is known; undefined unless some are in sync and some are not."""
 
-    def measured(here: Columns) -> Estimate:
+    def measured(here: Columns) -> Interval:
         known = here.only(~np.isnan(here.in_sync))
         if len(np.unique(known.in_sync)) < 2:
             return UNDEFINED
@@ -218,75 +218,75 @@ def _decision(measure: Measure) -> Measure:
     return measured
 
 
-def _roc_auc(here: Columns) -> Estimate:
+def _roc_auc(here: Columns) -> Interval:
     return roc_auc(here.in_sync > 0, here.score, units_of(here.person, here.film))
 
 
-def _average_precision(here: Columns) -> Estimate:
+def _average_precision(here: Columns) -> Interval:
     return average_precision(here.in_sync > 0, here.score, units_of(here.person, here.film))
 
 
-def _precision(here: Columns) -> Estimate:
+def _precision(here: Columns) -> Interval:
     return _mean(here, _where(here.called_in_sync, here.in_sync), share=True)
 
 
-def _recall(here: Columns) -> Estimate:
+def _recall(here: Columns) -> Interval:
     return _mean(here, _where(here.in_sync > 0, here.called_in_sync), share=True)
 
 
-def _f1(here: Columns) -> Estimate:
+def _f1(here: Columns) -> Interval:
     called, true = here.called_in_sync.astype(float), here.in_sync
     units = units_of(here.person, here.film)
     return ratio_of(2 * called * true, called + true, units, share=True)
 
 
-def _frame_share(here: Columns, *, part: int, of: int) -> Estimate:
+def _frame_share(here: Columns, *, part: int, of: int) -> Interval:
     parts, wholes = here.frames[:, part], here.frames[:, of]
     shares = np.divide(parts, wholes, out=np.full(len(here), np.nan), where=wholes > 0)
     return replace(_mean(here, shares, share=True), count=int(wholes.sum()))
 
 
-def _segment_iou(here: Columns) -> Estimate:
+def _segment_iou(here: Columns) -> Interval:
     both, either = here.off_sync_s.T
     shares = np.divide(both, either, out=np.full(len(here), np.nan), where=either > 0)
     return _mean(here, shares, share=True)
 
 
-def _ece(here: Columns) -> Estimate:
+def _ece(here: Columns) -> Interval:
     known = here.only(~np.isnan(_errors(here)) & ~np.isnan(here.confidence))
     units = units_of(known.person, known.film)
     return calibration_error(known.confidence, _within(known, 1), units)
 
 
-def _brier(here: Columns) -> Estimate:
+def _brier(here: Columns) -> Interval:
     known = ~np.isnan(_errors(here))
     return _mean(here, _where(known, (here.confidence - _within(here, 1)) ** 2), share=True)
 
 
-def _shift_mae_ms(here: Columns) -> Estimate:
+def _shift_mae_ms(here: Columns) -> Interval:
     return _mean(here, np.abs(here.shift_error) * FRAME_MS)
 
 
-def _shift_max_ms(here: Columns) -> Estimate:
+def _shift_max_ms(here: Columns) -> Interval:
     return _largest(np.abs(here.shift_error) * FRAME_MS)
 
 
-def _shift_accuracy(here: Columns) -> Estimate:
+def _shift_accuracy(here: Columns) -> Interval:
     near = np.abs(here.shift_error) <= 0.5 + _ROUNDING
     return _mean(here, _where(~np.isnan(here.shift_error), near), share=True)
 
 
-def _speed(here: Columns) -> Estimate:
+def _speed(here: Columns) -> Interval:
     chosen = ~here.failed & (here.seconds > 0)
     return ratio_of(here.duration_s[chosen], here.seconds[chosen], _units(here, chosen))
 
 
-def _largest(values: np.ndarray) -> Estimate:
+def _largest(values: np.ndarray) -> Interval:
     """Without an interval: what was drawn again cannot be larger."""
     kept_values = values[~np.isnan(values)]
     if not len(kept_values):
         return UNDEFINED
-    return Estimate(float(kept_values.max()), count=len(kept_values))
+    return Interval(float(kept_values.max()), count=len(kept_values))
 
 
 _MEASURES: Mapping[str, Measure] = {

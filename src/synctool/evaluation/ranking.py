@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from synctool.evaluation.resampling import UNDEFINED, Estimate, Units, interval_of
+from synctool.evaluation.bootstrap import UNDEFINED, Interval, Units, interval_of
 
 
-def roc_auc(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
+def roc_auc(truth: np.ndarray, score: np.ndarray, units: Units) -> Interval:
     """Area under the ROC curve with its interval; undefined where there is one class only.
 
     Args:
@@ -24,7 +24,7 @@ def roc_auc(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
     return _ranked(_roc_auc, truth, score, units)
 
 
-def average_precision(truth: np.ndarray, score: np.ndarray, units: Units) -> Estimate:
+def average_precision(truth: np.ndarray, score: np.ndarray, units: Units) -> Interval:
     """Average precision likewise."""
     return _ranked(_average_precision, truth, score, units)
 
@@ -34,7 +34,7 @@ def _ranked(
     truth: np.ndarray,
     score: np.ndarray,
     units: Units,
-) -> Estimate:
+) -> Interval:
     if truth.all() or not truth.any():
         return UNDEFINED
     order = np.argsort(-score, kind="stable")

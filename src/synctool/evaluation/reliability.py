@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from synctool.evaluation.bootstrap import UNDEFINED, Interval, Units, interval_of_sums
 from synctool.evaluation.model_names import model_names
-from synctool.evaluation.resampling import UNDEFINED, Estimate, Units, interval_of_sums
 from synctool.scoring.confidence import ReliabilityBin, reliability_table
 from synctool.types import Trial
 
@@ -38,7 +38,7 @@ def reliability(trials: Iterable[Trial]) -> dict[str, tuple[ReliabilityBin, ...]
     }
 
 
-def calibration_error(confidence: np.ndarray, right: np.ndarray, units: Units) -> Estimate:
+def calibration_error(confidence: np.ndarray, right: np.ndarray, units: Units) -> Interval:
     """Expected calibration error with its interval.
 
     Args:

@@ -35,7 +35,7 @@ class _Pairs:
 
         def share(values: Sequence[float]) -> Share:
             found = mean_interval(values, people)
-            return Share(found.mean, found.low, found.high)
+            return Share(found.value, found.low, found.high)
 
         # A change lies in -1..1, and an interval is of shares in 0..1.
         moved = share([(after - before + 1) / 2 for before, after, _ in self.rows])
