@@ -107,7 +107,8 @@ def in_workers(
                 elif suspects and not any(other.task for other in pool):
                     worker.give(suspects.popleft(), time_limit_s)
             for worker in _heard(pool):
-                task, message = worker.task, worker.listen()
+                task = worker.task
+                message: tuple[str, Any] | None = worker.listen()
                 if message is None:
                     pool.remove(worker)
                     worker.end()

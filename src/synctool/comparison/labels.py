@@ -268,28 +268,32 @@ class _Rows:
         first = rows[0]
         if len(rows) == 1 and first.stretch is None:
             return Label(first.offset_frames, person, source, language)
-        for row in rows[1:]:
-            if row.stretch is None or first.stretch is None:
+        spans: list[tuple[tuple[float, float], _Row]] = []
+        for row in rows:
+            if row.stretch is None:
                 raise _wrong(
                     self._place,
-                    *(row.line, f"is about the same film as line {first.line}"),
+                    *(max(row.line, rows[1].line), f"is about the same film as line {first.line}"),
                     "Give each film once, or give all its stretches start_s and end_s.",
                 )
-        in_time = sorted(rows, key=lambda row: row.stretch)
-        for row in in_time:
+            spans.append((row.stretch, row))
+        spans.sort(key=lambda span: span[0])
+        segments: list[Segment] = []
+        for (start_s, end_s), row in spans:
             if row.offset_frames is None:
                 raise _wrong(self._place, row.line, "is a stretch without an offset")
-        for before, row in pairwise(in_time):
-            if row.stretch[0] < before.stretch[1]:
+            segments.append(Segment(start_s, end_s, row.offset_frames, 1.0))
+        for (before_s, before), (row_s, row) in pairwise(spans):
+            if row_s[0] < before_s[1]:
                 raise _wrong(self._place, row.line, f"overlaps the stretch of line {before.line}")
-        offsets = [row.offset_frames for row in in_time]
+        offsets = [segment.offset_frames for segment in segments]
         one = max(offsets) - min(offsets) <= _EQUAL_FRAMES
         return Label(
             offset_frames=offsets[0] if one else None,
             person=person,
             source=source,
             language=language,
-            segments=tuple(Segment(*row.stretch, row.offset_frames, 1.0) for row in in_time),
+            segments=tuple(segments),
         )
 
     def _same(self, rows: list[_Row], which: int) -> str:

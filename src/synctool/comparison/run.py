@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -184,8 +184,8 @@ def run_trials(
         in_turn = in_order(waiting, finished())
         state.tell()
         for i, entry in enumerate(entries):
-            resumed = noted is not None and i not in unfinished
-            if resumed:
+            resumed = i not in unfinished
+            if noted is not None and resumed:
                 record = noted.read(keys[i])
                 done = FilmDone(record.rows, float(record.facts.get("shared_s", 0.0)))
                 state.known_failure(done)
@@ -204,7 +204,7 @@ def _made(
     settings: CompareSettings,
     scratch: Path | None,
     state: _State,
-) -> Iterator[tuple[int, FilmDone | Died]]:
+) -> Generator[tuple[int, FilmDone | Died]]:
     """Films as they are finished, in this process or in several."""
     jobs = min(settings.jobs or usable_cores(), len(waiting))
     if jobs <= 1:
@@ -368,7 +368,7 @@ def compare(
             )
         entries = dataset_entries(dataset, part=part, split=split, constants=constants, limit=limit)
     else:
-        entries = film_entries(expand(map(os.fspath, given)), labels=labels)
+        entries = film_entries(expand([os.fspath(film) for film in given]), labels=labels)
     settings = CompareSettings(
         backbones=tuple(backbones),
         shifts=shifts if isinstance(shifts, str) else ",".join(map(str, shifts)),

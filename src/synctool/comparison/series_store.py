@@ -78,7 +78,7 @@ class StoredSeries(FrameSeries):
     """
 
     def __init__(self, store: SeriesStore, begin: int, length: int) -> None:
-        object.__setattr__(self, "_place", (store, begin, length))
+        vars(self)["_place"] = (store, begin, length)
 
     @property
     def t_s(self) -> tuple[float, ...]:
@@ -94,5 +94,5 @@ class StoredSeries(FrameSeries):
 
     @property
     def _series(self) -> FrameSeries:
-        store, begin, length = self._place
+        store, begin, length = vars(self)["_place"]
         return store.read(begin, length)

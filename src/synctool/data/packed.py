@@ -11,7 +11,7 @@ import io
 import tarfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from synctool.data.samples import Sample, SampleInfo, crops_of, flac, jpeg, portrait_of
 from synctool.data.storage import Storage
@@ -39,7 +39,7 @@ class PackedWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = _Counted(file)
-        self._tar = tarfile.open(fileobj=self._file, mode="w|")
+        self._tar = tarfile.open(fileobj=cast(BinaryIO, self._file), mode="w|")
 
     def add(self, sample: Sample) -> SampleInfo:
         """Append a sample."""

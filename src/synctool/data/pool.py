@@ -136,14 +136,14 @@ class SamplePool(Sequence[PooledSample]):
         if place.members is None:
             return getattr(self._from_folder(info), name)
         with shard_origin(self._storage, place.shard).checked():
-            return _PARTS[name](self._bytes(place, _FILES[name]), info)
+            data = self._bytes(place.shard, *place.members[_FILES[name]])
+            return _PARTS[name](data, info)
 
     def _from_folder(self, info: SampleInfo) -> Sample:
         return next(read_folders(self._storage, [info.key]))
 
-    def _bytes(self, place: _Place, kind: str) -> bytes:
-        begin, size = place.members[kind]
-        file = self._shard(place.shard)
+    def _bytes(self, shard: str, begin: int, size: int) -> bytes:
+        file = self._shard(shard)
         file.seek(begin)
         data = file.read(size)
         if len(data) < size:
@@ -174,7 +174,7 @@ class SamplePool(Sequence[PooledSample]):
                         check_member(member, most=LARGEST_PARTS[kind])
                     if member.offset_data + member.size <= length:
                         found.setdefault(key, {})[kind] = (member.offset_data, member.size)
-                    tar.members = []  # tarfile remembers all it has seen
+                    vars(tar)["members"] = []  # tarfile remembers all it has seen
         return found
 
     def _damaged(self, shard: str, reason: str) -> SyncToolError:

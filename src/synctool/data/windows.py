@@ -44,15 +44,20 @@ _GREY = VideoInput(crop="mouth", size_px=72, colour="gray")
 class SampleLike(Protocol):
     """What a window is cut from: ``Sample``, or one that reads its parts when they are asked for."""
 
-    info: SampleInfo
+    @property
+    def info(self) -> SampleInfo:
+        """The facts about it."""
+        ...
 
     @property
     def crops(self) -> np.ndarray:
         """uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in colour."""
+        ...
 
     @property
     def sound(self) -> np.ndarray:
         """int16 ``[N]``; frame t begins at ``info.sound_lead + 640 t``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -315,7 +320,7 @@ class _Clock:
     """Seconds by stage; what a stage inside another takes is not counted twice."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
         self._inside = [0.0]
 
     @contextmanager

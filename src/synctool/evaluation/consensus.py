@@ -66,7 +66,8 @@ def consensus_of(pieces: Iterable[Piece]) -> dict[str, float]:
         sure = [piece for piece in here if piece.answer.answered]
         chosen = sure if len(sure) >= LEAST_PIECES else here
         if len(chosen) >= LEAST_PIECES:
-            consensus[film] = float(np.median([piece.offset_frames for piece in chosen]))
+            found = [p.offset_frames for p in chosen if p.offset_frames is not None]
+            consensus[film] = float(np.median(found))
     return consensus
 
 

@@ -57,7 +57,7 @@ def accuracy_change(
     *,
     detector: str = "centerface",
     on_film: Callable[[int, int], None] | None = None,
-) -> list[AccuracyChange]:
+) -> tuple[AccuracyChange, ...]:
     """Measure both on all films.
 
     Films that the network itself fails on take no part.

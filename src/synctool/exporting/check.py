@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 from torch import nn
 
@@ -143,7 +144,7 @@ class Check:
         before, reference.threads = reference.threads, self._threads
         parity = compare(
             reference,
-            AtOnce(opened) if ALONE in artefact.parts else InSteps(opened),
+            _answers(opened, alone=ALONE in artefact.parts),
             windows,
             graphs=tuple(artefact.parts),
             on_window=lambda n: self._tell(ExportEvent("comparing windows", n, len(windows))),
@@ -217,7 +218,7 @@ class Check:
         try:
             return accuracy_change(
                 self._original,
-                replace(self._model, runtime=opened),
+                replace(self._model, runtime=cast(Runtime, opened)),
                 self._entries,
                 detector=self._settings.detector,
                 on_film=lambda n, of: self._tell(ExportEvent("measuring the accuracy", n, of)),
@@ -237,3 +238,8 @@ def _graph_figures(artefact: Artefact, parity: Parity) -> Iterator[GraphFigures]
         kinds = (name,) if name != ALONE else ENCODERS
         found = {kind: parity.differences[kind] for kind in kinds if kind in parity.differences}
         yield GraphFigures(name, part.file, part.bytes, found)
+
+
+def _answers(opened: Runtime | Graph, *, alone: bool) -> AtOnce | InSteps:
+    """How an exported model is asked: as the one graph that it is, or encoders and head in turn."""
+    return AtOnce(cast(Graph, opened)) if alone else InSteps(cast(Runtime, opened))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from synctool._version import __version__
 from synctool.errors import UsageError, WeightsError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.models.channels import Channel, Channels, ChannelSet, Inseparable
+from synctool.models.protocol import SyncModel
 from synctool.networks.build import build
 from synctool.networks.load_torch import training_facts
 from synctool.networks.loaded import LoadedModel
@@ -148,12 +149,13 @@ def _cannot(spec: BackboneSpec, why: str) -> UsageError:
 def _runs(spec: BackboneSpec, network: nn.Module) -> dict[str, Callable[[], Tensor]]:
     """What runs each encoder on an example, by the beginning of the names of its layers."""
     chance = torch.Generator().manual_seed(0)
-    side = spec.video.size_px
-    video = torch.rand(1, spec.video.channels, _FRAMES, side, side, generator=chance)
+    picture, sync = spec.video, cast(SyncModel, network)
+    side = picture.size_px
+    video = torch.rand(1, picture.channels, _FRAMES, side, side, generator=chance)
     audio = torch.randn(FRONT_ENDS[spec.audio.kind].shape(_FRAMES, batch=1), generator=chance)
     return {
-        "video_encoder.": partial(network.encode_video, video),
-        "audio_encoder.": partial(network.encode_audio, audio),
+        "video_encoder.": partial(sync.encode_video, video),
+        "audio_encoder.": partial(sync.encode_audio, audio),
     }
 
 

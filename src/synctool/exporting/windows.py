@@ -292,8 +292,9 @@ def _window(clip: Clip, spec: BackboneSpec, rows: int, number: int, time: int) -
 
 
 def _noise(spec: BackboneSpec, frames: int, sounds: int, chance: np.random.Generator) -> Sample:
-    size = spec.video.size_px
-    channels = () if spec.video.colour == "gray" else (3,)
+    video = spec.video
+    size = video.size_px
+    channels = () if video.colour == "gray" else (3,)
     blocks = chance.integers(0, 256, (frames, _BLOCKS, _BLOCKS, *channels), dtype=np.uint8)
     index = np.arange(size) * _BLOCKS // size
     crops = np.ascontiguousarray(blocks[:, index][:, :, index])
@@ -309,7 +310,7 @@ def _noise(spec: BackboneSpec, frames: int, sounds: int, chance: np.random.Gener
         first_tick=0,
         num_frames=frames,
         sound_lead=(sounds - frames) // 2 * SAMPLES_PER_FRAME,
-        crop=spec.video.crop,
+        crop=video.crop,
         size_px=size,
         colour="rgb" if channels else "gray",
     )

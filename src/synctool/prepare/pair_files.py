@@ -112,7 +112,7 @@ def read_pairs(path: Path, folder: Processed) -> list[Pair]:
     rows.check_missing()
     if not pairs:
         raise SyncToolError(f"{path} holds no pairs", remedy="Make it anew with: synctool pairs.")
-    return pairs
+    return [pair for pair in pairs if pair is not None]  # all, as none is missing
 
 
 class _Rows:

@@ -88,12 +88,13 @@ class PairsSettings:
                 f"--offsets: {wrong[0]!r} is no whole number",
                 remedy="Give frames with commas between them, as in --offsets -5,5,10, or random.",
             )
-        if 0 in self.fixed_offsets:
+        fixed = self.fixed_offsets or ()
+        if 0 in fixed:
             raise UsageError(
                 "--offsets: 0 moves nothing",
                 remedy="Leave it out: every clip gets a pair in sync beside the moved ones.",
             )
-        if beyond := [n for n in self.fixed_offsets if abs(n) > self.max_offset]:
+        if beyond := [n for n in fixed if abs(n) > self.max_offset]:
             raise UsageError(
                 f"--offsets: {beyond[0]} is beyond --max-offset {self.max_offset}",
                 remedy="Give a larger --max-offset, or smaller offsets.",
@@ -461,7 +462,7 @@ def _pass_on(
     drawn: _PartPairs, add: Callable[[Pair], object] | None, tell: Callable[[int], None]
 ) -> Counter[str]:
     """Write pairs as they are drawn; returns how many there are of each kind."""
-    counts = Counter(dict.fromkeys(KINDS, 0))
+    counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     for number, rows in enumerate(drawn, 1):
         for pair in rows:
             counts[pair.kind] += 1

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from synctool.cores import usable_cores
 from synctool.data.processed import ShardReport, read_report, report_name
@@ -50,9 +50,9 @@ class PreprocessSettings:
     workers: int = 0
     min_frames: int = 12
     shard_films: int = 64
-    crop: str = "mouth"
+    crop: Literal["mouth", "face"] = "mouth"
     size: int = 0
-    colour: str = "auto"
+    colour: Literal["gray", "rgb", "auto"] = "auto"
     layout: str = "packed"
     tree: str = "auto"
     max_faces: int = 1
@@ -74,7 +74,7 @@ class PreprocessSettings:
     def crops(self) -> CropSettings:
         """What is cut out of films."""
         face = self.crop == "face"
-        auto = {"mouth": "gray", "face": "rgb"}[self.crop]
+        auto: Literal["gray", "rgb"] = "rgb" if face else "gray"
         return CropSettings(
             crop=self.crop,
             size_px=self.size or (FACE_CROP_PX if face else MOUTH_PX),
@@ -221,7 +221,9 @@ def _made(
         on_told=lambda job, seconds: counts.film(seconds),
         retry=without_killer,
     )
-    yield from (report for _, report in reports)
+    for _, report in reports:
+        assert isinstance(report, ShardReport)  # what kills workers is left out, not given up
+        yield report
 
 
 class _Counts:

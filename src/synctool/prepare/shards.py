@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
-from synctool.data.folders import folder_writer
-from synctool.data.packed import packed_writer
+from synctool.data.folders import FolderWriter, folder_writer
+from synctool.data.packed import PackedWriter, packed_writer
 from synctool.data.processed import TRY_AGAIN, ShardReport, report_name
 from synctool.data.storage import Storage, storage
 from synctool.errors import OutputError, SyncToolError, TransientError, described
+from synctool.faces.detector import FaceDetector
 from synctool.measure.tracks import build_detector
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
@@ -130,7 +131,11 @@ def without_killer(job: ShardJob, deaths: int = 0) -> ShardJob:
 
 
 def _pack(
-    job: ShardJob, entry: FilmEntry, source: Storage, writer: object, report: ShardReport
+    job: ShardJob,
+    entry: FilmEntry,
+    source: Storage,
+    writer: PackedWriter | FolderWriter,
+    report: ShardReport,
 ) -> dict[str, str] | None:
     """Pack one film; returns why there is nothing of it, and whether to try again, or None."""
     kept, dropped = 0, len(report.dropped)
@@ -184,7 +189,7 @@ def _broken_off(reason: str, kept: int) -> str:
 
 
 @lru_cache(maxsize=1)
-def _detector(name: str) -> object:
+def _detector(name: str) -> FaceDetector:
     return build_detector(name)
 
 

@@ -39,7 +39,7 @@ class Average:
             else:
                 self._values[name].copy_(value)
         # One call for all: hundreds of small ones cost milliseconds a step.
-        torch._foreach_lerp_(own, new, 1 - decay)
+        torch._foreach_lerp_(own, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     def load(self, values: dict[str, Tensor], *, steps: int) -> None:
         """Take up the average of an earlier run.

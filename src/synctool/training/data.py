@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
+from synctool.data.windows import SampleLike
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.prepare.pair_files import FARTHEST_FRAMES, read_pairs
 from synctool.prepare.pairs import SPLIT_FILE, read_split
@@ -44,16 +45,16 @@ class TrainData:
     constants: dict[str, float]
     offsets: list[list[int]] | None
 
-    def person(self, sample: PooledSample) -> str:
+    def person(self, sample: SampleLike) -> str:
         """Who speaks."""
         return self.assignments[sample.info.key].person
 
-    def constant(self, sample: PooledSample) -> float:
+    def constant(self, sample: SampleLike) -> float:
         """The clip's own offset in frames: its own entry, its person's, or its source's."""
         names = (sample.info.key, self.person(sample), sample.info.source)
         return next((self.constants[n] for n in names if n in self.constants), 0.0)
 
-    def tolerance(self, sample: PooledSample) -> float:
+    def tolerance(self, sample: SampleLike) -> float:
         """How many frames from a clip's offset an answer still counts as right.
 
         One; but two for people without a name whose clips have no constant of their own: they may be

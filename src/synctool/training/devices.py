@@ -6,9 +6,9 @@ import atexit
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -18,7 +18,11 @@ from synctool.training import replicas
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+PRECISIONS: Mapping[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "float32": "32-true",
+    "bfloat16": "bf16-mixed",
+    "float16": "16-mixed",
+}
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -80,7 +84,7 @@ def make_fabric(
         )
     with _quiet():
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         several = DDPStrategy(find_unused_parameters=True)  # losses may leave a part out
         fabric = Fabric(

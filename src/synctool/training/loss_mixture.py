@@ -51,7 +51,7 @@ def loss_terms(given: Iterable[str | Mapping[str, Any]]) -> tuple[LossTerm, ...]
 
 
 def loss_term(
-    name: str, *, weight: float = 1.0, options: Mapping[str, Any] | None = None
+    name: str, *, weight: object = 1.0, options: Mapping[str, Any] | None = None
 ) -> LossTerm:
     """One term, its name and the names of its options checked.
 

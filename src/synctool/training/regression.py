@@ -4,7 +4,6 @@ line that is put behind it afterwards."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +15,6 @@ from synctool.features.pictures import prepared
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training.losses.base import known_mean, numbers
 
-RegressionLoss = Literal["l1", "mse"]
 _LOSSES = {"l1": F.l1_loss, "mse": F.mse_loss}
 """By the names that ``--loss`` knows; over volumes these are losses of their mean offset."""
 
@@ -35,7 +33,7 @@ class RegressionObjective(nn.Module):
         UsageError: There is no such loss.
     """
 
-    def __init__(self, *, max_offset: int, loss: RegressionLoss = "l1") -> None:
+    def __init__(self, *, max_offset: int, loss: str = "l1") -> None:
         super().__init__()
         if loss not in _LOSSES:
             raise UsageError(

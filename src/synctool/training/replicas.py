@@ -105,7 +105,8 @@ class _Sum(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
         # What every process makes of the sum depends on this one's part of it.
         out = gradient.contiguous().clone()
         dist.all_reduce(out)
@@ -122,7 +123,8 @@ class _Gather(torch.autograd.Function):
         return torch.stack(parts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
         out = gradient.contiguous().clone()
         dist.all_reduce(out)
         return out[rank()]
@@ -161,12 +163,13 @@ class GlobalBatchNorm(_BatchNorm):
         own.training = norm.training
         return own
 
-    def _check_input_dim(self, x: Tensor) -> None:
-        if x.ndim < 2:
-            raise ValueError(f"expected at least 2 dimensions, got {x.ndim}")
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2 dimensions, got {input.ndim}")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """``[N, C, ...] -> [N, C, ...]``."""
+        x = input
         self._check_input_dim(x)
         if not self.training and self.running_mean is not None:
             return F.batch_norm(
@@ -192,10 +195,13 @@ class GlobalBatchNorm(_BatchNorm):
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         if not (self.training and self.track_running_stats):
             return
-        self.num_batches_tracked += 1
+        if self.running_mean is None or self.running_var is None:
+            return
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
         share = self.momentum
         if share is None:
-            share = 1.0 / float(self.num_batches_tracked)
+            share = 1.0 / float(self.num_batches_tracked or 1)
         self.running_mean.lerp_(mean.to(self.running_mean), share)
         unbiased = variance * (count / (count - 1).clamp_min(1))
         self.running_var.lerp_(unbiased.to(self.running_var), share)

@@ -159,6 +159,7 @@ class TrainRun:
         Args:
             path: The weights.
         """
+        assert isinstance(self.model, OffsetRegressor)
         loaded = load_weights(path)
         fit(self.model, loaded, backbone=self.spec.full_name)
         stream = self.stream()

@@ -87,7 +87,8 @@ def _at(poses: list[Sequence[Pose]], time_s: float) -> Sequence[Pose]:
 
 
 def _covered(frame: Frame, poses: list[Sequence[Pose]], share: float) -> Frame:
-    planes = tuple(plane.copy() for plane in frame.planes)
+    luma, blue, red = (plane.copy() for plane in frame.planes)
+    planes = luma, blue, red
     for pose in _at(poses, frame.time_s):
         width = share * float(pose.box[2] - pose.box[0])
         half = np.array([width, width * _BOX_HEIGHT]) / 2
@@ -122,11 +123,12 @@ def _away(time_s: float) -> float:
 
 def _moved(planes: Planes, pixels: int) -> Planes:
     """Moved to the right; what was outside the picture is black."""
-    moved = []
+    moved: list[np.ndarray] = []
     for plane, level, step in zip(planes, (_BLACK, _NEUTRAL, _NEUTRAL), (1, 2, 2)):
         height, width = plane.shape
-        how = np.float32([[1, 0, pixels / step], [0, 1, 0]])
+        how = np.array([[1, 0, pixels / step], [0, 1, 0]], np.float32)
         moved.append(
             cv2.warpAffine(plane, how, (width, height), flags=cv2.INTER_NEAREST, borderValue=level)
         )
-    return tuple(moved)
+    luma, blue, red = moved
+    return luma, blue, red

@@ -31,17 +31,19 @@ def picture_change(name: str, value: float, rng: np.random.Generator) -> Callabl
 def _smaller(planes: Planes, percent: float, _: np.random.Generator) -> Planes:
     height, width = (max(_SMALLEST_PX, round(n * percent / 200) * 2) for n in planes[0].shape)
     sizes = [(width, height), (width // 2, height // 2), (width // 2, height // 2)]
-    return tuple(
+    luma, blue, red = (
         cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane, size in zip(planes, sizes)
     )
+    return luma, blue, red
 
 
 def _blurred(planes: Planes, percent: float, _: np.random.Generator) -> Planes:
     sigma = min(planes[0].shape) * percent / 100
-    return tuple(
+    luma, blue, red = (
         cv2.GaussianBlur(plane, (0, 0), size, borderType=cv2.BORDER_REPLICATE)
         for plane, size in zip(planes, (sigma, sigma / 2, sigma / 2))
     )
+    return luma, blue, red
 
 
 def _darkened(planes: Planes, stops: float, rng: np.random.Generator) -> Planes:

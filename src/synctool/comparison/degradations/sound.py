@@ -115,7 +115,7 @@ def _babble(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.nd
         fitted(scipy.signal.resample_poly(backwards, 100, pitch), sound.size, rng)
         for pitch in rng.permutation(_PITCHES)[:_VOICES]
     )
-    return _behind(sound, sum(voices), snr_db)
+    return _behind(sound, np.asarray(sum(voices)), snr_db)
 
 
 def _music(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import cast
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 
 from synctool.data.augmentation.codec import delay_samples, put_back
 from synctool.errors import MediaError
@@ -88,14 +90,14 @@ def _delay(codec: SoundCodec) -> int:
 
 def _round_trip(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:
     """float32 ``[M]`` as the decoder gives it, and the coded bytes."""
-    encoder = av.CodecContext.create(codec.encoder, "w")
+    encoder = cast(AudioCodecContext, av.CodecContext.create(codec.encoder, "w"))
     encoder.sample_rate, encoder.layout = AUDIO_HZ, "mono"
     encoder.format, encoder.bit_rate = codec.sample_format, round(1000 * kbit_s)
     encoder.time_base = _TICK
     encoder.open()
     packets = [p for frame in _frames(sound, encoder) for p in encoder.encode(frame)]
     packets += encoder.encode(None)
-    decoder = av.CodecContext.create(codec.decoder, "r")
+    decoder = cast(AudioCodecContext, av.CodecContext.create(codec.decoder, "r"))
     decoder.extradata = encoder.extradata
     decoder.sample_rate, decoder.layout = AUDIO_HZ, "mono"
     back = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_HZ)
@@ -109,9 +111,7 @@ def _round_trip(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[np
     return heard, sum(packet.size for packet in packets)
 
 
-def _frames(
-    sound: np.ndarray, encoder: av.audio.codeccontext.AudioCodecContext
-) -> Iterator[av.AudioFrame]:
+def _frames(sound: np.ndarray, encoder: AudioCodecContext) -> Iterator[av.AudioFrame]:
     ints = np.round(np.clip(sound, -1, 1) * _FULL).astype(np.int16)
     size = encoder.frame_size
     more = round(_PADDING_S * AUDIO_HZ)

@@ -59,7 +59,7 @@ def _at_rate(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
         return
     start_s, number = shown.time_s, 0
 
-    def new_frames(until_s: float) -> Iterator[Frame]:
+    def new_frames(shown: Frame, until_s: float) -> Iterator[Frame]:
         nonlocal number
         while (time_s := start_s + number / fps) < until_s - _EPSILON_S:
             yield Frame(time_s, 1 / fps, shown.planes)
@@ -67,9 +67,9 @@ def _at_rate(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
 
     for frame in frames:
         middle_s = (shown.time_s + frame.time_s) / 2
-        yield from new_frames(max(middle_s + 2 * _EPSILON_S, frame.time_s - AHEAD_S))
+        yield from new_frames(shown, max(middle_s + 2 * _EPSILON_S, frame.time_s - AHEAD_S))
         shown = frame
-    yield from new_frames(shown.time_s + shown.lasts_s)
+    yield from new_frames(shown, shown.time_s + shown.lasts_s)
 
 
 def _at_speed(frames: Iterator[Frame], speed: float) -> Iterator[Frame]:

@@ -107,8 +107,8 @@ def convolved(sound: np.ndarray, response: np.ndarray, level: float = 1.0) -> np
     shaped = response * np.float32(level)
     shaped[0] = 1.0
     size = scipy.fft.next_fast_len(sound.size + shaped.size - 1, real=True)
-    spectrum = scipy.fft.rfft(sound.astype(np.float32), size) * scipy.fft.rfft(shaped, size)
-    return scipy.fft.irfft(spectrum, size)[: sound.size].astype(np.float32)
+    one, other = (np.asarray(scipy.fft.rfft(x, size)) for x in (sound.astype(np.float32), shaped))
+    return np.asarray(scipy.fft.irfft(one * other, size))[: sound.size].astype(np.float32)
 
 
 def _samples(path: Path) -> np.ndarray:

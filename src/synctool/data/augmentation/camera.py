@@ -152,7 +152,9 @@ def _weakened(quality: int, strength: float) -> int:
 
 def _through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    assert decoded is not None  # it was encoded here
+    return decoded
 
 
 def _through_codec(

@@ -89,7 +89,7 @@ def behind_hand(crops: np.ndarray, dice: Dice) -> np.ndarray:
     for t, crop in enumerate(crops):
         left = max(0.0, 1 - t / arrival)
         place = rest + (outward * 1.1 - rest) * left + np.sin(0.5 * t) * 0.02 * size
-        move = np.float32([[1, 0, place[0]], [0, 1, place[1]]])
+        move = np.array([[1, 0, place[0]], [0, 1, place[1]]], np.float32)
         cover = cv2.warpAffine(alpha, move, (size, size))
         paint = cv2.warpAffine(
             colour.astype(np.float32), move, (size, size), borderMode=cv2.BORDER_REPLICATE

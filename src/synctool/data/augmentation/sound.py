@@ -38,7 +38,7 @@ def augment_sound(
     if dice.hit("clean_sound") or not sound.size:
         return sound
     room = dice.of("recorded_room") if backgrounds else None
-    if room and (response := backgrounds.draw("rir", room)) is not None:
+    if backgrounds and room and (response := backgrounds.draw("rir", room)) is not None:
         sound = convolved(sound, response, room.uniform(0.3, 1.0) * dice.strength("recorded_room"))
     elif rng := dice.of("reverb"):
         sound = _reverberated(sound, rng, dice.strength("reverb"))
@@ -48,7 +48,7 @@ def augment_sound(
         heard = [fitted(voice, sound.size, rng) for voice in voices() if voice.size]
         if heard:
             snr_db = rng.uniform(0, 20)
-            sound = mixed(sound, sum(heard), snr_db, dice.strength("babble"))
+            sound = mixed(sound, np.asarray(sum(heard)), snr_db, dice.strength("babble"))
     if rng := dice.of("music"):
         snr_db = rng.uniform(0, 25)
         sound = mixed(sound, music(sound.size, rng), snr_db, dice.strength("music"))
@@ -56,8 +56,8 @@ def augment_sound(
         snr_db = rng.uniform(0, 35)
         sound = mixed(sound, coloured_noise(sound.size, rng), snr_db, dice.strength("noise"))
     for kind in ("noise", "music") if backgrounds else ():
-        name = f"recorded_{kind}"
-        if (rng := dice.of(name)) and (other := backgrounds.draw(kind, rng)) is not None:
+        name, rng = f"recorded_{kind}", dice.of(f"recorded_{kind}")
+        if backgrounds and rng and (other := backgrounds.draw(kind, rng)) is not None:
             snr_db = rng.uniform(-3, 25)
             sound = mixed(sound, fitted(other, sound.size, rng), snr_db, dice.strength(name))
     return np.asarray(_through_channel(sound, dice), np.float32)
@@ -135,11 +135,7 @@ def in_room(sound: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
     Returns:
         float32 ``[N]``.
     """
-    response = tail * np.float32(level / (np.linalg.norm(tail) + 1e-9))
-    response[0] = 1.0
-    size = scipy.fft.next_fast_len(sound.size + response.size - 1, real=True)
-    spectrum = scipy.fft.rfft(sound.astype(np.float32), size) * scipy.fft.rfft(response, size)
-    return scipy.fft.irfft(spectrum, size)[: sound.size]
+    return convolved(sound, tail, float(level / (np.linalg.norm(tail) + 1e-9)))
 
 
 def _reverberated(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
@@ -198,16 +194,16 @@ def coloured_noise(
         float32 ``[size]``, of any loudness.
     """
     # Drawn as a spectrum: one transform of a length that is quick, in single precision.
-    whole = scipy.fft.next_fast_len(size, real=True)
+    whole: int = scipy.fft.next_fast_len(size, real=True)  # pyright: ignore[reportAssignmentType]
     parts = rng.standard_normal((2, whole // 2 + 1), np.float32)
     slope = rng.uniform(0, 1.2) if slope is None else slope
     parts *= np.maximum(np.arange(parts.shape[1], dtype=np.float32), 1) ** np.float32(-slope)
-    return scipy.fft.irfft(parts[0] + 1j * parts[1], whole)[:size]
+    return np.asarray(scipy.fft.irfft(parts[0] + 1j * parts[1], whole))[:size]
 
 
 def _filtered(sound: np.ndarray, hz: float | tuple[float, float], kind: str) -> np.ndarray:
     sos = scipy.signal.butter(2, hz, kind, fs=AUDIO_HZ, output="sos")
-    return scipy.signal.sosfilt(sos, sound).astype(np.float32)
+    return np.asarray(scipy.signal.sosfilt(sos, sound), np.float32)
 
 
 def _interrupted(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:

@@ -50,7 +50,7 @@ def write(
         import coremltools as ct
 
         exact = precision == "float32"
-        model = ct.convert(
+        model: Any = ct.convert(
             _traced(part),
             convert_to="mlprogram",
             inputs=[_input(entry) for entry in part.inputs],
@@ -103,7 +103,7 @@ def _traced(part: GraphPart) -> torch.jit.ScriptModule:
     network = PlainOperators(part.module).eval()
     examples = tuple(entry.example for entry in part.inputs)
     with torch.no_grad():
-        traced = torch.jit.trace(network, examples, check_trace=False)
+        traced: Any = torch.jit.trace(network, examples, check_trace=False)
         for other in (_resized(part, -3), _resized(part, 7)):
             try:
                 expected, found = (_tensors(run(*other)) for run in (part.module, traced))

@@ -84,7 +84,7 @@ def _converted(part: GraphPart, program: Any, *, fold_norms: bool) -> onnx.Model
     onnxruntime folds the norms when it loads the file."""
     import torch
 
-    written = torch.onnx.export(
+    written: Any = torch.onnx.export(
         program,
         dynamo=True,
         opset_version=OPSET,

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -279,11 +279,12 @@ def _give_each_its_own(graph: GraphProto) -> None:
 
 def _take_over(before: ModelProto, after: ModelProto) -> None:
     """Give a quantised graph the texts, inputs and outputs of the one it was made of."""
-    for kept, made in (
+    pairs: tuple[tuple[Any, Any], ...] = (
         (before.metadata_props, after.metadata_props),
         (before.graph.input, after.graph.input),
         (before.graph.output, after.graph.output),
-    ):
+    )
+    for kept, made in pairs:
         del made[:]
         made.extend(kept)
     after.graph.name = before.graph.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,45 +70,41 @@ def head_reach(network: nn.Module) -> int:
     return max(_HALO_FRAMES, int(getattr(network, "reach", 0)))
 
 
-class _VideoGraph(nn.Module):
+class _Graph(nn.Module):
+    """A part of a network as a module of its own.
+
+    Args:
+        network: A ``SyncModel``, whose head may have ``score_window``.
+    """
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network: Any = network
 
+
+class _VideoGraph(_Graph):
     def forward(self, video: Tensor) -> Tensor:
-        """Embeddings of pictures."""
+        """Video embeddings."""
         return self.network.encode_video(video).float()
 
 
-class _AudioGraph(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
+class _AudioGraph(_Graph):
     def forward(self, audio: Tensor) -> Tensor:
-        """Embeddings of sound."""
+        """Audio embeddings."""
         return self.network.encode_audio(audio).float()
 
 
-class _HeadGraph(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
+class _HeadGraph(_Graph):
     def forward(self, sounds: Tensor, inside: Tensor, video_features: Tensor) -> Tensor:
         """Scores of a window."""
         return self.network.score_window(sounds, inside, video_features, outside=OUTSIDE).float()
 
 
-class _WholeGraph(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
+class _WholeGraph(_Graph):
     def forward(
         self, video: Tensor, audio: Tensor, inside: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores, and embeddings of sound and pictures."""
+        """Scores, and embeddings of audio and video."""
         seen = self.network.encode_video(video).float()
         heard = self.network.encode_audio(audio).float() * inside[:, None]
         scores = self.network.score_window(heard, inside, seen, outside=OUTSIDE).float()

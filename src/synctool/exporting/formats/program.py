@@ -56,8 +56,9 @@ def _any_length() -> AbstractContextManager[object]:
 
     The setting is the one that ``torch.onnx`` itself exports with.
     """
-    from torch.fx.experimental import _config
+    import torch.fx.experimental._config
 
+    _config: Any = torch.fx.experimental._config
     if not hasattr(_config, "backed_size_oblivious"):
         return nullcontext()
     return _config.patch(backed_size_oblivious=True)

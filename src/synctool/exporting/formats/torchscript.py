@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,8 @@ def write(
         part = half_weights(part)
     with explained(part=part.name, format="torchscript"), torch.no_grad():
         inputs = shortened(part, batch=2, frames=_TRACED_FRAMES)
-        script = torch.jit.trace(part.module, inputs, check_trace=False).eval()
+        script: Any = torch.jit.trace(part.module, inputs, check_trace=False)
+        script = script.eval()
         if precision == "float32":
             script = torch.jit.freeze(script)  # would widen weights for good
         _compare(part, script)

@@ -42,7 +42,8 @@ class InfoNCE(nn.Module):
             offset_frames=evidence.offset_frames,
             audio_lead=evidence.audio_lead,
         )
-        return info_nce(*gathered(known, seen[:, :, frames], sounds), evidence.scale)
+        pictures, audio = gathered(known, seen[:, :, frames], sounds)
+        return info_nce(pictures, audio, evidence.scale)
 
 
 class _Candidates(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from synctool.features.pictures import prepared
 from synctool.models.correlation import correlate
 from synctool.models.heads import VolumeHead
 from synctool.models.offset_classifier import OffsetClassifier
+from synctool.models.protocol import SyncModel
 from synctool.training.losses.pairing import of_clip_before
 
 
@@ -71,6 +73,11 @@ class Evidence:
             )
         return self.volumes[name]
 
+    def scale_of(self, name: str) -> Tensor:
+        """The factor between the cosines and the volume of a name, a scalar."""
+        local = self.local_scale if name == "local" else None
+        return self.scale if local is None else local
+
     def cosines(self, name: str) -> Tensor:
         """Cosines ``[B, 2K+1, T]`` behind the volume ``plain`` or ``local``, ``-inf`` without sound.
 
@@ -91,7 +98,7 @@ class Evidence:
         missing = torch.isneginf(volume)
         # The gradient of -inf divided by the scale would not be a number.
         cosines = volume.masked_fill(missing, 0.0)
-        cosines = cosines / (self.local_scale if name == "local" else self.scale)
+        cosines = cosines / self.scale_of(name)
         return cosines.masked_fill(missing, float("-inf"))
 
 
@@ -156,8 +163,9 @@ def embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         model: A ``SyncModel``, in training mode.
         batch: Windows.
     """
-    seen = model.encode_video(prepared(batch.video, batch.picture))
-    return _unit(model, seen), _unit(model, model.encode_audio(batch.audio))
+    sync = cast(SyncModel, model)
+    seen = sync.encode_video(prepared(batch.video, batch.picture))
+    return _unit(model, seen), _unit(model, sync.encode_audio(batch.audio))
 
 
 def _unit(model: nn.Module, features: Tensor) -> Tensor:
@@ -187,14 +195,15 @@ def observe(
     head = volume_head(model)
     if head is None:
         scale = seen.new_ones(())
+        sync = cast(SyncModel, model)
 
         @cache
         def scored() -> Tensor:
-            return model.score(heard, seen, max_offset=max_offset, audio_lead=lead)
+            return sync.score(heard, seen, max_offset=max_offset, audio_lead=lead)
 
         def foreign() -> Tensor:
             others = of_clip_before(heard)
-            return model.score(others, seen, max_offset=max_offset, audio_lead=lead)
+            return sync.score(others, seen, max_offset=max_offset, audio_lead=lead)
 
         makers: dict[str, Callable[[], Tensor]] = {"plain": scored, "head": scored}
         makers["foreign"] = foreign
@@ -210,7 +219,7 @@ def observe(
         makers["foreign"] = foreign
     local_scale = None
     if seen_locally is not None and heard_locally is not None:
-        local_scale = model.local_scale.exp()
+        local_scale = cast(Tensor, model.local_scale).exp()
 
         def local() -> Tensor:
             volume, inside = correlate(

@@ -110,6 +110,7 @@ class SyncObjective(nn.Module):
             value = loss(evidence).float()
             parts[part] = value.detach()
             total = total + term.weight * value
+        assert isinstance(total, Tensor)  # a mixture has a term that is always there
         return total, numbers(parts)
 
 

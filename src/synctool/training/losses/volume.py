@@ -57,7 +57,7 @@ class VolumeLoss(nn.Module):
     def pooled(self, volume: Tensor) -> Tensor:
         """``[B, R, T] -> [B, R, T - pool + 1]``; a window shorter than ``pool`` is averaged whole."""
         frames = volume.shape[-1]
-        if self.pool != "clip":
+        if isinstance(self.pool, int):
             frames = min(self.pool, frames)
         return volume if frames == 1 else pooled(volume, frames)
 
@@ -162,7 +162,7 @@ class AngularMargin(VolumeLoss):
         """The loss of a batch, a scalar."""
         cosines, targets = evidence.cosines(self.on), _targets(evidence)
         missing = torch.isneginf(cosines)
-        own = evidence.local_scale if self.on == "local" else evidence.scale
+        own = evidence.scale_of(self.on)
         cosines = cosines.masked_fill(missing, 0.0)
         harder = self._harder(cosines, self.margin * targets[:, :, None])
         logits = (harder * (self.scale or own)).masked_fill(missing, float("-inf"))
@@ -314,12 +314,12 @@ def number(
     Raises:
         UsageError: It is something else.
     """
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fits or not (value >= 0 if above is None else value > above) or not value < below:
+    known = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not (known >= 0 if above is None else known > above) or not known < below:
         bounds = "from 0 on" if above is None else f"above {above:g}"
         limit = "" if below == math.inf else f" and below {below:.4g}"
         raise UsageError(f"{option} is {value!r}", remedy=f"Give a number {bounds}{limit}.")
-    return float(value)
+    return float(known)
 
 
 def _targets(evidence: Evidence) -> Tensor:

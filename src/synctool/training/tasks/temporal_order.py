@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, permutations
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
+from synctool.models.protocol import SyncModel
 from synctool.training.losses.base import known_mean, numbers
 
 PIECES = 3
@@ -56,15 +58,17 @@ class TemporalOrder(nn.Module):
         length = batch.audio.shape[-1] // steps
         start = max(0, min(batch.audio_lead, length - frames)) * steps
         sounds = _pieces(batch.audio[..., start:], steps, min(frames, length))
-        seen = model.encode_video(prepared(pictures, batch.picture)).unflatten(0, (clips, PIECES))
-        heard = model.encode_audio(sounds).unflatten(0, (clips, PIECES))
-        losses, hits = zip(self.of_pictures(seen), self.of_sounds(heard))
-        loss = sum(losses) / 2
+        sync = cast(SyncModel, model)
+        seen = sync.encode_video(prepared(pictures, batch.picture)).unflatten(0, (clips, PIECES))
+        heard = sync.encode_audio(sounds).unflatten(0, (clips, PIECES))
+        video_loss, video_hits = self.of_pictures(seen)
+        audio_loss, audio_hits = self.of_sounds(heard)
+        loss = (video_loss + audio_loss) / 2
         parts = {
             "order": loss,
-            "accuracy": sum(hits) / 2,
-            "accuracy_picture": hits[0],
-            "accuracy_sound": hits[1],
+            "accuracy": (video_hits + audio_hits) / 2,
+            "accuracy_picture": video_hits,
+            "accuracy_sound": audio_hits,
         }
         return loss, numbers(parts)
 

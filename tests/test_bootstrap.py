@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from synctool.evaluation import ranking, resampling
+from synctool.evaluation import bootstrap, ranking
 from synctool.evaluation.bootstrap import (
     Interval,
     Units,
@@ -149,8 +149,8 @@ def test_an_interval_holds_its_own_figure() -> None:
 def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     values, drawn = np.random.default_rng(0).normal(size=30), units(30, 30)
     whole, mean = median_of(values, drawn), mean_of(values, drawn)
-    monkeypatch.setattr(resampling, "_BLOCK", 100)
+    monkeypatch.setattr(bootstrap, "_BLOCK", 100)
     for _ in range(2):
         assert median_of(values, drawn) == whole
         same(mean_of(values, drawn), mean)
-        resampling._times.cache_clear()
+        bootstrap._times.cache_clear()
