@@ -15,17 +15,15 @@ much in at least half of the frames, a player shows it so.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import random
 import resource
 import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 
 import av
@@ -36,13 +34,13 @@ from rich.table import Table
 from films import shared
 from synctool.errors import SyncToolError
 from synctool.types import FRAME_MS, VIDEO_FPS
+from synctool.workers import KILLED, Died, Work, in_workers
 
 MEASURED, INCONCLUSIVE, REFUSED = "measured", "inconclusive", "clear errors"
 RAW, DIED, HUNG = "other errors", "worker died", "hung"
 _FAULTS = (RAW, DIED, HUNG)
 _CONFIDENT = 0.9
 _MOVED_MS = 60.0
-_START_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -101,43 +99,73 @@ def main() -> None:
     parser.add_argument("--kind", default="", help="only mutations that have this in their name")
     parser.add_argument("--keep", type=Path, help="folder for files that were no good or moved")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, _worker(given) as worker:
-        work = Path(folder)
-        good = {}
-        for base in BASES:
-            path = work / f"{BASES.index(base)}{base.ending}"
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [Path(folder) / f"{number}{base.ending}" for number, base in enumerate(BASES)]
+        for base, path in zip(BASES, sources):
             make_base(base, given.video, path, seconds=given.seconds)
-            good[base.name] = path, worker.measure(path)
-            print(f"{base.name}: {good[base.name][1]}", flush=True)
-        _run(given, good, worker, work)
+        _run(given, sources, Path(folder))
 
 
-def _run(given: argparse.Namespace, good: dict, worker: _Worker, work: Path) -> None:
-    bases = [base for base in BASES if given.container in base.name]
-    kinds = [kind for kind in MUTATIONS if given.kind in kind]
-    found: dict[str, list[Outcome]] = {kind: [] for kind in kinds}
-    moved: list[Moved] = []
-    for number in range(given.mutations) if given.only is None else (given.only,):
-        base = bases[number % len(bases)]
-        kind = kinds[number // len(bases) % len(kinds)]
-        source, before = good[base.name]
-        data = bytearray(source.read_bytes())
-        MUTATIONS[kind](data, base.ending, random.Random(given.seed * 1_000_003 + number))
-        path = work / f"mutated{base.ending}"
+@dataclass(frozen=True)
+class _Case:
+    """A file to measure: a good one, or where ``kind`` is given a damaged copy of it."""
+
+    number: int
+    base: str
+    source: Path
+    kind: str = ""
+    seed: int = 0
+
+    def write(self, folder: Path) -> Path:
+        """The file itself, in this folder if it is a copy."""
+        if not self.kind:
+            return self.source
+        data = bytearray(self.source.read_bytes())
+        rng = random.Random(self.seed * 1_000_003 + self.number)
+        MUTATIONS[self.kind](data, self.source.suffix, rng)
+        path = folder / f"mutated{self.source.suffix}"
         path.write_bytes(data)
-        outcome = worker.measure(path)
-        found[kind].append(outcome)
-        case = f"{number} {base.name}, {kind}"
+        return path
+
+
+def _run(given: argparse.Namespace, sources: list[Path], folder: Path) -> None:
+    cases = [_Case(i, base.name, path) for i, (base, path) in enumerate(zip(BASES, sources))]
+    bases = [case for case in cases if given.container in case.base]
+    kinds = [kind for kind in MUTATIONS if given.kind in kind]
+    for number in range(given.mutations) if given.only is None else (given.only,):
+        base, kind = bases[number % len(bases)], kinds[number // len(bases) % len(kinds)]
+        cases.append(_Case(number, base.base, base.source, kind, given.seed))
+    found: dict[str, list[Outcome]] = {kind: [] for kind in kinds}
+    good: dict[str, Outcome] = {}
+    moved: list[Moved] = []
+    # One worker, so that they come in order; what kills it or hangs is a result, and not tried again.
+    outcomes = in_workers(
+        partial(_measurer, folder, given.memory, given.limit),
+        cases,
+        workers=1,
+        retry=lambda case, deaths: None,
+        time_limit_s=given.limit,
+    )
+    for case, outcome in outcomes:
+        if isinstance(outcome, Died):
+            outcome = Outcome(DIED if outcome.reason == KILLED else HUNG, words=outcome.reason)
+        if not case.kind:
+            good[case.base] = outcome
+            print(f"{case.base}: {outcome}", flush=True)
+            continue
+        found[case.kind].append(outcome)
+        name = f"{case.number} {case.base}, {case.kind}"
         suspect = outcome.became in _FAULTS
         if suspect:
-            print(f"{case}: {outcome.became} after {outcome.seconds:.0f} s: {outcome.words[-300:]}")
-        if _has_moved(outcome, before):
-            moved.append(_compared(case, source, path, outcome, before))
+            print(f"{name}: {outcome.became} after {outcome.seconds:.0f} s: {outcome.words[-300:]}")
+        if _has_moved(outcome, good[case.base]):
+            moved.append(_compared(name, case, folder, outcome, good[case.base]))
             print(moved[-1], flush=True)
             suspect = True
         if suspect and given.keep is not None:
             given.keep.mkdir(parents=True, exist_ok=True)
-            (given.keep / f"{number}{base.ending}").write_bytes(data)
+            kept = given.keep / f"{case.number}{case.source.suffix}"
+            kept.write_bytes(case.write(folder).read_bytes())
     _print(found, moved)
 
 
@@ -153,58 +181,8 @@ def _has_moved(outcome: Outcome, before: Outcome) -> bool:
 # --------------------------------------------------------------------------- measuring
 
 
-class _Worker:
-    """A process that measures one file after the other, and is begun anew if it hangs or dies."""
-
-    def __init__(self, limit_s: float, memory_mib: int) -> None:
-        self._limit_s, self._memory_mib = limit_s, memory_mib
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._pipe: Connection | None = None
-
-    def measure(self, path: Path) -> Outcome:
-        """Measure a file within the limit."""
-        if self._process is None:
-            self._begin()
-        began = time.monotonic()
-        self._pipe.send(path)
-        try:
-            if self._pipe.poll(self._limit_s):
-                return self._pipe.recv()
-            became = HUNG
-        except EOFError:
-            became = DIED
-        self.end()
-        return Outcome(became, seconds=time.monotonic() - began)
-
-    def end(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
-
-    def _begin(self) -> None:
-        context = multiprocessing.get_context("spawn")  # runtimes have threads of their own
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, self._memory_mib, self._limit_s), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        if not self._pipe.poll(_START_S) or self._pipe.recv() != "ready":
-            raise SystemExit("the worker does not begin")
-
-
-@contextmanager
-def _worker(given: argparse.Namespace) -> Iterator[_Worker]:
-    worker = _Worker(given.limit, given.memory)
-    try:
-        yield worker
-    finally:
-        worker.end()
-
-
-def _serve(pipe: Connection, memory_mib: int, limit_s: float) -> None:
+def _measurer(folder: Path, memory_mib: int, limit_s: float) -> Work[_Case, Outcome]:
+    """What the worker begins with."""
     from synctool.measure.detect import Detector
     from synctool.networks.load import load_model
 
@@ -212,10 +190,7 @@ def _serve(pipe: Connection, memory_mib: int, limit_s: float) -> None:
     measuring = Detector(model=load_model("fcn-cls"), stall_timeout=limit_s / 2)
     used = _status_kib("VmSize") * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + memory_mib * 2**20,) * 2)
-    pipe.send("ready")
-    with suppress(EOFError):
-        while True:
-            pipe.send(_outcome(measuring, pipe.recv()))
+    return lambda case, tell: _outcome(measuring, case.write(folder))
 
 
 def _outcome(measuring, path: Path) -> Outcome:
@@ -246,12 +221,12 @@ def _status_kib(name: str) -> int:
 # --------------------------------------------------------------------------- what a player shows
 
 
-def _compared(case: str, source: Path, path: Path, outcome: Outcome, before: Outcome) -> Moved:
+def _compared(name: str, case: _Case, folder: Path, outcome: Outcome, before: Outcome) -> Moved:
     moved_ms = outcome.offset_ms - before.offset_ms
-    told_ms = _told_by_packets(source, path)
+    told_ms = _told_by_packets(case.source, case.write(folder))
     share = sum(abs(ms - moved_ms) <= _MOVED_MS for ms in told_ms) / max(1, len(told_ms))
     median_ms = statistics.median(told_ms) if told_ms else None
-    return Moved(case, moved_ms, median_ms, share, outcome.words)
+    return Moved(name, moved_ms, median_ms, share, outcome.words)
 
 
 def _told_by_packets(source: Path, path: Path) -> list[float]:
