@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.errors import UsageError
+from synctool.errors import UsageError, described
 from synctool.features.frontends import FRONT_ENDS
 from synctool.models.protocol import sync_model
 from synctool.networks.build import construct
@@ -339,7 +339,7 @@ def run_checks(
             except AssertionError as error:
                 reason = _line(str(error)) or "AssertionError"
             except (Exception, SystemExit) as error:  # a plugin may fail in any way
-                reason = _line(f"{type(error).__name__}: {error}")
+                reason = described(error)
             yield CheckOutcome(spec.full_name, name, reason is None, reason)
 
 

@@ -28,7 +28,7 @@ from synctool.networks.build import build
 from synctool.networks.load_torch import training_facts
 from synctool.networks.loaded import LoadedModel
 from synctool.networks.names import model_spec
-from synctool.plugins.specs import BackboneSpec
+from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.training.checkpoint import metadata, save_weights
@@ -79,7 +79,7 @@ def prune(model: LoadedModel, ratio: float) -> LoadedModel:
     )
 
 
-def narrower(spec: BackboneSpec, ratio: float) -> dict[str, int]:
+def narrower(spec: ModelSpec, ratio: float) -> dict[str, int]:
     """The options that make a backbone narrower, with their values.
 
     Args:
@@ -134,19 +134,19 @@ def write_pruned(path: Path, model: LoadedModel) -> Path:
     return path
 
 
-def _own_options(spec: BackboneSpec) -> dict[str, Any]:
+def _own_options(spec: ModelSpec) -> dict[str, Any]:
     plain = model_spec(spec.full_name).options
     return {k: v for k, v in spec.options.items() if k not in plain or plain[k] != v}
 
 
-def _cannot(spec: BackboneSpec, why: str) -> UsageError:
+def _cannot(spec: ModelSpec, why: str) -> UsageError:
     return UsageError(
         f"{spec.full_name} cannot be pruned: {why}",
         remedy="Train a smaller network that learns from it: synctool train --teacher WEIGHTS.",
     )
 
 
-def _runs(spec: BackboneSpec, network: nn.Module) -> dict[str, Callable[[], Tensor]]:
+def _runs(spec: ModelSpec, network: nn.Module) -> dict[str, Callable[[], Tensor]]:
     """What runs each encoder on an example, by the beginning of the names of its layers."""
     chance = torch.Generator().manual_seed(0)
     picture, sync = spec.video, cast(SyncModel, network)

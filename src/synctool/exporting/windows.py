@@ -21,7 +21,7 @@ from synctool.features.stored_crops import fitted
 from synctool.measure.tracks import build_detector
 from synctool.media.film import Film
 from synctool.media.waiting import STALL_S
-from synctool.plugins.specs import BackboneSpec
+from synctool.plugins.specs import ModelSpec
 from synctool.prepare.clips import CropSettings, FilmClips
 from synctool.prepare.inputs import expand
 from synctool.prepare.pairs import split_in
@@ -59,7 +59,7 @@ class Window:
     frames: int
     rows: int
     moved: int
-    spec: BackboneSpec
+    spec: ModelSpec
 
     def video(self) -> np.ndarray:
         """float32 ``[1, C, T, S, S]``."""
@@ -133,7 +133,7 @@ class Inputs(Sequence[tuple[np.ndarray, ...]]):
 
 def real_windows(
     places: Sequence[str],
-    spec: BackboneSpec,
+    spec: ModelSpec,
     *,
     rows: int,
     count: int,
@@ -195,7 +195,7 @@ def real_windows(
     return Windows(*cut, real=True)
 
 
-def made_up_windows(spec: BackboneSpec, *, rows: int, count: int, seed: int = 0) -> Windows:
+def made_up_windows(spec: ModelSpec, *, rows: int, count: int, seed: int = 0) -> Windows:
     """Windows of patterns and noise: the graphs compute with them, but no offset is true.
 
     Args:
@@ -240,7 +240,7 @@ def _processed(place: str) -> tuple[list[Clip], list[Clip]]:
 
 
 def _of_film(
-    film: str, spec: BackboneSpec, detector: str, windows: int, allow_external: bool
+    film: str, spec: ModelSpec, detector: str, windows: int, allow_external: bool
 ) -> Iterator[Clip]:
     """Clips of a film until there is enough for so many windows."""
     wanted = spec.video
@@ -259,7 +259,7 @@ def _of_film(
                 return
 
 
-def _cut(clips: Sequence[Clip], spec: BackboneSpec, rows: int, count: int) -> tuple[Window, ...]:
+def _cut(clips: Sequence[Clip], spec: ModelSpec, rows: int, count: int) -> tuple[Window, ...]:
     """Windows evenly out of all clips, several of one where there are few."""
     room = [max(1, clip.info.num_frames // _LEAST_FRAMES) for clip in clips]
     count = min(count, sum(room))
@@ -277,7 +277,7 @@ def _cut(clips: Sequence[Clip], spec: BackboneSpec, rows: int, count: int) -> tu
     return tuple(windows)
 
 
-def _window(clip: Clip, spec: BackboneSpec, rows: int, number: int, time: int) -> Window:
+def _window(clip: Clip, spec: ModelSpec, rows: int, number: int, time: int) -> Window:
     frames = min(LENGTHS[number % len(LENGTHS)], clip.info.num_frames)
     # The golden ratio spreads any number of windows over a clip, the first in its middle.
     share = (0.5 + 0.618 * time) % 1
@@ -291,7 +291,7 @@ def _window(clip: Clip, spec: BackboneSpec, rows: int, number: int, time: int) -
     )
 
 
-def _noise(spec: BackboneSpec, frames: int, sounds: int, chance: np.random.Generator) -> Sample:
+def _noise(spec: ModelSpec, frames: int, sounds: int, chance: np.random.Generator) -> Sample:
     video = spec.video
     size = video.size_px
     channels = () if video.colour == "gray" else (3,)

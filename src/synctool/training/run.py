@@ -23,7 +23,7 @@ from synctool.networks.build import SIDES, build, load_pretrained
 from synctool.networks.load import load_model
 from synctool.networks.load_torch import choose_device, training_facts
 from synctool.networks.names import model_spec
-from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
+from synctool.plugins.specs import AudioInput, ModelSpec, VideoInput
 from synctool.training import replicas
 from synctool.training.checkpoint import save_weights
 from synctool.training.config import (
@@ -125,7 +125,7 @@ class TrainRun:
         )
         self.stream()
 
-    def _check_freezing(self, spec: BackboneSpec) -> None:
+    def _check_freezing(self, spec: ModelSpec) -> None:
         """Options that freeze or thaw encoders need a network that has them."""
         s = self.settings
         if (s.freeze != "none" or s.unfreeze_epoch > 1) and not hasattr(
@@ -302,7 +302,7 @@ class TrainRun:
         return data
 
 
-def _built(settings: TrainSettings) -> tuple[BackboneSpec, nn.Module]:
+def _built(settings: TrainSettings) -> tuple[ModelSpec, nn.Module]:
     """The network, with random weights."""
     spec = model_spec(settings.backbone)
     options = settings.network_options()
@@ -320,7 +320,7 @@ def _built(settings: TrainSettings) -> tuple[BackboneSpec, nn.Module]:
 
 def _objective(
     settings: TrainSettings,
-    spec: BackboneSpec,
+    spec: ModelSpec,
     model: nn.Module,
     terms: tuple[LossTerm, ...],
     teacher: nn.Module | None,
@@ -344,7 +344,7 @@ def _objective(
     )
 
 
-def _teacher(path: Path, student: BackboneSpec) -> tuple[nn.Module, str]:
+def _teacher(path: Path, student: ModelSpec) -> tuple[nn.Module, str]:
     """A trained network that sees what the student sees, and what it is."""
     name = load_weights(path).metadata.get("backbone", student.full_name)
     loaded = load_model(name, weights=path, device="cpu", runtime="torch")

@@ -12,7 +12,7 @@ from torch import nn
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
-from synctool.plugins.specs import BackboneSpec
+from synctool.plugins.specs import ModelSpec
 from synctool.training.calibration import calibrate, known_stretches
 from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.multiway import multiway
@@ -45,7 +45,7 @@ class Validation:
     def __init__(
         self,
         *,
-        spec: BackboneSpec,
+        spec: ModelSpec,
         samples: Sequence[AnySample],
         true_offset: Callable[[AnySample], float],
         person: Callable[[AnySample], str],

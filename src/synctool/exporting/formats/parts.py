@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from synctool.errors import ExportError
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.features.frontends import FRONT_ENDS
-from synctool.plugins.specs import BackboneSpec
+from synctool.plugins.specs import ModelSpec
 
 OUTSIDE = -1e30
 """What a graph gives where there is no sound: infinities do not survive every format."""
@@ -22,7 +22,7 @@ _HALO_FRAMES = 16
 """Frames that a head may look at unless it says otherwise."""
 
 
-def graph_parts(spec: BackboneSpec, network: nn.Module, *, parts: Sequence[str]) -> list[GraphPart]:
+def graph_parts(spec: ModelSpec, network: nn.Module, *, parts: Sequence[str]) -> list[GraphPart]:
     """The graphs of a network.
 
     ``video``
@@ -111,11 +111,11 @@ class _WholeGraph(_Graph):
         return scores, heard, seen
 
 
-def _video(spec: BackboneSpec, network: nn.Module) -> GraphPart:
+def _video(spec: ModelSpec, network: nn.Module) -> GraphPart:
     return GraphPart("video", _VideoGraph(network), (_pictures(spec),), ("video_features",))
 
 
-def _audio(spec: BackboneSpec, network: nn.Module) -> GraphPart:
+def _audio(spec: ModelSpec, network: nn.Module) -> GraphPart:
     # All the sound that the pictures of the other examples are compared with: a format of one length
     # then has graphs that go together.
     sounds = _FRAMES + 2 * (head_margin(network) + _SPARE)
@@ -124,7 +124,7 @@ def _audio(spec: BackboneSpec, network: nn.Module) -> GraphPart:
     )
 
 
-def _head(spec: BackboneSpec, network: nn.Module) -> GraphPart:
+def _head(spec: ModelSpec, network: nn.Module) -> GraphPart:
     _check_scoring(spec, network)
     sounds = _FRAMES + 2 * (head_margin(network) + _SPARE)
     size = spec.embedding_size
@@ -136,7 +136,7 @@ def _head(spec: BackboneSpec, network: nn.Module) -> GraphPart:
     return GraphPart("head", _HeadGraph(network), inputs, ("scores",))
 
 
-def _one(spec: BackboneSpec, network: nn.Module) -> GraphPart:
+def _one(spec: ModelSpec, network: nn.Module) -> GraphPart:
     _check_scoring(spec, network)
     sounds = _FRAMES + 2 * (head_margin(network) + _SPARE)
     inputs = (
@@ -149,7 +149,7 @@ def _one(spec: BackboneSpec, network: nn.Module) -> GraphPart:
     )
 
 
-def _check_scoring(spec: BackboneSpec, network: nn.Module) -> None:
+def _check_scoring(spec: ModelSpec, network: nn.Module) -> None:
     """Refuse a plugin's network, or head, that scores in a way of its own and offers no graph of it."""
     scoring = getattr(network, "head", network) if hasattr(network, "head") else network
     if callable(getattr(scoring, "score_window", None)):
@@ -161,7 +161,7 @@ def _check_scoring(spec: BackboneSpec, network: nn.Module) -> None:
     )
 
 
-def _pictures(spec: BackboneSpec) -> GraphInput:
+def _pictures(spec: ModelSpec) -> GraphInput:
     """Noise in the range that the network wants."""
     wanted = spec.video
     low, high = wanted.value_range
@@ -174,7 +174,7 @@ def _pictures(spec: BackboneSpec) -> GraphInput:
     return GraphInput("video", example, ("batch", wanted.channels, "frames", side, side))
 
 
-def _sound(spec: BackboneSpec, axis: str, frames: int) -> GraphInput:
+def _sound(spec: ModelSpec, axis: str, frames: int) -> GraphInput:
     front = FRONT_ENDS[spec.audio.kind]
     shape = front.shape(frames, batch=_BATCH)
     noise = _noise(*shape) * (1.0 if front.bands else 0.1)
