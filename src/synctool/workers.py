@@ -107,8 +107,9 @@ def in_workers(
                 elif suspects and not any(other.task for other in pool):
                     worker.give(suspects.popleft(), time_limit_s)
             for worker in _heard(pool):
-                task = worker.task
-                message: tuple[str, Any] | None = worker.listen()
+                task, message = worker.task, worker.listen()
+                if message is not None and message[0] == "cannot":
+                    raise message[1]
                 if message is None:
                     pool.remove(worker)
                     worker.end()
@@ -127,8 +128,6 @@ def in_workers(
                             continue
                         message = ("done", Died(KILLED))
                 kind, value = message
-                if kind == "cannot":
-                    raise value
                 if task is None:
                     continue
                 number = task[0]

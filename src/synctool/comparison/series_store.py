@@ -81,15 +81,19 @@ class StoredSeries(FrameSeries):
         vars(self)["_place"] = (store, begin, length)
 
     @property
-    def t_s(self) -> tuple[float, ...]:
+    def t_s(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._series.t_s
 
     @property
-    def offset_frames(self) -> tuple[float | None, ...]:
+    def offset_frames(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self,
+    ) -> tuple[float | None, ...]:
         return self._series.offset_frames
 
     @property
-    def confidence(self) -> tuple[float | None, ...]:
+    def confidence(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self,
+    ) -> tuple[float | None, ...]:
         return self._series.confidence
 
     @property

@@ -133,6 +133,7 @@ class FilmClips:
             stretch = self._open[number] = _Stretch(number, picture.index, portrait, height)
         s = self._settings
         source = picture.luma if s.colour == "gray" else picture.colour
+        assert source is not None  # the film was opened for this colour
         if s.crop == "mouth":
             stretch.crops.append(mouth_crop(source, pose.points, s.size_px))
         else:

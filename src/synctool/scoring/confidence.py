@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -163,7 +164,7 @@ class Calibration:
         least = self._at_prior(self.belonging.least_log_odds(estimate.frames))
         return Certainty(confidence, float(self._belongs(features)), float(least))
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         data = asdict(self)
         return data if self.belonging else {k: v for k, v in data.items() if k != "belonging"}

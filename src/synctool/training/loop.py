@@ -144,7 +144,7 @@ class Trainer:
         self._tell = on_progress if on_progress and self._first else lambda _: None
         self._groups = LayerGroups(self._unit.model, self._settings.unfreezing)
         self._optimizer = self._make_optimizer()
-        self._stepper = fabric.setup_optimizers(self._optimizer)
+        self._stepper: Any = fabric.setup_optimizers(self._optimizer)
         self._average = Average(self._unit.model, decay=self._settings.ema)
         # Validation reads clips one by one and is at home on the processor.
         self._judged = copy.deepcopy(self._unit.model).cpu().eval().requires_grad_(False)
@@ -279,6 +279,7 @@ class Trainer:
         times = self._settings.accumulate
         total, sums = torch.zeros((), device=self._fabric.device), _Means()
         bad: _NotFinite | None = None
+        value, stop, due = 0.0, 0, False
         for i in range(times):
             batch = self._next(source)
             apart = i < times - 1 and self._fabric.world_size > 1

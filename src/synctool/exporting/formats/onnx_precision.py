@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -279,14 +279,13 @@ def _give_each_its_own(graph: GraphProto) -> None:
 
 def _take_over(before: ModelProto, after: ModelProto) -> None:
     """Give a quantised graph the texts, inputs and outputs of the one it was made of."""
-    pairs: tuple[tuple[Any, Any], ...] = (
+    for kept, made in (
         (before.metadata_props, after.metadata_props),
         (before.graph.input, after.graph.input),
         (before.graph.output, after.graph.output),
-    )
-    for kept, made in pairs:
+    ):
         del made[:]
-        made.extend(kept)
+        cast(Any, made).extend(kept)
     after.graph.name = before.graph.name
     after.ir_version = before.ir_version
     # onnxruntime names all operator sets that it knows, and notes shapes that it infers anyway.

@@ -42,7 +42,7 @@ def write(
     """
     named = {entry.name: _single(entry.example, entry.axes) for entry in part.inputs}
     with explained(part=part.name, format="TensorFlow Lite"), silent_terminal():
-        import litert_torch
+        import litert_torch  # pyright: ignore[reportMissingImports]
 
         network = _Named(part).eval()
         data = litert_torch.convert(network, sample_kwargs=named).model_content()
@@ -77,8 +77,8 @@ def _single(example: Tensor, axes: Sequence[Axis]) -> Tensor:
 
 def _halved(data: bytes) -> bytes:
     """With its weights in 16 bits."""
-    from ai_edge_quantizer import qtyping, quantizer
-    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+    from ai_edge_quantizer import qtyping, quantizer  # pyright: ignore[reportMissingImports]
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName  # pyright: ignore[reportMissingImports]
 
     work = quantizer.Quantizer(bytearray(data))
     work.update_quantization_recipe(
@@ -98,7 +98,7 @@ def _halved(data: bytes) -> bytes:
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert import schema_py_generated as schema  # pyright: ignore[reportMissingImports]
 
     model = schema.ModelT.InitFromPackedBuf(bytearray(data), 0)
     model.metadata = list(model.metadata or [])
