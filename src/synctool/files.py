@@ -12,10 +12,10 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from synctool.errors import OutputError
 
@@ -202,10 +202,25 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         raise output_error(path, error) from error
 
 
+def chunks(file: IO[bytes], *, on_bytes: Callable[[int], object] | None = None) -> Iterator[bytes]:
+    """What is left of an open file, a MiB at a time.
+
+    Args:
+        file: Open for reading.
+        on_bytes: Progress callback: bytes read so far, once the chunk is used.
+    """
+    done = 0
+    while chunk := file.read(1 << 20):
+        yield chunk
+        done += len(chunk)
+        if on_bytes is not None:
+            on_bytes(done)
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        for chunk in chunks(file):
             digest.update(chunk)
     return digest.hexdigest()

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from synctool.files import chunks
 from synctool.plugins.specs import CatalogueFile
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,10 @@ def digests(
     Raises:
         OSError: It cannot be read.
     """
-    hasher, done = Hasher(md5=md5), 0
+    hasher = Hasher(md5=md5)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
+        for chunk in chunks(file, on_bytes=on_bytes):
             hasher.update(chunk)
-            done += len(chunk)
-            if on_bytes is not None:
-                on_bytes(done)
     return hasher.digests()
 
 

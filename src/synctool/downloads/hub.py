@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from synctool.cache import cache_folder, default_folder, other_folders
-from synctool.downloads.checksums import CHUNK_BYTES
 from synctool.downloads.failures import DownloadError, Stopped
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.state import EntryState
 from synctool.downloads.verify import FileCheck
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.extras import is_installed, require
-from synctool.files import make_folder, output_error, write_text
+from synctool.files import chunks, make_folder, output_error, write_text
 from synctool.plugins.specs import CatalogueEntry, HubSource
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
@@ -282,12 +281,9 @@ def _digest(path: Path, like: str, on_bytes: Callable[[int], None]) -> str:
     digest = hashlib.sha256() if len(like) == 64 else hashlib.sha1(usedforsecurity=False)
     if len(like) == 40:
         digest.update(b"blob %d\0" % path.stat().st_size)
-    done = 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
+        for chunk in chunks(file, on_bytes=on_bytes):
             digest.update(chunk)
-            done += len(chunk)
-            on_bytes(done)
     return digest.hexdigest()
 
 

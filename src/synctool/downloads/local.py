@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from synctool.downloads.checksums import CHUNK_BYTES, Digests, Hasher, difference
+from synctool.downloads.checksums import Digests, Hasher, difference
 from synctool.downloads.failures import DownloadError
 from synctool.downloads.progress import Report, Step
 from synctool.errors import MissingError, UsageError
-from synctool.files import atomic_path, make_folder
+from synctool.files import atomic_path, chunks, make_folder
 from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
 
@@ -70,16 +70,16 @@ def import_file(file: CatalogueFile, source: Path, folder: Path, *, report: Repo
     make_folder(target.parent)
     hasher = Hasher(md5=file.md5 is not None)
     try:
-        total, done = source.stat().st_size, 0
+        total = source.stat().st_size
         if file.size not in (None, total):
             raise _wrong(source, f"it has {total} bytes in place of {file.size}")
         with source.open("rb") as reader, atomic_path(target) as temporary:
             with temporary.open("wb") as writer:
-                while chunk := reader.read(CHUNK_BYTES):
+                for chunk in chunks(
+                    reader, on_bytes=lambda done: report(Step("importing", file.path, done, total))
+                ):
                     hasher.update(chunk)
                     writer.write(chunk)
-                    done += len(chunk)
-                    report(Step("importing", file.path, done, total))
             problem = difference(file, hasher.digests())
             if problem is not None:
                 raise _wrong(source, problem)

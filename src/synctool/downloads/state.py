@@ -115,8 +115,7 @@ def _file_state(entry: CatalogueEntry, file: CatalogueFile, receipt: Receipt) ->
     size = path.stat().st_size if path.is_file() else None
     if size is not None and file.size in (None, size):
         return FileState(file, path, "here", size)
-    archive = next((n for n, parts in entry.archives.items() if file in parts), None)
-    if archive in receipt.unpacked:
+    if entry.archive_of(file) in receipt.unpacked:
         return FileState(file, path, "unpacked", 0)
     held = Partial(path).held
     return FileState(file, path, "partial" if held else "missing", held)
@@ -132,10 +131,7 @@ def confirm(state: EntryState, report: Report) -> EntryState:
     gone = tuple(name for name in receipt.unpacked if _members_gone(state.folder, name))
     files, news = [], False
     for found in state.files:
-        archive = next(
-            (n for n, parts in state.entry.archives.items() if found.file in parts), None
-        )
-        if found.status == "unpacked" and archive in gone:
+        if found.status == "unpacked" and state.entry.archive_of(found.file) in gone:
             found = replace(found, status="missing")
         elif found.status == "here" and not receipt.knows(found.file):
             read = digests(

@@ -11,10 +11,11 @@ from typing import Literal
 
 from synctool.disk_space import amount
 from synctool.downloads.archives import listed_members
-from synctool.downloads.checksums import CHUNK_BYTES, difference, digests
+from synctool.downloads.checksums import difference, digests
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.receipt import Receipt
 from synctool.downloads.state import EntryState, FileState
+from synctool.files import chunks
 
 Found = Literal["ok", "damaged", "incomplete", "not here", "no checksum known"]
 
@@ -112,7 +113,7 @@ def _member_problem(path: Path, size: int, crc: int) -> str | None:
             return f"it has {found} bytes in place of {size}"
         read = 0
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
+            for chunk in chunks(file):
                 read = zlib.crc32(chunk, read)
     except FileNotFoundError:
         return "not here"

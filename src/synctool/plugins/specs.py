@@ -310,6 +310,10 @@ class CatalogueEntry:
                 found[name] = (*found.get(name, ()), file)
         return found
 
+    def archive_of(self, file: CatalogueFile) -> str | None:
+        """The archive that a file is, or is a part of."""
+        return next((name for name, parts in self.archives.items() if file in parts), None)
+
 
 @dataclass(frozen=True)
 class DatasetSpec:

@@ -17,6 +17,7 @@ from pathlib import Path
 from synctool.data.retries import is_transient, retried
 from synctool.data.storage import Storage
 from synctool.errors import MissingError, TransientError, UsageError
+from synctool.files import chunks
 from synctool.media.video_files import (
     HEAD_BYTES,
     begins_like_video,
@@ -290,7 +291,7 @@ def _hash(folder: Storage, name: str, size: int | None) -> str:
             return hashlib.blake2b(folder.head(name, size), digest_size=16).hexdigest()
         digest = hashlib.blake2b(digest_size=16)
         with folder.open(name) as file:
-            while chunk := file.read(1 << 20):
+            for chunk in chunks(file):
                 digest.update(chunk)
         return digest.hexdigest()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from synctool._version import __version__
 from synctool.data.augment import AugmentSettings, parse_augment
 from synctool.errors import UsageError, WeightsError
-from synctool.files import write_text
+from synctool.files import sha256, write_text
 from synctool.names import printable_document
 from synctool.networks.options import network_options
 from synctool.settings.table import RECORD, setting
@@ -42,7 +41,6 @@ _FREE = {
 _TABLES = ("losses", "augmentations", "options")
 _ANOTHER = "Give another --out, or remove the run."
 _PRETRAINED = "pretrained"
-_CHUNK = 1 << 20
 _AUXILIARY = 0.15
 """Weight of further targets beside losses that begin near 3."""
 
@@ -266,13 +264,7 @@ def _record(files: Mapping[str, Path | str | None], split: Path) -> dict[str, st
 
 
 def _sha256(path: Path | str | None) -> str | None:
-    if path is None or not Path(path).is_file():
-        return None
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return sha256(Path(path)) if path is not None and Path(path).is_file() else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from synctool.models.correlation import correlate
 from synctool.models.heads import VolumeHead
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.protocol import SyncModel
-from synctool.training.losses.pairing import of_clip_before
+from synctool.training.losses.pairing import belonging, of_clip_before
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,24 @@ def embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor]:
     sync = cast(SyncModel, model)
     seen = sync.encode_video(prepared(batch.video, batch.picture))
     return _unit(model, seen), _unit(model, sync.encode_audio(batch.audio))
+
+
+def aligned_embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings of the frames, and of the audio that belongs to each: the known shift is undone.
+
+    Args:
+        model: A ``SyncModel``, in training mode.
+        batch: Windows.
+
+    Returns:
+        ``[B, D, T]`` twice, unit length, and where there is audio: boolean ``[B, T]``.
+    """
+    seen, heard = embeddings(model, batch)
+    frames = torch.arange(seen.shape[-1], device=seen.device)
+    heard, known = belonging(
+        heard, frames, offset_frames=batch.offset_frames, audio_lead=batch.audio_lead
+    )
+    return seen, heard, known
 
 
 def _unit(model: nn.Module, features: Tensor) -> Tensor:

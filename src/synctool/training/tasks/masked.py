@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.training.losses.base import numbers
-from synctool.training.losses.evidence import embeddings
-from synctool.training.losses.pairing import belonging, gathered
+from synctool.training.losses.evidence import aligned_embeddings
+from synctool.training.losses.pairing import gathered
 
 _SPAN = 6
 """Frames hidden in a row; the embeddings beside them still see some of the same pictures."""
@@ -50,14 +50,7 @@ class MaskedPrediction(nn.Module):
             model: The network, in training mode.
             batch: Windows.
         """
-        seen, heard = embeddings(model, batch)
-        frames = torch.arange(seen.shape[-1], device=seen.device)
-        heard, known = belonging(
-            heard,
-            frames,
-            offset_frames=batch.offset_frames,
-            audio_lead=batch.audio_lead,
-        )
+        seen, heard, known = aligned_embeddings(model, batch)
         hidden = spans(len(seen), seen.shape[-1]).to(seen.device)
         picture = torch.where(hidden[:, None], self.hidden_picture[:, None], seen)
         sound = torch.where(hidden[:, None], self.hidden_sound[:, None], heard)

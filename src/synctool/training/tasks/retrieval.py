@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
 from synctool.training.losses.base import numbers
-from synctool.training.losses.evidence import embeddings
-from synctool.training.losses.pairing import belonging, gathered
+from synctool.training.losses.evidence import aligned_embeddings
+from synctool.training.losses.pairing import gathered
 from synctool.training.replicas import world_size
 from synctool.training.tasks.masked import nearest
 
@@ -45,14 +45,7 @@ class Retrieval(nn.Module):
         Raises:
             UsageError: The batch, over all processes, is a single clip.
         """
-        seen, heard = embeddings(model, batch)
-        frames = torch.arange(seen.shape[-1], device=seen.device)
-        heard, known = belonging(
-            heard,
-            frames,
-            offset_frames=batch.offset_frames,
-            audio_lead=batch.audio_lead,
-        )
+        seen, heard, known = aligned_embeddings(model, batch)
         heard = (heard * known[:, None]).sum(2)
         some = known.any(1, keepdim=True)
         pictures, sounds = gathered(
