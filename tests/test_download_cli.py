@@ -397,7 +397,7 @@ def plugin(
     entry = entry_of(file_of("a.bin", content, url), **more)
     code = (
         "from synctool import hookimpl\n"
-        "from synctool.types import *\n"
+        "from synctool.plugins.specs import *\n"
         "from synctool.downloads import crew\n"
         f"crew.PIECE_BYTES = {piece}\n"
         "@hookimpl\n"
@@ -407,10 +407,15 @@ def plugin(
     write_distribution(site, "made-up", code=code)
 
 
+def found_first(site: Path) -> str:
+    """A ``PYTHONPATH`` with this folder before what was there."""
+    return os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+
+
 def start(folder: Path, words: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*PROGRAM, "download", *words],
-        env={**os.environ, "PYTHONPATH": str(folder / "site")},
+        env={**os.environ, "PYTHONPATH": found_first(folder / "site")},
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -439,7 +444,12 @@ def on_terminal(
     """Run the program on a terminal of its own, answer its questions, and return what it shows."""
     process = subprocess.Popen(
         [sys.executable, "-c", ON_A_TERMINAL, *PROGRAM, "download", *words],
-        env={**os.environ, "PYTHONPATH": str(folder / "site"), "COLUMNS": "120", "TERM": "xterm"},
+        env={
+            **os.environ,
+            "PYTHONPATH": found_first(folder / "site"),
+            "COLUMNS": "120",
+            "TERM": "xterm",
+        },
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
