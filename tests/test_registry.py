@@ -10,7 +10,7 @@ import pytest
 from fake_catalogue import entry_of, file_of
 from fake_plugins import FakePlugin, backbone_spec, detector_spec, with_backbones
 from synctool.errors import EXIT_UNEXPECTED, EXIT_USAGE, PluginError, UsageError
-from synctool.networks.names import model_spec
+from synctool.networks.names import model_spec, statuses
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
 from synctool.plugins.loader import Plugins
@@ -295,3 +295,16 @@ def test_hooks_are_called_once_until_a_plugin_comes_or_goes(fakes: Plugins) -> N
 def test_the_plugin_behind_a_name(fakes: Plugins) -> None:
     assert registry.face_detectors.source("haar").name == "d"
     assert registry.backbones.source("fcn-cls.rgb112").owner == "fake-dist"
+
+
+def test_an_encoder_is_no_complete_model() -> None:
+    with pytest.raises(TypeError, match="vggish"):
+        ModelSpec.of(VGGISH)
+
+
+def test_the_list_takes_encoders_and_pairs(fakes: Plugins) -> None:
+    listed = statuses(["resnet3d+vggish", "hubert"])
+    assert [(s.spec.full_name, s.weights) for s in listed] == [
+        ("resnet3d+vggish", "none"),
+        ("hubert", "none"),
+    ]

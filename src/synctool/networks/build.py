@@ -21,7 +21,7 @@ from synctool.weights.published import fit_published
 
 SIDES = ("video", "audio")
 """The encoders of a pair, in order."""
-_REACHES = {"video": "receptive_field_frames", "audio": "audio_receptive_field_frames"}
+_RECEPTIVE_FIELDS = {"video": "receptive_field_frames", "audio": "audio_receptive_field_frames"}
 
 S = TypeVar("S", bound=BackboneSpec)
 
@@ -71,24 +71,24 @@ def construct(spec: S, options: Mapping[str, Any]) -> tuple[S, nn.Module]:
     size = getattr(network, "embedding_size", both.get("embedding", spec.embedding_size))
     fields: dict[str, Any] = {"options": both, "embedding_size": size}
     fields["bounded"] = getattr(network, "bounded", spec.bounded)
-    for side, field in _REACHES.items():
+    for side, field in _RECEPTIVE_FIELDS.items():
         encoder = network if spec.role == side else getattr(network, f"{side}_encoder", None)
-        reach = getattr(encoder, "receptive_field_frames", None)
-        if spec.role in (side, "joint") and reach is not None:
-            fields[field] = reach
+        frames = getattr(encoder, "receptive_field_frames", None)
+        if spec.role in (side, "joint") and frames is not None:
+            fields[field] = frames
     return replace(spec, **fields), network
 
 
 def _joined(spec: PairSpec, options: Mapping[str, Any]) -> tuple[PairSpec, nn.Module]:
     """Both encoders of a pair, and what compares them."""
     own = {**PAIR_OPTIONS, **{k: v for k, v in options.items() if k in PAIR_OPTIONS}}
-    video, seeing = construct(spec.video_encoder, options_of("video", options))
-    audio, hearing = construct(spec.audio_encoder, options_of("audio", options))
+    video, video_encoder = construct(spec.video_encoder, options_of("video", options))
+    audio, audio_encoder = construct(spec.audio_encoder, options_of("audio", options))
     sizes = (video.embedding_size, audio.embedding_size)
     size = own["projection"] or sizes[0]
     head = _head(spec, own.pop("head"), options_of("head", options), size)
     try:
-        network = two_stream(seeing, hearing, sizes=sizes, head=head, **own)
+        network = two_stream(video_encoder, audio_encoder, sizes=sizes, head=head, **own)
     except ValueError as error:
         raise UsageError(
             f"{spec.full_name}: {error}", remedy="Give a projection, such as projection=256."

@@ -75,8 +75,8 @@ def _check_lengths(artefact: Artefact) -> None:
         part = artefact.parts.get(name)
         if part and not any(isinstance(n, str) for axes in part.inputs.values() for n in axes[1:]):
             raise UsageError(
-                f"{artefact.folder} takes windows of one length only, and films have any",
-                remedy="Export to another format, such as onnx, to measure films with.",
+                f"{artefact.folder} takes windows of one length only, and videos have any",
+                remedy="Export to another format, such as onnx, to measure videos with.",
             )
 
 

@@ -26,7 +26,7 @@ from synctool.types import VIDEO_FPS
 from synctool.weights.locate import whereabouts
 
 SECONDS = 2
-"""Length of the film that is measured on: noise, since the cost does not depend on what is seen."""
+"""Length of the video that is measured on: noise, since the cost does not depend on its content."""
 _MAX_OFFSET = 15
 _LONG_S = 3.0
 _RUNS = 3
@@ -34,17 +34,17 @@ _RUNS = 3
 
 @dataclass(frozen=True)
 class Profile:
-    """What one network costs, per second of film (25 frames, one face).
+    """What one network costs, per second of video (25 frames, one face).
 
     Attributes:
         name: Its full name.
         role: ``video``, ``audio`` or ``joint``; a joint model is measured with both encoders and the
             volume of ±15 frames.
-        parameters: How many numbers are learnt.
+        parameters: Trainable numbers.
         multiply_adds: Of convolutions, matrix products and attention.
         ms: Milliseconds on this machine: the median of three runs after a first one, or this one if it
             takes long.
-        times_real_time: Seconds of film in a second.
+        times_real_time: Seconds of video in a second.
         memory_mb: MiB by which the process grew, the network's own numbers included.
         embedding_size: D.
         weights: ``bundled``, ``here``, ``download`` (not here yet) or ``none`` (train it).
@@ -92,7 +92,7 @@ def profiles(names: Iterable[str], *, device: str = "cpu") -> Iterator[Profile]:
             try:
                 yield pool.submit(measured, spec.full_name, device).result()
             except BrokenProcessPool:
-                yield _unmeasured(spec, "its process was ended, perhaps for want of memory")
+                yield _unmeasured(spec, "its process was killed (out of memory?)")
             except Exception as error:  # a plugin's network may fail in any way, or be killed
                 yield _unmeasured(spec, described(error))
 
@@ -110,8 +110,8 @@ def measured(name: str, device: str) -> Profile:
             network(*given)
             return
         model = sync_model(network)
-        seen, heard = model.encode_video(given[0]), model.encode_audio(given[1])
-        model.score(heard, seen, max_offset=_MAX_OFFSET)
+        video, audio = model.encode_video(given[0]), model.encode_audio(given[1])
+        model.score(audio, video, max_offset=_MAX_OFFSET)
 
     started = time.perf_counter()
     counted = multiply_adds(work) / SECONDS

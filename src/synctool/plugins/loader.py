@@ -208,7 +208,7 @@ class Plugins:
         if self._strict:
             raise PluginError(
                 f"{record} is broken: {reason}",
-                remedy=f"Mend or uninstall it, or unset {ENV_STRICT} to go on without it.",
+                remedy=f"Fix or uninstall it, or unset {ENV_STRICT} to go on without it.",
             ) from error
         _log.warning("%s is left out: %s", record, reason)
         _log.debug("%s", record, exc_info=error)

@@ -23,7 +23,7 @@ _PREFIX = "synctool-plugin-"
 _WORDS = {
     "video": {
         "takes": "grey mouth crops",
-        "other": "sound",
+        "other": "audio",
         "input_type": "VideoInput",
         "summary": "small convolutional network on grey mouth crops",
         "input_fields": (
@@ -35,7 +35,7 @@ _WORDS = {
     },
     "audio": {
         "takes": "log-mel bands",
-        "other": "pictures",
+        "other": "video",
         "input_type": "AudioInput",
         "summary": "small convolutional network on log-mel bands",
         "input_fields": (

@@ -20,12 +20,12 @@ clips; ``int8-dynamic``: the activations' ranges are found while it runs."""
 
 @dataclass(frozen=True)
 class VideoInput:
-    """What pictures a network expects, per 25 Hz frame.
+    """What frames a network expects, per 25 Hz frame.
 
     Attributes:
         crop: ``mouth`` (similarity transform from landmarks) or ``face`` (padded box, SyncNet's).
         size_px: Height and width of the square crop.
-        colour: ``gray`` (luma), ``rgb`` or ``bgr``; ``gray`` with three means is the grey picture in
+        colour: ``gray`` (luma), ``rgb`` or ``bgr``; ``gray`` with three means is the grey image in
             three channels, for networks that were made for colour.
         value_range: Range that pixel values 0..255 are mapped to.
         mean: Per channel, subtracted after the mapping.
@@ -47,7 +47,7 @@ class VideoInput:
 
 @dataclass(frozen=True)
 class AudioInput:
-    """What sound features a network expects.
+    """What audio features a network expects.
 
     Attributes:
         kind: ``logmel64`` ``[B,1,64,4T]``, ``mfcc13`` ``[B,1,13,4T]`` or ``waveform16k`` ``[B,640T]``.
@@ -92,18 +92,18 @@ class BackboneSpec:
         role: ``video``, ``audio`` or ``joint`` (both encoders and a head).
         factory: ``package.module:callable``; called with ``**options`` it returns a ``torch.nn.Module``.
         summary: One line for the list of backbones.
-        video: Picture input, None for a pure audio encoder.
-        audio: Sound input, None for a pure video encoder.
+        video: Video input, None for a pure audio encoder.
+        audio: Audio input, None for a pure video encoder.
         embedding_size: D of the ``[B, D, T]`` embeddings.
         receptive_field_frames: Video frames that one embedding looks at (odd, centred).
-        audio_receptive_field_frames: The same for the sound, in video frames.
+        audio_receptive_field_frames: The same for the audio, in video frames.
         options: Names and default values of the keyword options that the factory takes.
         weights: Published or bundled weights, None if it must be trained.
         default: Whether this tag answers to the bare name.
         bounded: Whether an embedding depends on nothing beyond its receptive field. False for networks
             with attention or normalisation over the whole input; then the receptive field is the context
-            that a piece of a long film is given on either side.
-        any_crop: Whether the picture encoder can be trained on other crops than ``video`` says: mouth
+            that a segment of a long video is given on either side.
+        any_crop: Whether the video encoder can be trained on other crops than ``video`` says: mouth
             or face, grey or colour, another size. The trained weights then say which.
         small: Options that make it small enough for tests.
     """
@@ -142,8 +142,8 @@ class ModelSpec(BackboneSpec):
     Plugins give a ``BackboneSpec`` of role ``joint``; ``of`` makes one of these from it.
 
     Attributes:
-        video: Picture input.
-        audio: Sound input.
+        video: Video input.
+        audio: Audio input.
     """
 
     video: VideoInput = _NONE
@@ -170,8 +170,8 @@ class PairSpec(ModelSpec):
     """A complete model put together from two encoders.
 
     Attributes:
-        video_encoder: The encoder of the pictures, left of the plus sign.
-        audio_encoder: The encoder of the sound, right of it.
+        video_encoder: The video encoder, left of the plus sign.
+        audio_encoder: The audio encoder, right of it.
     """
 
     video_encoder: BackboneSpec
@@ -317,11 +317,11 @@ class CatalogueEntry:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A folder layout of films that ``preprocess`` can read, chosen by name.
+    """A folder layout of videos that ``preprocess`` can read, chosen by name.
 
     Attributes:
         name: Name for ``--tree``.
-        factory: ``package.module:callable``; given the parts of a film's path below the collection's
+        factory: ``package.module:callable``; given the parts of a video's path below the collection's
             folder it returns a ``synctool.prepare.layouts.Identity``.
         summary: One line for people.
     """
