@@ -27,6 +27,8 @@ from synctool.exporting.windows import real_windows
 from synctool.measure.encode import encode
 from synctool.media.remux import move_sound
 
+pytestmark = pytest.mark.integration
+
 OWN = ("--backbone", "flicker", "--device", "cpu", "--detector", "whole")
 
 

@@ -19,6 +19,8 @@ from synctool.prepare.preprocess import PreprocessProgress, PreprocessSettings, 
 from synctool.prepare.shards import ShardJob, make_shard
 from synctool.workers import KILLED
 
+pytestmark = pytest.mark.integration
+
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'synctool[ray]'")
 
 LOCAL = PreprocessSettings(workers=1, shard_films=2)

@@ -23,6 +23,8 @@ from synctool.comparison.run import CompareProgress
 from synctool.errors import OutputError
 from synctool.types import Trial
 
+pytestmark = pytest.mark.integration
+
 TIMES = ("seconds", "memory_mb")
 """What a second run may have otherwise."""
 

@@ -31,6 +31,8 @@ from synctool.journal import Journal
 from synctool.types import Label, Trial
 from synctool.workers import Died
 
+pytestmark = pytest.mark.integration
+
 FINE = 0.2
 LEAST = CompareSettings(detector="whole", device="cpu")
 

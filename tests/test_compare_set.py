@@ -21,6 +21,8 @@ from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.types import Label, Trial
 
+pytestmark = pytest.mark.integration
+
 FINE = 0.2
 LEAD = 1000
 """Samples of a clip's sound before its first picture."""

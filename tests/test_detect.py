@@ -40,6 +40,8 @@ from synctool.report.json_out import to_json
 from synctool.scoring.verdict import sentence
 from synctool.types import SAMPLES_PER_FRAME, Condition, DetectResult, Label
 
+pytestmark = pytest.mark.integration
+
 Answer = Callable[..., DetectResult]
 FINE = 0.15
 """Frames: how exactly the flicker network reads films that are made for it."""

@@ -29,6 +29,8 @@ from synctool.measure.detect import Detector
 from synctool.measure.result_journal import RESULTS, video_key
 from synctool.types import DetectResult, MediaTrack, Source
 
+pytestmark = pytest.mark.integration
+
 NAMES = ("a.mkv", "b.mkv", "c.mkv", "d.mkv")
 OUTPUTS = ("--json", "r.jsonl", "--csv", "r.csv", "--html", "r.html")
 

@@ -15,6 +15,8 @@ from fake_plugins import run_synctool, write_distribution
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_UNEXPECTED
 from synctool.evaluation.metric_specs import FAMILIES, METRICS
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 

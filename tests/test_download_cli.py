@@ -20,6 +20,8 @@ from fault_server import Fault, FaultServer, serving
 from synctool.cli import app
 from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
+pytestmark = pytest.mark.integration
+
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and terminals")
 CONTENT = some_bytes(300_000)
 PROGRAM = [sys.executable, "-c", "import sys; from synctool.cli.app import main; sys.exit(main())"]

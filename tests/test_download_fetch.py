@@ -24,6 +24,8 @@ from synctool.downloads.failures import DownloadError
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.plugins.specs import CatalogueEntry, CatalogueFile
 
+pytestmark = pytest.mark.integration
+
 SIZE = 300_000
 CONTENT = some_bytes(SIZE)
 PIECE = 64 << 10

@@ -22,6 +22,8 @@ from fake_catalogue import NOTE, some_bytes
 from fake_plugins import run_synctool, write_distribution
 from fault_server import Quiet
 
+pytestmark = pytest.mark.integration
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "config.json": b'{"hidden_size": 768}',

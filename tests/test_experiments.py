@@ -18,6 +18,8 @@ from fake_samples import talking_sample, write_processed
 from synctool.plugins import registry
 from synctool.training.train import train
 
+pytestmark = pytest.mark.integration
+
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 SMALL = "--steps 2 --batch 2 --frames 6 --few-clips 2 --target-clips 2 --workers 0".split()
 SOURCES = ["--source", "long", "--target", "short"]

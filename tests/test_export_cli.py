@@ -30,6 +30,8 @@ from synctool.networks.build import build
 from synctool.report.export_table import export_view
 from synctool.training.checkpoint import metadata, save_weights
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def _formats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
@@ -108,9 +110,7 @@ def test_what_cannot_be_checked_is_said_loudly(capsys: pytest.CaptureFixture[str
     ("words", "code", "said"),
     [
         (["--format", "fake"], 2, "--out is missing"),
-        ([*SMALL, "--format", "fakes"], 2, "Did you mean fake"),
         ([*SMALL, "--format", "fake", "--half", "--int8", "static"], 2, "Give one of them"),
-        ([*SMALL, "--format", "fake", "--int8", "static"], 2, "Add --clips PROCESSED"),
         ([*SMALL, "--format", "fake", "--int8", "statick"], 2, "static or dynamic"),
         ([*SMALL, "--format", "fake", "--windows", "0"], 2, "at least 1"),
         ([*SMALL, "--format", "fake-tool"], 5, "pip install 'synctool[magic]'"),
@@ -118,8 +118,6 @@ def test_what_cannot_be_checked_is_said_loudly(capsys: pytest.CaptureFixture[str
         ([*SMALL, "--format", "fake", "--json", "no/r.json"], 1, "cannot write no/r.json"),
         ([*SMALL, "--format", "fake", "--json", "w.safetensors"], 2, "would be overwritten"),
         ([*SMALL, "--format", "fake", "-b", "flicker"], 1, "weights of scored, not of flicker"),
-        ([*SMALL, "--format", "fake", "--out", "w.safetensors"], 2, "w.safetensors is a file"),
-        ([*SMALL, "--format", "fake-half"], 1, "The disk is full"),
     ],
 )
 def test_mistakes(
@@ -167,11 +165,8 @@ def test_names_are_completed() -> None:
     assert complete_int8("s") == ["static"]
 
 
-@pytest.mark.parametrize(
-    "parts", ["audio", pytest.param("video,audio,head", marks=pytest.mark.slow)]
-)
 def test_a_small_network_goes_all_the_way_to_onnx(
-    parts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxscript")
     small = {"embedding": 16, "width": 4}
@@ -179,10 +174,10 @@ def test_a_small_network_goes_all_the_way_to_onnx(
     facts = {"backbone": "fcn-cls", "options": small}
     save_weights(tmp_path / "small.safetensors", network.state_dict(), metadata(facts))
     words = ("--weights", "small.safetensors", "--windows", "4", "--out", "out")
-    assert run(*words, "--parts", parts, "--json", "-") == 0
+    assert run(*words, "--parts", "audio", "--json", "-") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["passed"] is True
-    assert [graph["name"] for graph in report["graphs"]] == parts.split(",")
+    assert [graph["name"] for graph in report["graphs"]] == ["audio"]
     assert 0 < report["scores"]["relative"] < 1e-3
     manifest = json.loads((tmp_path / "out/synctool.json").read_text())
     assert manifest["options"] == small

@@ -46,6 +46,8 @@ from synctool.networks.loaded import LoadedModel
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.artefact import MANIFEST, read_artefact
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def _formats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

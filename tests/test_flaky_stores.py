@@ -23,6 +23,8 @@ from synctool.exporting.windows import _processed
 from synctool.prepare.preprocess import PreprocessSettings, preprocess
 from synctool.prepare.videos import collection
 
+pytestmark = pytest.mark.integration
+
 PLACE = "flaky://bucket/films"
 SETTINGS = PreprocessSettings(workers=1, shard_films=2)
 

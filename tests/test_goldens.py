@@ -34,6 +34,8 @@ from fake_samples import talking_sample, write_processed
 from films import PlacedFace, Sound, Video, face_picture, frame_times_s, make_film
 from synctool.cli.app import main
 
+pytestmark = pytest.mark.integration
+
 GOLDENS = Path(__file__).parent / "goldens"
 EXACT, WRITE = "SYNCTOOL_GOLDENS_EXACT", "SYNCTOOL_GOLDENS_WRITE"
 TOLERANCE = 1e-3

@@ -18,6 +18,8 @@ from synctool.media import film as film_module
 from synctool.media.film import Film
 from synctool.media.waiting import within
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def _network() -> Iterator[None]:

@@ -15,6 +15,7 @@ from synctool.report.html.pages import compare_page, detect_page, write_html
 from synctool.types import Segment
 
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.skipif(browser.found() is None, reason="no Chromium on this computer"),
     pytest.mark.timeout(120),
 ]

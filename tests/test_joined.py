@@ -11,6 +11,8 @@ from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms
 from synctool.media.film import Film
 from synctool.media.joined import recordings, second_file
 
+pytestmark = pytest.mark.integration
+
 PARTS = 3
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 

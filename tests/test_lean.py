@@ -22,6 +22,8 @@ from synctool.plugins import registry
 from synctool.weights.locate import located_export
 from test_house import PACKAGE, imports
 
+pytestmark = pytest.mark.integration
+
 RUN = """
 import contextlib, io, json, sys
 from synctool.cli.app import main

@@ -16,6 +16,8 @@ from synctool.plugins import registry
 from synctool.training.loss_mixture import loss_terms
 from synctool.training.losses.objective import LossTerm, build_objective
 
+pytestmark = pytest.mark.integration
+
 NAMES = [spec.name for spec in registry.losses.all()]
 
 

@@ -36,6 +36,8 @@ from synctool.media import pipes
 from synctool.media.film import Film
 from synctool.media.locating import locate
 
+pytestmark = pytest.mark.integration
+
 FAST = {"preset": "ultrafast"}
 needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 

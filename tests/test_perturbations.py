@@ -27,6 +27,8 @@ from synctool.faces.detector import Face, points_from_box
 from synctool.media.film import Film
 from synctool.media.frames import FilmFrames, Frame
 
+pytestmark = pytest.mark.integration
+
 SECONDS = 2.4
 WIDTH, HEIGHT = 96, 128
 BOX = np.float32([20, 70, 70, 124])
@@ -35,7 +37,8 @@ CLICKS = [t for t in CLICKS_S if t < SECONDS - 0.1]
 SOUND_ONLY = [name for name, row in PERTURBATIONS.items() if row.changes == "sound"]
 EXTREMES = [
     # At the last step of resolution the pattern is too small to be read.
-    *((name, level) for name in PERTURBATIONS for level in (1, 4 if name == "resolution" else 5))
+    (name, 4 if name == "resolution" else 5)
+    for name in PERTURBATIONS
 ]
 
 

@@ -22,9 +22,12 @@ pytest.importorskip("hatchling")
 GRAPH = Path(__file__).resolve().parent.parent / "plugins" / "graph"
 PAIR = "graph+fcn-mel"
 ONLY = {"SYNCTOOL_PLUGINS": "graph"}
-pytestmark = pytest.mark.skipif(
-    not GRAPH.is_dir(), reason="the plugins lie beside the package in the repository only"
-)
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        not GRAPH.is_dir(), reason="the plugins lie beside the package in the repository only"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from synctool.plugins import hookspecs, registry
 from synctool.plugins import loader as plugins
 from synctool.plugins.loader import HOOKS, Plugins
 
+pytestmark = pytest.mark.integration
+
 BACKBONE_CODE = """
 from synctool import hookimpl
 from synctool.types import AudioInput, BackboneSpec

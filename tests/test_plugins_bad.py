@@ -33,6 +33,8 @@ from synctool.plugins.loader import Plugins
 from synctool.plugins.specs import BackboneSpec
 from synctool.testing import run_checks
 
+pytestmark = pytest.mark.integration
+
 HERE = __name__
 
 

@@ -30,6 +30,8 @@ from synctool.prepare.shards import ShardJob, make_shard
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.workers import KILLED
 
+pytestmark = pytest.mark.integration
+
 SETTINGS = PreprocessSettings(workers=1, shard_films=2)
 
 

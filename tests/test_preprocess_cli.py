@@ -15,6 +15,8 @@ from films import PlacedFace, face_film
 from synctool.cli.app import main
 from synctool.data.processed import Processed
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,8 @@ from synctool.plugins import loader as plugins
 from synctool.plugins.loader import Plugins
 from synctool.plugins.specs import AudioInput, BackboneSpec, WeightsSpec
 
+pytestmark = pytest.mark.integration
+
 
 class Strided(nn.Module):
     """One convolution: 64 bands times 4 steps to 8 numbers a frame."""

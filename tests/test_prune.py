@@ -29,6 +29,8 @@ from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.train import TrainProgress, TrainSettings, check_training, train
 from synctool.weights.files import load_weights
 
+pytestmark = pytest.mark.integration
+
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BACKBONES = ["fcn-cls", "fcn-attn", "fcn-pyramid", "fcn-reg", "fcn-mouth+fcn-mel", "graph-cls"]
 

@@ -13,6 +13,8 @@ from synctool.errors import MediaError, MissingError, OutputError
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
 
+pytestmark = pytest.mark.integration
+
 MILLISECOND = 1.01
 """Timestamps of Matroska are whole milliseconds."""
 

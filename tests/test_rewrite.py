@@ -16,6 +16,8 @@ from synctool.media.film import Film
 from synctool.media.frames import FilmFrames, Frame
 from synctool.media.rewrite import PictureCoding, rewrite
 
+pytestmark = pytest.mark.integration
+
 SECONDS = 1.2
 SIZE = (96, 64)
 QUICK = {"preset": "ultrafast", "crf": "12"}

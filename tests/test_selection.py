@@ -22,6 +22,8 @@ from synctool.report.text import chosen_streams, passed_over
 from synctool.types import AUDIO_HZ, StreamSelection
 from transport_streams import PMT_PID, pat, pmt, with_tables
 
+pytestmark = pytest.mark.integration
+
 NONE = Disposition(0)
 DEFAULT = Disposition.default
 HZ = 48_000

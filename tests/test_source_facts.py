@@ -17,6 +17,8 @@ from synctool.media.film import Film
 from synctool.media.frame_rate import FrameRate
 from synctool.types import Source, StreamSelection
 
+pytestmark = pytest.mark.integration
+
 FAST = {"preset": "ultrafast"}
 NTSC = Fraction(30000, 1001)
 

@@ -9,6 +9,8 @@ import pytest
 from films import Sound, Video, make_film
 from synctool.media.film import Film
 
+pytestmark = pytest.mark.integration
+
 _CONTRADICTION = "do not last as their headers say"
 
 

@@ -12,6 +12,8 @@ import pytest
 from fake_plugins import run_python, write_distribution
 from test_house import HEAVY, LOADED
 
+pytestmark = pytest.mark.integration
+
 REPOSITORY_PLUGINS = sorted(
     path.parent
     for path in (Path(__file__).resolve().parent.parent / "plugins").glob("*/pyproject.toml")

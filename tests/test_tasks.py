@@ -17,6 +17,8 @@ from synctool.training.tasks.masked import nearest, spans
 from synctool.training.tasks.table import TASKS
 from synctool.training.tasks.temporal_order import _pieces
 
+pytestmark = pytest.mark.integration
+
 EMBEDDING = 8
 CHANCE = {
     "avc": lambda clips: math.log(2),

@@ -40,6 +40,8 @@ from synctool.training.checkpoint import STATE, metadata, save_weights
 from synctool.training.config import FILES, settings_toml, split_settings
 from synctool.training.train import TrainSettings, check_training, train
 
+pytestmark = pytest.mark.integration
+
 TINY = TrainSettings(
     epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6, device="cpu", workers=0
 )

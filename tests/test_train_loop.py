@@ -24,6 +24,8 @@ from synctool.training.loop import LoopSettings, Schedule, TrainProgress
 from synctool.training.unfreezing import Unfreezing
 from synctool.weights.files import load_weights
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

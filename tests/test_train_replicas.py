@@ -13,6 +13,8 @@ import replica_run
 from synctool.training import replicas
 from synctool.training.checkpoint import STATE, WEIGHTS, load_state
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:

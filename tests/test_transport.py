@@ -28,6 +28,8 @@ from transport_streams import (
     with_tables,
 )
 
+pytestmark = pytest.mark.integration
+
 A, B, C = (0x100, 0x101), (0x200, 0x201), (0x300, 0x301)
 SECOND_PMT = 0x1100
 AAC, AC3 = Sound("aac"), Sound("ac3")

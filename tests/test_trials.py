@@ -30,6 +30,8 @@ from synctool.networks.names import model_spec
 from synctool.scoring.right_windows import LENGTHS, least_offset, right_windows
 from synctool.types import SAMPLES_PER_FRAME, Condition, FrameSeries, Label, Segment, Trial
 
+pytestmark = pytest.mark.integration
+
 FINE = 0.15
 AHEAD = 1.0
 """Frames by which the sound of the film is ahead."""

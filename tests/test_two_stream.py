@@ -31,6 +31,8 @@ from synctool.prepare.pairs import PairsSettings, pairs
 from synctool.training.checkpoint import WEIGHTS, metadata, save_weights
 from synctool.training.train import TrainProgress, TrainSettings, check_training, train
 
+pytestmark = pytest.mark.integration
+
 HALVES = {"video.width": 4, "video.embedding": 8, "audio.width": 4, "audio.embedding": 8}
 TINY = TrainSettings(
     backbone="fcn-mouth+fcn-mel", epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6,

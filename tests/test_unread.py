@@ -12,6 +12,8 @@ from synctool.media.unread import Unread
 from synctool.types import Source
 from transport_streams import part, pat, pmt, with_tables
 
+pytestmark = pytest.mark.integration
+
 FAST = {"preset": "ultrafast", "g": "25"}
 
 

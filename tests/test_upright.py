@@ -18,6 +18,8 @@ from synctool.faces.upright import (
 )
 from synctool.media.pictures import Picture
 
+pytestmark = pytest.mark.integration
+
 SIZE = (320, 180)
 FACE = face_picture(SIZE, PlacedFace(110, 90, 90))[..., 1]
 EMPTY = np.full((180, 320), 90, np.uint8)

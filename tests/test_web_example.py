@@ -56,6 +56,7 @@ _NO_REGISTRY = re.compile(
 )
 
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.skipif(not EXAMPLE.is_dir(), reason="the example lies in the repository only"),
     pytest.mark.timeout(180),
 ]

@@ -17,6 +17,8 @@ import pytest
 from synctool.errors import MissingError, SyncToolError
 from synctool.workers import KILLED, Died, in_order, in_workers
 
+pytestmark = pytest.mark.integration
+
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has them")
 
 
