@@ -282,7 +282,7 @@ def test_inconclusive_is_no_error(run) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), ("no films given",)),
+        ((), ("no videos given",)),
         (("a.mkv", "-b", "fcn-cls,flickr=one.safetensors"), ("flickr", "flicker")),
         (("a.mkv", "-b", ","), ("no networks",)),
         (("a.mkv", *ONE, "--shift", "sideways"), ("sideways", "random:N")),

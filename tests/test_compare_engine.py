@@ -516,12 +516,12 @@ def test_labels_that_do_not_match_the_films(
 ) -> None:
     truth = tmp_path / "truth.csv"
     truth.write_text("path,offset_frames\nx.mp4,2\n")
-    with pytest.raises(UsageError, match="says nothing about 1 of 1 films"):
+    with pytest.raises(UsageError, match="says nothing about 1 of 1 videos"):
         synctool.compare(films[0].name, backbones=[networks["flicker"]], labels=truth)
 
 
 def test_films_or_a_dataset(networks: dict[str, str], films: list[Entry], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="brings its own films"):
         synctool.compare(films[0].name, dataset=tmp_path)
-    with pytest.raises(UsageError, match="no films given"):
+    with pytest.raises(UsageError, match="no videos given"):
         synctool.compare()

@@ -294,7 +294,7 @@ def test_what_is_no_set_is_said(films: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no part 'train'"):
         dataset_entries(films, part="train")
     (films / "labels.csv").write_text("path,offset_ms\none/a.mp4,0\n")
-    with pytest.raises(UsageError, match="holds no processed films"):
+    with pytest.raises(UsageError, match="holds no processed videos"):
         dataset_entries(films, split=tmp_path / "split.json")
     constants = tmp_path / "c.json"
     constants.write_text("[]")

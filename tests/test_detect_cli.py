@@ -146,7 +146,7 @@ def test_a_missing_film(measure) -> None:
 
 def test_a_folder_in_a_list_of_films_may_be_empty_only_before_the_work(measure) -> None:
     os.mkdir("empty")
-    measure("empty").failed(5, "no films below empty", "folder that holds films")
+    measure("empty").failed(5, "no videos below empty", "folder that holds videos")
 
 
 @not_root
@@ -594,7 +594,7 @@ def test_folders_globs_and_lists(measure, tmp_path: Path, film: bytes, monkeypat
 
 
 def test_nothing_to_measure(measure) -> None:
-    measure().failed(2, "no films given", "--from-file")
+    measure().failed(2, "no videos given", "--from-file")
     measure("--from-file", "none.txt").failed(5, "no such list: none.txt")
 
 

@@ -663,7 +663,7 @@ def test_films_give_windows_too(tmp_path: Path, wanted: ExportSettings) -> None:
 
 
 def test_clips_that_are_none(tmp_path: Path, processed: Path) -> None:
-    with pytest.raises(MissingError, match="no films below"):
+    with pytest.raises(MissingError, match="no videos below"):
         real_windows([str(tmp_path / "processed")[:-9]], NETWORK, rows=15, count=2)
     wide = replace(NETWORK, video=replace(NETWORK.video, size_px=32))
     with pytest.raises(UsageError, match="face crops of 16 px"):

@@ -90,7 +90,7 @@ def test_a_link_that_leads_nowhere_is_kept(here: Path) -> None:
 
 def test_a_folder_without_films() -> None:
     os.mkdir("empty")
-    with pytest.raises(MissingError, match="no films below empty"):
+    with pytest.raises(MissingError, match="no videos below empty"):
         expand(["a.mp4", "empty"])
 
 
@@ -107,7 +107,7 @@ def test_an_unreadable_folder(here: Path) -> None:
 
 
 def test_nothing_given() -> None:
-    with pytest.raises(UsageError, match="no films given") as caught:
+    with pytest.raises(UsageError, match="no videos given") as caught:
         expand([])
     assert "--from-file" in caught.value.remedy
 
@@ -139,7 +139,7 @@ def test_a_list_with_names_that_are_no_unicode(here: Path) -> None:
 
 
 def test_an_empty_list(here: Path) -> None:
-    with pytest.raises(UsageError, match="no films given"):
+    with pytest.raises(UsageError, match="no videos given"):
         expand([], from_file=written(here, b"# nothing\n"))
 
 
@@ -151,7 +151,7 @@ def test_a_list_that_is_not_there() -> None:
 
 
 def test_a_film_in_place_of_a_list(here: Path) -> None:
-    with pytest.raises(UsageError, match="no list of films"):
+    with pytest.raises(UsageError, match="no list of videos"):
         expand([], from_file=written(here, b"\x00\x00\x00\x20ftypisom\x00\n"))
 
 

@@ -87,24 +87,24 @@ def test_several_rows_of_a_film_are_its_stretches(tmp_path: Path) -> None:
         ("path,offset_ms\na,inf\n", "line 2 has 'inf' as offset_ms", ""),
         ("path,offset_ms\na,1,2\n", "line 2 has 3 cells for 2 columns", ""),
         ('path,offset_ms\na,1\n"b,2\n', "no line of a CSV file", ""),
-        ("path,offset_ms\na,1\nb,2\na,1\n", "line 4 is about the same film as line 2", "start_s"),
-        ("path,offset_ms\na,1\n./a,2\n", "line 3 is about the same film as line 2", "start_s"),
-        ("path,offset_ms,start_s,end_s\na,1,0,2\na,1,,\n", "line 3 is about the same film", ""),
+        ("path,offset_ms\na,1\nb,2\na,1\n", "line 4 is about the same video as line 2", "start_s"),
+        ("path,offset_ms\na,1\n./a,2\n", "line 3 is about the same video as line 2", "start_s"),
+        ("path,offset_ms,start_s,end_s\na,1,0,2\na,1,,\n", "line 3 is about the same video", ""),
         ("path,offset_ms,start_s,end_s\na,1,0,2\na,1,1.5,3\n", "line 3 overlaps", ""),
-        ("path,offset_ms,start_s,end_s\na,1,2,2\n", "line 2 has a stretch from 2 to 2 s", ""),
-        ("path,offset_ms,start_s,end_s\na,1,-1,2\n", "line 2 has a stretch from -1", ""),
+        ("path,offset_ms,start_s,end_s\na,1,2,2\n", "line 2 has a segment from 2 to 2 s", ""),
+        ("path,offset_ms,start_s,end_s\na,1,-1,2\n", "line 2 has a segment from -1", ""),
         ("path,offset_ms,start_s,end_s\na,1,1,\n", "line 2 has only one of", ""),
-        ("path,offset_ms,start_s,end_s\na,,0,1\n", "line 2 is a stretch without an offset", ""),
+        ("path,offset_ms,start_s,end_s\na,,0,1\n", "line 2 is a segment without an offset", ""),
         (
             "path,offset_ms,start_s,end_s,person\na,1,0,1,x\na,1,1,2,y\n",
-            "line 3 gives the film of line 2 another person",
+            "line 3 gives the video of line 2 another person",
             "",
         ),
         (b"path,offset_ms\na,1\n\xff\xfe,2\n", "line 3 is not in UTF-8", "UTF-8"),
         (b"\x89PNG\x00\x00", "is no text file", ""),
         ("", "is empty", "path,offset_ms"),
         (" \n\n", "is empty", ""),
-        ("path,offset_ms\n", "labels no film", ""),
+        ("path,offset_ms\n", "labels no video", ""),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(
@@ -156,16 +156,16 @@ def test_a_film_elsewhere_is_found_by_its_name(tmp_path: Path) -> None:
 
 def test_a_name_that_two_have_decides_nothing(tmp_path: Path) -> None:
     films = films_in(tmp_path, "x/a.mp4", "y/a.mp4")
-    with pytest.raises(UsageError, match=r"2 of 2 films \(2 of them share their name"):
+    with pytest.raises(UsageError, match=r"2 of 2 videos \(2 of them share their name"):
         table(tmp_path, "path,offset_frames\nold/a.mp4,2\n").match(films)
-    with pytest.raises(UsageError, match="1 of 1 films"):
+    with pytest.raises(UsageError, match="1 of 1 videos"):
         table(tmp_path, "path,offset_frames\nold/a.mp4,2\nnew/a.mp4,1\n").match(films[:1])
 
 
 def test_films_without_a_label_are_listed(tmp_path: Path) -> None:
     films = films_in(tmp_path, *(f"{i}.mp4" for i in range(9)))
     found = table(tmp_path, "path,offset_frames\n3.mp4,2\n")
-    with pytest.raises(UsageError, match=r"says nothing about 8 of 9 films.*0\.mp4.* and 3 more"):
+    with pytest.raises(UsageError, match=r"says nothing about 8 of 9 videos.*0\.mp4.* and 3 more"):
         found.match(films)
     assert offsets(found.match(films, every=False)) == [None] * 3 + [2.0] + [None] * 5
 
@@ -177,10 +177,10 @@ def test_labels_of_other_films_are_counted(
     with caplog.at_level(logging.WARNING, "synctool"):
         found = table(tmp_path, "path,offset_frames\na.mp4,2\nb.mp4,1\nc.mp4,1\n")
         assert offsets(found.match(films)) == [2.0]
-    assert "labels 2 films that are not among those given: b.mp4, c.mp4" in caplog.text
+    assert "labels 2 videos that are not among those given: b.mp4, c.mp4" in caplog.text
 
 
 def test_two_paths_to_one_film_are_seen(tmp_path: Path) -> None:
     films = films_in(tmp_path, "a.mp4")
-    with pytest.raises(UsageError, match="line 3 is about the same film as line 2"):
+    with pytest.raises(UsageError, match="line 3 is about the same video as line 2"):
         table(tmp_path, f"path,offset_frames\na.mp4,2\n{films[0]},1\n").match(films)

@@ -115,7 +115,7 @@ def test_a_shard_that_lost_its_end_is_damaged(tmp_path: Path) -> None:
 
 def test_unfinished_shards_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "shard-00000.tar").write_bytes(b"")
-    with pytest.raises(MissingError, match="no processed films"):
+    with pytest.raises(MissingError, match="no processed videos"):
         Processed(tmp_path)
     write_processed(tmp_path, [talking_sample("a", seed=1)], number=1)
     assert len(list(Processed(tmp_path).samples())) == 1

@@ -267,7 +267,7 @@ def test_samples_from_an_address_make_files_here(tmp_path: Path, processed: Path
 
 
 def test_a_folder_without_samples_is_told(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no processed films"):
+    with pytest.raises(MissingError, match="no processed videos"):
         pairs(tmp_path)
     report(tmp_path, [])
     with pytest.raises(MissingError, match="holds no samples"):

@@ -407,7 +407,7 @@ def test_wrong_names_and_levels_are_refused(film: Path, tmp_path: Path) -> None:
         perturbed(film, out, "cliping", 1)
     with pytest.raises(UsageError, match="noise has no level 6"):
         perturbed(film, out, "noise", 6)
-    with pytest.raises(UsageError, match="does not change the sound alone"):
+    with pytest.raises(UsageError, match="does not change the audio alone"):
         perturbed_sound(np.zeros(9, np.int16), "blur", 1)
     with pytest.raises(UsageError, match="Matroska"):
         perturbed(film, tmp_path / "copy.avi", "noise", 1)

@@ -167,7 +167,7 @@ def test_silence_is_no_speech(tmp_path: Path) -> None:
     face = PlacedFace(160, 100, 90)
     face_film(tmp_path / "in/a.mp4", [(30, lambda i: [face])], size=(320, 200), speech=False)
     preprocess(tmp_path / "in", tmp_path / "out", SETTINGS)
-    assert failures(tmp_path / "out") == {"a.mp4": "the sound is silent"}
+    assert failures(tmp_path / "out") == {"a.mp4": "the audio is silent"}
 
 
 def test_unreadable_folders_are_said(films: Path, tmp_path: Path, monkeypatch) -> None:

@@ -7,7 +7,7 @@ from synctool.errors import UsageError
 
 
 def perturbations() -> list[PerturbationSpec]:
-    """All that can be done to a film, in the order of their table."""
+    """All that can be done to a video, in the order of their table."""
     return list(PERTURBATIONS.values())
 
 

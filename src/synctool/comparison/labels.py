@@ -1,13 +1,13 @@
-"""``truth.csv``: the known offsets of films, and which film each of them belongs to.
+"""``truth.csv``: the known offsets of videos, and which video each of them belongs to.
 
-One row a film, or one a stretch where the offset changes within it::
+One row a video, or one a segment where the offset changes within it::
 
     path,offset_ms,person,language
     interviews/anna.mp4,80,anna,de
     interviews/ben.mp4,-40,ben,en
 
-``path`` is relative to the file's folder, absolute, or as the film was given; where no path fits, a
-film is found by its name alone, if only one film and one row have it.
+``path`` is relative to the file's folder, absolute, or as the video was given; where no path fits, a
+video is found by its name alone, if only one video and one row have it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabelledFilm:
-    """What a labels file says about one film.
+    """What a labels file says about one video.
 
     Attributes:
         path: As it is written there.
@@ -74,21 +74,21 @@ class LabelTable:
     films: tuple[LabelledFilm, ...]
 
     def path_of(self, film: LabelledFilm) -> str:
-        """Where the film is: relative paths start at the file's folder."""
+        """Where the video is: relative paths start at the file's folder."""
         return os.path.join(self.place.parent, _slashes(film.path))
 
     def match(self, films: Sequence[str], *, every: bool = True) -> list[Label]:
-        """The label of each film.
+        """The label of each video.
 
         Args:
-            films: Films as they were given.
+            films: Videos as they were given.
             every: Whether each must have one.
 
         Returns:
-            One label per film; an empty one where nothing is known.
+            One label per video; an empty one where nothing is known.
 
         Raises:
-            UsageError: Films have no label, or two rows are about one film.
+            UsageError: Videos have no label, or two rows are about one video.
         """
         by_path = self._by_path()
         found = [by_path.get(_full(film)) for film in films]
@@ -114,7 +114,7 @@ class LabelTable:
         for row in self.films:
             before = found.setdefault(_full(self.path_of(row)), row)
             if before is not row:
-                raise self._wrong(row.line, f"is about the same film as line {before.line}")
+                raise self._wrong(row.line, f"is about the same video as line {before.line}")
         for row in self.films:  # as given, that is relative to where the program was started
             found.setdefault(_full(_slashes(row.path)), row)
         return found
@@ -126,15 +126,15 @@ class LabelTable:
         if lacking and every:
             why = f" ({alike} of them share their name with others)" if alike else ""
             raise UsageError(
-                f"{self.place} says nothing about {len(lacking)} of {len(films)} films{why}: "
+                f"{self.place} says nothing about {len(lacking)} of {len(films)} videos{why}: "
                 f"{_list(lacking)}",
-                remedy="Add them with their paths, or leave these films out.",
+                remedy="Add them with their paths, or leave these videos out.",
             )
         matched = {id(row) for row in found if row}
         idle = [row.path for row in self.films if id(row) not in matched]
         if idle:
             _log.warning(
-                "%s labels %d films that are not among those given: %s",
+                "%s labels %d videos that are not among those given: %s",
                 *(self.place, len(idle), _list(idle)),
             )
 
@@ -148,7 +148,7 @@ def read_labels(path: str | os.PathLike[str]) -> LabelTable:
     Args:
         path: A CSV file in UTF-8 with the columns ``path`` and ``offset_frames`` or ``offset_ms``
             (audio ahead positive), and optionally ``start_s`` and ``end_s`` (several rows of one
-            film are its stretches), ``person``, ``source`` and ``language``. Semicolons and tabs
+            video are its segments), ``person``, ``source`` and ``language``. Semicolons and tabs
             may stand for the commas; an empty offset is one that nobody knows.
 
     Raises:
@@ -182,7 +182,7 @@ class _Row:
 
 
 class _Rows:
-    """Rows as they are read, and the films that they are about."""
+    """Rows as they are read, and the videos that they are about."""
 
     def __init__(self, place: Path, *, decimal_comma: bool) -> None:
         self._place = place
@@ -215,7 +215,7 @@ class _Rows:
 
     def films(self) -> tuple[LabelledFilm, ...]:
         if not self._rows:
-            raise UsageError(f"{self._place} labels no film", remedy="Give a line for each film.")
+            raise UsageError(f"{self._place} labels no video", remedy="Give a line for each video.")
         return tuple(
             LabelledFilm(rows[0].path, rows[0].line, self._label(rows))
             for rows in self._rows.values()
@@ -260,7 +260,7 @@ class _Rows:
         if start is None or end is None:
             raise _wrong(self._place, line, "has only one of start_s and end_s")
         if not 0 <= start < end:
-            raise _wrong(self._place, line, f"has a stretch from {start:g} to {end:g} s")
+            raise _wrong(self._place, line, f"has a segment from {start:g} to {end:g} s")
         return start, end
 
     def _label(self, rows: list[_Row]) -> Label:
@@ -273,19 +273,19 @@ class _Rows:
             if row.stretch is None:
                 raise _wrong(
                     self._place,
-                    *(max(row.line, rows[1].line), f"is about the same film as line {first.line}"),
-                    "Give each film once, or give all its stretches start_s and end_s.",
+                    *(max(row.line, rows[1].line), f"is about the same video as line {first.line}"),
+                    "Give each video once, or give all its segments start_s and end_s.",
                 )
             spans.append((row.stretch, row))
         spans.sort(key=lambda span: span[0])
         segments: list[Segment] = []
         for (start_s, end_s), row in spans:
             if row.offset_frames is None:
-                raise _wrong(self._place, row.line, "is a stretch without an offset")
+                raise _wrong(self._place, row.line, "is a segment without an offset")
             segments.append(Segment(start_s, end_s, row.offset_frames, 1.0))
         for (before_s, before), (row_s, row) in pairwise(spans):
             if row_s[0] < before_s[1]:
-                raise _wrong(self._place, row.line, f"overlaps the stretch of line {before.line}")
+                raise _wrong(self._place, row.line, f"overlaps the segment of line {before.line}")
         offsets = [segment.offset_frames for segment in segments]
         one = max(offsets) - min(offsets) <= _EQUAL_FRAMES
         return Label(
@@ -297,7 +297,7 @@ class _Rows:
         )
 
     def _same(self, rows: list[_Row], which: int) -> str:
-        """What the rows of a film say about it, which must be one thing; empty cells say nothing."""
+        """What the rows of a video say about it, which must be one thing; empty cells say nothing."""
         said: dict[str, int] = {}
         for row in rows:
             if row.who[which]:
@@ -306,7 +306,7 @@ class _Rows:
             lines = list(said.values())
             raise _wrong(
                 self._place,
-                *(lines[1], f"gives the film of line {lines[0]} another {_WHO[which]}"),
+                *(lines[1], f"gives the video of line {lines[0]} another {_WHO[which]}"),
             )
         return next(iter(said), "")
 

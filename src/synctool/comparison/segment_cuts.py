@@ -20,18 +20,18 @@ def cuts(
     *,
     largest_move: int = LARGEST_MOVE_FRAMES,
 ) -> Iterator[tuple[int, int, int]]:
-    """Where to cut a film, and how to move each piece's sound.
+    """Where to cut a video, and how to move each piece's sound.
 
     Args:
         frames: T.
         piece_frames: Length of a piece.
         sound_samples: N; sample 0 belongs to frame 0.
-        rng: Source of chance.
+        rng: Random generator.
         largest_move: Sounds are moved by up to so many frames.
 
     Yields:
-        First frame of a piece, first sample of its sound, and how many samples that is moved ahead;
-        a move that would leave the sound is turned round.
+        First frame of a piece, first sample of its audio, and how many samples that is moved ahead;
+        a move that would leave the audio is turned round.
     """
     length = piece_frames * SAMPLES_PER_FRAME
     reach = largest_move * SAMPLES_PER_FRAME

@@ -1,1 +1,1 @@
-"""Training data: finding films and speakers, packed shards, pairs, windows."""
+"""Training data: finding videos and speakers, packed shards, pairs, windows."""

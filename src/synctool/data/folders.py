@@ -73,7 +73,7 @@ class FolderWriter:
 
 @contextmanager
 def folder_writer(output: Storage, name: str) -> Iterator[FolderWriter]:
-    """A writer of clips of a group of films; ``name`` is the group's."""
+    """A writer of clips of a group of videos; ``name`` is the group's."""
     yield FolderWriter(output)
 
 

@@ -31,7 +31,7 @@ LARGEST_PARTS = {
 
 
 class PackedWriter:
-    """Collects the samples of a group of films in one tar file.
+    """Collects the samples of a group of videos in one tar file.
 
     Args:
         file: Where the tar file goes.

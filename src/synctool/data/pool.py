@@ -25,12 +25,12 @@ from synctool.untrusted.tars import check_member, tar_errors
 
 _OPEN_SHARDS = 16
 _SOUND_SHARE = 0.25
-"""Of the budget. A clip lends its sound to others' noise, so sounds are asked for more often; they are
+"""Of the budget. A clip lends its audio to others' noise, so sounds are asked for more often; they are
 about a seventh of a clip's bytes."""
 
 
 class PooledSample:
-    """A sample whose pictures and sound are read when they are asked for; else as ``Sample``."""
+    """A sample whose video and audio are read when they are asked for; else as ``Sample``."""
 
     __slots__ = ("_index", "_pool", "info")
 

@@ -1,7 +1,7 @@
 """A processed folder, whichever layout it has: what is in it, and its samples.
 
-Beside the samples of each group of films lies a report, ``shard-00000.json``, which lists them and the
-films that failed. A group without a report is unfinished and does not count.
+Beside the samples of each group of videos lies a report, ``shard-00000.json``, which lists them and the
+videos that failed. A group without a report is unfinished and does not count.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ TRY_AGAIN = "try_again"
 
 @dataclass
 class ShardReport:
-    """What became of the films of one group.
+    """What became of the videos of one group.
 
     Attributes:
         name: Name of the group: ``shard-00000``.
         layout: ``packed`` or ``folders``.
-        films: Films in it.
-        film_s: Seconds of film that could be read.
+        films: Videos in it.
+        film_s: Seconds of video that could be read.
         samples: Facts of its samples, as dictionaries.
-        failures: Films without a sample, each with ``film`` and ``reason``, and with ``try_again`` where
+        failures: Videos without a sample, each with ``film`` and ``reason``, and with ``try_again`` where
             a further run is to try it again.
         dropped: Clips that would not sync, each with ``film``, ``clip`` and ``reason``.
         size_bytes: Size of the samples.
@@ -61,7 +61,7 @@ class ShardReport:
 
     @property
     def to_try_again(self) -> list[str]:
-        """Films that failed in a way that may pass."""
+        """Videos that failed in a way that may pass."""
         return [failure["film"] for failure in self.failures if TRY_AGAIN in failure]
 
     @property
@@ -106,7 +106,7 @@ def _check(report: ShardReport, name: str) -> None:
         SampleInfo.from_dict(facts)
     for lost in (*report.failures, *report.dropped):
         if not isinstance(lost.get("film"), str):
-            raise MalformedError("a failure in it names no film")
+            raise MalformedError("a failure in it names no video")
     if not 0 <= report.film_s < math.inf or min(report.films, report.size_bytes) < 0:
         raise MalformedError("a figure in it is below 0 or no number")
 
@@ -126,7 +126,7 @@ class Processed:
         self.names = [n.removesuffix(".json") for n in self.storage.names("shard-*.json")]
         if not self.names:
             raise MissingError(
-                f"{self.storage.place} holds no processed films",
+                f"{self.storage.place} holds no processed videos",
                 remedy="Make them with: synctool preprocess FILMS FOLDER",
             )
 

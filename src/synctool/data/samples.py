@@ -1,4 +1,4 @@
-"""What a training sample is: a stretch of one followed face with its sound, and the facts about it."""
+"""What a training sample is: a segment of one followed face with its audio, and the facts about it."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class SampleInfo:
 
     Attributes:
         key: Its name, unique in the processed folder; folders with forward slashes.
-        video_path: The film it comes from, below the collection's folder.
+        video_path: The video it comes from, below the collection's folder.
         speaker: Who speaks, or "" where nobody said.
         source: The collection, for constants that differ by source.
         split: ``train``, ``dev`` or ``test`` where the collection says so, else "".
-        track: Number of the face in the film.
-        first_tick: Frame of the film that is its first one, at 25 fps.
+        track: Number of the face in the video.
+        first_tick: Frame of the video that is its first one, at 25 fps.
         num_frames: T.
-        sound_lead: Samples of its sound that lie before its first frame.
+        sound_lead: Samples of its audio that lie before its first frame.
         fps: Frames per second: 25.
         sample_rate: Samples per second: 16,000.
-        face_px: Height of the face in the film's own pixels.
-        film: The recording that the film is a part of (VoxCeleb's video, LRS's talk), or the film.
+        face_px: Height of the face in the video's own pixels.
+        film: The recording that the video is a part of (VoxCeleb's video, LRS's talk), or the video.
         crop: ``mouth`` or ``face``.
         size_px: Side of the crops.
         colour: ``gray`` or ``rgb``.
@@ -117,7 +117,7 @@ class SampleInfo:
 
 @dataclass(frozen=True)
 class Sample:
-    """A stretch of one face with its sound.
+    """A segment of one face with its audio.
 
     Attributes:
         info: Facts.

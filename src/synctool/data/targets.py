@@ -1,4 +1,4 @@
-"""Values of every frame that another program measured, to be learnt beside the offset."""
+"""Values of every frame that another program measured, to be learned beside the offset."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from synctool.errors import UsageError
 from synctool.plugins.specs import AudioInput, VideoInput
 
 _SHARES = ((1.0, 0.70), (0.67, 0.15), (0.34, 0.10), (0.21, 0.05))
-"""Lengths of batches relative to the longest, and how often: short films must work too."""
+"""Lengths of batches relative to the longest, and how often: short videos must work too."""
 _SHORTEST = 5
 _CUT_SHARE = 0.3
 _FIRST_PX_SHARE = 1 / 3
@@ -26,13 +26,13 @@ class WindowSettings:
     Attributes:
         frames: Longest window.
         batch: Windows per batch, of all processes together.
-        max_offset: K; the sound is moved by up to this.
+        max_offset: K; the audio is moved by up to this.
         margin: Further candidate frames that the head looks at.
         video: What pictures the network takes, which the stored crops can give: ``fitted``.
         audio: What sound it takes.
         strength: Strength of the augmentation, 0..1.
         ramp_steps: Steps until the augmentation has its full strength; clean windows first, or
-            the networks do not find the link between mouth and sound for long.
+            the networks do not find the link between mouth and audio for long.
         augment: Probability and strength of each augmentation.
         curriculum_steps: Steps until windows are as hard as they get: at first they are long, loud,
             and moved little and by whole frames; 0 for all kinds from the start (Bengio et al. 2009).
@@ -61,8 +61,8 @@ class BatchPlan:
         frames: T of all its windows.
         clips: Clip of each row, int ``[B]``.
         partners: For each row another one to be mixed with, int ``[B]``; itself in a batch of one.
-        front: Frames of sound cut off in front: it begins inside the searched range, as in films.
-        back: Frames of sound cut off behind.
+        front: Frames of audio cut off in front: it begins inside the searched range, as in videos.
+        back: Frames of audio cut off behind.
         amount: Overall strength of the augmentation.
         ease: 1 for the easiest windows, 0 for all kinds.
         sharp_px: Pictures are reduced to this width and made large again.
@@ -106,7 +106,7 @@ class Planner:
                 remedy="Give a smaller --window-frames, or longer clips.",
             )
         _, person, counts = np.unique(np.array(people), return_inverse=True, return_counts=True)
-        # Every frame of film alike, but a person with many clips less than many persons.
+        # Every frame of video alike, but a person with many clips less than many persons.
         self._weights = self._lengths * counts[person] ** -0.5
         self._odds: dict[int, np.ndarray] = {}
         self._settings = settings

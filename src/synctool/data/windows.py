@@ -1,4 +1,4 @@
-"""Training windows drawn on the fly: pictures, and sound moved by a known amount, for any network."""
+"""Training windows drawn on the fly: pictures, and audio moved by a known amount, for any network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "stretch"]
 
 STAGES = ("pictures", "sound", "picture augmentation", "sound augmentation", "bands")
 """What the seconds of a batch went to: reading crops, reading and cutting sound, augmenting both,
-and the features of the sound, whatever their kind."""
+and the features of the audio, whatever their kind."""
 _FADE = 80
 _PLACES = 4
 _FIRST_REACH = 1 / 3
@@ -70,7 +70,7 @@ class WindowBatch:
         offset_frames: float32 ``[B]``, the true offset.
         audio_lead: Sound frame that belongs to video frame 0.
         seconds: How long making it took, by the names in ``STAGES``.
-        targets: float32 ``[B, N, T]``, further values to be told from the pictures, NaN where they are
+        targets: float32 ``[B, N, T]``, further values to be told from the frames, NaN where they are
             not known; None without any.
         picture: What ``synctool.features.pictures.prepared`` makes of ``video`` before a network sees
             it.
@@ -87,7 +87,7 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class _Window:
-    """A window before it is mixed with another: its pictures, its sound in samples, its label."""
+    """A window before it is mixed with another: its frames, its audio in samples, its label."""
 
     crops: np.ndarray
     sound: np.ndarray
@@ -100,7 +100,7 @@ class WindowStream(torch.utils.data.IterableDataset):
     """An endless, reproducible stream of batches: batch i depends on the seed and i alone.
 
     Args:
-        samples: What to draw from; one is asked for its crops and its sound only when they are used.
+        samples: What to draw from; one is asked for its crops and its audio only when they are used.
             If it has ``infos``, the facts are taken from there.
         settings: How, and what the network takes.
         constants: Constant offset of each sample in frames (audio ahead positive), by which its
@@ -110,7 +110,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         offsets: Offsets of each sample in whole frames to choose from; None draws any.
         shard: Number of this process and how many there are; each makes its own rows of the same
             batch, and the rows of all in order are the batch of one process.
-        backgrounds: Recorded rooms, noises and music for the sound's augmentation.
+        backgrounds: Recorded rooms, noises and music for the audio's augmentation.
         targets: Of each sample float ``[T, N]``, which do not change when the picture is mirrored,
             or None where nothing is known of it.
 
@@ -231,7 +231,7 @@ class WindowStream(torch.utils.data.IterableDataset):
     def _finished(
         self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The row as the network is given it: crops, and features of the sound."""
+        """The row as the network is given it: crops, and features of the audio."""
         window = windows[row]
         crops, sound, dice = window.crops, window.sound, window.dice
         partner = int(plan.partners[row])
@@ -264,7 +264,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         return int(max(places, key=lambda p: loud[p : p + plan.frames].mean()))
 
     def _moved(self, index: int, ease: float, rng: np.random.Generator) -> int:
-        """By how many samples the sound is moved ahead."""
+        """By how many samples the audio is moved ahead."""
         if self._offsets is not None:
             listed = self._offsets[index]
             return listed[int(rng.integers(len(listed)))] * SAMPLES_PER_FRAME
@@ -336,7 +336,7 @@ class _Clock:
 def stretch(
     sound: np.ndarray, begin: int, length: int, filler: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """A stretch of sound that may reach beyond its clip; what lies outside is another clip's sound.
+    """A segment of audio that may reach beyond its clip; what lies outside is another clip's sound.
 
     Silence there would tell the network where the clip is.
 
@@ -345,7 +345,7 @@ def stretch(
         begin: First sample, may be negative.
         length: Samples wanted.
         filler: int16, sound of another clip, repeated as needed.
-        rng: Source of chance.
+        rng: Random generator.
 
     Returns:
         int16 ``[length]``.
@@ -384,7 +384,7 @@ def _rows_of(shard: tuple[int, int], batch: int) -> range:
 
 
 def _loudness(sound: np.ndarray, info: SampleInfo) -> np.ndarray:
-    """Level of each frame in dB, float ``[T]``; what lies outside the sound is silent."""
+    """Level of each frame in dB, float ``[T]``; what lies outside the audio is silent."""
     lead, size = info.sound_lead, info.num_frames * SAMPLES_PER_FRAME
     part = np.zeros(size, np.float32)
     low, high = max(lead, 0), min(lead + size, sound.size)

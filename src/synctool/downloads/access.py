@@ -109,7 +109,7 @@ def _from_netrc(hosts: set[str], user: str | None) -> dict[str, Credentials]:
         line = getattr(error, "lineno", None)
         raise UsageError(
             f"{path} cannot be read" + (f": see line {line}" if line else ""),
-            remedy="Mend it, and let nobody but you read it (chmod 600).",
+            remedy="Fix it, and let nobody but you read it (chmod 600).",
         ) from None
     found: dict[str, Credentials] = {}
     for host in hosts:

@@ -48,7 +48,7 @@ _DAMAGE = (
 )
 
 OnBytes = Callable[[int, int], None]
-"""Told how far the work is: bytes done, bytes in all."""
+"""Progress callback: bytes done, bytes in all."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def unpack(
         own: Paths in the folder that no member may take.
         estimate: Bytes that it should hold, by the catalogue; 0 if nobody knows.
         anew: Unpack also what seems to be there.
-        on_bytes: Told how far the work is; may raise.
+        on_bytes: Progress callback; may raise.
 
     Returns:
         The number of files that it holds.

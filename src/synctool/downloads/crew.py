@@ -51,7 +51,7 @@ class Job:
 
 @dataclass
 class _Piece:
-    """A stretch of the file, from its next missing byte on; ``stop`` is None where it has no end."""
+    """A segment of the file, from its next missing byte on; ``stop`` is None where it has no end."""
 
     position: int
     stop: int | None

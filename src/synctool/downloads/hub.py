@@ -115,7 +115,7 @@ def fetch_hub(
         entry: The entry.
         folder: Where to put it, None for the Hub's cache.
         parallel: Files fetched at once.
-        report: Told how far it is.
+        report: Progress callback.
         force: Fetch also what is here.
         endpoint: Address of the Hub or of a mirror, None takes ``HF_ENDPOINT`` or the Hub itself.
 

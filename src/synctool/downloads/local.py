@@ -59,7 +59,7 @@ def import_file(file: CatalogueFile, source: Path, folder: Path, *, report: Repo
         file: What it must be.
         source: The copy.
         folder: The entry's folder.
-        report: Told how far it is.
+        report: Progress callback.
 
     Raises:
         DownloadError: It is not what it must be; nothing has changed.

@@ -18,7 +18,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two models say the same of one film under one condition.
+    """How often two models say the same of one video under one condition.
 
     Attributes:
         first: One model.
@@ -43,7 +43,7 @@ class Agreement:
 
 @dataclass
 class _Pair:
-    """What two models share: who, which film, and how many frames and trials agree of how many."""
+    """What two models share: who, which video, and how many frames and trials agree of how many."""
 
     people: list[Hashable] = field(default_factory=list)
     films: list[str] = field(default_factory=list)
@@ -51,9 +51,9 @@ class _Pair:
 
 
 def agreement(trials: Iterable[Trial]) -> list[Agreement]:
-    """Compare every two models on the films and conditions that both have.
+    """Compare every two models on the videos and conditions that both have.
 
-    One film after the other, so that the series per frame of one are in memory at a time, where those of
+    One video after the other, so that the series per frame of one are in memory at a time, where those of
     the trials are elsewhere.
 
     Args:
@@ -79,7 +79,7 @@ def agreement(trials: Iterable[Trial]) -> list[Agreement]:
 
 
 def _add_film(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
-    """Count what every two models share of one film."""
+    """Count what every two models share of one video."""
     heard: dict[Hashable, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
     for trial in trials:
         model = (trial.backbone, trial.weights)
@@ -96,7 +96,7 @@ def _add_film(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
 
 
 def _agreement(first: str, second: str, pair: _Pair) -> Agreement:
-    # In one order, whichever model or film came first, so that the intervals are the same.
+    # In one order, whichever model or video came first, so that the intervals are the same.
     order = sorted(range(len(pair.films)), key=lambda i: (pair.films[i], pair.counts[i]))
     counts = np.array([pair.counts[i] for i in order], float).reshape(-1, 4)
     people = numbered([pair.people[i] for i in order])
@@ -120,7 +120,7 @@ def _agreement(first: str, second: str, pair: _Pair) -> Agreement:
 
 
 def _by_tick(trial: Trial) -> np.ndarray:
-    """Offsets by 25 Hz frame of the film, float32, NaN where there is none."""
+    """Offsets by 25 Hz frame of the video, float32, NaN where there is none."""
     times = np.array(trial.frames.t_s, float)
     ticks = np.rint(times * VIDEO_FPS).astype(int)
     offsets = np.full(ticks.max(initial=-1) + 1, np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""What the pieces of a film agree on: an offset that nobody needed to publish."""
+"""What the pieces of a video agree on: an offset that nobody needed to publish."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST_PIECES = 3
-"""Films of fewer pieces have no consensus."""
+"""Videos of fewer pieces have no consensus."""
 ACCEPTED_FRAMES = 1.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said about a stretch of film.
+    """What was said about a segment of video.
 
     Attributes:
         offset_frames: The best match, whether or not it would be shown; None where there is none.
         confidence: 0..1.
-        answered: Whether it is shown, or the stretch is inconclusive.
+        answered: Whether it is shown, or the segment is inconclusive.
     """
 
     offset_frames: float | None
@@ -29,12 +29,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a film and the answer to it.
+    """A piece of a video and the answer to it.
 
     Attributes:
-        film: Which film.
+        film: Which video.
         person: Who speaks in it.
-        moved_frames: How far its sound was moved ahead.
+        moved_frames: How far its audio was moved ahead.
         answer: The answer.
     """
 
@@ -45,16 +45,16 @@ class Piece:
 
     @property
     def offset_frames(self) -> float | None:
-        """The offset of the film that the answer stands for."""
+        """The offset of the video that the answer stands for."""
         found = self.answer.offset_frames
         return None if found is None else found - self.moved_frames
 
 
 def consensus_of(pieces: Iterable[Piece]) -> dict[str, float]:
-    """The offset that each film's pieces agree on, in frames.
+    """The offset that each video's pieces agree on, in frames.
 
     The median of the answered pieces, where there are three or more, and else of all that have a match.
-    Films of fewer than three pieces have none.
+    Videos of fewer than three pieces have none.
     """
     films: dict[str, list[Piece]] = {}
     for piece in pieces:
@@ -72,6 +72,6 @@ def consensus_of(pieces: Iterable[Piece]) -> dict[str, float]:
 
 
 def agrees(piece: Piece, consensus: float) -> bool:
-    """Whether a piece's offset is within a frame of its film's; one without a match is not."""
+    """Whether a piece's offset is within a frame of its video's; one without a match is not."""
     found = piece.offset_frames
     return found is not None and abs(found - consensus) <= ACCEPTED_FRAMES + 1e-9

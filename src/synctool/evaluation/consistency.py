@@ -1,4 +1,4 @@
-"""Whether a model agrees with itself, on films whose truth nobody knows: pieces and shifts."""
+"""Whether a model agrees with itself, on videos whose truth nobody knows: pieces and shifts."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Answered(Protocol):
 
 
 def pieces_agree(trials: Sequence[Answered]) -> list[bool | None]:
-    """Whether each trial is a piece within a frame of its film's consensus.
+    """Whether each trial is a piece within a frame of its video's consensus.
 
     Args:
         trials: Of one model.
 
     Returns:
-        One for each; None for what is no piece, failed, or is of a film without a consensus.
+        One for each; None for what is no piece, failed, or is of a video without a consensus.
     """
     pieces = [_piece(trial) for trial in trials]
     consensus = consensus_of(piece for piece in pieces if piece is not None)
@@ -46,9 +46,9 @@ def pieces_agree(trials: Sequence[Answered]) -> list[bool | None]:
 
 
 def shift_errors(trials: Sequence[Answered]) -> list[float | None]:
-    """How far the change of the best match is from the amount that the sound was moved, in frames.
+    """How far the change of the best match is from the amount that the audio was moved, in frames.
 
-    A wrong match moves along with the sound: this finds errors of sign, time and rounding, and models
+    A wrong match moves along with the audio: this finds errors of sign, time and rounding, and models
     that are drawn to certain offsets, but does not prove an answer right.
 
     Args:

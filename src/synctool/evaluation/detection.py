@@ -17,7 +17,7 @@ from synctool.types import FRAME_MS, Trial
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of film whose true offset is known, as it was presented."""
+    """A segment of video whose true offset is known, as it was presented."""
 
     start_s: float
     end_s: float
@@ -36,14 +36,14 @@ def is_in_tolerance(offset_frames: float) -> bool:
 
 
 def true_stretches(trial: Trial) -> tuple[Stretch, ...]:
-    """The true offsets of what was presented, in seconds of the film; empty where they are not known."""
+    """The true offsets of what was presented, in seconds of the video; empty where they are not known."""
     condition = trial.condition
     start_s = condition.start_s or 0.0
     end_s = start_s + trial.duration_s
     if not trial.label.segments:
         known = trial.truth_frames
         return () if known is None else (Stretch(start_s, end_s, known),)
-    # A film that runs faster has its stretches, and their offsets, shorter by as much.
+    # A video that runs faster has its segments, and their offsets, shorter by as much.
     stretched = condition.perturbation in PERTURBATIONS and condition.level > 0
     factor = offset_factor(condition.perturbation, condition.level) if stretched else 1.0
     moved = (
@@ -66,7 +66,7 @@ def truly_in_sync(trial: Trial) -> bool | None:
 
 
 def in_sync_score(trial: Trial) -> float:
-    """How strongly a model takes a film to be in sync, -1..1.
+    """How strongly a model takes a video to be in sync, -1..1.
 
     Its confidence, with a minus where the best match or a confident segment lies outside the tolerance; 0
     where it has no match. Nothing is to be tuned: the threshold 0.5 of ``detect`` cuts the same order.

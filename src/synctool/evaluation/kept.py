@@ -20,7 +20,7 @@ class Kept:
     """One trial without its series; None where something is not known, or not to be had.
 
     Attributes:
-        film: The film.
+        film: The video.
         condition: How it was presented.
         model: Backbone and weights.
         person: Who speaks, "" for somebody unknown.
@@ -40,7 +40,7 @@ class Kept:
         off_sync_s: Seconds off sync and found to be, and seconds that are either.
         lse_c: SyncNet's confidence.
         lse_d: SyncNet's distance.
-        duration_s: Length of the stretch.
+        duration_s: Length of the segment.
         seconds: Time that it took.
         memory_mb: Memory.
     """
@@ -76,7 +76,7 @@ class Columns:
 
     Attributes:
         person: Number of the person, -1 for somebody unknown.
-        film: Number of the film.
+        film: Number of the video.
         failed: Whether the trial failed.
         answered: Whether it was answered.
         offset: Best match, frames.
@@ -90,7 +90,7 @@ class Columns:
         off_sync_s: Intersection and union, ``[N, 2]``.
         lse_c: SyncNet's confidence.
         lse_d: SyncNet's distance.
-        piece_agrees: Whether a piece is within a frame of its film's consensus, 0 or 1.
+        piece_agrees: Whether a piece is within a frame of its video's consensus, 0 or 1.
         shift_error: Change of the best match minus the move, frames.
         duration_s: Length.
         seconds: Time that it took.

@@ -58,7 +58,7 @@ _NOTHING_DONE = "perturbation=none level=0"
 def summarise(trials: Iterable[Trial], *, by: Sequence[str] = ()) -> list[Metric]:
     """Every metric of every model, over all trials and by group.
 
-    Films that were made worse take part in the groups of their perturbation, and of
+    Videos that were degraded take part in the groups of their perturbation, and of
     ``condition=perturbed``, and in no other.
 
     Args:

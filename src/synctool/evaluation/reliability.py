@@ -20,7 +20,7 @@ def reliability(trials: Iterable[Trial]) -> dict[str, tuple[ReliabilityBin, ...]
     """Confidence against the share of best matches within a frame of the truth, by model.
 
     Args:
-        trials: Those with a best match and a known truth count, unless the film was made worse.
+        trials: Those with a best match and a known truth count, unless the video was degraded.
 
     Returns:
         Bins of equal width that are not empty, by name of the model; none where nothing is known.

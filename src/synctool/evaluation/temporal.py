@@ -1,4 +1,4 @@
-"""Off sync by frame and by stretch: what was found along a film against what is true there."""
+"""Off sync by frame and by segment: what was found along a video against what is true there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def frame_counts(frames: FrameSeries, truth: Sequence[Stretch]) -> FrameCounts:
 
     Args:
         frames: What was found.
-        truth: True offsets by stretch; frames between stretches do not count.
+        truth: True offsets by segment; frames between segments do not count.
     """
     if not frames.t_s or not truth:
         return NO_FRAMES
@@ -48,11 +48,11 @@ def frame_counts(frames: FrameSeries, truth: Sequence[Stretch]) -> FrameCounts:
 
 
 def off_sync_seconds(found: Iterable[Segment], truth: Sequence[Stretch]) -> tuple[float, float]:
-    """How long a film is off sync and was found to be, and how long it is either.
+    """How long a video is off sync and was found to be, and how long it is either.
 
     Args:
-        found: Segments of a film; those with less confidence than a verdict needs say nothing.
-        truth: True offsets by stretch; time between them does not count.
+        found: Segments of a video; those with less confidence than a verdict needs say nothing.
+        truth: True offsets by segment; time between them does not count.
 
     Returns:
         Intersection and union, seconds.

@@ -18,6 +18,6 @@ def synctool_datasets() -> list[DatasetSpec]:
             ("lrs", "lrs", "pretrain/recording/00001.mp4: split, recording, utterance"),
             ("lrw", "lrw", "ABOUT/train/ABOUT_00001.mp4: word, split, utterance"),
             ("folders", "folders_tree", "speaker/film/clip.mp4 or speaker/clip.mp4"),
-            ("flat", "flat", "every film for itself, nobody named"),
+            ("flat", "flat", "every video for itself, nobody named"),
         )
     ]

@@ -1,4 +1,4 @@
-"""A film cut into samples: crops and sound of each followed face, a few seconds held at a time."""
+"""A video cut into samples: crops and audio of each followed face, a few seconds held at a time."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from synctool.prepare.videos import FilmEntry
 from synctool.types import SAMPLES_PER_FRAME
 
 CONTEXT_FRAMES = 25
-"""Sound kept on either side of a sample, where the film has it."""
+"""Sound kept on either side of a sample, where the video has it."""
 _SILENT_PEAK = 33
-"""Sound that never exceeds -60 dB of full scale is silence."""
+"""Audio that never exceeds -60 dB of full scale is silence."""
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """What is cut out of films.
+    """What is cut out of videos.
 
     Attributes:
         crop: ``mouth`` (upright, at a fixed scale) or ``face`` (SyncNet's padded box).
         size_px: Side of the crops.
         colour: ``gray`` or ``rgb``.
-        min_frames: Shorter stretches are dropped.
+        min_frames: Shorter segments are dropped.
         max_faces: At most so many faces are followed at a time, the largest first.
         min_face_px: Lower faces are passed over.
     """
@@ -79,17 +79,17 @@ class _Stretch:
 
 
 class FilmClips:
-    """Iterates over the samples of one film.
+    """Iterates over the samples of one video.
 
     Args:
-        film: An opened film, not yet iterated.
+        film: An opened video, not yet iterated.
         entry: What is known about it.
         detector: Finds the faces.
         settings: What to cut.
 
     Attributes:
         faces: Whether any face was seen.
-        silent: Samples that were dropped because their sound is silence.
+        silent: Samples that were dropped because their audio is silence.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class FilmClips:
             stretch = self._open[number] = _Stretch(number, picture.index, portrait, height)
         s = self._settings
         source = picture.luma if s.colour == "gray" else picture.colour
-        assert source is not None  # the film was opened for this colour
+        assert source is not None  # the video was opened for this colour
         if s.crop == "mouth":
             stretch.crops.append(mouth_crop(source, pose.points, s.size_px))
         else:
@@ -184,7 +184,7 @@ class FilmClips:
 
 
 class _RecentSound:
-    """The last part of a film's sound, addressed by timeline sample."""
+    """The last part of a video's sound, addressed by timeline sample."""
 
     def __init__(self, track: SoundTrack) -> None:
         self._track = track
@@ -204,7 +204,7 @@ class _RecentSound:
         return self._held[max(begin - self._start, 0) : max(end - self._start, 0)].copy()
 
     def forget(self, before: int) -> None:
-        """Let go of what nobody will ask for."""
+        """Release what nobody will ask for."""
         drop = min(before - self._start, self._held.size)
         if drop > 0:
             self._held = self._held[drop:].copy()

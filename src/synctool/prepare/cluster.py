@@ -1,7 +1,7 @@
 """Workers on a cluster, by Ray: the same groups, made wherever there is room.
 
 A group is one task. Ray runs it again elsewhere when its worker or machine dies; as a shard appears
-whole or not at all, each film is packed exactly once. Films and output must be on storage that all
+whole or not at all, each video is packed exactly once. Videos and output must be on storage that all
 machines reach: a shared disk, or an address that fsspec knows.
 """
 
@@ -18,7 +18,7 @@ from synctool.prepare.shards import ShardJob, make_shard, without_killer
 
 _KNOCK_S = 10.0
 RETRIES = 3
-"""A group whose worker died is begun so many times again before a film in it is suspected."""
+"""A group whose worker died is begun so many times again before a video in it is suspected."""
 
 
 def on_ray(jobs: Iterable[ShardJob], *, address: str | None, workers: int) -> Iterator[ShardReport]:

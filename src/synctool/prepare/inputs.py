@@ -14,10 +14,10 @@ from synctool.prepare.videos import films_in
 
 
 def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
-    """The films meant, in order, each once.
+    """The videos meant, in order, each once.
 
     A name that exists is taken literally, whatever characters it holds; then globs are tried. A
-    folder gives the films below it. A name that fits nothing is kept, so that it fails by itself.
+    folder gives the videos below it. A name that fits nothing is kept, so that it fails by itself.
 
     Args:
         names: As given on the command line; ``-`` is a video on the standard input.
@@ -26,14 +26,14 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
 
     Raises:
         UsageError: Nothing was given, or the standard input twice.
-        MissingError: The list or a folder cannot be read, or holds no films.
+        MissingError: The list or a folder cannot be read, or holds no videos.
     """
     wanted = list(names)
     if from_file is not None:
         wanted += _listed(from_file)
     if not wanted:
         raise UsageError(
-            "no films given", remedy="Give files, folders, globs, or --from-file LIST."
+            "no videos given", remedy="Give files, folders, globs, or --from-file LIST."
         )
     if from_file == "-" and "-" in wanted:
         raise UsageError(
@@ -48,7 +48,7 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
 
 
 def means_one_film(names: Iterable[str], *, from_file: str | None = None) -> bool:
-    """Whether the user named one film, and not a list, folder or glob that happens to hold one.
+    """Whether the user named one video, and not a list, folder or glob that happens to hold one.
 
     The form of what is written for machines hangs on this alone, so that it can be foreseen.
     """
@@ -62,7 +62,7 @@ def _meant(name: str) -> list[str]:
     if os.path.isdir(name):
         films = [os.fspath(p) for p in films_in(Path(name))]
         if not films:
-            raise MissingError(f"no films below {name}", remedy="Give a folder that holds films.")
+            raise MissingError(f"no videos below {name}", remedy="Give a folder that holds videos.")
         return films
     if os.path.lexists(name) or not glob.has_magic(name):
         return [name]
@@ -82,7 +82,7 @@ def _listed(name: str) -> list[str]:
         ) from error
     if b"\0" in raw:
         raise UsageError(
-            f"{name} is no list of films", remedy="Give a text file with one name a line."
+            f"{name} is no list of videos", remedy="Give a text file with one name a line."
         )
     # Names that are not UTF-8 stay what they are; some editors begin a file with a mark.
     text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Labelled pairs of picture and sound, and the files that list them: JSON, CSV or Parquet by suffix."""
+"""Labelled pairs of video and audio, and the files that list them: JSON, CSV or Parquet by suffix."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
     Attributes:
         video_dir: Place of the sample whose picture it is: ``SHARD.tar#KEY``, or the folder ``KEY``.
         audio_dir: Place of the sample whose sound it is.
-        offset: Frames of 40 ms that the sound is moved ahead; below 0, behind.
+        offset: Frames of 40 ms that the audio is moved ahead; below 0, behind.
         label: 1 in sync, 0 not.
         kind: One of ``KINDS``.
         speaker: Person of the picture, as ``split.json`` names them.
@@ -199,7 +199,7 @@ class _Rows:
     def _wrong(self, what: str) -> NoReturn:
         where = f"row {self._number} of {self._path}" if self._number else str(self._path)
         raise SyncToolError(
-            f"{where} is wrong: {what}", remedy="Mend it, or make the file anew: synctool pairs."
+            f"{where} is wrong: {what}", remedy="Fix it, or make the file anew: synctool pairs."
         )
 
 

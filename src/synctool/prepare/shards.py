@@ -24,27 +24,27 @@ from synctool.workers import KILLED, Work
 _log = logging.getLogger(__name__)
 WRITERS = {"packed": packed_writer, "folders": folder_writer}
 NOW = ".now"
-"""Suffix of the file in which a careful worker says which film it is about to read."""
+"""Suffix of the file in which a careful worker says which video it is about to read."""
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """A group of films, and everything needed to pack them.
+    """A group of videos, and everything needed to pack them.
 
     Attributes:
         number: Number of the group.
-        source: Folder of the films: a path or an address.
+        source: Folder of the videos: a path or an address.
         output: The processed folder, likewise.
-        films: The films.
+        films: The videos.
         layout: ``packed`` or ``folders``.
         detector: Name of the face detector.
         crops: What is cut out.
         sync: How clips are brought into sync; None leaves them as they are.
-        skip: Films not to touch, by name, and why: they have killed a worker.
+        skip: Videos not to touch, by name, and why: they have killed a worker.
         allow_external: Whether a playlist may name local files outside its folder.
         streams: Which streams of a video, as a player takes them unless told.
         stall_s: Longest wait for a frame, in seconds; 0 waits for ever.
-        careful: Say before each film which one it is, so that a killer can be named.
+        careful: Say before each video which one it is, so that a killer can be named.
     """
 
     number: int
@@ -68,13 +68,13 @@ class ShardJob:
 
 
 def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) -> ShardReport:
-    """Pack a group of films; one that fails is noted and the rest goes on.
+    """Pack a group of videos; one that fails is noted and the rest goes on.
 
     The report is written last: it says that the group is finished.
 
     Args:
         job: What to do.
-        on_film: Told the seconds of each film that is done.
+        on_film: Told the seconds of each video that is done.
 
     Raises:
         OutputError: The output cannot be written.
@@ -137,7 +137,7 @@ def _pack(
     writer: PackedWriter | FolderWriter,
     report: ShardReport,
 ) -> dict[str, str] | None:
-    """Pack one film; returns why there is nothing of it, and whether to try again, or None."""
+    """Pack one video; returns why there is nothing of it, and whether to try again, or None."""
     kept, dropped = 0, len(report.dropped)
     try:
         colour = None if job.crops.colour == "gray" else job.crops.colour
@@ -162,7 +162,7 @@ def _pack(
                 report.samples.append(asdict(writer.add(sample)))
                 kept += 1
             report.film_s += film.tick / VIDEO_FPS
-    except (OutputError, OSError):  # films have errors of their own: this is the disk
+    except (OutputError, OSError):  # videos have errors of their own: this is the disk
         raise
     except (TransientError, MemoryError) as error:
         reason = error.cause if isinstance(error, SyncToolError) else "there was not enough memory"
@@ -178,7 +178,7 @@ def _pack(
     if len(report.dropped) > dropped:
         return {"reason": report.dropped[-1]["reason"]}
     if clips.silent:
-        return {"reason": "the sound is silent"}
+        return {"reason": "the audio is silent"}
     if clips.faces:
         return {"reason": f"no face for {job.crops.min_frames} frames"}
     return {"reason": "no face was found"}

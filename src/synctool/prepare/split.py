@@ -1,4 +1,4 @@
-"""Train, val and test, by person and by film: nobody, and no recording, is in two of them."""
+"""Train, val and test, by person and by video: nobody, and no recording, is in two of them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Division:
         assignments: One per clip, in order.
         drawn: Clips whose split was drawn, since their collection has none.
         alike: Clips left out because their faces resemble a held-out one.
-        torn: Clips left out because the collection's own split has their person, or their film, in
+        torn: Clips left out because the collection's own split has their person, or their video, in
             two parts.
     """
 
@@ -92,7 +92,7 @@ def all_clips(
     if not clips:
         raise MissingError(
             f"{folder.storage.place} holds no samples",
-            remedy="failures.json there says why each film gave none.",
+            remedy="failures.json there says why each video gave none.",
         )
     if len({clip.key for clip in clips}) < len(clips):
         key, count = Counter(clip.key for clip in clips).most_common(1)[0]
@@ -113,7 +113,7 @@ def assign(
 ) -> Division:
     """Split samples by person, keeping together all who share a recording.
 
-    A collection's own split is kept (its ``dev`` is our ``val``); where it has one person or film in
+    A collection's own split is kept (its ``dev`` is our ``val``); where it has one person or video in
     two parts, the part that is held out more strictly stays (test before val before train) and the
     rest is left out. All others are drawn by the seed. Unnamed people are grouped by face, and then
     what resembles a held-out face is left out of training; or, without faces, by recording.
@@ -124,7 +124,7 @@ def assign(
         test_fraction: Share of samples for the test.
         seed: Seed.
         faces: uint8 ``[N, S, S]``, a face of each clip without a speaker, in order; None tells these
-            apart by their films.
+            apart by their videos.
 
     Raises:
         UsageError: The fractions leave nothing to train on.
@@ -164,7 +164,7 @@ def assign(
 
 
 def check(clips: Sequence[Clip], assignments: Sequence[Assignment]) -> None:
-    """Make sure that nobody and no film stands in two splits.
+    """Make sure that nobody and no video stands in two splits.
 
     Raises:
         SyncToolError: Naming the first that does.
@@ -202,13 +202,13 @@ def _clip(report: ShardReport, facts: Mapping[str, Any]) -> Clip:
         raise TypeError(f"{key} has {frames!r} frames")
     if facts["split"] not in _OWN:
         raise ValueError(f"{key} is in the split {facts['split']!r}, not in train, dev or test")
-    # Speakers and films repeat: one copy of each.
+    # Speakers and videos repeat: one copy of each.
     speaker, source, film = sys.intern(texts[1]), sys.intern(texts[2]), sys.intern(film)
     return Clip(place_of(report, key), key, speaker, source, _OWN[facts["split"]], film, frames)
 
 
 def _units(clips: Sequence[Clip], people: Sequence[str]) -> list[str]:
-    """Who must stay together: people linked by films, named after the first of them by name."""
+    """Who must stay together: people linked by videos, named after the first of them by name."""
     parent: dict[str, str] = {}
 
     def root(person: str) -> str:
@@ -241,7 +241,7 @@ def _draw(
         part: Unit of each sample.
         val_fraction: Share for validation.
         test_fraction: Share for the test.
-        rng: Source of chance.
+        rng: Random generator.
     """
     counts = Counter(part)
     names = sorted(counts)

@@ -1,4 +1,4 @@
-"""Finding films in folders, who speaks in them, and which of them are the same film twice."""
+"""Finding videos in folders, who speaks in them, and which of them are the same video twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class FilmEntry:
-    """A film of a collection.
+    """A video of a collection.
 
     Attributes:
         name: Its path below the collection's folder, with forward slashes.
@@ -59,7 +59,7 @@ class FilmEntry:
 
 @dataclass(frozen=True)
 class Collection:
-    """The films of a folder, in order, and what could not be read: ``film`` and ``reason`` each."""
+    """The videos of a folder, in order, and what could not be read: ``film`` and ``reason`` each."""
 
     films: tuple[FilmEntry, ...]
     unreadable: tuple[dict[str, str], ...] = ()
@@ -129,21 +129,21 @@ def _tell_left_out(names: list[str]) -> None:
 def collection(
     folder: Storage, *, identify: Callable[[tuple[str, ...]], Identity] | None = None
 ) -> Collection:
-    """The films of a training collection with their speakers.
+    """The videos of a training collection with their speakers.
 
     Args:
         folder: Top of the tree.
-        identify: Tells who speaks by the parts of a film's path. None believes a ``manifest.csv`` in
+        identify: Tells who speaks by the parts of a video's path. None believes a ``manifest.csv`` in
             the folder (columns path, speaker, and optionally film, source, split), and without one
             tells the layout by the names of the folders.
 
     Raises:
-        MissingError: There is no such folder, or no film in it.
+        MissingError: There is no such folder, or no video in it.
         UsageError: The manifest lacks a column.
     """
     if not folder.exists():
         raise MissingError(
-            f"no such folder: {folder.place}", remedy="Give the folder that holds the films."
+            f"no such folder: {folder.place}", remedy="Give the folder that holds the videos."
         )
     unreadable: list[dict[str, str]] = []
 
@@ -166,9 +166,9 @@ def collection(
         ]
     if not entries:
         raise MissingError(
-            f"no films below {folder.place}"
+            f"no videos below {folder.place}"
             + (f" ({unreadable[0]['reason']})" if unreadable else ""),
-            remedy="Give the folder that holds the films.",
+            remedy="Give the folder that holds the videos.",
         )
     keys = keys_of([e.name for e in entries])
     return Collection(
@@ -215,7 +215,7 @@ def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[FilmEntry]:
 
 
 def keys_of(names: Sequence[str]) -> list[str]:
-    """Names that every file system and tar reader takes, one for each film.
+    """Names that every file system and tar reader takes, one for each video.
 
     Letters, digits, dashes and underscores stay, folders too. Names that would become the same, on a
     file system that does not tell capitals apart either, get a part of their own checksum.
@@ -245,16 +245,16 @@ def _digest(name: str) -> str:
 
 
 def duplicates(folder: Storage, films: Sequence[FilmEntry]) -> dict[str, str]:
-    """Films whose content another film before them has already.
+    """Videos whose content another video before them has already.
 
-    Only films of one size are read: their first 64 KB, and all of it where those are the same.
+    Only videos of one size are read: their first 64 KB, and all of it where those are the same.
 
     Args:
         folder: Where they lie.
-        films: The films.
+        films: The videos.
 
     Returns:
-        The first film of the same content, by name of the later one. A film that cannot be read is
+        The first video of the same content, by name of the later one. A video that cannot be read is
         no duplicate; it fails by itself.
     """
     groups = _grouped(
@@ -272,7 +272,7 @@ def _by_size(films: Sequence[FilmEntry]) -> list[list[FilmEntry]]:
 
 
 def _grouped(groups: list[list[str]], hashed: Callable[[str], str]) -> list[list[str]]:
-    """Split groups of films by a checksum; those alone with theirs fall out."""
+    """Split groups of videos by a checksum; those alone with theirs fall out."""
     with ThreadPoolExecutor(_READERS) as pool:
         names = [name for group in groups for name in group]
         sums = dict(zip(names, pool.map(hashed, names)))

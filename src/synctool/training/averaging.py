@@ -42,7 +42,7 @@ class Average:
         torch._foreach_lerp_(own, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     def load(self, values: dict[str, Tensor], *, steps: int) -> None:
-        """Take up the average of an earlier run.
+        """Load the average of an earlier run.
 
         Raises:
             KeyError: A tensor is missing.

@@ -47,7 +47,7 @@ def synctool_losses() -> list[LossSpec]:
         _spec(
             "info-nce",
             "embedding:InfoNCE",
-            "pictures against the sounds of the other clips of the batch",
+            "pictures against the audio of the other clips of the batch",
             {"apart": 6},
             "van den Oord et al. 2018, Contrastive Predictive Coding",
         ),
@@ -89,7 +89,7 @@ def synctool_losses() -> list[LossSpec]:
         _spec(
             "auxiliary",
             "auxiliary:Auxiliary",
-            "values of every frame that were measured elsewhere, told from the pictures",
+            "values of every frame that were measured elsewhere, told from the frames",
             {"on": "local", "values": 12, "embedding": 256},
             "Caruana 1997, Multitask Learning",
         ),

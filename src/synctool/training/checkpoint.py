@@ -75,7 +75,7 @@ def damaged_state(path: Path, error: Exception) -> WeightsError:
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Where all sources of chance of this process stand, as plain values and tensors."""
+    """Where all sources of randomness of this process stand, as plain values and tensors."""
     name, keys, position, has_gauss, cached = np.random.get_state()
     state = {
         "python": random.getstate(),
@@ -96,7 +96,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Put the sources of chance where ``random_state`` found them; on another device its own stays.
+    """Put the sources of randomness where ``random_state`` found them; on another device its own stays.
 
     Raises:
         KeyError: A source is missing.

@@ -58,7 +58,7 @@ class TrainData:
         """How many frames from a clip's offset an answer still counts as right.
 
         One; but two for people without a name whose clips have no constant of their own: they may be
-        gathered from many films, each about a frame off the constant that stands for all of them.
+        gathered from many videos, each about a frame off the constant that stands for all of them.
         """
         return 1.0 if sample.info.speaker or sample.info.key in self.constants else 2.0
 
@@ -96,13 +96,13 @@ def train_data(
         processed: What ``preprocess`` made.
         split: ``split.json``; None looks beside ``pairs``, and in ``processed``.
         constants: JSON object of constant offsets in frames by sample, person or source.
-        source: Train on the films of this source only.
+        source: Train on the videos of this source only.
         pairs: A list of clips and offsets; None for all clips and any offset.
         max_offset: Largest offset learned.
         cache_mb: Memory for clips that were read, in each process.
 
     Raises:
-        MissingError: No processed films, no split, or nothing to train on.
+        MissingError: No processed videos, no split, or nothing to train on.
         UsageError: The pairs do not fit the split or the largest offset.
         SyncToolError: A file is damaged.
     """

@@ -513,7 +513,7 @@ class _Unit(nn.Module):
         return self.objective.state_dict() if isinstance(self.objective, nn.Module) else {}
 
     def load_own(self, state: dict[str, Tensor]) -> None:
-        """Take up what ``own_state`` gave."""
+        """Load what ``own_state`` gave."""
         if isinstance(self.objective, nn.Module):
             self.objective.load_state_dict(state)
 
@@ -546,7 +546,7 @@ class _Means:
         return [self._sums, self._counts]
 
     def load(self, state: list[dict[str, Any]]) -> None:
-        """Take up what ``state`` gave."""
+        """Load what ``state`` gave."""
         self._sums, self._counts = dict(state[0]), dict(state[1])
 
 

@@ -101,7 +101,7 @@ class Plateau:
         return {"scale": self.scale, "best": self._best, "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
+        """Load what ``state_dict`` gave."""
         self.scale, self._best = float(state["scale"]), float(state["best"])
         self._waited = int(state["waited"])
 

@@ -35,7 +35,7 @@ class Validation:
     """The people that are kept out of the training.
 
     Args:
-        spec: What is trained, with the pictures that it is really given.
+        spec: What is trained, with the frames that it is really given.
         samples: Clips of theirs; there may be none.
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
@@ -114,7 +114,7 @@ class Validation:
         try:
             report = calibrate(examples)
         except ValueError as error:
-            # A few short clips, or a network that has learnt nothing: the weights are whole without.
+            # A few short clips, or a network that has learned nothing: the weights are whole without.
             _log.warning("the confidence of %s is not calibrated: %s", path, error)
             return
         facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}

@@ -1,4 +1,4 @@
-"""Copies of films made worse in known ways, with the offset between picture and sound as it was.
+"""Copies of videos degraded in known ways, with the offset between video and audio as it was.
 
 Importing this package is light; numpy, OpenCV and PyAV are loaded when a copy is made.
 """
@@ -45,14 +45,14 @@ def perturbed(
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
-    """Write a copy of a film with one perturbation.
+    """Write a copy of a video with one perturbation.
 
-    Picture and sound keep their places on the presentation timeline, so that the true offset between
+    Video and audio keep their places on the presentation timeline, so that the true offset between
     them stays what it was; with ``faster`` and ``slower`` it is multiplied by ``offset_factor``. The
     same arguments give the same file.
 
     Args:
-        film: The film.
+        film: The video.
         out: The copy, which must end in ``.mkv``: H.264 that loses next to nothing (unless coding is
             the perturbation) with 16 kHz mono PCM.
         name: One of ``PERTURBATIONS``.
@@ -67,8 +67,8 @@ def perturbed(
 
     Raises:
         UsageError: There is no such perturbation or level, or the copy's name does not end in ``.mkv``.
-        MissingError: There is no such film, or this FFmpeg lacks the encoder.
-        MediaError: The film cannot be read or lacks picture or sound, or no face is found in it where
+        MissingError: There is no such video, or this FFmpeg lacks the encoder.
+        MediaError: The video cannot be read or lacks video or audio, or no face is found in it where
             one is needed.
         OutputError: The copy cannot be written.
     """
@@ -87,7 +87,7 @@ def perturbed(
 
 
 def perturbed_sound(sound: np.ndarray, name: str, level: int, *, seed: int = 0) -> np.ndarray:
-    """The sound that ``perturbed`` would write, without a film.
+    """The audio that ``perturbed`` would write, without a video.
 
     Args:
         sound: int16 ``[N]``, 16 kHz mono.

@@ -1,4 +1,4 @@
-"""Writing the perturbed copy of a film: which part of it each perturbation changes."""
+"""Writing the degraded copy of a video: which part of it each perturbation changes."""
 
 from __future__ import annotations
 

@@ -34,13 +34,13 @@ def face_change(
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Callable[[Iterator[Frame]], Iterator[Frame]]:
-    """What a perturbation does to the faces of a film.
+    """What a perturbation does to the faces of a video.
 
     Args:
         name: ``mouth`` or ``head``.
         value: Of its level.
-        rng: Source of chance.
-        film: The film, which is read once to find them.
+        rng: Random generator.
+        film: The video, which is read once to find them.
         streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
         detector: Finds the faces; CenterFace if None.
@@ -52,7 +52,7 @@ def face_change(
     if not any(poses):
         raise MediaError(
             f"{film.name}: no face was found, which the perturbation {name} needs",
-            remedy="Give a film that shows a face, or leave this perturbation out.",
+            remedy="Give a video that shows a face, or leave this perturbation out.",
         )
     if name == "mouth":
         return lambda frames: (_covered(frame, poses, value / 100) for frame in frames)

@@ -1,4 +1,4 @@
-"""Pictures made worse one by one: smaller, out of focus, too dark."""
+"""Pictures degraded one by one: smaller, out of focus, too dark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def picture_change(name: str, value: float, rng: np.random.Generator) -> Callabl
     Args:
         name: ``resolution``, ``blur`` or ``low-light``.
         value: Of its level.
-        rng: Source of chance.
+        rng: Random generator.
     """
     change = _CHANGES[name]
     return lambda planes: change(planes, value, rng)

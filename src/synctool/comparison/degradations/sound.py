@@ -1,4 +1,4 @@
-"""Sound made worse: noise, voices and music behind it, a room, clipping. Nothing moves in time."""
+"""Sound degraded: noise, voices and music behind it, a room, clipping. Nothing moves in time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sound_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], 
     """What a perturbation does to sound.
 
     Args:
-        name: One that changes nothing but the sound.
+        name: One that changes nothing but the audio.
         level: 1 to 5.
         seed: Of what is left to chance.
 
@@ -50,7 +50,7 @@ def sound_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], 
     value = row.value(level)
     if row.changes != "sound":
         raise UsageError(
-            f"{name} does not change the sound alone", remedy="It needs the film: perturbed()."
+            f"{name} does not change the audio alone", remedy="It needs the video: perturbed()."
         )
     if name in SOUND_CODECS:
         codec = SOUND_CODECS[name]

@@ -1,4 +1,4 @@
-"""Sound through the real codecs of films, in memory, with their delay taken back."""
+"""Sound through the real codecs of videos, in memory, with their delay taken back."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def through_codec(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[
 
     Raises:
         MissingError: This FFmpeg lacks the codec.
-        MediaError: The codec destroys the sound, so that its delay cannot be told.
+        MediaError: The codec destroys the audio, so that its delay cannot be told.
     """
     codec.check()
     heard, size = _round_trip(codec, sound, kbit_s)

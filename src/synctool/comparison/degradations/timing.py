@@ -21,7 +21,7 @@ def time_change(
     Args:
         name: ``dropped``, ``duplicated``, ``fps``, ``faster`` or ``slower``.
         value: Of its level.
-        rng: Source of chance.
+        rng: Random generator.
     """
     if name == "dropped":
         return lambda frames: _dropped(frames, value / 100, rng)
@@ -40,7 +40,7 @@ def _dropped(frames: Iterator[Frame], share: float, rng: np.random.Generator) ->
             last = None
         else:
             last = frame
-    if last is not None:  # kept, so that the film does not end earlier
+    if last is not None:  # kept, so that the video does not end earlier
         yield last
 
 

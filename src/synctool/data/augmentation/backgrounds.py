@@ -1,4 +1,4 @@
-"""Recorded rooms, noises and music for training, from a folder of sound files.
+"""Recorded rooms, noises and music for training, from a folder of audio files.
 
 The folder has the subfolders ``rir`` (impulse responses), ``noise`` and ``music``, each with mono or
 multi-channel files of any rate that libsndfile reads; one may be missing. A file is read when it is
@@ -37,7 +37,7 @@ class Backgrounds:
         folder: Holds ``rir``, ``noise`` or ``music``.
 
     Raises:
-        MissingError: There is no such folder, or no sound in it.
+        MissingError: There is no such folder, or no audio in it.
     """
 
     def __init__(self, folder: Path) -> None:

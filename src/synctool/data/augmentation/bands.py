@@ -1,4 +1,4 @@
-"""The sound features of one window: another throat, another microphone, blanked ranges."""
+"""The audio features of one window: another throat, another microphone, blanked ranges."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _STEP = AUDIO_HZ // 100
 
 
 def augment_features(features: np.ndarray, kind: str, dice: Dice) -> np.ndarray:
-    """What a kind of sound features allows: log-mel bands can be stretched and coloured.
+    """What a kind of audio features allows: log-mel bands can be stretched and coloured.
 
     MFCCs have no neighbours among the bands, so single ones are blanked, each with its own mean. Of a
-    waveform only stretches of time can be blanked; a microphone and a room it has had as a sound.
+    waveform only segments of time can be blanked; a microphone and a room it has had as a sound.
 
     Args:
         features: ``[1, 64, n]``, ``[1, 13, n]`` or ``[N]``, float32.
@@ -35,7 +35,7 @@ def augment_features(features: np.ndarray, kind: str, dice: Dice) -> np.ndarray:
 
 
 def _blanked(mfcc: np.ndarray, dice: Dice) -> np.ndarray:
-    """Blank coefficients and stretches of time; each coefficient is at its own mean there."""
+    """Blank coefficients and segments of time; each coefficient is at its own mean there."""
     if not (dice.hit("band_masks") or dice.hit("time_masks")) or not mfcc.size:
         return mfcc
     mean = mfcc.mean(1, keepdims=True)
@@ -50,7 +50,7 @@ def _blanked(mfcc: np.ndarray, dice: Dice) -> np.ndarray:
 def augment_bands(mel: np.ndarray, dice: Dice) -> np.ndarray:
     """Stretch, colour and mask bands. Time stays whole unless ``time_masks`` are asked for.
 
-    Time is what is measured: a stretch without sound takes the evidence from the frames it belongs to,
+    Time is what is measured: a segment without audio takes the evidence from the frames it belongs to,
     whose labels stay, so time masks are off in the table, and short.
 
     Args:
@@ -72,7 +72,7 @@ def augment_bands(mel: np.ndarray, dice: Dice) -> np.ndarray:
 
 
 def _with_gaps(mel: np.ndarray, dice: Dice) -> np.ndarray:
-    """Blank stretches of time of ``[bands, n]``."""
+    """Blank segments of time of ``[bands, n]``."""
     if (rng := dice.of("time_masks")) and mel.size:
         strength = dice.strength("time_masks")
         mel = _masked(mel.T, rng, masks=(1, 4), lengths=(1, 7), strength=strength).T

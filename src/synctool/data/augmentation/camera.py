@@ -76,7 +76,7 @@ def with_grain(picture: np.ndarray, level: float, rng: np.random.Generator) -> n
     Args:
         picture: uint8 ``[H, W]``.
         level: Standard deviation of the noise, in levels of 0..255.
-        rng: Source of chance.
+        rng: Random generator.
 
     Returns:
         uint8 ``[H, W]``.

@@ -91,7 +91,7 @@ def delay_samples(through: Callable[[np.ndarray], np.ndarray]) -> int | None:
         through: Encodes and decodes float32 ``[N]`` in -1..1.
 
     Returns:
-        Samples; None where the sound cannot be found in what comes out.
+        Samples; None where the audio cannot be found in what comes out.
     """
     rng = np.random.default_rng(0)
     loud = np.repeat(rng.random(25), int(_PROBE_S * AUDIO_HZ) // 25)
@@ -109,7 +109,7 @@ def put_back(heard: np.ndarray, delay: int, size: int) -> np.ndarray:
     Args:
         heard: float32 ``[M]``.
         delay: Of ``delay_samples``.
-        size: Samples of the sound that went in.
+        size: Samples of the audio that went in.
 
     Returns:
         float32 ``[size]``; silence where nothing came back.
@@ -126,11 +126,11 @@ def through_codec(sound: np.ndarray, rng: np.random.Generator, strength: float) 
 
     Args:
         sound: float32 ``[N]``.
-        rng: Source of chance.
+        rng: Random generator.
         strength: 1 for the usual range of compression, less for weaker.
 
     Returns:
-        float32 ``[N]``; as it was where no codec is to be had, or the sound is silent.
+        float32 ``[N]``; as it was where no codec is to be had, or the audio is silent.
     """
     known = aligned_codecs()
     peak = float(np.abs(sound).max(initial=0.0))

@@ -20,7 +20,7 @@ class Dice:
 
     Args:
         settings: How often and how hard each augmentation acts.
-        rng: Source of chance; as much is taken from it whatever the settings.
+        rng: Random generator; as much is taken from it whatever the settings.
         amount: Overall strength, 0..1; 0 does nothing at all.
 
     Attributes:

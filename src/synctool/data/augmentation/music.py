@@ -16,7 +16,7 @@ def music(size: int, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         size: Samples.
-        rng: Source of chance.
+        rng: Random generator.
 
     Returns:
         float32 ``[size]``, of any loudness; the beat has nothing to do with the speech.

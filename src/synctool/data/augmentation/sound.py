@@ -1,4 +1,4 @@
-"""The sound of one window: a room, noise and voices about, a poor channel. Nothing moves in time."""
+"""The audio of one window: a room, noise and voices about, a poor channel. Nothing moves in time."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _through_channel(sound: np.ndarray, dice: Dice) -> np.ndarray:
 
 
 def fitted(sound: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A stretch of ``size`` samples from anywhere in a sound, repeated where it is shorter: float32."""
+    """A segment of ``size`` samples from anywhere in a sound, repeated where it is shorter: float32."""
     if sound.size <= size:
         sound = np.tile(sound, size // sound.size + 2)
     start = int(rng.integers(0, sound.size - size))
@@ -112,7 +112,7 @@ def room_tail(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         seconds: Until it has decayed, the reverberation time RT60.
-        rng: Source of chance.
+        rng: Random generator.
 
     Returns:
         float32 ``[N]``, silent in the first 2 ms.
@@ -155,7 +155,7 @@ def automatic_gain(sound: np.ndarray, rng: np.random.Generator, strength: float)
 
     Args:
         sound: float32 ``[N]``.
-        rng: Source of chance: the release time, 0.1 to 1 s, and the share of the correction, 0.4 to 1.
+        rng: Random generator: the release time, 0.1 to 1 s, and the share of the correction, 0.4 to 1.
         strength: Factor of the correction.
 
     Returns:
@@ -187,7 +187,7 @@ def coloured_noise(
 
     Args:
         size: Samples.
-        rng: Source of chance.
+        rng: Random generator.
         slope: Exponent of the fall: 0 white, 0.5 pink, 1 brown; None draws one of 0 to 1.2.
 
     Returns:

@@ -48,7 +48,7 @@ class GraphFigures:
 
 @dataclass(frozen=True)
 class Speed:
-    """What a second of film (25 frames of one face) costs on this machine.
+    """What a second of video (25 frames of one face) costs on this machine.
 
     Attributes:
         graph: Which graph.
@@ -121,9 +121,9 @@ class ExportReport:
         unchecked_because: Why not.
         problems: Why it did not pass; empty if it did, or was not checked.
         windows: How many windows it was compared on.
-        real: Whether these are from films; else they are made up.
+        real: Whether these are from videos; else they are made up.
         agreement: Share of the windows of whose sound both found the same offset.
-        scores: Of the whole way, from pictures and sound to scores; None where the head stays with
+        scores: Of the whole way, from video and audio to scores; None where the head stays with
             PyTorch.
         tolerance: Largest relative difference allowed.
         least_agreement: Least agreement allowed on real windows.
@@ -132,7 +132,7 @@ class ExportReport:
         speeds: What they cost.
         accuracy: On a labelled set, if one was given.
         pruned: Share of the channels that was taken out before, 0..1.
-        fixed_frames: The one length of windows that the format takes; 0 for any. Whole films need any.
+        fixed_frames: The one length of windows that the format takes; 0 for any. Whole videos need any.
         notes: What was asked for and could not be measured, and why.
         seconds: How long it took to write.
         trust: Checksum to trust before it can be opened, where its format can run code; else "".

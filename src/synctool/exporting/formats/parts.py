@@ -14,7 +14,7 @@ from synctool.features.frontends import FRONT_ENDS
 from synctool.plugins.specs import ModelSpec
 
 OUTSIDE = -1e30
-"""What a graph gives where there is no sound: infinities do not survive every format."""
+"""What a graph gives where there is no audio: infinities do not survive every format."""
 _BATCH, _FRAMES = 2, 25
 _SPARE = 15
 """Offsets to either side that the example of a head has rows for."""
@@ -28,18 +28,18 @@ def graph_parts(spec: ModelSpec, network: nn.Module, *, parts: Sequence[str]) ->
     ``video``
         Prepared pictures ``video [batch, C, frames, S, S]`` to ``video_features [batch, D, frames]``.
     ``audio``
-        Sound features ``audio [batch, 1, bands, 4*frames]``, or samples ``[batch, 640*frames]``, to
+        Audio features ``audio [batch, 1, bands, 4*frames]``, or samples ``[batch, 640*frames]``, to
         ``audio_features [batch, D, frames]``.
     ``head``
         Embeddings of a window, ``sounds [batch, D, sounds]``, ``inside [batch, sounds]`` (1 where there is
         sound; elsewhere ``sounds`` is zero) and ``video_features [batch, D, frames]``, to
         ``scores [batch, sounds - frames + 1 - 2*margin, frames]``. With K offsets asked for to
-        either side, ``sounds`` is ``frames + 2*(K + margin)``, row r is offset ``r - K``, and sound
+        either side, ``sounds`` is ``frames + 2*(K + margin)``, row r is offset ``r - K``, and audio
         ``i + t`` is compared with frame t at offset ``K + margin - i``. Without sound it is
         ``OUTSIDE``.
     ``one``
         All of it as a graph ``model``: ``video [batch, C, frames, S, S]``; ``audio`` of ``sounds`` frames, in
-        whose middle the pictures are; and ``inside [batch, sounds]``, 0 where the sound is filling.
+        whose middle the frames are; and ``inside [batch, sounds]``, 0 where the audio is filling.
         Gives ``scores`` as above, ``audio_features [batch, D, sounds]``, of zeros where there is no
         sound, and ``video_features``.
 
@@ -116,7 +116,7 @@ def _video(spec: ModelSpec, network: nn.Module) -> GraphPart:
 
 
 def _audio(spec: ModelSpec, network: nn.Module) -> GraphPart:
-    # All the sound that the pictures of the other examples are compared with: a format of one length
+    # All the audio that the frames of the other examples are compared with: a format of one length
     # then has graphs that go together.
     sounds = _FRAMES + 2 * (head_margin(network) + _SPARE)
     return GraphPart(

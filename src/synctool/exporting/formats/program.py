@@ -52,7 +52,7 @@ def _dimensions(entry: GraphInput, lengths: dict[str, Dim]) -> dict[int, Dim]:
 
 
 def _any_length() -> AbstractContextManager[object]:
-    """Lengths 0 and 1 are no cases of their own: a film may have one frame.
+    """Lengths 0 and 1 are no cases of their own: a video may have one frame.
 
     The setting is the one that ``torch.onnx`` itself exports with.
     """

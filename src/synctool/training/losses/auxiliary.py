@@ -1,4 +1,4 @@
-"""A second task for the encoder of the pictures: values of every frame that were measured elsewhere."""
+"""A second task for the encoder of the frames: values of every frame that were measured elsewhere."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SPREAD = 8.0
 
 
 class Auxiliary(nn.Module):
-    """Squared error of values that a linear layer tells from the embeddings of the pictures.
+    """Squared error of values that a linear layer tells from the embeddings of the frames.
 
-    What one network has learnt from many people (the shape of the lips, say, by a landmark detector)
+    What one network has learned from many people (the shape of the lips, say, by a landmark detector)
     steadies another that sees few (multitask learning: Caruana 1997). The layer is trained along and
     is no part of the weights.
 

@@ -1,6 +1,6 @@
 """The arithmetic of losses over score volumes and embeddings. K: largest offset, R = 2K+1 rows.
 
-In a volume ``-inf`` means that there is no sound for that candidate. A frame is *known* when all rows
+In a volume ``-inf`` means that there is no audio for that candidate. A frame is *known* when all rows
 that its target is spread over have sound; the others take no part.
 """
 
@@ -57,7 +57,7 @@ def known_frames(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
-    """Log-softmax over the rows in float32; finite, and about -10000 where there is no sound."""
+    """Log-softmax over the rows in float32; finite, and about -10000 where there is no audio."""
     return logits.float().masked_fill(torch.isneginf(logits), _NOTHING).log_softmax(1)
 
 
@@ -77,7 +77,7 @@ def offset_cross_entropy(
     """Cross-entropy over the candidate sounds of every frame.
 
     Args:
-        logits: ``[B, R, T]``, ``-inf`` where there is no sound.
+        logits: ``[B, R, T]``, ``-inf`` where there is no audio.
         targets: ``[B, R]``.
         label_smoothing: Share of the target that is spread evenly over all candidates with sound
             (Szegedy et al. 2016).
@@ -101,7 +101,7 @@ def offset_cross_entropy(
 
 
 def info_nce(video: Tensor, audio: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE (van den Oord et al. 2018) between pictures and sounds of other clips.
+    """Symmetric InfoNCE (van den Oord et al. 2018) between video and audio of other clips.
 
     Args:
         video: ``[N, D]``, unit length; without any row the loss is 0.

@@ -1,4 +1,4 @@
-"""Losses on the embeddings themselves: between clips, and between the sounds of one clip.
+"""Losses on the embeddings themselves: between clips, and between the audio of one clip.
 
 Each is built with keyword options, and takes ``Evidence`` to a scalar. In one clip the candidates more
 than ``tolerance`` frames from the true offset are wrong; the nearer ones take no part, except the right
@@ -18,9 +18,9 @@ from synctool.training.losses.volume import COSINES, distances, known_targets, n
 
 
 class InfoNCE(nn.Module):
-    """Symmetric InfoNCE (van den Oord et al. 2018) between the pictures and sounds of a batch.
+    """Symmetric InfoNCE (van den Oord et al. 2018) between the video and audio of a batch.
 
-    Every ``apart``-th frame of every clip is a row; the sounds of all other rows are wrong for it.
+    Every ``apart``-th frame of every clip is a row; the audio of all other rows are wrong for it.
 
     Args:
         apart: Frames between two rows of one clip, so that they are not almost the same.
@@ -56,7 +56,7 @@ class _Candidates(nn.Module):
         self.tolerance = number("tolerance", tolerance)
 
     def told_apart(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cosines (0 without sound), share of the right and mask of the wrong ones, known frames."""
+        """Cosines (0 without audio), share of the right and mask of the wrong ones, known frames."""
         cosines = evidence.cosines(self.on)
         targets, known = known_targets(evidence, cosines)
         missing = torch.isneginf(cosines)

@@ -28,7 +28,7 @@ class Evidence:
     Attributes:
         video_features: ``[B, D, T]``, unit length.
         audio_features: ``[B, D, T_audio]``, unit length.
-        volumes: Logits ``[B, 2K+1, T]`` by name, ``-inf`` where there is no sound: ``plain``
+        volumes: Logits ``[B, 2K+1, T]`` by name, ``-inf`` where there is no audio: ``plain``
             (cosines times ``scale``), ``head`` (sharpened by the head), and ``local`` (cosines of
             the local embeddings times ``local_scale``) if the model has a local stage. A network
             that scores in a way of its own gives the same for ``plain`` and ``head``. ``foreign`` is
@@ -40,9 +40,9 @@ class Evidence:
         scale: Inverse temperature of ``plain``, a scalar; 1 where the network scores by itself.
         teacher: The teacher's logits ``[B, 2K+1, T]``, None without a teacher.
         local_scale: Inverse temperature of ``local``, None without a local stage.
-        local_video: Local embeddings ``[B, D, T]`` of the pictures, unit length; None without a
+        local_video: Local embeddings ``[B, D, T]`` of the frames, unit length; None without a
             local stage.
-        targets: ``[B, N, T]``, further values to be told from the pictures, NaN where they are not
+        targets: ``[B, N, T]``, further values to be told from the frames, NaN where they are not
             known; None without any.
         own_score: Whether the network scores in a way of its own, so that ``plain`` are no cosines.
     """
@@ -79,7 +79,7 @@ class Evidence:
         return self.scale if local is None else local
 
     def cosines(self, name: str) -> Tensor:
-        """Cosines ``[B, 2K+1, T]`` behind the volume ``plain`` or ``local``, ``-inf`` without sound.
+        """Cosines ``[B, 2K+1, T]`` behind the volume ``plain`` or ``local``, ``-inf`` without audio.
 
         Where the network scores in a way of its own, they are those of its embeddings.
 
@@ -205,7 +205,7 @@ def observe(
         model: A ``SyncModel``, in training mode.
         batch: Windows.
         max_offset: K.
-        teacher: Another network with the same inputs, whose logits are to be learnt.
+        teacher: Another network with the same inputs, whose logits are to be learned.
     """
     video, lead = prepared(batch.video, batch.picture), batch.audio_lead
     seen_locally, seen = encode_both(model, "video", video)

@@ -1,4 +1,4 @@
-"""Which sound belongs to which picture, once the known shift of the sound is undone."""
+"""Which sound belongs to which picture, once the known shift of the audio is undone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def belonging(
     Args:
         audio_features: ``[B, D, T_audio]``.
         frames: ``[F]``, indices of video frames.
-        offset_frames: ``[B]``, how far the sound is ahead.
-        audio_lead: Index of the sound that would belong to video frame 0 at offset 0.
-        moved: ``[B]`` whole frames; the sounds that many frames later are taken instead.
+        offset_frames: ``[B]``, how far the audio is ahead.
+        audio_lead: Index of the audio that would belong to video frame 0 at offset 0.
+        moved: ``[B]`` whole frames; the audio that many frames later are taken instead.
 
     Returns:
-        ``[B, D, F]``, and a boolean ``[B, F]`` that is False where the sound does not reach; there
+        ``[B, D, F]``, and a boolean ``[B, F]`` that is False where the audio does not reach; there
         the outermost sound stands.
     """
     start = audio_lead - offset_frames.round().long()

@@ -141,7 +141,7 @@ class AngularMargin(VolumeLoss):
         pool: Frames averaged before the choice, after the margin is taken off.
         margin: m, in radians or as a cosine.
         kind: ``angle`` or ``cosine``.
-        scale: Factor of the cosines; 0 takes the network's own, which is learnt.
+        scale: Factor of the cosines; 0 takes the network's own, which is learned.
     """
 
     def __init__(

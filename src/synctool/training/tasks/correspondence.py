@@ -20,9 +20,9 @@ _APART = 6
 class Correspondence(nn.Module):
     """Tells windows with their own sound from windows with another (Arandjelovic & Zisserman 2017).
 
-    Half of the weight is on the right sounds, and a quarter each on the sounds of another clip of the
+    Half of the weight is on the right sounds, and a quarter each on the audio of another clip of the
     batch and of the same clip elsewhere. The judgement is a logistic function of the mean cosine, as
-    in their AVE-Net (2018), so that what is learnt lies in the embeddings. Equal embeddings for
+    in their AVE-Net (2018), so that what is learned lies in the embeddings. Equal embeddings for
     everything give ln 2.
 
     It uses ``offset_frames`` to undo the stream's own shift, and for nothing else.

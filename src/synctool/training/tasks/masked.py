@@ -1,4 +1,4 @@
-"""Masked prediction: what sounds at the pictures that are hidden, and what is seen at the sounds?"""
+"""Masked prediction: what sounds at the frames that are hidden, and what is seen at the audio?"""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LARGEST_SCALE = 100.0
 class MaskedPrediction(nn.Module):
     """Predicts the other modality's embeddings where the input is hidden.
 
-    Spans of embeddings of the picture are replaced by a learnt one, and a small network predicts the
-    embeddings of the sound there from what is left; and the other way round. A prediction counts by
+    Spans of embeddings of the picture are replaced by a learned one, and a small network predicts the
+    embeddings of the audio there from what is left; and the other way round. A prediction counts by
     how well it is told from the true embeddings of all other hidden places of the batch, as in
     wav2vec 2.0 (Baevski et al. 2020), with the modalities crossed as in CMC (Tian et al. 2020): equal
     embeddings for everything give ln N for N hidden places.

@@ -20,7 +20,7 @@ _LARGEST_SCALE = 100.0
 class Retrieval(nn.Module):
     """Symmetric InfoNCE (van den Oord et al. 2018) between whole clips and whole sounds.
 
-    Embeddings are averaged over the frames of a clip, those of the sound over the frames that belong
+    Embeddings are averaged over the frames of a clip, those of the audio over the frames that belong
     to them, and compared across the batch, as CLIP does (Radford et al. 2021). Equal embeddings for
     everything give ln N for N clips.
 

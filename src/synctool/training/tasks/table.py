@@ -4,8 +4,8 @@ Each is an objective, ``(model, batch) -> (loss, parts)``, with small networks o
 trained along and thrown away; the weights of the model are for ``--init``. What they draw at random
 comes from torch's default generator, whose state is part of a run.
 
-That picture and sound of a film belong together is all that ``avc``, ``masked`` and ``retrieval`` are
-told; the shift that the stream itself gave to the sound is undone with ``offset_frames``. ``order``
+That video and audio of a video belong together is all that ``avc``, ``masked`` and ``retrieval`` are
+told; the shift that the stream itself gave to the audio is undone with ``offset_frames``. ``order``
 does not look at it.
 """
 

@@ -1,4 +1,4 @@
-"""Temporal order: in which order do these pieces of picture, and of sound, come?"""
+"""Temporal order: in which order do these pieces of picture, and of audio, come?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from synctool.training.losses.base import known_mean, numbers
 
 PIECES = 3
 _GAP = 2
-"""Frames left out between two pieces: neighbouring steps of sound share samples, which would tell."""
+"""Frames left out between two pieces: neighbouring steps of audio share samples, which would tell."""
 
 
 class TemporalOrder(nn.Module):
@@ -26,7 +26,7 @@ class TemporalOrder(nn.Module):
 
     Every clip is cut into three pieces, which the encoders see one by one, so that no seam shows. The
     pieces are put into one of the six orders, the right and the reversed one among them, and a small
-    network tells which. Picture and sound are two tasks of equal weight that share nothing. Equal
+    network tells which. Video and audio are two tasks of equal weight that share nothing. Equal
     embeddings for everything give ln 6.
 
     It does not use ``offset_frames``.
@@ -108,7 +108,7 @@ class OrderNetwork(nn.Module):
 
 
 def _pieces(x: Tensor, steps: int, frames: int) -> Tensor:
-    """Cut ``frames`` frames into pieces: along dimension 2 of pictures, along the last of sound."""
+    """Cut ``frames`` frames into pieces: along dimension 2 of pictures, along the last of audio."""
     gap = _GAP if frames >= PIECES + 2 * _GAP else 0
     length = (frames - (PIECES - 1) * gap) // PIECES
     if length < 1:
