@@ -29,6 +29,7 @@ from synctool.report.html import detect as html_detect
 from synctool.report.html.pages import CompareReport, compare_page, detect_page, write_html
 from synctool.report.html.pictures import drawn, shots
 from synctool.report.outcome import Failure
+from synctool.report.wording import finding_and_advice
 from synctool.types import Condition, FrameSeries, Label, Segment
 
 HOSTILE = [
@@ -114,7 +115,7 @@ def told(film: str) -> str:
 def test_the_page_of_a_film_says_what_was_found() -> None:
     page = checked(detect_page([made_result()], command="synctool detect talk.mp4 --html a.html"))
     for words in (
-        "talk.mp4", "unacceptable", "Audio is 120 ms ahead of the video", "Delay the audio by",
+        "talk.mp4", "unacceptable", *finding_and_advice(made_result()),
         "+120", "audio ahead, +3.00 frames", "0.98", "97", "LSE-C", "10.000", "5.400",
         "1920 × 1080", "fcn-cls.v2 sha256:0123", "synctool detect talk.mp4 --html a.html",
     ):  # fmt: skip

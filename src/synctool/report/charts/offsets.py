@@ -55,7 +55,8 @@ def detect_chart(result: DetectResult) -> Chart:
     remark = "inconclusive" if result.verdict == "inconclusive" else ""
     if not any(map(known, result.frames.offset_frames)):
         remark = "nothing could be measured"
-    row = _Row("", "", _thinned(result.frames, MOST_POINTS), result.segments, (), remark)
+    frames = _thinned(result.frames, MOST_POINTS)
+    row = _Row("", "Offset of the audio", frames, result.segments, (), remark)
     more = () if result.offset_frames is None else (result.offset_frames,)
     title = f"Offset and confidence over time, {printable(result.input)}"
     chart = _chart([row], result.source.duration_s, _OFFSET_HEIGHT, title, more)
