@@ -59,7 +59,7 @@ def test_an_export_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "made-up windows: give --clips for a check on real ones" in told.out
     assert "% of PyTorch's 4 B" in told.out
     assert "Differences from PyTorch" in told.out
-    assert "Milliseconds per second of film" in told.out
+    assert "Milliseconds per second of video" in told.out
     assert lines[-1] == "use it: synctool detect FILM --backbone scored --weights out"
     assert Path("out/synctool.json").is_file()
     assert run(*SMALL, "--format", "fake-fixed") == 0

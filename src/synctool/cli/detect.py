@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synctool.cli.common import TrustOption, setting_option
+from synctool.cli.detect_outputs import DetectOutputs
 from synctool.cli.detect_run import BatchRun
-from synctool.cli.outputs import Outputs
 from synctool.errors import UsageError
 from synctool.settings import table as config
 
@@ -113,7 +113,7 @@ def detect(
     names = expand(films or [], from_file=from_file)
     one = means_one_film(films or [], from_file=from_file)
     command = ["synctool", *(context.obj or ["detect"])]
-    outputs = Outputs(
+    outputs = DetectOutputs(
         names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet
     )
     outputs.check()

@@ -29,7 +29,7 @@ from synctool.errors import (
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from synctool.cli.outputs import Outputs
+    from synctool.cli.detect_outputs import DetectOutputs
     from synctool.journal import Journal
     from synctool.measure.detect import Detector
     from synctool.report.html.pictures import Shot
@@ -64,7 +64,7 @@ class BatchRun:
         self,
         names: Sequence[str],
         detector: Detector,
-        outputs: Outputs,
+        outputs: DetectOutputs,
         *,
         limit: str | float | None,
         fresh: bool,
@@ -210,17 +210,14 @@ def _task(bar: Progress, title: str) -> Iterator[Callable[[Any], None]]:
         bar.remove_task(task)
 
 
-def _named(error: Exception, film: str) -> SyncToolError:
-    """The error with the name of its film as the user gave it, which tells it from its namesakes."""
+def _named(error: Exception, video: str) -> SyncToolError:
+    """The error with the name of its video, and what to do about a bug."""
     from synctool.report.text import printable
+    from synctool.report.wording import named_cause
 
-    name, base = printable(film), printable(os.path.basename(film))
     if not isinstance(error, SyncToolError):
-        return SyncToolError(f"{name}: {described(error)}", remedy=_BUG)
-    cause = printable(error.cause)
-    if name not in cause:
-        cause = cause.replace(base, name, 1) if base and base in cause else f"{name}: {cause}"
-    told = SyncToolError(cause, remedy=error.remedy)
+        return SyncToolError(f"{printable(video)}: {described(error)}", remedy=_BUG)
+    told = SyncToolError(named_cause(error.cause, video), remedy=error.remedy)
     told.exit_code = error.exit_code
     return told
 

@@ -1,154 +1,95 @@
-"""Where the results of ``synctool detect`` go: the terminal, JSON, CSV, plots, a page."""
+"""Where the results of a command go: checked before the work, written at once or at the end."""
 
 from __future__ import annotations
 
-import os
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctool.cli.places import STANDARD_OUTPUT, check_places, is_plot_folder
 
 if TYPE_CHECKING:
-    from synctool.report.html.pictures import Shot
-    from synctool.report.outcome import Outcome
+    from synctool.report.plots import PlotNames
     from synctool.report.stream import GrowingReport
-
-_LONGEST_NAME_BYTES = 255
-_ROOM_BYTES = 16  # for a number and the suffix
 
 
 class Outputs:
-    """Writes what became of the films.
+    """The targets of a command's results; a command adds what is written to them.
 
     Args:
-        films: Names of all films.
-        one: Whether the user named a single film: one JSON object, and the plot is a file. Otherwise
-            JSON Lines, and the plots go into a folder, however many films there are.
-        json: Path or ``-`` or None.
-        csv: The same.
-        plot: A file or a folder.
-        html: Path of a page or ``-`` or None.
-        command: The words of the command, for the page.
+        targets: Option -> path, ``-`` for the standard output, None for what is not wanted.
+        plot: A file or a folder for plots, None where none is wanted.
+        one: Whether the user named a single video: its plot is a file, and else a folder.
+        kept: Files that are read, which no result may replace.
         quiet: Whether to print nothing for people.
     """
 
     def __init__(
         self,
-        films: Sequence[str],
+        targets: Mapping[str, str | None],
         *,
-        one: bool,
-        json: str | None,
-        csv: str | None,
         plot: str | None,
-        html: str | None = None,
-        command: Sequence[str] = (),
+        one: bool,
+        kept: Iterable[str],
         quiet: bool,
     ) -> None:
-        self._films, self._one = films, one
-        self._json, self._csv = json, csv
-        self._html, self._command = html, command
+        self._targets, self._kept = dict(targets), list(kept)
+        self._plot, self._into_folder = plot, is_plot_folder(plot, one=one)
+        self._names: PlotNames | None = None
         self._growing: dict[str, GrowingReport] = {}
-        self._for_people = not quiet and STANDARD_OUTPUT not in (json, csv, html)
-        self._plot = None if plot is None else Path(plot)
-        self._plot_folder = is_plot_folder(plot, one=one)
-        self._drawn: set[str] = set()
+        self.for_people = not quiet and STANDARD_OUTPUT not in self._targets.values()
 
     def check(self) -> None:
         """Find out before the work whether the results can be written.
 
         Raises:
             OutputError: One cannot.
-            UsageError: Two would go to one place, or one would replace a video.
+            UsageError: Two would go to one place, or one would replace what is read.
+            MissingError: A plot is wanted, and nothing to draw it with is installed.
         """
-        check_places(
-            {"--json": self._json, "--csv": self._csv, "--html": self._html},
-            kept=self._films,
-            plot=None if self._plot is None else os.fspath(self._plot),
-            plot_folder=self._plot_folder,
-        )
+        check_places(self._targets, kept=self._kept, plot=self._plot, plot_folder=self._into_folder)
 
-    @property
-    def wants_pictures(self) -> bool:
-        """Whether small pictures of the videos are wanted."""
-        return self._html is not None
+    def target(self, option: str) -> str | None:
+        """Where the result of an option goes."""
+        return self._targets[option]
 
-    def stream(self, outcome: Outcome) -> None:
-        """Write at once what need not wait for the other videos: JSON Lines, and rows of CSV.
+    def append(self, option: str, line: bytes, *, heading: bytes = b"") -> None:
+        """Write a line at once, where it is wanted; the first one below a heading.
 
         Raises:
             OutputError: It cannot be written.
         """
-        if self._one:
-            return
-        from synctool.report import csv_out, json_out
-
-        if self._json is not None:
-            line = json_out.to_json_line(outcome).encode("utf-8")
-            self._report(self._json).write(line)
-        if self._csv is not None:
-            first = self._csv not in self._growing
-            row = csv_out.row(outcome)
-            self._report(self._csv).write(csv_out.heading() + row if first else row)
-
-    def _report(self, target: str) -> GrowingReport:
         from synctool.report.stream import GrowingReport
 
-        return self._growing.setdefault(target, GrowingReport(target))
+        target = self._targets[option]
+        if target is None:
+            return
+        if option not in self._growing:
+            self._growing[option] = GrowingReport(target)
+            line = heading + line
+        self._growing[option].write(line)
 
-    def draw(self, outcome: Outcome) -> None:
-        """Draw the plot of a film.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        from synctool.report.outcome import Failure
-
-        if self._plot is not None and not isinstance(outcome, Failure):
-            from synctool.report.plots import write_plot
-
-            write_plot(outcome, self._plot_path(outcome.input))
-
-    def all_done(self, outcomes: Sequence[Outcome], shots: Mapping[str, Sequence[Shot]]) -> None:
-        """Print and write the rest.
-
-        Args:
-            outcomes: Of all videos, or those before the work was stopped; each is read several times.
-            shots: Small pictures by video, for the page.
+    def close(self) -> None:
+        """Close what was written line by line.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: It has not arrived on the disk.
         """
         for report in self._growing.values():
             report.close()
-        from synctool.report import csv_out, json_out, terminal
-        from synctool.report.outcome import Failure
 
-        if self._for_people and len(self._films) > 1:
-            terminal.print_summary(outcomes)
-        elif self._for_people and not isinstance(outcomes[0], Failure):
-            terminal.print_result(outcomes[0])
-        if self._one and self._json is not None:
-            json_out.write_json(outcomes, self._json, lines=False)
-        if self._one and self._csv is not None:
-            csv_out.write_csv(outcomes, self._csv)
-        if self._html is not None:
-            from synctool.report.html.pages import detect_page, write_html
+    @property
+    def plot_folder(self) -> Path | None:
+        """The folder of the plots, None where they go into a file or are not wanted."""
+        return Path(self._plot) if self._plot is not None and self._into_folder else None
 
-            page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=shots)
-            write_html(page, self._html)
+    def plot_path(self, video: str) -> Path | None:
+        """The file for the plot of a video, None where none is wanted."""
+        folder = self.plot_folder
+        if folder is None:
+            return None if self._plot is None else Path(self._plot)
+        if self._names is None:
+            from synctool.report.plots import PlotNames
 
-    def _plot_path(self, film: str) -> Path:
-        if not self._plot_folder:
-            return self._plot
-        stem, number = Path(film).name or "film", 1
-        raw = os.fsencode(stem)
-        if len(raw) > _LONGEST_NAME_BYTES - _ROOM_BYTES:
-            stem = raw[: _LONGEST_NAME_BYTES - _ROOM_BYTES].decode("utf-8", "ignore")
-        name = f"{stem}.png"
-        while name.casefold() in self._drawn:  # films of one name from several folders
-            number += 1
-            name = f"{stem}-{number}.png"
-        self._drawn.add(name.casefold())
-        return self._plot / name
+            self._names = PlotNames(folder)
+        return self._names.path(video)

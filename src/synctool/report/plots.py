@@ -20,7 +20,8 @@ from synctool.types import DetectResult, Trial
 METRIC_PLOTS = ("metrics-context", "metrics-reliability", "metrics-robustness")
 """Names of the plots of metrics."""
 _TITLE_CHARACTERS = 90
-_LONGEST_STEM = 120
+_LONGEST_STEM = 255 - 16
+"""Bytes of a file name, without a number and the suffix."""
 
 
 def write_plot(result: DetectResult, path: str | os.PathLike[str]) -> None:

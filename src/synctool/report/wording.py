@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -57,6 +58,15 @@ def trial_finding(trial: Trial) -> str:
         words = in_words(trial.offset_frames * FRAME_MS)
         return f"audio {words}, confidence {trial.confidence:.2f}, {trial.verdict}"
     return f"inconclusive: {printable(trial.reason or 'the evidence does not carry an answer')}"
+
+
+def named_cause(cause: str, video: str) -> str:
+    """The cause of an error with the name of its video as it was given, which tells it from its namesakes."""
+    name, base = printable(video), printable(os.path.basename(video))
+    said = printable(cause)
+    if name in said:
+        return said
+    return said.replace(base, name, 1) if base and base in said else f"{name}: {said}"
 
 
 def capital(text: str) -> str:

@@ -1,0 +1,105 @@
+"""What ``synctool detect`` writes: the terminal, JSON, CSV, plots, a page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from synctool.cli.outputs import Outputs
+
+if TYPE_CHECKING:
+    from synctool.report.html.pictures import Shot
+    from synctool.report.outcome import Outcome
+
+
+class DetectOutputs(Outputs):
+    """Writes what became of the videos.
+
+    Args:
+        videos: Names of all videos.
+        one: Whether the user named a single video: one JSON object, and the plot is a file. Otherwise
+            JSON Lines, and the plots go into a folder, however many videos there are.
+        json: Path or ``-`` or None.
+        csv: The same.
+        plot: A file or a folder.
+        html: Path of a page or ``-`` or None.
+        command: The words of the command, for the page.
+        quiet: Whether to print nothing for people.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[str],
+        *,
+        one: bool,
+        json: str | None,
+        csv: str | None,
+        plot: str | None,
+        html: str | None = None,
+        command: Sequence[str] = (),
+        quiet: bool,
+    ) -> None:
+        targets = {"--json": json, "--csv": csv, "--html": html}
+        super().__init__(targets, plot=plot, one=one, kept=videos, quiet=quiet)
+        self._videos, self._one, self._command = videos, one, command
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether thumbnails of the videos are wanted."""
+        return self.target("--html") is not None
+
+    def stream(self, outcome: Outcome) -> None:
+        """Write at once what need not wait for the other videos: JSON Lines, and rows of CSV.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if self._one:
+            return
+        from synctool.report import csv_out, json_out
+
+        self.append("--json", json_out.to_json_line(outcome).encode("utf-8"))
+        self.append("--csv", csv_out.row(outcome), heading=csv_out.heading())
+
+    def draw(self, outcome: Outcome) -> None:
+        """Draw the plot of a video.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        from synctool.report.outcome import Failure
+
+        if not isinstance(outcome, Failure) and (path := self.plot_path(outcome.input)):
+            from synctool.report.plots import write_plot
+
+            write_plot(outcome, path)
+
+    def all_done(self, outcomes: Sequence[Outcome], shots: Mapping[str, Sequence[Shot]]) -> None:
+        """Print and write the rest.
+
+        Args:
+            outcomes: Of all videos, or those before the work was stopped; each is read several times.
+            shots: Thumbnails by video, for the page.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self.close()
+        from synctool.report import csv_out, json_out, terminal
+        from synctool.report.outcome import Failure
+
+        if self.for_people and len(self._videos) > 1:
+            terminal.print_summary(outcomes)
+        elif self.for_people and not isinstance(outcomes[0], Failure):
+            terminal.print_result(outcomes[0])
+        json, csv, html = map(self.target, ("--json", "--csv", "--html"))
+        if self._one and json is not None:
+            json_out.write_json(outcomes, json, lines=False)
+        if self._one and csv is not None:
+            csv_out.write_csv(outcomes, csv)
+        if html is not None:
+            from synctool.report.html.pages import detect_page, write_html
+
+            page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=shots)
+            write_html(page, html)
