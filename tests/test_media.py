@@ -791,7 +791,7 @@ def test_a_slow_reader_does_not_fill_the_memory(long_film, monkeypatch):
     del alive, picture
     assert most <= QUEUED_PICTURES + 4
     gc.collect()
-    film._shown_arrays = None
+    film._screen._shown_arrays = None
     assert sum(ref() is not None for ref in known) == 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from fractions import Fraction
 
 from synctool.types import VIDEO_FPS
 
@@ -33,7 +34,7 @@ class FrameRate:
         announced: Rates that the container gives, the most credible first; None and nonsense are left out.
     """
 
-    def __init__(self, announced: Iterable[float | None]) -> None:
+    def __init__(self, announced: Iterable[float | Fraction | None]) -> None:
         rates = [float(rate) for rate in announced if rate]
         self._announced = [rate for rate in rates if 0 < rate <= FASTEST_FPS]
         self._last_s: float | None = None

@@ -6,13 +6,16 @@ at any rate, in planes of luma and chroma as encoders take them; times and sound
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
-import av
+from av import VideoFrame
 
+from synctool.media.decode import Screen
 from synctool.media.film import Film
-from synctool.media.pictures import Planes
+from synctool.media.frame_choice import Lateness
+from synctool.media.pictures import PictureReader, Planes
 
 _EPSILON_S = 1e-6
 _RGB = 0
@@ -44,16 +47,40 @@ class FilmFrames(Film):
     out, as ``Film`` does.
     """
 
-    _shown_s = -_EPSILON_S
-
     @property
     def colour_matrix(self) -> int | None:
         """How the planes stand for colours, as FFmpeg counts it; None where the film does not tell."""
-        matrix = self._video.codec_context.colorspace
+        video = self._selected.video
+        matrix = _RGB if video is None else video.codec_context.colorspace
         return None if matrix == _RGB else int(matrix)
 
-    def _show(self, frame: av.VideoFrame, time_s: float) -> None:
+    def frames(self) -> Iterator[Frame]:
+        """Iterate over the film: see the class."""
+        return cast("Iterator[Frame]", iter(self))
+
+    def _new_screen(self) -> Screen:
+        return _EveryFrame(self._reader, self._put)
+
+
+class _EveryFrame:
+    """A screen that hands on every frame that is shown."""
+
+    def __init__(self, reader: PictureReader, put: Callable[[Frame], None]) -> None:
+        self._reader = reader
+        self._put = put
+        self._shown_s = -_EPSILON_S
+        self.shown = None
+        self.tick = 0
+        self.lateness = Lateness()
+
+    def show(self, frame: VideoFrame, time_s: float, lasts_s: float) -> None:
         if time_s <= self._shown_s:
             return
         self._shown_s = time_s
-        self._put(Frame(max(time_s, 0.0), self._lasts_s(frame), self._reader.planes(frame)))
+        self._put(Frame(max(time_s, 0.0), lasts_s, self._reader.planes(frame)))
+
+    def read_shown(self) -> None:
+        """Nothing waits to be read."""
+
+    def finish(self, lasts_s: float) -> None:
+        """Every frame has been handed on."""

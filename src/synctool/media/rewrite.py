@@ -96,7 +96,7 @@ def rewrite(
                 f"file:{part}", "w", format="matroska", options={"fflags": "bitexact"}
             ) as copy:
                 writer = _Writer(copy, coding, fps or film.source.video_fps, film.colour_matrix)
-                shown: Iterator[Frame] = iter(film)
+                shown = film.frames()
                 pictures = _Packets(spool)
                 for frame in frames(shown) if frames else shown:
                     pictures.add(writer.encode(frame))

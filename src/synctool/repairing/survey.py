@@ -11,8 +11,8 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from synctool.errors import MediaError, UsageError
-from synctool.media.film import starts_s, timeline_origin_s
 from synctool.media.opening import OpenedVideo
+from synctool.media.time_base import starts_s, timeline_origin_s
 from synctool.media.timeline import LONGEST_GAP_S
 from synctool.types import StreamSelection
 
