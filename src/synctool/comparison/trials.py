@@ -23,10 +23,11 @@ import numpy as np
 from synctool.errors import described
 from synctool.measure.analyze import Findings, analyze
 from synctool.measure.embeddings import AudioEmbeddings, EncodedVideo, FaceEmbeddings
-from synctool.measure.encode import encode_audio, is_silent
+from synctool.measure.encode import encode_audio
 from synctool.measure.threads import sharing_cores
 from synctool.measure.timing import network_clock
 from synctool.measure.volumes import video_volume
+from synctool.media.silence import is_silent
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.right_windows import least_offset, right_windows
 from synctool.scoring.verdict import Circumstances

@@ -14,11 +14,11 @@ from synctool.errors import ExportError
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.exporting.formats.checks import AccuracyChange, Share
 from synctool.networks.loaded import LoadedModel
+from synctool.scoring.tolerance import RIGHT_FRAMES
 from synctool.types import Trial
 
 WINDOWS = (5, 15)
 """Frames of the windows that are reported."""
-RIGHT_FRAMES = 1.0
 _BEFORE, _AFTER = "before", "after"
 
 _Cell = tuple[Literal["windows", "clips"], int]

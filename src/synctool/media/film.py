@@ -18,7 +18,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from av import VideoStream
 from av.error import FFmpegError

@@ -34,6 +34,7 @@ from synctool.scoring.confidence import (
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.scoring.tolerance import RIGHT_FRAMES
 from synctool.types import SAMPLES_PER_FRAME
 
 AnySample = Sample | PooledSample
@@ -147,7 +148,7 @@ def known_stretches(
     spec: ModelSpec,
     true_offset: Callable[[AnySample], float],
     person: Callable[[AnySample], str],
-    tolerance: Callable[[AnySample], float] = lambda _: 1.0,
+    tolerance: Callable[[AnySample], float] = lambda _: RIGHT_FRAMES,
     seed: int = 0,
 ) -> list[Example]:
     """Estimates on stretches of clips, with their truth: each with its own audio and with another's.
