@@ -17,7 +17,7 @@ PACKAGE = Path(synctool.__file__).parent
 
 ORDER = (
     # What everything stands on.
-    *("types", "names", "cores", "_version"),
+    *("plain_data", "types", "names", "cores", "_version"),
     *("errors", "extras", "files", "disk_space", "onnxruntime_import", "untrusted"),
     *("settings", "cache", "journal", "workers"),
     # What plugins register with, and what networks are made of.
@@ -148,11 +148,11 @@ def test_a_right_direction_is_let_through(tmp_path: Path, place: str, line: str)
     assert wrong_directions(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["types.py", "errors.py"])
+@pytest.mark.parametrize("name", ["plain_data.py", "types.py", "errors.py"])
 def test_the_ground_floor_needs_the_standard_library_only(name: str) -> None:
     found = {module.split(".")[0] for module, _ in imports(PACKAGE / name, PACKAGE)}
     assert found
-    assert found <= set(sys.stdlib_module_names)
+    assert found <= {"synctool", *sys.stdlib_module_names}
 
 
 def test_click_is_never_imported() -> None:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
+from synctool.plain_data import from_plain
+
 VIDEO_FPS = 25
 """Video frames per second of the common time base."""
 AUDIO_HZ = 16_000
@@ -23,6 +25,7 @@ FRAME_MS = 1000.0 / VIDEO_FPS
 
 DETECT_SCHEMA = "synctool.detect/1"
 TRIAL_SCHEMA = "synctool.trial/1"
+COMPARE_SCHEMA = "synctool.compare/1"
 EXPORT_SCHEMA = "synctool.export/1"
 
 Verdict = Literal["in sync", "detectable", "unacceptable", "inconclusive"]
@@ -180,6 +183,15 @@ class DetectResult:
             return "level"
         return "ahead" if self.offset_frames > 0 else "behind"
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> DetectResult:
+        """A result from what ``to_dict`` gave, also after a way through JSON; digits are as there.
+
+        Raises:
+            ValueError: It is no result of this schema, or something is missing.
+        """
+        return from_plain(cls, data, schema=DETECT_SCHEMA)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, keys as in the documented schema."""
         return {
@@ -335,25 +347,9 @@ class Trial:
         """A trial from what ``to_dict`` gave, also after a way through JSON.
 
         Raises:
-            TypeError: Something is missing, or there is more than a trial has.
-            ValueError: It is no trial of this schema.
+            ValueError: It is no trial of this schema, or something is missing.
         """
-        given = dict(data)
-        if given.pop("schema", None) != TRIAL_SCHEMA:
-            raise ValueError(f"no {TRIAL_SCHEMA}")
-        label = dict(given["label"])
-        label["segments"] = _segments(label["segments"])
-        given["label"] = Label(**label)
-        given["condition"] = Condition(**given["condition"])
-        given["segments"] = _segments(given["segments"])
-        given["frames"] = FrameSeries(**{k: tuple(v) for k, v in given["frames"].items()})
-        given["curve"] = tuple(given["curve"])
-        given["windows"] = {int(n): (int(a), int(b)) for n, (a, b) in given["windows"].items()}
-        return cls(**given)
-
-
-def _segments(data: Any) -> tuple[Segment, ...]:
-    return tuple(Segment(**entry) for entry in data)
+        return from_plain(cls, data, schema=TRIAL_SCHEMA)
 
 
 # --------------------------------------------------------------------------- for plugins

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -34,7 +34,7 @@ from synctool.media.waiting import STALL_S
 from synctool.networks.loaded import LoadedModel
 from synctool.prepare.inputs import expand
 from synctool.runtimes.protocol import Runtime
-from synctool.types import Condition, Trial
+from synctool.types import COMPARE_SCHEMA, Condition, Trial
 from synctool.workers import Died, core_share, in_order, in_workers
 
 __all__ = [
@@ -113,6 +113,31 @@ class Comparison:
 
     trials: tuple[Trial, ...]
     metrics: tuple[Metric, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: keys that ``compare --json`` has, too."""
+        return {
+            "schema": COMPARE_SCHEMA,
+            "metrics": [metric.to_dict() for metric in self.metrics],
+            "trials": [trial.to_dict() for trial in self.trials],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
+        """A comparison from what ``to_dict`` or ``compare --json`` gave.
+
+        Raises:
+            ValueError: It is no comparison of this schema, or something is missing.
+        """
+        if data.get("schema") != COMPARE_SCHEMA:
+            raise ValueError(f"no {COMPARE_SCHEMA}")
+        lacking = [name for name in ("trials", "metrics") if name not in data]
+        if lacking:
+            raise ValueError(f"Comparison lacks {', '.join(lacking)}")
+        return cls(
+            trials=tuple(Trial.from_dict(entry) for entry in data["trials"]),
+            metrics=tuple(Metric.from_dict(entry) for entry in data["metrics"]),
+        )
 
 
 def run_trials(

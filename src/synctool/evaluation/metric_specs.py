@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from synctool.plain_data import from_plain
+
 CONTEXTS = (5, 7, 9, 11, 13, 15)
 """Lengths of windows in frames, as in the literature."""
 TOLERANCES = (0, 1, 2, 3, 5)
@@ -81,6 +83,20 @@ class Metric:
     def defined(self) -> bool:
         """Whether there is a figure."""
         return not math.isnan(self.value)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Metric:
+        """A metric from what ``to_dict`` gave, also after a way through JSON.
+
+        Raises:
+            ValueError: Something is missing.
+        """
+        figures = {
+            name: math.nan if data[name] is None else data[name]
+            for name in ("value", "low", "high")
+            if name in data
+        }
+        return from_plain(cls, {**data, **figures})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, None for NaN."""

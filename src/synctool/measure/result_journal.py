@@ -26,7 +26,8 @@ from synctool.journal import BusyError, Journal, RowKind
 from synctool.media.filetypes import HEAD_BYTES
 from synctool.media.locating import STANDARD_INPUT, locate
 from synctool.media.playlists import playlist_kind
-from synctool.types import DetectResult, FrameSeries, MediaTrack, Segment, Source, Track
+from synctool.plain_data import from_plain
+from synctool.types import DetectResult
 
 FOLDER = "journals"
 """Folder of the journals in the cache folder."""
@@ -52,23 +53,7 @@ def _to_row(result: DetectResult) -> dict[str, Any]:
 
 
 def _from_row(row: dict[str, Any]) -> DetectResult:
-    given = dict(row)
-    if given.pop("schema", None) != SCHEMA:
-        raise ValueError(f"no {SCHEMA}")
-    source = dict(given["source"])
-    source["warnings"] = tuple(source["warnings"])
-    source["tracks"] = tuple(_media_track(track) for track in source["tracks"])
-    given["source"] = Source(**source)
-    given["segments"] = tuple(Segment(**segment) for segment in given["segments"])
-    given["tracks"] = tuple(
-        Track(**{**track, "box_px": tuple(track["box_px"])}) for track in given["tracks"]
-    )
-    given["frames"] = FrameSeries(**{name: tuple(x) for name, x in given["frames"].items()})
-    return DetectResult(**given)
-
-
-def _media_track(track: Mapping[str, Any]) -> MediaTrack:
-    return MediaTrack(**{**track, "dispositions": tuple(track["dispositions"])})
+    return from_plain(DetectResult, row, schema=SCHEMA)
 
 
 RESULTS: RowKind[DetectResult] = RowKind(

@@ -41,9 +41,8 @@ from synctool.evaluation.reliability import reliability
 from synctool.report.compare_rows import Model, model_of, names_of
 from synctool.report.json_out import clean, dump
 from synctool.report.stream import send_parts
-from synctool.types import FRAME_MS, Trial
+from synctool.types import COMPARE_SCHEMA, FRAME_MS, Trial
 
-SCHEMA = "synctool.compare/1"
 TRIAL_COLUMNS = (
     *("film", "model", "condition", "moved_frames", "start_s", "end_s"),
     *("perturbation", "level", "value", "unit"),
@@ -92,7 +91,7 @@ def compare_json_parts(
 ) -> Iterator[str]:
     """The same in parts: one for each trial, whose series per frame may come from the disk."""
     head = {
-        "schema": SCHEMA,
+        "schema": COMPARE_SCHEMA,
         "command": command,
         "versions": versions(),
         "settings": dict(settings or {}),
