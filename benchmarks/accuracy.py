@@ -38,12 +38,13 @@ from tables import Table, around_section, write_section
 from films import ROOT, shared
 from synctool import __version__
 from synctool.comparison.entries import Entry, dataset_entries, film_entries
-from synctool.comparison.run import CompareProgress, CompareSettings, run_trials
+from synctool.comparison.run import CompareProgress, run_trials
 from synctool.errors import MissingError, SyncToolError
 from synctool.evaluation.metrics import METRICS, Metric, summarise
 from synctool.evaluation.model_names import model_names
 from synctool.networks.load import load_model
 from synctool.plugins import registry
+from synctool.settings.compare import CompareSettings
 from synctool.types import Trial
 
 PAGE = ROOT / "docs" / "results.md"
@@ -136,7 +137,7 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
             clips,
             CompareSettings(
                 backbones=backbones,
-                shifts=PEOPLE_SHIFTS,
+                shift=PEOPLE_SHIFTS,
                 device="cpu",
                 seed=given.seed,
                 jobs=given.jobs,
@@ -148,8 +149,8 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
         film_entries(films),
         CompareSettings(
             backbones=backbones,
-            shifts=FILM_SHIFTS,
-            pieces_s=PIECES_S,
+            shift=FILM_SHIFTS,
+            pieces=PIECES_S,
             detector=given.detector,
             device="cpu",
             seed=given.seed,

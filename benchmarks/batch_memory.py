@@ -50,7 +50,6 @@ def find(*given, **more):
 detect.find = trials.find = find
 sys.exit(main(sys.argv[2:]))
 """
-_PAGE = {"detect": "--html", "compare": "--report"}
 
 
 def short_clip(film: Path, target: Path, seconds: float) -> None:
@@ -92,7 +91,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--videos", type=int, nargs="+", default=[20, 200])
-    parser.add_argument("--command", choices=_PAGE, default="detect")
+    parser.add_argument("--command", choices=["detect", "compare"], default="detect")
     parser.add_argument("--no-page", action="store_true")
     given = parser.parse_args()
     model = given.backbone if given.weights is None else f"{given.backbone}={given.weights}"
@@ -100,7 +99,7 @@ def main() -> None:
     if given.command == "detect":
         more = ["--backbone", given.backbone]
         more += [] if given.weights is None else ["--weights", str(given.weights.resolve())]
-    more += [] if given.no_page else [_PAGE[given.command], "r.html"]
+    more += [] if given.no_page else ["--html", "r.html"]
     found = []
     print("| videos | peak memory | JSON | time |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="synctool-") as name:

@@ -27,7 +27,8 @@ CORES = (1, 16, 256)
 
 _RUN = """
 import json, resource, sys, time
-from synctool.prepare.preprocess import PreprocessSettings, preprocess
+from synctool.prepare.preprocess import preprocess
+from synctool.settings.preprocess import PreprocessSettings
 if __name__ == "__main__":
     started = time.perf_counter()
     done = preprocess(sys.argv[1], sys.argv[2], PreprocessSettings(**json.loads(sys.argv[3])))
@@ -50,7 +51,8 @@ print(time.process_time() - started)
 
 _PAIRS = """
 import json, resource, sys, time
-from synctool.prepare.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import pairs
+from synctool.settings.pairs import PairsSettings
 started = time.perf_counter()
 stats = pairs(sys.argv[1], sys.argv[2], PairsSettings())
 rows = sum(part["pairs"] for part in stats["splits"].values())
@@ -146,13 +148,13 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        rows.append(measure(given.films, work, f"packed, {cores} workers", workers=cores))
+        rows.append(measure(given.films, work, f"packed, {cores} workers", jobs=cores))
         chosen = part_of(given.films, work / "part", given.part)
         for name, settings in (
-            ("part, 1 worker", {"workers": 1}),
-            ("part, folders", {"workers": cores, "layout": "folders"}),
-            ("part, faces 224 rgb", {"workers": cores, "crop": "face"}),
-            ("part, face folders", {"workers": cores, "crop": "face", "layout": "folders"}),
+            ("part, 1 worker", {"jobs": 1}),
+            ("part, folders", {"jobs": cores, "layout": "folders"}),
+            ("part, faces 224 rgb", {"jobs": cores, "crop": "face"}),
+            ("part, face folders", {"jobs": cores, "crop": "face", "layout": "folders"}),
         ):
             rows.append(measure(work / "part", work, name, **settings))
         (work / "list").write_text("\n".join(map(str, chosen)))

@@ -24,13 +24,14 @@ from synctool.errors import MissingError, UsageError
 from synctool.files import make_folder, write_text
 from synctool.models.heads import VolumeHead
 from synctool.networks.load_torch import choose_device
+from synctool.settings.train import TrainSettings
 from synctool.training.checkpoint import BEST, WEIGHTS
 from synctool.training.data import TrainData, train_data
 from synctool.training.devices import choose_precision, make_fabric
 from synctool.training.logs import EPOCHS
 from synctool.training.loop import LoopSettings, Schedule, Trainer
 from synctool.training.regression import RegressionObjective
-from synctool.training.train import TrainProgress, TrainSettings, train
+from synctool.training.train import TrainProgress, train
 from synctool.weights.files import fit, load_weights
 
 MAX_OFFSET = 15

@@ -31,12 +31,12 @@ from films import ROOT, shared
 from synctool.errors import ExportError, SyncToolError
 from synctool.exporting.formats.checks import ExportReport
 from synctool.exporting.run import export
-from synctool.exporting.settings import ExportSettings
 from synctool.networks.build import build, load_pretrained
 from synctool.networks.load_torch import training_facts
 from synctool.plugins import registry
-from synctool.plugins.specs import Precision
+from synctool.settings.export import ExportSettings
 from synctool.training.checkpoint import save_weights
+from synctool.types import Precision
 
 SCRIPT = "benchmarks/exports.py"
 PAGE = ROOT / "docs" / "export.md"

@@ -16,7 +16,6 @@ from synctool.errors import MissingError
 from synctool.measure.detect import Detector
 from synctool.media.film import Film
 from synctool.media.remux import move_sound
-from synctool.scoring.tolerance import RIGHT_FRAMES
 from synctool.types import FRAME_MS, SAMPLES_PER_FRAME
 
 SHORT_MOVE_FRAMES = 15
@@ -58,7 +57,7 @@ class Moved:
     @property
     def right(self) -> bool:
         """Whether the best match lies within a frame of the truth."""
-        return self.error is not None and abs(self.error) <= RIGHT_FRAMES
+        return self.error is not None and abs(self.error) <= 1.0
 
 
 def dev_films(corpus: Path, *, limit: int | None = None) -> list[Path]:

@@ -40,10 +40,11 @@ from tables import Table, around_section, write_section
 from films import ROOT
 from synctool import __version__
 from synctool.comparison.entries import film_entries
-from synctool.comparison.run import CompareSettings, run_trials
+from synctool.comparison.run import run_trials
 from synctool.errors import SyncToolError
 from synctool.evaluation.metrics import METRICS, Metric, summarise
 from synctool.networks.build import build
+from synctool.settings.compare import CompareSettings
 from synctool.types import VIDEO_FPS, Trial
 
 PAGE = ROOT / "docs" / "results.md"
@@ -139,14 +140,14 @@ def fairness(
         backbones += [f"{GUESSER}={guesser}", f"{BROKEN}={broken}"]
     settings = CompareSettings(
         backbones=tuple(backbones),
-        shifts=shifts,
-        pieces_s=PIECES_S,
+        shift=shifts,
+        pieces=PIECES_S,
         detector="whole",
         device="cpu",
         seed=seed,
     )
     trials = _compared(paths, own, settings)
-    without = replace(settings, backbones=settings.backbones[1:], pieces_s=0.0)
+    without = replace(settings, backbones=settings.backbones[1:], pieces=0.0)
     mislabelled = _compared(paths, _others(own, rng), without)
     found: dict[str, dict[str, Any]] = {name: {} for name in METRICS}
     for backbone in (READER, GUESSER, BROKEN):

@@ -7,12 +7,13 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fake_plugins import FakePlugin
 from synctool.plugins import loader as plugins
 from synctool.plugins.loader import Plugins
 from synctool.plugins.specs import CatalogueEntry, CatalogueFile
-from synctool.settings import table as config
+from synctool.settings.download import DownloadSettings
 
 NOTE = "Ask for access at https://example.org/form."
 
@@ -48,9 +49,9 @@ def catalogue(*entries: CatalogueEntry) -> Iterator[Plugins]:
         yield own
 
 
-def settings(**flags: object) -> config.Settings:
+def settings(**flags: Any) -> DownloadSettings:
     """Settings that wait for nothing."""
-    return config.resolve("download", {"wait_s": 0.0, "timeout_s": 2.0, "retries": 3, **flags})
+    return DownloadSettings(**{"wait_s": 0.0, "timeout_s": 2.0, "retries": 3, **flags})
 
 
 def leftovers(folder: Path) -> list[str]:

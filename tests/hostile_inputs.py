@@ -31,7 +31,8 @@ from synctool.networks.loaded import of_header
 from synctool.prepare.pair_files import read_pairs
 from synctool.prepare.pairs import read_split
 from synctool.scoring.confidence import Calibration
-from synctool.settings.table import resolve
+from synctool.settings.detect import DetectSettings
+from synctool.settings.sources import resolve
 from synctool.training.checkpoint import load_state
 from synctool.training.data import read_constants
 from synctool.types import Trial
@@ -219,7 +220,7 @@ READERS = (
     Reader(
         "settings",
         written("s.toml", lambda: b"[detect]\nmax_offset = 20\n"),
-        lambda path: resolve("detect", file=path),
+        lambda path: resolve(DetectSettings, file=path),
     ),
     Reader(
         "catalogue", written("c.toml", lambda: _CATALOGUE), read_catalogue, (ValueError, OSError)

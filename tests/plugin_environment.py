@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fake_samples import talking_sample, write_processed
 from films import PlacedFace, face_film
-from synctool.prepare.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import pairs
+from synctool.settings.pairs import PairsSettings
 
 _OFFLINE = {
     "PIP_NO_INDEX": "1",

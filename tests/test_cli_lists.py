@@ -23,8 +23,10 @@ def test_completion_knows_the_commands() -> None:
 CHOICES = """
 from typing import Annotated
 from synctool.cli import app
-from synctool.cli.common import setting_option
-def run(device: Annotated[str, setting_option("detect", "device")] = None) -> None: ...
+from synctool.cli.options import Given, settings_options
+from synctool.settings.detect import DetectSettings
+@settings_options(DetectSettings)
+def run(given: Given[DetectSettings]) -> None: ...
 app.COMMANDS[:] = [run]
 app.main([])
 """

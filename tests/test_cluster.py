@@ -15,8 +15,9 @@ from films import PlacedFace, face_film
 from synctool.data.processed import Processed
 from synctool.errors import MissingError
 from synctool.prepare import cluster, shards
-from synctool.prepare.preprocess import PreprocessProgress, PreprocessSettings, preprocess
+from synctool.prepare.preprocess import PreprocessProgress, preprocess
 from synctool.prepare.shards import ShardJob, make_shard
+from synctool.settings.preprocess import PreprocessSettings
 from synctool.workers import KILLED
 
 pytestmark = pytest.mark.integration
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.integration
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'synctool[ray]'")
 
 LOCAL = PreprocessSettings(workers=1, shard_films=2)
-ON_RAY = replace(LOCAL, engine="ray", workers=2)
+ON_RAY = replace(LOCAL, engine="ray", jobs=2)
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ def test_everything_goes_into_files(run) -> None:
     ran = run(
         *("a.mkv", "b.mkv", *BOTH, "--labels", labels("a.mkv,3,anna", "b.mkv,-2,ben")),
         *("--json", "all.json", "--trials", "t.jsonl", "--csv", "t.csv", "--metrics-csv", "m.csv"),
-        *("--plot", "plots", "--report", "page.html"),
+        *("--plot", "plots", "--html", "page.html"),
     )
     assert (ran.code, ran.err) == (0, "")
     assert "flicker (two)" in ran.out
@@ -194,6 +194,13 @@ def test_everything_goes_into_files(run) -> None:
     page = Path("page.html").read_text("utf-8")
     assert page.lower().startswith("<!doctype html>")
     assert "a.mkv" in page and "flicker" in page
+
+
+def test_the_earlier_name_of_html_warns(run) -> None:
+    ran = run("a.mkv", *ONE, "--quiet", "--report", "page.html")
+    assert ran.code == 0
+    assert "--report is called --html now" in ran.err
+    assert Path("page.html").stat().st_size > 10_000
 
 
 def test_one_film_is_drawn_into_a_file(run) -> None:
@@ -284,7 +291,7 @@ def test_inconclusive_is_no_error(run) -> None:
     [
         ((), ("no videos given",)),
         (("a.mkv", "-b", "fcn-cls,flickr=one.safetensors"), ("flickr", "flicker")),
-        (("a.mkv", "-b", ","), ("no networks",)),
+        (("a.mkv", "-b", ","), ("--backbones", "list of texts with commas")),
         (("a.mkv", *ONE, "--shift", "sideways"), ("sideways", "random:N")),
         (("a.mkv", *ONE, "--shift", "99"), ("99",)),
         (("a.mkv", *ONE, "--pieces", "-2"), ("--pieces", "at least 0")),
@@ -296,7 +303,8 @@ def test_inconclusive_is_no_error(run) -> None:
         (("a.mkv", *ONE, "--dataset", "set"), ("--dataset brings its own",)),
         (("a.mkv", *ONE, "--json", "-", "--csv", "-"), ("--json and --csv", "stdout")),
         (("a.mkv", *ONE, "--json", "x", "--csv", "x"), ("--json and --csv cannot both",)),
-        (("a.mkv", *ONE, "--report", "a.mkv"), ("--report a.mkv", "overwritten")),
+        (("a.mkv", *ONE, "--html", "a.mkv"), ("--html a.mkv", "overwritten")),
+        (("a.mkv", *ONE, "--html", "x", "--report", "y"), ("--report and --html are the same",)),
         (("a.mkv", *ONE, "--journal", "./b.mkv", "b.mkv"), ("--journal", "overwritten")),
         (("a.mkv", *ONE, "--detector", "nobody"), ("nobody",)),
     ],
@@ -325,7 +333,7 @@ def test_what_is_missing_ends_with_five(run) -> None:
 def test_places_that_cannot_be_written(run) -> None:
     run("a.mkv", *ONE, "--json", "no/such/folder.json").failed(1, "no/such")
     run("a.mkv", *ONE, "--plot", "a.bmp").failed(1, ".bmp")
-    run("a.mkv", *ONE, "--report", ".").failed(1, "folder")
+    run("a.mkv", *ONE, "--html", ".").failed(1, "folder")
 
 
 # ------------------------------------------------------------------------------- interrupted work

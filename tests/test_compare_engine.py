@@ -19,15 +19,10 @@ from flicker import flicker_film, save_weights
 from synctool.comparison import run as compare_engine
 from synctool.comparison import video_trials as film_trials
 from synctool.comparison.entries import Entry
-from synctool.comparison.run import (
-    CompareProgress,
-    CompareSettings,
-    FilmFacts,
-    run_trials,
-    split_backbones,
-)
+from synctool.comparison.run import CompareProgress, FilmFacts, run_trials
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
 from synctool.journal import Journal
+from synctool.settings.compare import CompareSettings
 from synctool.types import Label, Trial
 from synctool.workers import Died
 
@@ -81,7 +76,7 @@ def where(trial: Trial) -> str:
 def test_films_networks_and_conditions_side_by_side(
     networks: dict[str, str], films: list[Entry]
 ) -> None:
-    two = settings(networks, "flicker", "fussy", shifts="-4, 0, 2.5", pieces_s=1)
+    two = settings(networks, "flicker", "fussy", shift="-4, 0, 2.5", pieces=1)
     found = list(run_trials([films[0], films[3]], two))
     assert [where(t) for t in found] == ["a"] * 12 + ["d"] * 12
     kinds = ["plain", "shift", "shift", "piece", "piece", "piece"]
@@ -113,7 +108,7 @@ def test_what_fails_for_one_network_or_one_film_costs_nothing_else(
 
 
 def test_a_second_run_is_identical(networks: dict[str, str], films: list[Entry]) -> None:
-    same = settings(networks, shifts="random:3", pieces_s=1, seed=5, perturb="noise:2")
+    same = settings(networks, shift="random:3", pieces=1, seed=5, perturb="noise:2")
     first, second = (untimed(list(run_trials(films[:4], same))) for _ in range(2))
     assert first == second
     other = untimed(list(run_trials(films[:4], replace(same, seed=6))))
@@ -126,7 +121,7 @@ def test_a_second_run_is_identical(networks: dict[str, str], films: list[Entry])
 def test_moves_depend_on_the_name_and_not_on_the_way_there(
     networks: dict[str, str], films: list[Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    same = settings(networks, shifts="random:2")
+    same = settings(networks, shift="random:2")
     (folder, name) = os.path.split(films[0].name)
     monkeypatch.chdir(folder)
     there = [t.condition for t in run_trials([films[0]], same)]
@@ -138,8 +133,10 @@ def test_pictures_and_shared_times_come_with_each_film(
 ) -> None:
     told: list[FilmFacts] = []
     seen: list[CompareProgress] = []
-    some = settings(networks, thumbnails=2)
-    trials = list(run_trials(films[:3], some, on_film=told.append, on_progress=seen.append))
+    some = settings(networks)
+    trials = list(
+        run_trials(films[:3], some, on_film=told.append, on_progress=seen.append, thumbnails=2)
+    )
     assert [fact.film for fact in told] == [entry.name for entry in films[:3]]
     assert [len(fact.thumbnails) for fact in told] == [2, 2, 0]
     assert [trial for fact in told for trial in fact.trials] == trials
@@ -247,14 +244,12 @@ def test_too_little_room_fails_the_copy_and_is_tried_again_later(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"backbones": ()}, "no networks"),
-        ({"max_offset": 0}, "max_offset is 0"),
-        ({"jobs": -1}, "jobs is -1"),
-        ({"shifts": "a,b"}, "shifts"),
-        ({"shifts": "20"}, "beyond"),
-        ({"shifts": "random:no"}, "no number"),
-        ({"pieces_s": 0.2}, "too short"),
-        ({"pieces_s": -1.0}, "pieces of -1 s"),
+        ({"backbones": ()}, "no models"),
+        ({"by": ("planet",)}, "planet"),
+        ({"shift": "a,b"}, "shifts"),
+        ({"shift": "20"}, "beyond"),
+        ({"shift": "random:no"}, "no number"),
+        ({"pieces": 0.2}, "too short"),
         ({"perturb": "no-such"}, "no-such"),
         ({"detector": "no-such"}, "no-such"),
         ({"backbones": ("no-such",)}, "no-such"),
@@ -303,9 +298,10 @@ def test_one_network_with_two_weights(
 
 
 def test_names_of_networks_in_one_text() -> None:
-    assert split_backbones("syncnet, fcn-cls=a=b.pt") == ("syncnet", "fcn-cls=a=b.pt")
-    with pytest.raises(UsageError, match="names no networks"):
-        split_backbones("syncnet,,x")
+    given = CompareSettings(backbones="syncnet, fcn-cls=a=b.pt").backbones
+    assert given == ("syncnet", "fcn-cls=a=b.pt")
+    with pytest.raises(UsageError, match="list of texts with commas"):
+        CompareSettings(backbones="syncnet,,x")
 
 
 # ---------------------------------------------------------------------------------------- journal
@@ -314,7 +310,7 @@ def test_names_of_networks_in_one_text() -> None:
 def test_a_second_run_goes_on_after_the_first(
     networks: dict[str, str], films: list[Entry], tmp_path: Path
 ) -> None:
-    some = settings(networks, shifts="2", perturb="noise:3")
+    some = settings(networks, shift="2", perturb="noise:3")
     whole = list(run_trials(films, some, journal=tmp_path / "whole.jsonl"))
     path = tmp_path / "j.jsonl"
     begun = run_trials(films, some, journal=path)
@@ -352,14 +348,14 @@ def test_other_settings_are_another_run(
     networks: dict[str, str], films: list[Entry], tmp_path: Path
 ) -> None:
     path = tmp_path / "j.jsonl"
-    list(run_trials(films[:1], settings(networks, shifts="1,2"), journal=path))
-    assert len(list(run_trials(films[:1], settings(networks, shifts=" 1, 2"), journal=path))) == 3
+    list(run_trials(films[:1], settings(networks, shift="1,2"), journal=path))
+    assert len(list(run_trials(films[:1], settings(networks, shift=" 1, 2"), journal=path))) == 3
     for other in ({"shifts": "1,3"}, {"max_offset": 10}, {"seed": 1}, {"perturb": "noise:1"}):
         some = settings(networks, **{"shifts": "1,2", **other})
         with pytest.raises(UsageError, match=f"another run: {next(iter(other))} is"):
             list(run_trials(films[:1], some, journal=path))
     with pytest.raises(UsageError, match="networks is"):
-        list(run_trials(films[:1], settings(networks, "fussy", shifts="1,2"), journal=path))
+        list(run_trials(films[:1], settings(networks, "fussy", shift="1,2"), journal=path))
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_done(
@@ -389,7 +385,8 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(
 
 SCRIPT = """
 import json, sys
-from synctool.comparison.run import CompareSettings, run_trials
+from synctool.comparison.run import run_trials
+from synctool.settings.compare import CompareSettings
 from synctool.comparison.entries import Entry
 
 if __name__ == "__main__":
@@ -426,7 +423,7 @@ def test_a_run_that_was_killed_in_the_middle_goes_on(
         str(flicker_film(tmp_path / f"{i}.mp4", seconds=2.0, seed=i, ahead_frames=i))
         for i in range(8)
     ]
-    some = settings(networks, shifts="1")
+    some = settings(networks, shift="1")
     path = tmp_path / "j.jsonl"
     run = started(tmp_path, some, films, path)
     assert run.stdout.readline().strip() == films[0], run.stderr.read()
@@ -443,7 +440,7 @@ def test_a_run_that_was_killed_in_the_middle_goes_on(
 def test_two_processes_say_what_one_says(
     networks: dict[str, str], films: list[Entry], tmp_path: Path
 ) -> None:
-    some = settings(networks, "flicker", "fussy", shifts="random:2", perturb="noise:1")
+    some = settings(networks, "flicker", "fussy", shift="random:2", perturb="noise:1")
     facts: list[FilmFacts] = []
     progress: list[CompareProgress] = []
     both = replace(some, jobs=2, thumbnails=1)
@@ -497,7 +494,7 @@ def test_compare_is_public(networks: dict[str, str], films: list[Entry], tmp_pat
     found = synctool.compare(
         [films[0].name, Path(films[3].name)],
         backbones=[networks["flicker"]],
-        shifts=[-2, 1.5],
+        shift=[-2, 1.5],
         labels=truth,
         detector="whole",
         device="cpu",

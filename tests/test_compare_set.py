@@ -16,9 +16,10 @@ from compare_networks import installed
 from fake_samples import write_processed
 from flicker import flicker_film, flicker_sound, pattern
 from synctool.comparison.entries import Entry, dataset_entries
-from synctool.comparison.run import CompareProgress, CompareSettings, compare, run_trials
+from synctool.comparison.run import CompareProgress, compare, run_trials
 from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
 from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.settings.compare import CompareSettings
 from synctool.types import Label, Trial
 
 pytestmark = pytest.mark.integration
@@ -106,7 +107,7 @@ def test_clips_are_measured_as_they_are_stored(networks: dict[str, str], process
     entries = dataset_entries(processed)
     assert [e.name for e in entries] == ["a1", "a2", "b1", "c1"]
     assert [e.label for e in entries[1:3]] == [Label(0.0, "a", "set0"), Label(0.0, "b", "set1")]
-    some = plain(networks, shifts="-5,2.5", pieces_s=1)
+    some = plain(networks, shift="-5,2.5", pieces=1)
     found = list(run_trials(entries, some))
     assert [t.condition.kind for t in found[:6]] == ["plain", "shift", "shift"] + ["piece"] * 3
     assert all(t.error is None for t in found)
@@ -123,7 +124,7 @@ def test_clips_are_measured_as_they_are_stored(networks: dict[str, str], process
 def test_a_clip_gives_what_its_film_gives(networks: dict[str, str], tmp_path: Path) -> None:
     film = flicker_film(tmp_path / "f.mp4", seconds=3.2, ahead_frames=2, seed=4)
     write_processed(tmp_path / "p", [clip("f", seed=4, ahead_frames=2)])
-    some = plain(networks, shifts="3")
+    some = plain(networks, shift="3")
     whole = list(run_trials([Entry(str(film))], some))
     stored = list(run_trials(dataset_entries(tmp_path / "p"), some))
     offsets = [t.offset_frames for t in stored]

@@ -236,6 +236,7 @@ def test_a_result_never_replaces_a_film(answers, tmp_path: Path, option: str) ->
 def test_two_results_in_one_place(answers) -> None:
     answers()("a.mp4", "--json", "-", "--csv", "-").failed(2, "cannot both go to stdout")
     answers()("a.mp4", "--json", "r", "--csv", "./r").failed(2, "cannot both go to")
+    answers()("a.mp4", "--fresh").failed(2, "no effect on a single video")
     ran = answers(made_result())("a.mp4", "--json", os.devnull, "--csv", os.devnull, "-q")
     assert ran.code == 0
 
@@ -286,7 +287,9 @@ def test_the_environment_chooses_the_network(run, tmp_path, film: bytes, monkeyp
 
 @pytest.mark.parametrize("limit", ["nan", "45ms"])
 def test_a_limit_that_is_none(answers, limit: str) -> None:
-    answers()("a.mp4", "--fail-over", limit).failed(2, "--fail-over", "detectable, unacceptable")
+    answers()("a.mp4", "--fail-over", limit).failed(
+        2, "--fail-over", "neither detectable, nor unacceptable"
+    )
 
 
 # ----------------------------------------------------------------------------------------- output

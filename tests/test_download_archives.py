@@ -419,11 +419,11 @@ def test_an_entry_is_unpacked_checked_and_mended(usb: Path, tmp_path: Path) -> N
     folder = tmp_path / "corpus"
     with catalogue(entry):
         assert download.plan("corpus").bytes_to_unpack == 203_005
-        result = download.get("corpus", source=usb, settings=settings())
+        result = download.download("corpus", source=usb, settings=settings())
         assert (len(result.files), result.unpacked) == (len(parts), 4)
         assert found(folder) == {**FILES, "list.txt": b"a list"}, "the parts are gone"
         assert download.show("corpus").status == "here"
-        again = download.get("corpus", offline=True, settings=settings())
+        again = download.download("corpus", offline=True, settings=settings())
         assert (again.files, again.unpacked) == ((), 0)
         (verified,) = download.verify(["corpus"])
         assert verified.status == "ok"
@@ -439,10 +439,10 @@ def test_an_entry_is_unpacked_checked_and_mended(usb: Path, tmp_path: Path) -> N
         }
         (folder / "readme").unlink()
         with pytest.raises(SyncToolError) as caught:
-            download.get("corpus", offline=True, settings=settings())
+            download.download("corpus", offline=True, settings=settings())
         assert caught.value.exit_code == 5
         assert "here only in part" in caught.value.cause
-        download.get("corpus", source=usb, settings=settings())
+        download.download("corpus", source=usb, settings=settings())
         assert found(folder) == {**FILES, "list.txt": b"a list"}
         assert download.verify(["corpus"])[0].status == "ok"
 
@@ -453,12 +453,12 @@ def test_archives_are_kept_on_demand(usb: Path, tmp_path: Path) -> None:
         (usb / name).write_bytes(content)
     with catalogue(entry):
         options = {"source": usb, "settings": settings()}
-        download.get("corpus", keep_archives=True, **options)
+        download.download("corpus", keep_archives=True, **options)
         assert found(tmp_path / "corpus") == {**FILES, **parts}
         assert download.verify(["corpus"])[0].status == "ok"
-        download.get("corpus", keep_archives=True, **options)
+        download.download("corpus", keep_archives=True, **options)
         assert found(tmp_path / "corpus") == {**FILES, **parts}
-        download.get("corpus", **options)
+        download.download("corpus", **options)
     assert found(tmp_path / "corpus") == {**FILES, "list.txt": b"a list"}
 
 
@@ -468,7 +468,7 @@ def test_a_harmful_archive_is_kept_for_a_look(usb: Path, tmp_path: Path) -> None
     (usb / "a.zip").write_bytes(content)
     with catalogue(entry):
         with pytest.raises(DownloadError, match="outside"):
-            download.get("corpus", source=usb, settings=settings())
+            download.download("corpus", source=usb, settings=settings())
         assert download.show("corpus").status == "incomplete"
     assert not (tmp_path / "outside").exists()
     assert (tmp_path / "corpus" / "a.zip").exists()

@@ -58,7 +58,7 @@ def fetch(*files: CatalogueFile, entry: CatalogueEntry | None = None, **options:
     }
     entry = entry or entry_of(*files)
     with catalogue(entry):
-        return download.get(entry.name, settings=settings(**flags), **options).folder
+        return download.download(entry.name, settings=settings(**flags), **options).folder
 
 
 def refused(*files: CatalogueFile, **options: object) -> SyncToolError:
@@ -102,12 +102,12 @@ def test_parts_come_side_by_side(server: FaultServer) -> None:
 def test_what_is_here_is_not_fetched_again(server: FaultServer) -> None:
     entry = entry_of(file_of("a.bin", CONTENT, server.serve("/a", CONTENT)))
     with catalogue(entry):
-        first = download.get("thing", settings=settings())
+        first = download.download("thing", settings=settings())
         asked = len(server.asked)
-        again = download.get("thing", settings=settings())
+        again = download.download("thing", settings=settings())
         assert (first.files, again.files) == (("a.bin",), ())
         assert len(server.asked) == asked
-        forced = download.get("thing", settings=settings(), force=True)
+        forced = download.download("thing", settings=settings(), force=True)
     assert forced.files == ("a.bin",)
     assert len(server.asked) == 2 * asked
 
@@ -764,7 +764,7 @@ def test_two_at_once(server: FaultServer) -> None:
 
     def run() -> None:
         results.append(
-            download.get(
+            download.download(
                 "thing",
                 settings=settings(),
                 on_progress=lambda name, step: notes.append(step.note),

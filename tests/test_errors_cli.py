@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated
 
 import pytest
 import typer
@@ -16,9 +15,11 @@ import typer
 from fake_plugins import FakePlugin
 from synctool import __version__, errors
 from synctool.cli import app
-from synctool.cli.common import setting_option, show_error
+from synctool.cli.common import show_error
+from synctool.cli.options import Given, settings_options
 from synctool.plugins import loader as plugins
-from synctool.settings import table as config
+from synctool.settings.base import row_of
+from synctool.settings.detect import DetectSettings
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes")
 
@@ -216,6 +217,8 @@ def test_half_a_plugin_leaves_no_commands_behind(capsys) -> None:
 PIPE = """
 import os, sys
 from synctool.plugins import loader as plugins
+from synctool.settings.base import row_of
+from synctool.settings.detect import DetectSettings
 from synctool.cli import app
 def run() -> None:
     for _ in range({lines}):
@@ -247,20 +250,51 @@ def test_a_reader_that_goes_away_is_no_error(lines: int) -> None:
 
 
 def test_options_take_their_words_from_the_table(command, capsys, monkeypatch) -> None:
-    def run(
-        max_offset: Annotated[int | None, setting_option("detect", "max_offset", "-k")] = None,
-    ) -> None:
-        print(config.resolve("detect", {"max_offset": max_offset}).max_offset)
+    @settings_options(DetectSettings)
+    def run(given: Given[DetectSettings]) -> None:
+        print(given.settings().max_offset)
 
     command(run)
     monkeypatch.setenv("COLUMNS", "200")
     assert app.main(["run", "--help"]) == 0
-    assert config.setting("detect", "max_offset").help_text in capsys.readouterr().out
+    assert row_of(DetectSettings, "max_offset").help_text in capsys.readouterr().out
     assert app.main(["run", "-k", "20"]) == 0
     assert app.main(["run"]) == 0
     assert capsys.readouterr().out.split() == ["20", "15"]
     assert app.main(["run", "--max-offset", "3"]) == 2
     assert "15 to 125" in capsys.readouterr().err
+
+
+def test_a_flag_takes_back_what_the_environment_says(command, capsys, monkeypatch) -> None:
+    @settings_options(DetectSettings)
+    def run(given: Given[DetectSettings]) -> None:
+        print(given.settings().allow_external)
+
+    command(run)
+    monkeypatch.setenv("SYNCTOOL_DETECT_ALLOW_EXTERNAL", "yes")
+    assert app.main(["run"]) == 0
+    assert app.main(["run", "--no-allow-external"]) == 0
+    monkeypatch.delenv("SYNCTOOL_DETECT_ALLOW_EXTERNAL")
+    assert app.main(["run", "--allow-external"]) == 0
+    assert capsys.readouterr().out.split() == ["True", "False", "True"]
+
+
+def test_help_has_no_line_breaks_inside_a_paragraph(command, capsys, monkeypatch) -> None:
+    def run() -> None:
+        """Do it
+        at once.
+
+        Examples:
+
+          synctool run
+        """
+
+    command(run)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert app.main(["run", "--help"]) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert " Do it at once." in lines
+    assert " synctool run" in lines
 
 
 def test_the_log_goes_to_stderr(command, capsys) -> None:

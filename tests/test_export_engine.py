@@ -22,13 +22,8 @@ from synctool.exporting import check as export_check
 from synctool.exporting import folder as export_folder
 from synctool.exporting import latency
 from synctool.exporting.parity import AtOnce, InSteps, compare
+from synctool.exporting.requirements import LEAST_AGREEMENT, TOLERANCES
 from synctool.exporting.run import CheckFailed, ExportEvent, export
-from synctool.exporting.settings import (
-    LEAST_AGREEMENT,
-    TOLERANCES,
-    ExportSettings,
-    parse_parts,
-)
 from synctool.exporting.windows import (
     LENGTHS,
     SHIFTS,
@@ -43,6 +38,7 @@ from synctool.measure.detect import Detector
 from synctool.networks.formats import formats
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
+from synctool.settings.export import ExportSettings
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.artefact import MANIFEST, read_artefact
 
@@ -357,11 +353,7 @@ def test_what_cannot_run_here_is_exported_and_said_to_be_unchecked(
         ({"format": "fakee"}, "Did you mean fake"),
         ({"format": "fake-late", "precision": "float16"}, "It has float32"),
         ({"precision": "int8-static"}, "--clips"),
-        ({"windows": 0}, "at least one"),
-        ({"tolerance": 0.0}, "above 0"),
-        ({"prune": 1.0}, "share to take out"),
         ({"fine_tune": Path("x")}, "--prune"),
-        ({"limit": 3}, "--dataset"),
         ({"parts": ("one",), "precision": "int8-dynamic"}, "--parts out"),
         ({"parts": ("one",), "dataset": "x"}, "Leave one"),
     ],
@@ -379,18 +371,35 @@ def test_settings_that_make_no_sense(
     [
         ("vidio", "Did you mean video"),
         ("video,video", "twice"),
-        ("", "no part"),
+        ("", "list of texts"),
         ("video,one", "part"),
     ],
 )
-def test_parts_that_are_none(text: str, said: str) -> None:
+def test_parts_that_are_none(wanted: ExportSettings, text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        parse_parts(text)
+        export(replace(wanted, parts=text))
 
 
 def test_parts() -> None:
-    assert parse_parts("head, video") == ("head", "video")
-    assert parse_parts("one") == ("one",)
+    assert ExportSettings(parts="head, video").parts == ("head", "video")
+    assert ExportSettings(parts="one").parts == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"windows": 0}, "windows: 0 is out of range: at least 1"),
+        ({"tolerance": 0.0}, "above 0"),
+        ({"prune": 1.0}, "share to take out"),
+        ({"limit": 3}, "--limit has no effect without --dataset"),
+        ({"steps": 3}, "--steps has no effect without --prune"),
+    ],
+)
+def test_values_that_make_no_sense(
+    wanted: ExportSettings, change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        export(wanted, **change)
 
 
 def test_a_tool_that_is_missing_says_how_to_get_it(wanted: ExportSettings) -> None:

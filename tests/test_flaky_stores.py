@@ -20,13 +20,14 @@ from synctool.data.processed import Processed
 from synctool.data.storage import storage
 from synctool.errors import MissingError, OutputError, SyncToolError, TransientError
 from synctool.exporting.windows import _processed
-from synctool.prepare.preprocess import PreprocessSettings, preprocess
+from synctool.prepare.preprocess import preprocess
 from synctool.prepare.videos import collection
+from synctool.settings.preprocess import PreprocessSettings
 
 pytestmark = pytest.mark.integration
 
 PLACE = "flaky://bucket/films"
-SETTINGS = PreprocessSettings(workers=1, shard_films=2)
+SETTINGS = PreprocessSettings(jobs=1, shard_films=2)
 
 
 class ClientPayloadError(Exception):

@@ -45,7 +45,8 @@ from synctool.networks.load_torch import load_network
 from synctool.networks.loaded import of_header
 from synctool.networks.names import model_spec
 from synctool.scoring.confidence import Calibration
-from synctool.settings.table import resolve
+from synctool.settings.detect import DetectSettings
+from synctool.settings.sources import resolve
 from synctool.training.checkpoint import load_state
 from synctool.untrusted.documents import DEEPEST, parse_json, parse_toml, typed
 from synctool.untrusted.origin import MalformedError
@@ -169,13 +170,13 @@ def test_settings_of_editors_on_windows_are_read(tmp_path: Path, encoding: str, 
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
     path = tmp_path / "s.toml"
     path.write_bytes((mark + text).encode(encoding))
-    assert resolve("detect", file=path).max_offset == 20
+    assert resolve(DetectSettings, file=path).max_offset == 20
 
 
 def test_settings_in_no_known_encoding_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_bytes("[detect]\n# Größe".encode("latin-1"))
-    error = refusal(lambda: resolve("detect", file=path))
+    error = refusal(lambda: resolve(DetectSettings, file=path))
     assert isinstance(error, UsageError)
     assert "line 2 is not in UTF-8" in error.cause
     assert "s.toml" in error.cause

@@ -185,7 +185,7 @@ def test_loading_something_heavy_would_be_seen() -> None:
     "module",
     [
         "synctool",
-        "synctool.settings.table",
+        "synctool.settings.sources",
         "synctool.plugins.loader",
         "synctool.plugins.registry",
         "synctool.cli.app",

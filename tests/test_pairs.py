@@ -313,7 +313,7 @@ def test_a_sample_in_two_shards_is_told(processed: Path) -> None:
 @pytest.mark.parametrize(
     ("offsets", "words"),
     [
-        ("0", "0 moves nothing"),
+        ("0", "0 shifts nothing"),
         ("5,16", "16 is beyond --max-offset 15"),
         ("-16", "-16 is beyond"),
         ("5,,6", "'' is no whole number"),

@@ -25,14 +25,15 @@ from synctool.media.film import Film
 from synctool.prepare import preprocess as preprocessing
 from synctool.prepare import shards
 from synctool.prepare.clips import SyncSettings
-from synctool.prepare.preprocess import PreprocessProgress, PreprocessSettings, preprocess
+from synctool.prepare.preprocess import PreprocessProgress, preprocess
 from synctool.prepare.shards import ShardJob, make_shard
+from synctool.settings.preprocess import PreprocessSettings
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.workers import KILLED
 
 pytestmark = pytest.mark.integration
 
-SETTINGS = PreprocessSettings(workers=1, shard_films=2)
+SETTINGS = PreprocessSettings(jobs=1, shard_films=2)
 
 
 @pytest.fixture(scope="module")
@@ -297,13 +298,13 @@ def test_other_films_or_settings_are_refused(films: Path, tmp_path: Path) -> Non
     (tree / "bo/5.mp4").unlink()
     with pytest.raises(UsageError, match="other films"):
         preprocess(tree, tmp_path / "out", SETTINGS)
-    preprocess(films, tmp_path / "other", replace(SETTINGS, workers=2))
+    preprocess(films, tmp_path / "other", replace(SETTINGS, jobs=2))
 
 
 def test_workers_make_the_same_bytes(films: Path, tmp_path: Path) -> None:
     told: list[PreprocessProgress] = []
     preprocess(films, tmp_path / "one", SETTINGS)
-    preprocess(films, tmp_path / "two", replace(SETTINGS, workers=2), on_progress=told.append)
+    preprocess(films, tmp_path / "two", replace(SETTINGS, jobs=2), on_progress=told.append)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert told[-1].films_done == 5
 
@@ -347,9 +348,10 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
 
 RUN = """
 import sys
-from synctool.prepare.preprocess import PreprocessSettings, preprocess
+from synctool.prepare.preprocess import preprocess
+from synctool.settings.preprocess import PreprocessSettings
 if __name__ == "__main__":
-    settings = PreprocessSettings(workers=2, shard_films=1)
+    settings = PreprocessSettings(jobs=2, shard_films=1)
     preprocess(sys.argv[1], sys.argv[2], settings, on_progress=lambda p: print(p.films_done, flush=True))
 """
 
@@ -425,7 +427,7 @@ def test_a_film_that_kills_workers_is_left_out(
     films: Path, tmp_path: Path, monkeypatch, shard_films: int
 ) -> None:
     monkeypatch.setattr(preprocessing, "shard_maker", deadly_maker)
-    settings = replace(SETTINGS, workers=2, shard_films=shard_films)  # several groups, or one
+    settings = replace(SETTINGS, jobs=2, shard_films=shard_films)  # several groups, or one
     done = preprocess(films, tmp_path / "out", settings)
     assert (done.films_done, done.samples, done.failures) == (5, 2, 3)
     assert failures(tmp_path / "out")["ann/2.mp4"] == KILLED
@@ -508,14 +510,12 @@ def test_clips_are_brought_into_sync() -> None:
 
 
 def test_sync_correct_needs_crops_that_the_network_takes(films: Path, tmp_path: Path) -> None:
-    sync = SyncSettings("fcn-cls", None, 0.5)
     with pytest.raises(UsageError, match="takes mouth crops"):
-        preprocess(films, tmp_path / "out", replace(SETTINGS, crop="face"), sync=sync)
+        preprocess(films, tmp_path / "out", SETTINGS, crop="face", sync_correct=True)
 
 
 def test_noise_does_not_sync_and_is_dropped(films: Path, tmp_path: Path) -> None:
-    sync = SyncSettings("fcn-cls", None, 0.9)
-    done = preprocess(films, tmp_path / "out", SETTINGS, sync=sync)
+    done = preprocess(films, tmp_path / "out", SETTINGS, sync_correct=True, sync_confidence=0.9)
     assert done.samples == 0
     assert "does not sync" in failures(tmp_path / "out")["ann/2.mp4"]
 
@@ -526,11 +526,10 @@ def test_sync_correct_takes_real_delays_out(clips: Path, tmp_path: Path) -> None
     for name in ("example.avi", "test_offset_12.avi"):
         shutil.copy(clips / name, tree / name)
     settings = replace(SETTINGS, detector="whole", min_face=0)
-    sync = SyncSettings("fcn-cls", None, 0.5)
-    preprocess(tree, tmp_path / "out", settings, sync=sync)
+    preprocess(tree, tmp_path / "out", settings, sync_correct=True)
     first, second = Processed(tmp_path / "out").samples()
     assert first.info.offset_frames - second.info.offset_frames == pytest.approx(12, abs=1.0)
-    again = shards._resync(sync)
+    again = shards._resync(SyncSettings("fcn-cls", None, 0.5))
     for sample in (first, second):
         assert sample.info.confidence > 0.5
         assert again.measure(sample)[0] == pytest.approx(0, abs=0.3)

@@ -48,6 +48,8 @@ def test_it_says_what_came_of_it(films: Path, tmp_path: Path, capsys) -> None:
         (["films", "out", "--tree", "voxcelep"], 2, "voxceleb"),
         (["films", "out", "--detector", "centreface"], 2, "centerface"),
         (["films", "out", "--address", "auto"], 2, "--engine ray"),
+        (["films", "out", "--workers", "2", "-j", "3"], 2, "--workers and --jobs are the same"),
+        (["nowhere", "out", "--workers", "2"], 5, "--workers is called --jobs now"),
         (["films", "out", "--sync-correct", "-b", "fcn-clss"], 2, "fcn-cls"),
         (
             ["films", "out", "--sync-correct", "--weights", "none.safetensors"],

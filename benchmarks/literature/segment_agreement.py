@@ -19,7 +19,7 @@ from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.measure.analyze import analyze
 from synctool.measure.encode import encode_audio, encode_crops
 from synctool.networks.loaded import LoadedModel
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def measure(
     samples: np.ndarray,
     *,
     stored: SampleInfo,
-    max_offset: int = 15,
+    max_offset: int = DEFAULT_MAX_OFFSET,
 ) -> Answer:
     """Measure a segment that is in memory as ``detect`` measures a video with this one face.
 

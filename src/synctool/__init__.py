@@ -15,49 +15,88 @@ from typing import TYPE_CHECKING, Any
 from synctool._version import __version__
 
 if TYPE_CHECKING:
-    from synctool.comparison.run import compare
+    from synctool.comparison.run import Comparison, compare
+    from synctool.downloads.run import Downloaded, download
     from synctool.errors import SyncToolError
+    from synctool.exporting.formats.checks import ExportReport
     from synctool.exporting.run import export
-    from synctool.exporting.settings import ExportSettings
-    from synctool.measure.detect import detect
+    from synctool.measure.detect import Detector, detect
     from synctool.networks.load import load_model
     from synctool.plugins.hookspecs import hookimpl
+    from synctool.prepare.pairs import pairs
+    from synctool.prepare.preprocess import preprocess
     from synctool.repairing.fix import FixResult, fix
     from synctool.repairing.plan import OffsetSpan, RepairPlan
     from synctool.repairing.run import repair
+    from synctool.settings.compare import CompareSettings
+    from synctool.settings.detect import DetectSettings
+    from synctool.settings.download import DownloadSettings
+    from synctool.settings.export import ExportSettings
+    from synctool.settings.pairs import PairsSettings
+    from synctool.settings.preprocess import PreprocessSettings
+    from synctool.settings.train import TrainSettings
+    from synctool.training.train import train
     from synctool.types import DetectResult
 
 _PUBLIC = {
+    "CompareSettings": "synctool.settings.compare",
+    "Comparison": "synctool.comparison.run",
     "DetectResult": "synctool.types",
-    "ExportSettings": "synctool.exporting.settings",
+    "DetectSettings": "synctool.settings.detect",
+    "Detector": "synctool.measure.detect",
+    "DownloadSettings": "synctool.settings.download",
+    "Downloaded": "synctool.downloads.run",
+    "ExportReport": "synctool.exporting.formats.checks",
+    "ExportSettings": "synctool.settings.export",
     "FixResult": "synctool.repairing.fix",
     "OffsetSpan": "synctool.repairing.plan",
+    "PairsSettings": "synctool.settings.pairs",
+    "PreprocessSettings": "synctool.settings.preprocess",
     "RepairPlan": "synctool.repairing.plan",
     "SyncToolError": "synctool.errors",
+    "TrainSettings": "synctool.settings.train",
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
+    "download": "synctool.downloads.run",
     "export": "synctool.exporting.run",
     "fix": "synctool.repairing.fix",
     "hookimpl": "synctool.plugins.hookspecs",
     "load_model": "synctool.networks.load",
+    "pairs": "synctool.prepare.pairs",
+    "preprocess": "synctool.prepare.preprocess",
     "repair": "synctool.repairing.run",
+    "train": "synctool.training.train",
 }
 
 __all__ = [
+    "CompareSettings",
+    "Comparison",
     "DetectResult",
+    "DetectSettings",
+    "Detector",
+    "DownloadSettings",
+    "Downloaded",
+    "ExportReport",
     "ExportSettings",
     "FixResult",
     "OffsetSpan",
+    "PairsSettings",
+    "PreprocessSettings",
     "RepairPlan",
     "SyncToolError",
+    "TrainSettings",
     "__version__",
     "compare",
     "detect",
+    "download",
     "export",
     "fix",
     "hookimpl",
     "load_model",
+    "pairs",
+    "preprocess",
     "repair",
+    "train",
 ]
 
 

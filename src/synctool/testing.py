@@ -29,6 +29,7 @@ from synctool.models.protocol import sync_model
 from synctool.networks.build import construct
 from synctool.plugins import registry
 from synctool.plugins.specs import BackboneSpec, PairSpec
+from synctool.types import DEFAULT_MAX_OFFSET, WIDEST_MAX_OFFSET
 
 Check = Callable[[BackboneSpec], None]
 
@@ -230,7 +231,7 @@ def check_volume_shape(spec: BackboneSpec) -> None:
     if spec.role != "joint":
         return
     size, k, lead, length = _built_size(spec), 4, 1, 6
-    for wide in (15, 125):
+    for wide in (DEFAULT_MAX_OFFSET, WIDEST_MAX_OFFSET):
         with torch.no_grad():
             got = _score(spec, _unit(1, size, 9), _unit(1, size, 9), max_offset=wide)
         _must(got.shape == (1, 2 * wide + 1, 9), f"a volume {tuple(got.shape)} for K = {wide}")
@@ -266,7 +267,10 @@ def check_volume_range(spec: BackboneSpec) -> None:
     size = _built_size(spec)
     seen, heard = _unit(2, size, 9), _unit(2, size, 40)
     with torch.no_grad():
-        narrow, wide = (_score(spec, heard, seen, max_offset=k, audio_lead=11) for k in (15, 125))
+        narrow, wide = (
+            _score(spec, heard, seen, max_offset=k, audio_lead=11)
+            for k in (DEFAULT_MAX_OFFSET, WIDEST_MAX_OFFSET)
+        )
     _close(narrow, wide[:, 110:141], "the middle of a larger volume")
 
 

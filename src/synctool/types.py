@@ -22,6 +22,10 @@ SAMPLES_PER_FRAME = AUDIO_HZ // VIDEO_FPS
 """Audio samples per video frame: 640."""
 FRAME_MS = 1000.0 / VIDEO_FPS
 """Milliseconds per video frame: 40."""
+DEFAULT_MAX_OFFSET = 15
+"""Largest offset searched unless another is asked for, in frames: ±0.6 s, SyncNet's range."""
+WIDEST_MAX_OFFSET = 125
+"""Largest offset that can be asked for, in frames: ±5 s."""
 
 DETECT_SCHEMA = "synctool.detect/1"
 TRIAL_SCHEMA = "synctool.trial/1"
@@ -30,6 +34,10 @@ EXPORT_SCHEMA = "synctool.export/1"
 
 Verdict = Literal["in sync", "detectable", "unacceptable", "inconclusive"]
 AudioIs = Literal["ahead", "behind", "level"]
+Precision = Literal["float32", "float16", "int8-static", "int8-dynamic"]
+"""How the numbers of an exported network are kept. ``float16``: weights in 16 bits, computed with in 32
+where the format can; ``int8-static``: weights and activations in 8 bits, their ranges found beforehand on
+clips; ``int8-dynamic``: the activations' ranges are found while it runs."""
 
 
 # --------------------------------------------------------------------------- results of detect

@@ -7,13 +7,14 @@ from torch import nn
 from synctool.backbones.mouthnet import encoder_pair, temporal_blocks
 from synctool.models.attention import AttentionBlock, AttentiveHead, picture_gate, sound_gate
 from synctool.models.offset_classifier import OffsetClassifier
+from synctool.types import DEFAULT_MAX_OFFSET
 
 _DROPOUT = 0.15
 
 
 def mouth(
     *,
-    max_offset: int = 15,
+    max_offset: int = DEFAULT_MAX_OFFSET,
     embedding: int = 256,
     width: int = 32,
     use_attention: bool = True,

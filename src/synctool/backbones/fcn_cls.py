@@ -5,9 +5,12 @@ from __future__ import annotations
 from synctool.backbones.fcn_rgb import BandEncoder, FaceEncoder
 from synctool.backbones.mouthnet import MelEncoder, MouthEncoder
 from synctool.models.offset_classifier import OffsetClassifier
+from synctool.types import DEFAULT_MAX_OFFSET
 
 
-def mouth(*, max_offset: int = 15, embedding: int = 256, width: int = 32) -> OffsetClassifier:
+def mouth(
+    *, max_offset: int = DEFAULT_MAX_OFFSET, embedding: int = 256, width: int = 32
+) -> OffsetClassifier:
     """The default tag: grey mouth crops of 72 px and 64 log-mel bands.
 
     Args:
@@ -43,7 +46,11 @@ def mel_encoder(*, embedding: int = 256, width: int = 32) -> MelEncoder:
 
 
 def rgb112(
-    *, max_offset: int = 15, embedding: int = 512, width: int = 32, audio_bands: int = 13
+    *,
+    max_offset: int = DEFAULT_MAX_OFFSET,
+    embedding: int = 512,
+    width: int = 32,
+    audio_bands: int = 13,
 ) -> OffsetClassifier:
     """Face crops of 112 px in colour and MFCCs.
 
@@ -57,7 +64,11 @@ def rgb112(
 
 
 def rgb224(
-    *, max_offset: int = 15, embedding: int = 512, width: int = 16, audio_bands: int = 13
+    *,
+    max_offset: int = DEFAULT_MAX_OFFSET,
+    embedding: int = 512,
+    width: int = 16,
+    audio_bands: int = 13,
 ) -> OffsetClassifier:
     """Face crops of 224 px in colour and MFCCs: one stage more, and half as wide at the first.
 

@@ -7,12 +7,13 @@ from torch import nn
 from synctool.backbones.mouthnet import TemporalBlock, encoder_pair
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.pyramid import PyramidBlock
+from synctool.types import DEFAULT_MAX_OFFSET
 
 _DROPOUT = 0.15
 
 
 def mouth(
-    *, max_offset: int = 15, embedding: int = 256, width: int = 32, scales: int = 4
+    *, max_offset: int = DEFAULT_MAX_OFFSET, embedding: int = 256, width: int = 32, scales: int = 4
 ) -> OffsetClassifier:
     """Grey mouth crops of 72 px and 64 log-mel bands.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from synctool.backbones.fcn_cls import mel_encoder, mouth_encoder
 from synctool.models.offset_regressor import Calibrated, OffsetRegressor
+from synctool.types import DEFAULT_MAX_OFFSET
 
 
 def mouth(
     *,
-    max_offset: int = 15,
+    max_offset: int = DEFAULT_MAX_OFFSET,
     embedding: int = 256,
     width: int = 32,
     head_width: int = 64,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from synctool.backbones.mouthnet import encoder_pair
 from synctool.models.attention import AttentionBlock, FeedForwardBlock, over_channels
 from synctool.models.offset_classifier import OffsetClassifier
+from synctool.types import DEFAULT_MAX_OFFSET
 
 _DROPOUT = 0.1
 
@@ -24,7 +25,7 @@ class LastNorm(nn.LayerNorm):
 
 def mouth(
     *,
-    max_offset: int = 15,
+    max_offset: int = DEFAULT_MAX_OFFSET,
     embedding: int = 256,
     width: int = 32,
     layers: int = 3,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from synctool.models.correlation import candidates, inside_window, shear
 from synctool.models.tracing import exporting
+from synctool.types import DEFAULT_MAX_OFFSET
 
 WINDOW_FRAMES = 5
 """Video frames that one embedding looks at."""
@@ -44,7 +45,7 @@ class SyncNet(nn.Module):
         chunk_frames: Frames that are in work at once. Each takes about 10 MB at the first layer.
     """
 
-    def __init__(self, *, max_offset: int = 15, chunk_frames: int = 16) -> None:
+    def __init__(self, *, max_offset: int = DEFAULT_MAX_OFFSET, chunk_frames: int = 16) -> None:
         super().__init__()
         self.max_offset = max_offset
         self.margin = 0
@@ -177,7 +178,7 @@ class SyncNet(nn.Module):
         return [(start, min(start + size, frames)) for start in range(0, frames, size)]
 
 
-def syncnet(*, max_offset: int = 15) -> SyncNet:
+def syncnet(*, max_offset: int = DEFAULT_MAX_OFFSET) -> SyncNet:
     """The network of 2016.
 
     Args:

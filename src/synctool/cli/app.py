@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -117,9 +118,9 @@ def _printable_message() -> Iterator[None]:
         yield
     except Exception as error:
         # Versions of Typer differ in which module has the class of these errors; all have this method.
-        if hasattr(error, "format_message"):
-            said = printable_lines(error.format_message())
-            error.format_message = lambda: said
+        if words := getattr(error, "format_message", None):
+            said = printable_lines(words())
+            vars(error)["format_message"] = lambda: said
         raise
 
 
@@ -137,13 +138,21 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     for command in COMMANDS:
-        app.command()(command)
+        app.command(help=unwrapped(command.__doc__))(command)
     for name, group in GROUPS.items():
+        for info in group.registered_commands:
+            info.help = unwrapped(info.callback.__doc__ if info.callback else None)
         app.add_typer(group, name=name)
     plugins = get_plugins()
     for record in plugins.implementing("synctool_commands"):
         _add_commands(app, record)
     return app
+
+
+def unwrapped(text: str | None) -> str:
+    """A docstring as help: paragraphs without line breaks of their own; indented lines stay lines."""
+    paragraphs = cleandoc(text or "").split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else " ".join(p.split("\n")) for p in paragraphs)
 
 
 def _version(wanted: bool) -> None:
@@ -207,7 +216,7 @@ def _add_commands(app: typer.Typer, record: PluginRecord) -> None:
 
 def _command_names(app: typer.Typer) -> set[str]:
     """Build the commands, which fails for parameters that Typer cannot handle, and name them."""
-    return set(get_command(app).commands)
+    return set(getattr(get_command(app), "commands", ()))
 
 
 if __name__ == "__main__":

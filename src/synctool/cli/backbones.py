@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import JsonFlag, print_json, print_table, print_text
+from synctool.cli.common import print_json, print_table, print_text
+from synctool.cli.options import JsonSwitch
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import installing, require
 from synctool.plugins.specs import BackboneSpec
@@ -27,7 +28,7 @@ def backbones(
         typer.Option("--profile", help="Measure size, multiply-adds, time and memory of each."),
     ] = False,
     device: Annotated[str, typer.Option(help="Where --profile measures: cpu or cuda.")] = "cpu",
-    json: JsonFlag = False,
+    json: JsonSwitch = False,
 ) -> None:
     """List the networks that --backbone takes: complete models, and encoders to be put in pairs.
 
@@ -84,7 +85,7 @@ def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
 
 def _cost(profile: Profile) -> list[str]:
     weights = [profile.weights, profile.licence or "-"]
-    if profile.error:
+    if profile.parameters is None or profile.multiply_adds is None:
         return [profile.name, profile.role, *["-"] * 5, *weights]
     return [
         profile.name,

@@ -1,57 +1,18 @@
-"""What the commands share: options, printing, the words for an error."""
+"""What the commands share: printing, the log, the words for an error."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
 
 import typer
 
 from synctool.errors import EXIT_UNEXPECTED, SyncToolError, described
 from synctool.names import printable, printable_lines
-from synctool.settings import table as config
 
 DEBUG_ENV = "SYNCTOOL_DEBUG"
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-"""``--json`` of the commands that list something."""
-
-
-TrustOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trust",
-        metavar="SHA256",
-        help="Trust the exported model with this checksum, which may run code, from now on.",
-    ),
-]
-"""``--trust`` of the commands that open exported models."""
-
-
-def setting_option(section: str, name: str, *names: str, **more: Any) -> Any:
-    """An option for one row of the table of settings: its help, range and default come from there.
-
-    Give the parameter the default None, and hand its value to ``config.resolve``, which checks it.
-
-        offset: Annotated[int | None, setting_option("detect", "max_offset")] = None
-
-    Args:
-        section: Section of the table.
-        name: Name of the setting.
-        names: Other spellings of the flag, for example ``-b``.
-        more: Further keywords of ``typer.Option``.
-    """
-    setting = config.setting(section, name)
-    if setting.choices:
-        more.setdefault("autocompletion", _starting_with(setting.choices))
-    return typer.Option(setting.flag, *names, help=setting.help_text, show_default=False, **more)
-
-
-def _starting_with(choices: Sequence[str]) -> Callable[[str], list[str]]:
-    return lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)]
 
 
 def print_json(data: object) -> None:

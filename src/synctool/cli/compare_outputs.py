@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synctool.cli.outputs import Outputs
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from synctool.comparison.series_store import SeriesStore
     from synctool.report.compare_out import Metric
     from synctool.report.html.pictures import Shot
+    from synctool.settings.compare import CompareSettings
     from synctool.types import Trial
 
+_GROUPS = ("condition", "perturbation")
 THUMBNAILS = 6
 """Thumbnails of a video on the page."""
 _MOST_VIDEOS_WITH_THUMBNAILS = 40
@@ -35,7 +37,7 @@ class Targets:
         csv: A row a trial.
         metrics_csv: A row a metric.
         plot: A file for one video, else a folder.
-        report: A page.
+        html: A page.
         journal: Where a run goes on; written by the engine.
     """
 
@@ -44,7 +46,7 @@ class Targets:
     csv: str | None = None
     metrics_csv: str | None = None
     plot: str | None = None
-    report: str | None = None
+    html: str | None = None
     journal: str | None = None
 
 
@@ -58,8 +60,7 @@ class CompareOutputs(Outputs):
         one: Whether the user named a single video: its plot is a file, and else a folder.
         read: Further files that are read, which no result may replace.
         command: What was typed.
-        settings: What the models were given, for the JSON object.
-        by: Groups that metrics are wanted of.
+        settings: What is compared, and how.
         quiet: Whether to print nothing for people.
     """
 
@@ -71,8 +72,7 @@ class CompareOutputs(Outputs):
         one: bool,
         read: Sequence[str],
         command: str,
-        settings: Mapping[str, Any],
-        by: Sequence[str],
+        settings: CompareSettings,
         quiet: bool,
     ) -> None:
         videos = {entry.name for entry in entries if entry.clip is None}
@@ -82,7 +82,7 @@ class CompareOutputs(Outputs):
                 "--trials": targets.trials,
                 "--csv": targets.csv,
                 "--metrics-csv": targets.metrics_csv,
-                "--report": targets.report,
+                "--html": targets.html,
                 "--journal": targets.journal,
             },
             plot=targets.plot,
@@ -91,7 +91,7 @@ class CompareOutputs(Outputs):
             quiet=quiet,
         )
         self._entries, self._videos = entries, videos
-        self._command, self._settings, self._by = command, settings, by
+        self._command, self._settings = command, settings
         self._trials: list[Trial] = []
         self._shared_s: dict[str, float] = {}
         self._pictures: dict[str, Sequence[Shot]] = {}
@@ -102,7 +102,7 @@ class CompareOutputs(Outputs):
     def thumbnails(self) -> int:
         """How many thumbnails of a video are wanted."""
         few = len(self._entries) <= _MOST_VIDEOS_WITH_THUMBNAILS
-        return THUMBNAILS if self.target("--report") is not None and few else 0
+        return THUMBNAILS if self.target("--html") is not None and few else 0
 
     @property
     def exit_code(self) -> int:
@@ -148,7 +148,7 @@ class CompareOutputs(Outputs):
             return
         from synctool.comparison.run import summarise
 
-        metrics = summarise(self._trials, by=self._by)
+        metrics = summarise(self._trials, by=groups(self._settings))
         if self.for_people:
             from synctool.report.compare_table import print_compare
 
@@ -163,7 +163,7 @@ class CompareOutputs(Outputs):
         json, csv, metrics_csv = map(self.target, ("--json", "--csv", "--metrics-csv"))
         if json is not None:
             parts = out.compare_json_parts(
-                self._trials, metrics, command=self._command, settings=self._settings
+                self._trials, metrics, command=self._command, settings=self._settings.plain()
             )
             out.write_parts(parts, json)
         if csv is not None:
@@ -183,7 +183,7 @@ class CompareOutputs(Outputs):
             )
 
     def _write_page(self, metrics: Sequence[Metric]) -> None:
-        target = self.target("--report")
+        target = self.target("--html")
         if target is None:
             return
         from synctool.report.compare_out import versions
@@ -202,6 +202,13 @@ class CompareOutputs(Outputs):
             shared_s=self._shared_s,
         )
         write_html(compare_page(page), target)
+
+
+def groups(settings: CompareSettings) -> list[str]:
+    """The groups of metrics that are asked for, and those that the conditions make."""
+    shifted = bool(settings.shift or settings.pieces)
+    own = [name for name, made in zip(_GROUPS, (shifted, settings.perturb)) if made]
+    return list(dict.fromkeys([*settings.by, *own]))
 
 
 def _tell(trial: Trial) -> None:

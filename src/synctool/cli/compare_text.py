@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synctool.cli.common import print_table
 from synctool.cli.progress import progress_bar
@@ -25,7 +25,7 @@ class CompareBar:
         self._task = self._bar.add_task("films", total=None, speed="")
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._bars.__exit__(*error)
 
     def __call__(self, progress: CompareProgress) -> None:

@@ -25,6 +25,7 @@ from synctool.errors import (
     SyncToolError,
     described,
 )
+from synctool.settings.detect import VERDICTS
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from synctool.measure.detect import Detector
     from synctool.report.html.pictures import Shot
     from synctool.report.outcome import Outcome
-    from synctool.types import DetectResult
+    from synctool.types import DetectResult, Verdict
 
 _WORST_LAST = (
     EXIT_OK,
@@ -66,7 +67,7 @@ class BatchRun:
         detector: Detector,
         outputs: DetectOutputs,
         *,
-        limit: str | float | None,
+        limit: Verdict | float | None,
         fresh: bool,
         quiet: bool,
     ) -> None:
@@ -238,7 +239,7 @@ def _short(name: str) -> str:
     return shortened(printable(os.path.basename(name) or name), _LONGEST_SHOWN)
 
 
-def _code(outcome: Outcome, limit: str | float | None) -> int:
+def _code(outcome: Outcome, limit: Verdict | float | None) -> int:
     from synctool.report.outcome import Failure, worst_ms
 
     if isinstance(outcome, Failure):
@@ -247,8 +248,8 @@ def _code(outcome: Outcome, limit: str | float | None) -> int:
         return EXIT_INCONCLUSIVE
     if isinstance(limit, float):
         return EXIT_OUT_OF_TOLERANCE if worst_ms(outcome) > limit else EXIT_OK
-    failing = {"detectable": ("detectable", "unacceptable"), "unacceptable": ("unacceptable",)}
-    return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing.get(limit or "", ()) else EXIT_OK
+    failing = () if limit is None else VERDICTS[VERDICTS.index(limit) :]
+    return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing else EXIT_OK
 
 
 def _severity(code: int) -> int:

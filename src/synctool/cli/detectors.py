@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synctool.cli.common import JsonFlag, print_json, print_table
+from synctool.cli.common import print_json, print_table
+from synctool.cli.options import JsonSwitch
 
 if TYPE_CHECKING:
     from synctool.measure.detectors import DetectorStatus
 
 
-def detectors(json: JsonFlag = False) -> None:
+def detectors(json: JsonSwitch = False) -> None:
     """List the face detectors that --detector takes."""
     from synctool.measure.detectors import face_detectors
 

@@ -11,18 +11,12 @@ import typer
 from typer.core import TyperGroup
 
 from synctool.cli import download_text
-from synctool.cli.common import (
-    JsonFlag,
-    print_json,
-    print_table,
-    print_text,
-    setting_option,
-    show_error,
-)
+from synctool.cli.common import print_json, print_table, print_text, show_error
+from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
 from synctool.cli.progress import bytes_bar
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED, SyncToolError, UsageError
 from synctool.plugins import registry
-from synctool.settings import table as config
+from synctool.settings.download import DownloadSettings
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -75,56 +69,42 @@ Names = Annotated[
     list[str],
     typer.Argument(help="Names, as listed by synctool download list.", autocompletion=_known_names),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
 @app.command()
+@settings_options(DownloadSettings)
 def get(
+    given: Given[DownloadSettings],
     names: Names,
     dest: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the files (default: the cache folder for weights, ./NAME for a data set)."
+            metavar="FOLDER",
+            help="Folder for the files (default: the cache folder for weights, ./NAME for a dataset).",
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="PATH", help="File or folder to import from, checked."),
+        typer.Option("--from", metavar="PATH", help="File or folder to import from, verified."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be fetched, and touch nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be fetched, and fetch nothing.")
     ] = False,
-    user: Annotated[
-        str | None,
-        typer.Option(help="Name to log in with (SYNCTOOL_USER); the password is asked for."),
-    ] = None,
-    keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep archives that were unpacked.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Fetch also what is here.")] = False,
-    parallel: Annotated[int | None, setting_option("download", "parallel")] = None,
-    retries: Annotated[int | None, setting_option("download", "retries")] = None,
-    timeout_s: Annotated[float | None, setting_option("download", "timeout_s")] = None,
-    wait_s: Annotated[float | None, setting_option("download", "wait_s")] = None,
-    json: JsonFlag = False,
+    force: Annotated[bool, typer.Option("--force", help="Also fetch what is here.")] = False,
+    json: JsonSwitch = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch what is missing of weights and data sets, and check it.
+    """Fetch what is missing of weights and datasets, and verify it.
 
-    Run it again after an interruption: it goes on where it stopped. A password is asked for, or taken
+    Run it again after an interruption: it continues where it stopped. A password is asked for, or taken
     from SYNCTOOL_PASSWORD or ~/.netrc.
     """
-    flags = {"parallel": parallel, "retries": retries, "timeout_s": timeout_s, "wait_s": wait_s}
-    settings = config.resolve("download", flags)
+    settings = given.settings()
     _check_one(names, dest, source)
     if dry_run:
         _plan_each(names, dest, force, json=json)
         return
-    options = {
-        "dest": dest, "offline": offline, "source": source, "user": user,
-        "keep_archives": keep_archives, "force": force, "settings": settings,
-    }  # fmt: skip
+    options = {"settings": settings, "dest": dest, "source": source, "force": force}
     done, code = _get_each(names, options, quiet=quiet or json)
     if json:
         print_json([result.to_dict() for result in done])
@@ -134,7 +114,7 @@ def get(
 @app.command("list")
 def list_entries(
     kind: Annotated[Kind | None, typer.Option(help="List only these.", show_default=False)] = None,
-    json: JsonFlag = False,
+    json: JsonSwitch = False,
 ) -> None:
     """List what can be fetched, and what of it is here."""
     from synctool.downloads.run import described, listing
@@ -150,7 +130,7 @@ def list_entries(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="Name.", autocompletion=_known_names)],
-    json: JsonFlag = False,
+    json: JsonSwitch = False,
 ) -> None:
     """Show one entry: files, mirrors, checksums, licence, access, and where it is."""
     from synctool.downloads import run as download
@@ -172,7 +152,7 @@ def verify(
             autocompletion=_known_names,
         ),
     ] = None,
-    json: JsonFlag = False,
+    json: JsonSwitch = False,
     quiet: Quiet = False,
 ) -> None:
     """Read what is here and compare it with the published checksums.
@@ -225,7 +205,9 @@ def _get_each(
         try:
             with bytes_bar(quiet=quiet) as bar:
                 display = _Display(bar)
-                result = download.get(name, on_progress=display.show, ask=display.ask, **options)
+                result = download.download(
+                    name, on_progress=display.show, ask=display.ask, **options
+                )
         except KeyboardInterrupt:
             kept = "files that came in full are" if download.entry_of(name).hub else "what came is"
             print_text(f"Stopped; {kept} kept. Run the same command again to go on.", err=True)
@@ -274,8 +256,8 @@ class _Display:
         self._bar.stop()
         try:
             print_text(f"{entry.name}: {entry.access_note}", err=True)
-            user = user or typer.prompt("User name", err=True)
-            return Credentials(user, typer.prompt("Password", hide_input=True, err=True))
+            name = user or str(typer.prompt("User name", err=True))
+            return Credentials(name, typer.prompt("Password", hide_input=True, err=True))
         except typer.Abort:  # Typer's word for Ctrl-C at a question
             raise KeyboardInterrupt from None
         finally:

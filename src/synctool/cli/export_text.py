@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synctool.cli.common import print_table, print_text
 from synctool.cli.places import STANDARD_OUTPUT
 from synctool.cli.progress import progress_bar
-from synctool.settings import table as config
+from synctool.settings.shared import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from synctool.exporting.event import ExportEvent
@@ -29,7 +29,7 @@ class ExportBar:
         self._task = self._bar.add_task("export", total=None, speed="")
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._bars.__exit__(*error)
 
     def __call__(self, event: ExportEvent) -> None:
@@ -89,7 +89,6 @@ def _row(status: FormatStatus) -> list[str]:
 
 def _use_of(report: ExportReport) -> str:
     """How to measure with an exported model, in one line."""
-    default = config.setting("detect", "backbone").default
-    name = "" if report.backbone == default else f"--backbone {report.backbone} "
+    name = "" if report.backbone == DEFAULT_BACKBONE else f"--backbone {report.backbone} "
     trust = f" --trust {report.trust}" if report.trust else ""
     return f"use it: synctool detect FILM {name}--weights {shlex.quote(report.folder)}{trust}"

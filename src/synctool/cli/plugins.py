@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctool.cli.common import JsonFlag, print_json, print_table, print_text
+from synctool.cli.common import print_json, print_table, print_text
+from synctool.cli.options import JsonSwitch
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import require
 from synctool.plugins import registry
@@ -23,7 +24,7 @@ _NETWORKS = "synctool_backbones"
 
 
 @app.command("list")
-def list_plugins(json: JsonFlag = False) -> None:
+def list_plugins(json: JsonSwitch = False) -> None:
     """List all plugins, what each gives, and why one is broken."""
     records = get_plugins().probe()
     if json:
@@ -72,7 +73,7 @@ def check(
             help="Plugins or networks (default: all plugins that do not come with synctool)."
         ),
     ] = None,
-    json: JsonFlag = False,
+    json: JsonSwitch = False,
 ) -> None:
     """Check that the networks of plugins keep the contract of all networks.
 

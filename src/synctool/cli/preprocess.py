@@ -1,96 +1,49 @@
-"""``synctool preprocess``: films to training samples."""
+"""``synctool preprocess``: videos to training samples."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import JsonFlag, print_json, print_text, setting_option
+from synctool.cli.common import print_json, print_text
+from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
 from synctool.cli.progress import progress_bar
-from synctool.errors import UsageError
-from synctool.settings import table as config
+from synctool.settings.preprocess import PreprocessSettings
 
 if TYPE_CHECKING:
     from synctool.prepare.preprocess import PreprocessProgress
 
 
+@settings_options(PreprocessSettings)
 def preprocess(
-    films: Annotated[
-        str, typer.Argument(help="Folder of films, or an address such as s3://bucket/films.")
+    given: Given[PreprocessSettings],
+    videos: Annotated[
+        str, typer.Argument(help="Folder of videos, or an address such as s3://bucket/videos.")
     ],
     out: Annotated[str, typer.Argument(help="Folder or address for the samples.")],
-    crop: Annotated[str | None, setting_option("preprocess", "crop")] = None,
-    size: Annotated[int | None, setting_option("preprocess", "size")] = None,
-    colour: Annotated[str | None, setting_option("preprocess", "colour")] = None,
-    layout: Annotated[str | None, setting_option("preprocess", "layout")] = None,
-    tree: Annotated[str | None, setting_option("preprocess", "tree")] = None,
-    detector: Annotated[str | None, setting_option("preprocess", "detector")] = None,
-    min_frames: Annotated[int | None, setting_option("preprocess", "min_frames")] = None,
-    min_face: Annotated[int | None, setting_option("preprocess", "min_face")] = None,
-    max_faces: Annotated[int | None, setting_option("preprocess", "max_faces")] = None,
-    shard_films: Annotated[int | None, setting_option("preprocess", "shard_films")] = None,
-    video_track: Annotated[int | None, setting_option("preprocess", "video_track")] = None,
-    audio_track: Annotated[int | None, setting_option("preprocess", "audio_track")] = None,
-    channel: Annotated[str | None, setting_option("preprocess", "channel")] = None,
-    allow_external: Annotated[bool | None, setting_option("preprocess", "allow_external")] = None,
-    stall_timeout: Annotated[float | None, setting_option("preprocess", "stall_timeout")] = None,
-    workers: Annotated[int | None, setting_option("preprocess", "workers", "-j")] = None,
-    engine: Annotated[str | None, setting_option("preprocess", "engine")] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster (with --engine ray): auto, or HOST:PORT.")
-    ] = None,
-    sync_correct: Annotated[
-        bool,
-        typer.Option("--sync-correct", help="Take out each clip's own delay; drop what has none."),
-    ] = False,
-    sync_confidence: Annotated[
-        float | None, setting_option("preprocess", "sync_confidence")
-    ] = None,
-    backbone: Annotated[
-        str, typer.Option("--backbone", "-b", help="Network that --sync-correct measures with.")
-    ] = "fcn-cls",
-    weights: Annotated[Path | None, typer.Option(help="Its weights, unless its own.")] = None,
-    json: JsonFlag = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    json: JsonSwitch = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Cut faces and sound out of films and pack them for training.
+    """Crop faces out of videos and pack them with their audio for training.
 
-    Run it again after an interruption: it goes on where it stopped.
+    Run it again after an interruption: it continues where it stopped.
 
     Examples:
 
-      synctool preprocess films/ processed/
+      synctool preprocess videos/ processed/
 
       synctool preprocess voxceleb2/ processed/ --sync-correct
 
-      synctool preprocess s3://bucket/films s3://bucket/processed --engine ray --address auto
+      synctool preprocess s3://bucket/videos s3://bucket/processed --engine ray --address auto
     """
-    given = {
-        "crop": crop, "size": size, "colour": colour, "layout": layout, "tree": tree,
-        "detector": detector, "min_frames": min_frames, "min_face": min_face,
-        "max_faces": max_faces, "shard_films": shard_films, "workers": workers, "engine": engine,
-        "sync_confidence": sync_confidence, "allow_external": allow_external,
-        "stall_timeout": stall_timeout,
-        "video_track": video_track, "audio_track": audio_track, "channel": channel,
-    }  # fmt: skip
-    settings = config.resolve("preprocess", given).as_dict()
-    if address and settings["engine"] != "ray":
-        raise UsageError("--address names a Ray cluster", remedy="Add --engine ray.")
-    from synctool.prepare.clips import SyncSettings
-    from synctool.prepare.preprocess import PreprocessSettings
+    settings = given.settings()
     from synctool.prepare.preprocess import preprocess as run
 
-    sync = None
-    if sync_correct:
-        own = str(weights.absolute()) if weights else None
-        sync = SyncSettings(backbone, own, settings["sync_confidence"])
-    wanted = PreprocessSettings(**settings)
     try:
         with _Bar(quiet=quiet) as bar:
-            done = run(films, out, wanted, sync=sync, address=address, on_progress=bar)
+            done = run(videos, out, settings, on_progress=bar)
     except KeyboardInterrupt:
         print_text("Stopped. Run the same command again to go on.", err=True)
         raise
@@ -121,7 +74,7 @@ class _Bar:
         self._task = self._bar.add_task("films", total=None, speed="")
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._bars.__exit__(*error)
 
     def __call__(self, progress: PreprocessProgress) -> None:

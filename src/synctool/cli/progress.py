@@ -93,7 +93,7 @@ def _bar(columns: tuple[ProgressColumn, ...], *, quiet: bool) -> Progress:
         """Room for the ``^C`` of a terminal, which would wrap and keep the line from being cleared."""
 
         @property
-        def size(self) -> ConsoleDimensions:
+        def size(self) -> ConsoleDimensions:  # pyright: ignore[reportIncompatibleMethodOverride]
             width, height = super().size
             return ConsoleDimensions(max(width - _MARGIN, 1), height)
 

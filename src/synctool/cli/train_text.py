@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synctool.cli.common import print_text
 from synctool.cli.progress import progress_bar
-from synctool.settings import table as config
+from synctool.settings.shared import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from synctool.training.train import TrainPlan, TrainProgress
@@ -42,8 +42,7 @@ def show_plan(plan: TrainPlan) -> None:
 
 def use_of(weights: Path, backbone: str) -> str:
     """How to measure with trained weights, in one line."""
-    default = config.setting("detect", "backbone").default
-    name = "" if backbone == default else f"--backbone {backbone} "
+    name = "" if backbone == DEFAULT_BACKBONE else f"--backbone {backbone} "
     return f"use them: synctool detect FILM {name}--weights {shlex.quote(str(weights))}"
 
 

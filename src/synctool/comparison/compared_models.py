@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from synctool.comparison.entries import Entry
-from synctool.comparison.settings import CompareSettings
 from synctool.comparison.video_trials import FilmTrials
 from synctool.errors import SyncToolError, UsageError
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
+from synctool.settings.compare import CompareSettings
+from synctool.settings.values import name_and_value
 from synctool.workers import limit_torch
 
 
@@ -31,10 +32,10 @@ def load_models(settings: CompareSettings, *, threads: int | None = None) -> lis
     models: list[LoadedModel] = []
     known: set[tuple[str, str]] = set()
     for text in settings.backbones:
-        name, _, weights = text.partition("=")
+        name, weights = name_and_value(text)
         try:
             model = load_model(
-                name.strip(),
+                name,
                 weights=weights or None,
                 device=settings.device,
                 runtime=settings.runtime,
@@ -42,8 +43,8 @@ def load_models(settings: CompareSettings, *, threads: int | None = None) -> lis
                 trust=settings.trust,
             )
         except SyncToolError as error:
-            if name.strip() not in error.cause:
-                error.cause = f"{name.strip()} cannot be compared: {error.cause}"
+            if name not in error.cause:
+                error.cause = f"{name} cannot be compared: {error.cause}"
             raise
         key = (model.spec.full_name, model.weights)
         if key in known:
@@ -56,7 +57,11 @@ def load_models(settings: CompareSettings, *, threads: int | None = None) -> lis
 
 
 def make_worker(
-    entries: list[Entry], settings: CompareSettings, scratch: Path | None, threads: int
+    entries: list[Entry],
+    settings: CompareSettings,
+    scratch: Path | None,
+    threads: int,
+    thumbnails: int,
 ) -> FilmTrials:
     """What a worker process begins with.
 
@@ -65,7 +70,14 @@ def make_worker(
         settings: What to try.
         scratch: Folder for degraded copies.
         threads: Of the models.
+        thumbnails: At most so many images of each video.
     """
     models = load_models(settings, threads=threads)
     limit_torch(threads)
-    return FilmTrials(entries=entries, models=models, settings=settings, scratch=scratch)
+    return FilmTrials(
+        entries=entries,
+        models=models,
+        settings=settings,
+        scratch=scratch,
+        thumbnails=thumbnails,
+    )

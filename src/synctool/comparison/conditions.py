@@ -9,7 +9,7 @@ import numpy as np
 
 from synctool.comparison.segment_cuts import LARGEST_MOVE_FRAMES, cuts
 from synctool.errors import UsageError
-from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, Condition
+from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME, VIDEO_FPS, Condition
 
 SHORTEST_PIECE_S = 1.0
 """Shorter pieces carry no answer."""
@@ -20,7 +20,7 @@ _FORM = "Give frames of 40 ms with commas between them, as -10,-5,0,5,10, or ran
 
 
 def shift_conditions(
-    spec: str, seed: int = 0, *, max_offset: int = 15, film: str = ""
+    spec: str, seed: int = 0, *, max_offset: int = DEFAULT_MAX_OFFSET, film: str = ""
 ) -> list[Condition]:
     """Moves of a film's sound.
 
@@ -52,7 +52,7 @@ def piece_conditions(
     seed: int = 0,
     *,
     sound_samples: int | None = None,
-    max_offset: int = 15,
+    max_offset: int = DEFAULT_MAX_OFFSET,
     film: str = "",
 ) -> list[Condition]:
     """The pieces of a film, each with its sound from a place moved by its own amount, as ``cuts``.

@@ -7,7 +7,7 @@ person, or a folder of films with a ``labels.csv`` or a ``manifest.csv``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +20,10 @@ from synctool.data.storage import storage
 from synctool.errors import MissingError, UsageError
 from synctool.media.locating import is_pipe
 from synctool.names import printable
+from synctool.prepare.inputs import expand
 from synctool.prepare.pairs import read_split, split_in
 from synctool.prepare.videos import MANIFEST, FilmEntry, collection
+from synctool.settings.compare import CompareSettings
 from synctool.training.data import read_constants
 from synctool.types import Label
 
@@ -29,6 +31,8 @@ LABELS = "labels.csv"
 PARTS = ("auto", "val", "test", "all")
 """Of a set: ``auto`` is whoever was kept for the test, else for validation, else everything."""
 _PARTS_OF_COLLECTIONS = {"dev": "val"}
+_OF_DATASET = ("part", "split", "constants", "limit")
+"""Settings that say what of a dataset is compared."""
 _T = TypeVar("_T")
 
 
@@ -81,6 +85,44 @@ def film_entries(
         return [Entry(film) for film in films]
     known = read_labels(labels).match(films)
     return [Entry(film, label) for film, label in zip(films, known)]
+
+
+def entries_for(
+    videos: Sequence[str],
+    settings: CompareSettings,
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    dataset: str | os.PathLike[str] | None = None,
+    from_file: str | None = None,
+    asked: Container[str] = (),
+) -> list[Entry]:
+    """What a comparison is made of: videos, or a dataset.
+
+    Args:
+        videos: Videos, folders and globs.
+        settings: Part, split, systematic offsets and limit of a dataset.
+        labels: True offsets of the videos.
+        dataset: The dataset.
+        from_file: List of videos: see ``expand``.
+        asked: Names of settings that were asked for in this call, and not in a settings file.
+
+    Raises:
+        UsageError: Both are given, or settings of a dataset without one.
+        SyncToolError: See ``film_entries`` and ``dataset_entries``.
+    """
+    if dataset is None:
+        if idle := [name for name in _OF_DATASET if name in asked]:
+            raise UsageError(
+                f"--{idle[0]} has no effect without --dataset", remedy="Add --dataset FOLDER."
+            )
+        return film_entries(expand(videos, from_file=from_file), labels=labels)
+    if videos or from_file is not None or labels is not None:
+        raise UsageError(
+            "--dataset brings its own videos and labels",
+            remedy="Leave out the videos, --from-file and --labels, or --dataset.",
+        )
+    chosen = {name: getattr(settings, name) for name in _OF_DATASET}
+    return dataset_entries(dataset, **chosen)
 
 
 def dataset_entries(

@@ -19,32 +19,28 @@ from pathlib import Path
 from typing import Any
 
 from synctool._version import __version__
+from synctool.comparison.checks import check_settings
 from synctool.comparison.compared_models import load_models, make_worker
 from synctool.comparison.degradations import parse_perturb
-from synctool.comparison.entries import Entry, dataset_entries, film_entries
-from synctool.comparison.settings import CompareSettings, check_settings, split_backbones
+from synctool.comparison.entries import Entry, entries_for
 from synctool.comparison.video_trials import FilmDone, FilmTrials, failed_rows
 from synctool.cores import usable_cores
-from synctool.errors import UsageError
 from synctool.evaluation.metrics import Metric, summarise
 from synctool.journal import Journal, RowKind
 from synctool.measure.detectors import needed
 from synctool.measure.thumbnails import Thumbnail
-from synctool.media.waiting import STALL_S
 from synctool.networks.loaded import LoadedModel
-from synctool.prepare.inputs import expand
 from synctool.runtimes.protocol import Runtime
+from synctool.settings.compare import CompareSettings
 from synctool.types import COMPARE_SCHEMA, Condition, Trial
 from synctool.workers import Died, core_share, in_order, in_workers
 
 __all__ = [
     "CompareProgress",
-    "CompareSettings",
     "Comparison",
     "FilmFacts",
     "compare",
     "run_trials",
-    "split_backbones",
     "summarise",
 ]
 TRIALS: RowKind[Trial] = RowKind(
@@ -147,6 +143,7 @@ def run_trials(
     journal: str | os.PathLike[str] | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
     on_film: Callable[[FilmFacts], None] | None = None,
+    thumbnails: int = 0,
 ) -> Iterator[Trial]:
     """Try films with several networks, one film after the other.
 
@@ -160,6 +157,7 @@ def run_trials(
             A film that failed because memory or disk ran out, or because its worker died, is not kept.
         on_progress: Called as the work goes on.
         on_film: Called with each film before its trials are given.
+        thumbnails: At most so many images of each film.
 
     Yields:
         Trials, in the order of the films: ``plain`` first, then moved, pieces, made worse; within a
@@ -190,7 +188,7 @@ def run_trials(
             folder = tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True)
             scratch = Path(stack.enter_context(folder))
         made = stack.enter_context(
-            closing(_made(entries, waiting, models, settings, scratch, state))
+            closing(_made(entries, waiting, models, settings, scratch, state, thumbnails))
         )
         del models  # several workers have their own
 
@@ -229,6 +227,7 @@ def _made(
     settings: CompareSettings,
     scratch: Path | None,
     state: _State,
+    thumbnails: int,
 ) -> Generator[tuple[int, FilmDone | Died]]:
     """Films as they are finished, in this process or in several."""
     jobs = min(settings.jobs or usable_cores(), len(waiting))
@@ -236,13 +235,17 @@ def _made(
         work = None
         for number in waiting:
             work = work or FilmTrials(
-                entries=entries, models=models, settings=settings, scratch=scratch
+                entries=entries,
+                models=models,
+                settings=settings,
+                scratch=scratch,
+                thumbnails=thumbnails,
             )
             yield number, work(number, partial(state.told, entries[number].name))
         return
     models.clear()
     yield from in_workers(
-        partial(make_worker, list(entries), settings, scratch, core_share(jobs)),
+        partial(make_worker, list(entries), settings, scratch, core_share(jobs), thumbnails),
         waiting,
         workers=jobs,
         ahead=jobs * _AHEAD_FILMS,
@@ -293,8 +296,8 @@ def _decides(
         **external,
         "synctool": __version__,
         "networks": [list(network) for network in networks],
-        "shifts": "".join(settings.shifts.split()),
-        "pieces_s": float(settings.pieces_s),
+        "shifts": "".join((settings.shift or "").split()),
+        "pieces_s": float(settings.pieces),
         "perturb": [list(p) for p in parse_perturb(settings.perturb)] if settings.perturb else [],
         "max_offset": settings.max_offset,
         "detector": settings.detector,
@@ -311,69 +314,28 @@ def _key(entry: Entry) -> str:
 
 
 def compare(
-    films: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    settings: CompareSettings | None = None,
     *,
-    backbones: Sequence[str] = ("fcn-cls",),
-    shifts: str | Sequence[float] = "",
-    pieces_s: float = 0.0,
-    perturb: str = "",
     labels: str | os.PathLike[str] | None = None,
     dataset: str | os.PathLike[str] | None = None,
-    part: str = "auto",
-    split: str | os.PathLike[str] | None = None,
-    constants: str | os.PathLike[str] | None = None,
-    limit: int = 0,
-    max_offset: int = 15,
-    detector: str = "centerface",
-    device: str = "auto",
-    runtime: str = "auto",
-    video_track: int | None = None,
-    audio_track: int | None = None,
-    channel: str = "auto",
-    trust: Sequence[str] = (),
-    max_faces: int = 4,
-    allow_external: bool = False,
-    stall_timeout: float = STALL_S,
-    seed: int = 0,
-    jobs: int = 1,
     journal: str | os.PathLike[str] | None = None,
-    by: Sequence[str] = (),
     on_progress: Callable[[CompareProgress], None] | None = None,
     on_trial: Callable[[Trial], None] | None = None,
+    **changes: Any,
 ) -> Comparison:
-    """Compare networks on films, or on a set that knows its own truth.
+    """Compare models on videos, or on a dataset that knows its own truth.
 
     Args:
-        films: Films, folders or globs.
-        backbones: The networks, each with ``=FILE`` for weights of its own or ``=FOLDER`` for an exported
-            model.
-        shifts: Frames to move the sound ahead by, or ``random:N``.
-        pieces_s: Length of the pieces of the pieces test; 0 for none.
-        perturb: What to make worse, for example ``noise:1-3,blur``.
-        labels: ``truth.csv`` with the true offsets of the films.
-        dataset: A set in place of films; see ``dataset_entries``, also for the next four.
-        part: Which part of the set.
-        split: Its split.
-        constants: Its constant offsets.
-        limit: At most so many of each source.
-        max_offset: Largest offset searched, in frames of 40 ms.
-        detector: Name of the face detector.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        runtime: What runs the networks: see ``load_model``.
-        video_track: Which video track, counted from 0; None for that of a player.
-        audio_track: Which audio track, counted from 0; None for that of a player.
-        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
-        trust: Checksums of exported models that may run code: see ``load_model``.
-        max_faces: At most so many faces are followed at a time.
-        allow_external: Whether a playlist may name local files outside its folder.
-        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
-        seed: Of moves and perturbations.
-        jobs: Processes; 0 takes one for each core. A script of its own must call this below
-            ``if __name__ == "__main__"`` for more than one.
-        journal: File that keeps finished films, so that a second run goes on.
-        by: What to break the metrics down by; see ``summarise``.
+        videos: Videos, folders or globs.
+        settings: What to compare, and how; None for the defaults. With more than one of ``jobs`` a script of
+            its own must call this below ``if __name__ == "__main__"``.
+        labels: ``truth.csv`` with the true offsets of the videos.
+        dataset: A dataset in place of videos; see ``dataset_entries``.
+        journal: File that keeps finished videos, so that a second run continues.
         on_progress: Called as the work goes on.
         on_trial: Called with each trial.
+        changes: Settings by name that differ from ``settings``: see ``CompareSettings``.
 
     Returns:
         The trials, and what they add up to.
@@ -382,40 +344,17 @@ def compare(
         SyncToolError: See ``run_trials``, ``film_entries`` and ``dataset_entries``.
 
     Example:
-        >>> found = synctool.compare("films/", backbones=["syncnet", "fcn-cls"])  # doctest: +SKIP
+        >>> found = synctool.compare("videos/", backbones=["syncnet", "fcn-cls"])  # doctest: +SKIP
         >>> [(t.film, t.backbone, t.offset_frames) for t in found.trials]  # doctest: +SKIP
     """
-    given = [films] if isinstance(films, (str, os.PathLike)) else list(films)
-    if dataset is not None:
-        if given or labels is not None:
-            raise UsageError(
-                "a dataset brings its own films and labels", remedy="Give it, or films; not both."
-            )
-        entries = dataset_entries(dataset, part=part, split=split, constants=constants, limit=limit)
-    else:
-        entries = film_entries(expand([os.fspath(film) for film in given]), labels=labels)
-    settings = CompareSettings(
-        backbones=tuple(backbones),
-        shifts=shifts if isinstance(shifts, str) else ",".join(map(str, shifts)),
-        pieces_s=pieces_s,
-        perturb=perturb,
-        max_offset=max_offset,
-        detector=detector,
-        device=device,
-        runtime=runtime,
-        video_track=video_track,
-        trust=tuple(trust),
-        audio_track=audio_track,
-        channel=channel,
-        max_faces=max_faces,
-        allow_external=allow_external,
-        stall_timeout=stall_timeout,
-        seed=seed,
-        jobs=jobs,
+    wanted = CompareSettings.of(settings, changes)
+    paths = [videos] if isinstance(videos, (str, os.PathLike)) else list(videos)
+    entries = entries_for(
+        [os.fspath(path) for path in paths], wanted, labels=labels, dataset=dataset, asked=changes
     )
     trials = []
-    for trial in run_trials(entries, settings, journal=journal, on_progress=on_progress):
+    for trial in run_trials(entries, wanted, journal=journal, on_progress=on_progress):
         trials.append(trial)
         if on_trial:
             on_trial(trial)
-    return Comparison(tuple(trials), tuple(summarise(trials, by=by)))
+    return Comparison(tuple(trials), tuple(summarise(trials, by=wanted.by)))

@@ -23,15 +23,15 @@ import numpy as np
 from synctool.errors import described
 from synctool.measure.analyze import Findings, analyze
 from synctool.measure.embeddings import AudioEmbeddings, EncodedVideo, FaceEmbeddings
-from synctool.measure.encode import encode_audio
+from synctool.measure.encode import encode_audio, is_silent
 from synctool.measure.threads import sharing_cores
 from synctool.measure.timing import network_clock
 from synctool.measure.volumes import video_volume
-from synctool.media.silence import is_silent
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.right_windows import least_offset, right_windows
 from synctool.scoring.verdict import Circumstances
 from synctool.types import (
+    DEFAULT_MAX_OFFSET,
     SAMPLES_PER_FRAME,
     VIDEO_FPS,
     Condition,
@@ -63,7 +63,7 @@ def trials(
     label: Label,
     *,
     film: str,
-    max_offset: int = 15,
+    max_offset: int = DEFAULT_MAX_OFFSET,
     keep_frames: bool = False,
 ) -> Iterator[Trial]:
     """Measure an encoded video under all conditions.

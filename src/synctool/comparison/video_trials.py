@@ -20,7 +20,6 @@ from synctool.comparison.degradations import (
     perturbed_sound,
 )
 from synctool.comparison.entries import Entry
-from synctool.comparison.settings import CompareSettings
 from synctool.comparison.trials import failed_trial, trials
 from synctool.disk_space import amount, free_bytes
 from synctool.errors import OutputError, described
@@ -29,6 +28,7 @@ from synctool.measure.encode import encode, encode_clip
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.tracks import build_detector
 from synctool.networks.loaded import LoadedModel
+from synctool.settings.compare import CompareSettings
 from synctool.types import VIDEO_FPS, Condition, Label, Trial
 
 Tell = Callable[[tuple[str, float | None]], None]
@@ -70,6 +70,7 @@ class FilmTrials:
         models: The networks.
         settings: What to try.
         scratch: Folder for perturbed copies; None where there are none.
+        thumbnails: At most so many images of each film.
 
     Raises:
         UsageError: No such face detector, or settings that make no sense.
@@ -83,8 +84,10 @@ class FilmTrials:
         models: Sequence[LoadedModel],
         settings: CompareSettings,
         scratch: Path | None = None,
+        thumbnails: int = 0,
     ) -> None:
         self._entries = entries
+        self._thumbnails = thumbnails
         self._models = models
         self._settings = settings
         self._scratch = scratch
@@ -137,7 +140,7 @@ class FilmTrials:
             streams=self._settings.streams,
             allow_external=self._settings.allow_external,
             stall_timeout=self._settings.stall_timeout,
-            thumbnails=self._settings.thumbnails,
+            thumbnails=self._thumbnails,
             on_progress=lambda p: tell((READING, _share(p.ticks_done, p.ticks_total))),
         )
 
@@ -157,14 +160,14 @@ class FilmTrials:
         chance = {"seed": self._settings.seed, "film": _namesake(entry)}
         found = [Condition()]
         reach = self._settings.max_offset
-        if self._settings.shifts:
-            moved = shift_conditions(self._settings.shifts, max_offset=reach, **chance)
+        if self._settings.shift:
+            moved = shift_conditions(self._settings.shift, max_offset=reach, **chance)
             # Not moved at all is the plain one, and would be right by itself.
             found += [condition for condition in moved if condition.moved_frames]
-        if self._settings.pieces_s:
+        if self._settings.pieces:
             found += piece_conditions(
                 encoded.frames,
-                self._settings.pieces_s,
+                self._settings.pieces,
                 sound_samples=max(encoded.samples.size + encoded.samples_at, 0),
                 max_offset=reach,
                 **chance,

@@ -18,7 +18,7 @@ from synctool.downloads.state import EntryState
 from synctool.errors import MissingError
 
 if TYPE_CHECKING:
-    from synctool.downloads.transfer import Manner
+    from synctool.settings.download import DownloadSettings
 
 
 @dataclass
@@ -54,7 +54,9 @@ def check_room(state: EntryState) -> None:
     check_space(state.folder, state.to_come + room, state.entry.name)
 
 
-def fetch_missing(state: EntryState, access: Access, manner: Manner, report: Report) -> Acquired:
+def fetch_missing(
+    state: EntryState, access: Access, manner: DownloadSettings, report: Report
+) -> Acquired:
     """Fetch the files that are missing, one after the other.
 
     A file that no mirror has does not cost the others; its error is raised at the end.

@@ -12,10 +12,11 @@ from synctool.downloads.failures import DownloadError, NotGiven, Refused
 from synctool.downloads.http import Http
 from synctool.downloads.partial import Partial
 from synctool.downloads.progress import Report, Step
-from synctool.downloads.transfer import Manner, transfer
+from synctool.downloads.transfer import transfer
 from synctool.errors import MissingError, OutputError, SyncToolError
 from synctool.files import make_folder, output_error
 from synctool.plugins.specs import CatalogueEntry, CatalogueFile
+from synctool.settings.download import DownloadSettings
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def fetch_file(
     folder: Path,
     *,
     http: Http,
-    manner: Manner,
+    manner: DownloadSettings,
     report: Report,
 ) -> Digests:
     """Bring a file into its place.
@@ -71,7 +72,13 @@ def fetch_file(
 
 
 def _from_mirror(
-    file: CatalogueFile, url: str, partial: Partial, *, http: Http, manner: Manner, report: Report
+    file: CatalogueFile,
+    url: str,
+    partial: Partial,
+    *,
+    http: Http,
+    manner: DownloadSettings,
+    report: Report,
 ) -> Digests:
     """Bring a file from one address, check it, and put it into its place."""
     while True:

@@ -20,11 +20,11 @@ from synctool.downloads.verify import FileCheck, Found, check_files, summed_up
 from synctool.errors import MissingError, UsageError
 from synctool.plugins import registry
 from synctool.plugins.specs import CatalogueEntry
-from synctool.settings import table as config
+from synctool.settings.download import DownloadSettings
 
 __all__ = [
     "Ask", "Credentials", "Downloaded", "EntryState", "Plan", "Step", "Verified", "amount",
-    "described", "entry_of", "get", "listing", "plan", "show", "verify",
+    "described", "download", "entry_of", "listing", "plan", "show", "verify",
 ]  # fmt: skip
 
 OnProgress = Callable[[str, Step], None]
@@ -184,35 +184,31 @@ def plan(name: str, *, dest: Path | None = None, force: bool = False) -> Plan:
     )
 
 
-def get(
+def download(
     name: str,
+    settings: DownloadSettings | None = None,
     *,
     dest: Path | None = None,
-    offline: bool = False,
     source: Path | None = None,
-    user: str | None = None,
-    keep_archives: bool = False,
     force: bool = False,
-    settings: config.Settings | None = None,
     ask: Ask | None = None,
     endpoint: str | None = None,
     on_progress: OnProgress | None = None,
+    **changes: Any,
 ) -> Downloaded:
     """Bring an entry here: whole, checked, or not at all. An interrupted one is continued.
 
     Args:
         name: Name of the entry.
+        settings: How to fetch; None for the defaults.
         dest: Folder for its files; None takes the cache folder for weights, and a folder of the
             entry's name in the current one for a data set, or wherever it was put before.
-        offline: Never touch the network.
         source: A file or a folder to import from, in place of the network.
-        user: Name to log in with, where the entry wants one.
-        keep_archives: Keep archives that were unpacked.
         force: Fetch also what is here.
-        settings: Of the section ``download``; None reads them.
         ask: Asks for a password that is found nowhere.
         endpoint: Address of the Hub or its mirror; None takes ``HF_ENDPOINT`` or the Hub itself.
-        on_progress: Told how far it is.
+        on_progress: Progress callback.
+        changes: Settings by name that differ from ``settings``: see ``DownloadSettings``.
 
     Returns:
         Where it is and what came.
@@ -224,9 +220,8 @@ def get(
         DownloadError: It cannot be had, or is damaged.
         OutputError: There is no room, or the folder cannot be written.
     """
-    from synctool.downloads.transfer import Manner  # with an HTTP client, which takes time to load
-
-    settings = settings or config.resolve("download")
+    settings = DownloadSettings.of(settings, changes)
+    offline = settings.offline
     entry = registry.catalogue.get(name)
     if force and offline and source is None:
         raise UsageError(
@@ -243,7 +238,7 @@ def get(
     state = find(entry, dest)
     if not force:
         state = confirm(state, report)
-        if state.status == "here" and (keep_archives or not _archives_left(state)):
+        if state.status == "here" and (settings.keep_archives or not _archives_left(state)):
             remember(entry.name, state.folder)
             return Downloaded(entry.name, state.folder)
     if offline and source is None and state.status != "here":
@@ -258,10 +253,11 @@ def get(
         if state.missing and source is not None:
             came = acquire.import_missing(state, source, report)
         elif state.missing:
-            manner = Manner(**settings.as_dict())
-            access = Access(entry, user=user, ask=ask)
-            came = acquire.fetch_missing(state, access, manner, report)
-        came.unpacked = acquire.unpack_all(state, anew=force, keep=keep_archives, report=report)
+            access = Access(entry, user=settings.user, ask=ask)
+            came = acquire.fetch_missing(state, access, settings, report)
+        came.unpacked = acquire.unpack_all(
+            state, anew=force, keep=settings.keep_archives, report=report
+        )
     checked = all(file.has_checksum for file in entry.files if file.path in came.files)
     return Downloaded(entry.name, state.folder, came.files, came.bytes_come, came.unpacked, checked)
 

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from synctool.downloads.crew import Crew, Job, Tick
 from synctool.downloads.failures import Changed, NoRanges, RangeRefused, Refused
 from synctool.downloads.http import Http
 from synctool.downloads.partial import Partial
+from synctool.settings.download import DownloadSettings
 
 _MOST_CHANGES = 2
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How to fetch: the settings of the section ``download``.
-
-    Attributes:
-        parallel: Parts of a file fetched at once.
-        retries: Tries again after a failure that brought nothing new.
-        timeout_s: Longest silence of a server, in seconds.
-        wait_s: First wait before trying again, in seconds; it doubles each time.
-    """
-
-    parallel: int = 4
-    retries: int = 5
-    timeout_s: float = 30.0
-    wait_s: float = 1.0
 
 
 def transfer(
@@ -39,7 +22,7 @@ def transfer(
     partial: Partial,
     size: int | None,
     checked: bool,
-    manner: Manner,
+    manner: DownloadSettings,
     on_total: Callable[[int], None],
     tick: Tick,
 ) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synctool.scoring.tolerance import RIGHT_FRAMES
-
 LEAST_PIECES = 3
 """Videos of fewer pieces have no consensus."""
+ACCEPTED_FRAMES = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,4 +74,4 @@ def consensus_of(pieces: Iterable[Piece]) -> dict[str, float]:
 def agrees(piece: Piece, consensus: float) -> bool:
     """Whether a piece's offset is within a frame of its video's; one without a match is not."""
     found = piece.offset_frames
-    return found is not None and abs(found - consensus) <= RIGHT_FRAMES + 1e-9
+    return found is not None and abs(found - consensus) <= ACCEPTED_FRAMES + 1e-9

@@ -9,10 +9,10 @@ import numpy as np
 from synctool.evaluation.bootstrap import UNDEFINED, Interval, Units, interval_of_sums
 from synctool.evaluation.model_names import model_names
 from synctool.scoring.confidence import ReliabilityBin, reliability_table
-from synctool.scoring.tolerance import RIGHT_FRAMES
 from synctool.types import Trial
 
 BINS = 10
+ACCEPTED_FRAMES = 1.0
 _ROUNDING = 1e-9
 
 
@@ -30,7 +30,7 @@ def reliability(trials: Iterable[Trial]) -> dict[str, tuple[ReliabilityBin, ...]
         here = found.setdefault((trial.backbone, trial.weights), [])
         error = trial.error_frames if trial.error is None else None
         if error is not None and trial.confidence >= 0 and not trial.condition.perturbation:
-            here.append((trial.confidence, abs(error) <= RIGHT_FRAMES + _ROUNDING))
+            here.append((trial.confidence, abs(error) <= ACCEPTED_FRAMES + _ROUNDING))
     names = model_names(found)
     return {
         names[model]: reliability_table([c for c, _ in here], [r for _, r in here], BINS)

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from synctool.comparison.entries import Entry
-from synctool.comparison.settings import CompareSettings
 from synctool.comparison.video_trials import FilmTrials
 from synctool.errors import ExportError
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.exporting.formats.checks import AccuracyChange, Share
 from synctool.networks.loaded import LoadedModel
-from synctool.scoring.tolerance import RIGHT_FRAMES
+from synctool.settings.compare import CompareSettings
+from synctool.settings.shared import DEFAULT_DETECTOR
 from synctool.types import Trial
 
 WINDOWS = (5, 15)
 """Frames of the windows that are reported."""
+RIGHT_FRAMES = 1.0
 _BEFORE, _AFTER = "before", "after"
 
 _Cell = tuple[Literal["windows", "clips"], int]
@@ -55,7 +56,7 @@ def accuracy_change(
     after: LoadedModel,
     entries: Sequence[Entry],
     *,
-    detector: str = "centerface",
+    detector: str = DEFAULT_DETECTOR,
     on_film: Callable[[int, int], None] | None = None,
 ) -> tuple[AccuracyChange, ...]:
     """Measure both on all films.

@@ -23,11 +23,11 @@ from synctool.exporting.formats.checks import (
 )
 from synctool.exporting.latency import speeds
 from synctool.exporting.parity import AtOnce, Completed, InSteps, Parity, compare
-from synctool.exporting.settings import (
+from synctool.exporting.requirements import (
     ALONE,
     ENCODERS,
     LEAST_AGREEMENT,
-    ExportSettings,
+    allowed_difference,
 )
 from synctool.exporting.windows import Windows, made_up_windows, of_length
 from synctool.features.frontends import FRONT_ENDS
@@ -36,6 +36,7 @@ from synctool.networks.load_exported import GRAPHS, open_artefact, open_graphs, 
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ExporterSpec
 from synctool.runtimes.protocol import Graph, Runtime
+from synctool.settings.export import ExportSettings
 from synctool.weights.artefact import Artefact, read_artefact
 
 
@@ -102,7 +103,7 @@ class Check:
             real=self._windows.real,
             agreement=parity.agreement,
             scores=parity.differences.get("scores"),
-            tolerance=wanted.allowed,
+            tolerance=allowed_difference(wanted),
             least_agreement=LEAST_AGREEMENT[wanted.precision],
             torch_bytes=_bytes(self._original.network),
             graphs=tuple(_graph_figures(artefact, parity)),
@@ -155,7 +156,7 @@ class Check:
 
     def _judged(self, parity: Parity) -> Iterator[str]:
         """What lies beyond the tolerance, in words."""
-        allowed = self._settings.allowed
+        allowed = allowed_difference(self._settings)
         for name, difference in parity.differences.items():
             if not difference.relative <= allowed:
                 what = "embeddings" if name in ENCODERS else "scores"

@@ -11,7 +11,7 @@ import numpy as np
 from synctool.cores import usable_cores
 from synctool.exporting.formats.checks import Speed
 from synctool.exporting.parity import AUDIO, HEAD, VIDEO, InSteps
-from synctool.exporting.settings import ALONE
+from synctool.exporting.requirements import ALONE
 from synctool.exporting.windows import Window
 from synctool.runtimes.protocol import Graph, Runtime
 from synctool.types import VIDEO_FPS

@@ -15,11 +15,12 @@ import numpy as np
 
 from synctool.errors import described
 from synctool.exporting.formats.checks import Difference
-from synctool.exporting.settings import ALONE
-from synctool.exporting.windows import MAX_OFFSET, Window
+from synctool.exporting.requirements import ALONE
+from synctool.exporting.windows import Window
 from synctool.runtimes.graphs import NOTHING, GraphRuntime
 from synctool.runtimes.protocol import Graph, Runtime
 from synctool.scoring.offset import estimate_offset
+from synctool.types import DEFAULT_MAX_OFFSET
 
 VIDEO, AUDIO = "video", "audio"
 HEAD = "head"
@@ -81,7 +82,7 @@ class InSteps:
         return self._runtime.score(
             np.ascontiguousarray(heard[..., first:end]),
             seen,
-            max_offset=MAX_OFFSET,
+            max_offset=DEFAULT_MAX_OFFSET,
             audio_lead=(heard.shape[-1] - seen.shape[-1]) // 2 - first,
         )
 

@@ -19,8 +19,8 @@ from synctool.networks.load import load_model
 from synctool.networks.load_torch import training_facts
 from synctool.networks.loaded import LoadedModel
 from synctool.networks.names import model_spec
-from synctool.settings.table import setting
-from synctool.training.train import TrainProgress, TrainSettings, train
+from synctool.settings.train import TrainSettings
+from synctool.training.train import TrainProgress, train
 from synctool.weights.files import find_weights, load_weights
 
 PRUNED = "pruned.safetensors"
@@ -63,12 +63,12 @@ class Pruned:
         Args:
             steps: Its length; rounded up to whole epochs.
         """
-        usual = setting("train", "steps_per_epoch").default
-        epochs = max(1, round(steps / usual))
+        usual = TrainSettings()
+        epochs = max(1, round(steps / usual.steps_per_epoch))
         return TrainSettings(
             backbone=self.backbone,
             options=(self.options,),
-            max_offset=self.options.get("max_offset", setting("train", "max_offset").default),
+            max_offset=self.options.get("max_offset", usual.max_offset),
             learning_rate=_LEARNING_RATE,
             epochs=epochs,
             steps_per_epoch=math.ceil(steps / epochs),

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from synctool.comparison.entries import Entry, dataset_entries
 from synctool.errors import ExportError, UsageError, described
@@ -28,17 +29,19 @@ from synctool.exporting.folder import (
 )
 from synctool.exporting.formats.checks import ExportReport
 from synctool.exporting.formats.parts import head_margin
-from synctool.exporting.settings import ExportSettings, check_settings
-from synctool.exporting.windows import MAX_OFFSET, Windows, made_up_windows, real_windows
+from synctool.exporting.requirements import check_settings
+from synctool.exporting.windows import Windows, made_up_windows, real_windows
 from synctool.exporting.write import write_model
 from synctool.files import output_error
 from synctool.networks import formats as export_formats
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins import registry
+from synctool.settings.export import ExportSettings
+from synctool.types import DEFAULT_MAX_OFFSET
 from synctool.weights.artefact import is_artefact, write_manifest
 
-__all__ = ["CheckFailed", "ExportEvent", "ExportReport", "ExportSettings", "export"]
+__all__ = ["CheckFailed", "ExportEvent", "ExportReport", "export"]
 
 _CALIBRATION_WINDOWS = 48
 _PRUNED = "-pruned"
@@ -62,12 +65,18 @@ class CheckFailed(ExportError):
         self.report = report
 
 
-def export(settings: ExportSettings, *, on_event: Tell | None = None) -> ExportReport:
-    """Export a trained network, and check what came out.
+def export(
+    settings: ExportSettings | None = None,
+    *,
+    on_event: Tell | None = None,
+    **changes: Any,
+) -> ExportReport:
+    """Export a trained model, and check what came out.
 
     Args:
-        settings: What to export.
+        settings: What to export, where to, and how to check it; None for the defaults.
         on_event: Called as the work goes on.
+        changes: Settings by name that differ from ``settings``: see ``ExportSettings``.
 
     Returns:
         The report of a model that passed, or that cannot be run on this machine; see ``checked``.
@@ -81,23 +90,25 @@ def export(settings: ExportSettings, *, on_event: Tell | None = None) -> ExportR
         WeightsError: The weights do not fit.
         OutputError: The folder cannot be written.
     """
+    settings = ExportSettings.of(settings, changes)
     tell = on_event or (lambda event: None)
     spec = registry.exporters.get(settings.format)
     check_settings(settings, spec)
     export_formats.check_writes(export_formats.status(spec))
-    check_folder(settings.out)
+    wanted = _place(settings)
+    check_folder(wanted)
     entries = _entries(settings)
     tell(ExportEvent("loading the network"))
     original = _loaded(settings)
     model, kept = _smaller(original, settings, tell)
     windows = _windows(model, settings, tell)
-    with folder_beside(settings.out) as folder, _words_for_the_disk(settings.out):
+    with folder_beside(wanted) as folder, _words_for_the_disk(wanted):
         began = time.perf_counter()
         artefact = write_model(model, settings, spec, windows, folder, tell)
         seconds = time.perf_counter() - began
         work = Check(original, model, settings, spec, windows, entries, tell)
         report = replace(work.report(artefact), seconds=seconds)
-        place = failed_place(settings.out) if report.problems else settings.out
+        place = failed_place(wanted) if report.problems else wanted
         report = replace(report, folder=str(place), notes=(*report.notes, *kept))
         write_manifest(replace(artefact, checks=report.checks()), folder)
         put(folder, place)
@@ -107,6 +118,12 @@ def export(settings: ExportSettings, *, on_event: Tell | None = None) -> ExportR
 
 
 # --------------------------------------------------------------------------- what is exported
+
+
+def _place(settings: ExportSettings) -> Path:
+    if settings.out is None:
+        raise UsageError("--out is missing", remedy="Give a folder for the exported model.")
+    return settings.out
 
 
 def _entries(settings: ExportSettings) -> list[Entry]:
@@ -156,12 +173,12 @@ def _smaller(
 
 
 def _pruned_folder(settings: ExportSettings) -> Path:
-    place = real_place(settings.out)
+    place = real_place(_place(settings))
     return place.with_name(place.name + _PRUNED)
 
 
 def _windows(model: LoadedModel, settings: ExportSettings, tell: Tell) -> Windows:
-    rows = MAX_OFFSET + head_margin(model.network)
+    rows = DEFAULT_MAX_OFFSET + head_margin(model.network)
     if not settings.clips:
         return made_up_windows(model.spec, rows=rows, count=settings.windows, seed=settings.seed)
     tell(ExportEvent("cutting windows"))

@@ -26,10 +26,9 @@ from synctool.prepare.clips import CropSettings, FilmClips
 from synctool.prepare.inputs import expand
 from synctool.prepare.pairs import split_in
 from synctool.prepare.videos import FilmEntry
+from synctool.settings.shared import DEFAULT_DETECTOR
 from synctool.types import SAMPLES_PER_FRAME
 
-MAX_OFFSET = 15
-"""K of the scores that are compared."""
 LENGTHS = (25, 15, 40)
 """Frames of the windows, in turn: an exported graph must take any length."""
 SHIFTS = 10
@@ -138,7 +137,7 @@ def real_windows(
     rows: int,
     count: int,
     calibration: int = 0,
-    detector: str = "centerface",
+    detector: str = DEFAULT_DETECTOR,
     allow_external: bool = False,
     on_film: Callable[[str], None] | None = None,
 ) -> Windows:

@@ -13,7 +13,7 @@ from synctool.errors import ExportError, MissingError, SyncToolError, described
 from synctool.exporting.event import ExportEvent, Tell
 from synctool.exporting.formats.graph import GraphPart
 from synctool.exporting.formats.parts import graph_parts, head_margin, head_reach
-from synctool.exporting.settings import ENCODERS, ExportSettings
+from synctool.exporting.requirements import ENCODERS
 from synctool.exporting.windows import Inputs, Windows
 from synctool.networks import formats as export_formats
 from synctool.networks.load_torch import training_facts
@@ -22,6 +22,7 @@ from synctool.networks.names import model_spec
 from synctool.plugins import registry
 from synctool.plugins.specs import ExporterSpec, Precision
 from synctool.scoring.confidence import UNCALIBRATED
+from synctool.settings.export import ExportSettings
 from synctool.types import AUDIO_HZ, VIDEO_FPS
 from synctool.weights.artefact import (
     CLASS_TO_OFFSET,

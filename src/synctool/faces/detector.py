@@ -12,8 +12,7 @@ _TYPICAL_POINTS = np.array(
 )
 """Eyes (left of the picture first), nose, mouth corners within a face box, of frontal faces."""
 
-SAME_FACE_OVERLAP = 0.3
-"""Boxes that overlap by as much (IoU) are of one face."""
+_SAME_FACE_OVERLAP = 0.3
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def strongest(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
     kept: list[int] = []
     overlaps = overlap(boxes, boxes)
     for i in np.argsort(-scores):
-        if all(overlaps[i, j] < SAME_FACE_OVERLAP for j in kept):
+        if all(overlaps[i, j] < _SAME_FACE_OVERLAP for j in kept):
             kept.append(int(i))
     return kept
 

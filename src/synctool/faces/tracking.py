@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from synctool.faces.detector import SAME_FACE_OVERLAP, Face, FaceDetector, overlap
+from synctool.faces.detector import Face, FaceDetector, overlap
 from synctool.faces.shots import ShotCuts
 from synctool.media.pictures import Picture
 
@@ -30,6 +30,7 @@ WHOLE_EVERY_TICKS = 25
 BRIDGED_TICKS = 20
 SMOOTHING_TICKS = 4
 """Radius of the smoothing: nine ticks in all, as in the published training recipes."""
+_SAME_FACE_OVERLAP = 0.3
 _GROWTH = 1.5
 """Boxes are compared at this size: a face may move by 0.8 of its width between two looks."""
 _CASUAL_FACE = 0.15
@@ -147,7 +148,7 @@ class FaceTracker:
                 _grown(np.stack([f.box for f in faces])),
             )
             for i, j in _assigned(match):
-                if match[i, j] >= SAME_FACE_OVERLAP:
+                if match[i, j] >= _SAME_FACE_OVERLAP:
                     active[i].add(tick, faces[j])
                     taken.add(j)
         following = len(active)

@@ -7,24 +7,22 @@ chunk. Only embeddings are kept (about 25 kB a second of video), so long videos 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from synctool._version import __version__
-from synctool.errors import UsageError
 from synctool.measure.analyze import analyze, conclude
 from synctool.measure.detectors import needed
 from synctool.measure.encode import DetectProgress, encode
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.timing import Stopwatch
 from synctool.measure.tracks import build_detector
-from synctool.media.waiting import STALL_S
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.verdict import Circumstances
-from synctool.types import DetectResult, Source, StreamSelection
+from synctool.settings.detect import DetectSettings
+from synctool.types import DetectResult, Source
 
 THUMBNAILS = 8
 """At most so many are made of a video, where they are asked for."""
@@ -36,60 +34,45 @@ class Detector:
     """Measures videos with one model, which is loaded once.
 
     Args:
-        model: The model.
-        max_offset: Largest offset searched, in frames.
-        detector: Name of the face detector.
-        video_track: Which video track, counted from 0; None for that of a player.
-        audio_track: Which audio track, counted from 0; None for that of a player.
-        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
-        max_faces: At most so many faces are followed at a time.
-        allow_external: Whether a playlist may name local files outside its folder.
-        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
+        settings: How to measure; None for the defaults.
+        model: The model, in place of the one that the settings name.
+        changes: Settings by name that differ from ``settings``: see ``DetectSettings``.
 
     Raises:
-        UsageError: No such detector, or nothing to search.
+        UsageError: A wrong setting, or no such model or face detector.
+        SyncToolError: See ``load_model``.
     """
 
     def __init__(
         self,
+        settings: DetectSettings | None = None,
         *,
-        model: LoadedModel,
-        max_offset: int = 15,
-        detector: str = "centerface",
-        video_track: int | None = None,
-        audio_track: int | None = None,
-        channel: str = "auto",
-        max_faces: int = 4,
-        allow_external: bool = False,
-        stall_timeout: float = STALL_S,
+        model: LoadedModel | None = None,
+        **changes: Any,
     ) -> None:
-        if max_offset < 1:
-            raise UsageError(
-                f"max_offset is {max_offset}", remedy="Search at least one frame either way."
-            )
-        self._model = model
-        self._max_offset = max_offset
-        self._detector = detector
-        self._faces = build_detector(detector)
-        self._streams = StreamSelection(video_track, audio_track, channel)
-        self._max_faces = max_faces
-        self._allow_external = allow_external
-        self._stall_s = stall_timeout
+        self._settings = s = DetectSettings.of(settings, changes)
+        self._model = model or load_model(
+            s.backbone, weights=s.weights, device=s.device, runtime=s.runtime, trust=s.trust
+        )
+        self._faces = build_detector(s.detector)
 
     @property
     def decides(self) -> dict[str, Any]:
         """All that results depend on but the videos, as JSON knows it."""
         spec, runtime = self._model.spec, self._model.runtime
-        _, weights = needed(self._detector)
+        _, weights = needed(self._settings.detector)
         return {
             "synctool": __version__,
             "network": [spec.full_name, self._model.weights],
             "runtime": f"{runtime.name} on {runtime.device}",
-            "max_offset": self._max_offset,
-            "detector": [self._detector, None if weights is None else weights.stat().st_size],
-            "streams": asdict(self._streams),
-            "max_faces": self._max_faces,
-            "allow_external": self._allow_external,
+            "max_offset": self._settings.max_offset,
+            "detector": [
+                self._settings.detector,
+                None if weights is None else weights.stat().st_size,
+            ],
+            "streams": asdict(self._settings.streams),
+            "max_faces": self._settings.max_faces,
+            "allow_external": self._settings.allow_external,
         }
 
     def detect(
@@ -118,10 +101,10 @@ class Detector:
             path,
             [self._model],
             detector=self._faces,
-            streams=self._streams,
-            max_faces=self._max_faces,
-            allow_external=self._allow_external,
-            stall_timeout=self._stall_s,
+            streams=self._settings.streams,
+            max_faces=self._settings.max_faces,
+            allow_external=self._settings.allow_external,
+            stall_timeout=self._settings.stall_timeout,
             thumbnails=THUMBNAILS if on_thumbnails else 0,
             on_progress=on_progress,
         )
@@ -133,7 +116,7 @@ class Detector:
             own.faces,
             own.audio,
             frames=encoded.frames,
-            max_offset=self._max_offset,
+            max_offset=self._settings.max_offset,
             known=Circumstances(
                 has_audio=not encoded.silent,
                 steady=encoded.steady,
@@ -161,62 +144,28 @@ def _other_videos(source: Source) -> tuple[int, ...]:
 
 def detect(
     path: str | os.PathLike[str],
+    settings: DetectSettings | None = None,
     *,
-    backbone: str = "fcn-cls",
-    weights: str | Path | None = None,
-    device: str = "auto",
-    runtime: str = "auto",
-    trust: str | Sequence[str] | None = None,
-    max_offset: int = 15,
-    detector: str = "centerface",
-    video_track: int | None = None,
-    audio_track: int | None = None,
-    channel: str = "auto",
-    max_faces: int = 4,
-    allow_external: bool = False,
-    stall_timeout: float = STALL_S,
     on_progress: Callable[[DetectProgress], None] | None = None,
+    **changes: Any,
 ) -> DetectResult:
     """Measure one video; for several, make a ``Detector`` once.
 
     Args:
-        path: The video.
-        backbone: ``NAME[.TAG]``.
-        weights: Weight file or exported model; None takes the backbone's own.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        runtime: What runs the network: see ``load_model``.
-        trust: Checksums of exported models that may run code: see ``load_model``.
-        max_offset: Largest offset searched, in frames of 40 ms.
-        detector: Name of the face detector.
-        video_track: Which video track, counted from 0; None for that of a player.
-        audio_track: Which audio track, counted from 0; None for that of a player.
-        channel: Audio channel: a number from 0, a name such as ``FC``, ``mix``, or ``auto``.
-        max_faces: At most so many faces are followed at a time.
-        allow_external: Whether a playlist may name local files outside its folder.
-        stall_timeout: Longest wait for a frame, in seconds, before a video is given up; 0 waits for ever.
+        path: The video; also a ``file:`` URL, or ``-`` for the standard input.
+        settings: How to measure; None for the defaults.
         on_progress: Called every second of video.
+        changes: Settings by name that differ from ``settings``: see ``DetectSettings``.
 
     Returns:
         The result.
 
     Raises:
-        SyncToolError: See ``load_model`` and ``Detector.detect``.
+        SyncToolError: See ``Detector`` and ``Detector.detect``.
 
     Example:
-        >>> result = synctool.detect("talk.mp4")  # doctest: +SKIP
+        >>> result = synctool.detect("talk.mp4", max_offset=50)  # doctest: +SKIP
         >>> result.offset_ms, result.audio_is, result.verdict  # doctest: +SKIP
         (121, 'ahead', 'unacceptable')
     """
-    model = load_model(backbone, weights=weights, device=device, runtime=runtime, trust=trust)
-    measuring = Detector(
-        model=model,
-        max_offset=max_offset,
-        detector=detector,
-        video_track=video_track,
-        audio_track=audio_track,
-        channel=channel,
-        max_faces=max_faces,
-        allow_external=allow_external,
-        stall_timeout=stall_timeout,
-    )
-    return measuring.detect(path, on_progress=on_progress)
+    return Detector(settings, **changes).detect(path, on_progress=on_progress)

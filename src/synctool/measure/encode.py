@@ -35,9 +35,9 @@ from synctool.measure.thumbnails import ThumbnailKeeper
 from synctool.measure.timing import Stopwatch, network_clock
 from synctool.measure.tracks import build_detector, followed
 from synctool.media.film import Film
-from synctool.media.silence import SILENT_PEAK, is_silent
 from synctool.media.waiting import STALL_S
 from synctool.networks.loaded import LoadedModel
+from synctool.settings.shared import DEFAULT_DETECTOR
 from synctool.types import (
     AUDIO_HZ,
     PLAYED,
@@ -50,6 +50,9 @@ from synctool.types import (
 if TYPE_CHECKING:
     from synctool.data.pool import PooledSample
     from synctool.data.samples import Sample, SampleInfo
+
+SILENT_PEAK = 33
+"""Audio that never exceeds this, of 32768 (-60 dB of full scale), is silence."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def encode(
     path: str | os.PathLike[str],
     models: Sequence[LoadedModel],
     *,
-    detector: str | FaceDetector = "centerface",
+    detector: str | FaceDetector = DEFAULT_DETECTOR,
     streams: StreamSelection = PLAYED,
     max_faces: int = 4,
     allow_external: bool = False,
@@ -235,6 +238,11 @@ def encode_audio(model: LoadedModel, samples: np.ndarray, *, at: int = 0) -> Aud
         encoder.add(samples[max(-zero, 0) :])
         encoder.finish()
         return AudioEmbeddings(encoder.embeddings(), first_frame)
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether int16 samples are silence."""
+    return not samples.size or max(int(samples.max()), -int(samples.min())) < SILENT_PEAK
 
 
 def _of_clip(model: LoadedModel, crops: np.ndarray, info: SampleInfo) -> ModelEmbeddings:

@@ -10,7 +10,6 @@ import numpy as np
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
 from synctool.measure.threads import sharing_cores
 from synctool.networks.loaded import LoadedModel
-from synctool.runtimes.protocol import LEAST_REACH_FRAMES
 from synctool.scoring.confidence import Calibration, Certainty
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.path import WINDOW_S
@@ -18,6 +17,8 @@ from synctool.scoring.smoothing import local_peaks
 from synctool.scoring.syncnet import pairwise_distances
 
 _BLOCK_CELLS = 60_000
+HALO_FRAMES = 16
+"""Frames beyond a block that a head may look at; one that looks further says so as its ``reach``."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def score_volume(
     frames = face.frames
     block = max(64, _BLOCK_CELLS // (2 * max_offset + 1))
     out = np.full((2 * max_offset + 1, frames), np.nan, np.float32)
-    halo = max(LEAST_REACH_FRAMES, model.runtime.reach)
+    halo = max(HALO_FRAMES, model.runtime.reach)
     reach = max_offset + halo
     with sharing_cores(model.runtime):
         for start in range(0, frames, block):

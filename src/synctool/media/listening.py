@@ -16,10 +16,11 @@ from av.error import FFmpegError
 
 from synctool.media.announced import announced_length_s, announced_start_s
 from synctool.media.downmix import Downmix, planes
-from synctool.media.silence import SILENT_DB
 from synctool.media.speech_likeness import speech_likeness
 from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME
 
+SILENT_DB = -60.0
+"""Audio that never gets louder, relative to full scale, is silence."""
 _PLACES = (0.0, 0.2, 0.4, 0.6, 0.8)
 _PIECE_S = 4.0
 _MOST_BYTES = 64 << 20

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from synctool.errors import MediaError
+from synctool.settings.shared import STALL_S
 
-STALL_S = 300.0
-"""Longest wait for one frame, and for the opening of a video, unless another is asked for."""
+__all__ = ["STALL_S", "hung", "within"]
+
 _T = TypeVar("_T")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from synctool.models.heads import VolumeHead, WindowHead
 from synctool.models.protocol import SyncOutput, expected_offset
+from synctool.types import DEFAULT_MAX_OFFSET
 
 
 class TwoStage(Protocol):
@@ -46,7 +47,7 @@ class OffsetClassifier(nn.Module):
         *,
         video_encoder: nn.Module,
         audio_encoder: nn.Module,
-        max_offset: int = 15,
+        max_offset: int = DEFAULT_MAX_OFFSET,
         head_channels: int = 16,
         head: nn.Module | None = None,
     ) -> None:

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.models.correlation import inside_sound, inside_window
+from synctool.types import DEFAULT_MAX_OFFSET
 
 Calibrated = Literal["linear", "fitted"]
 _KERNEL = 5
@@ -105,7 +106,7 @@ class OffsetRegressor(nn.Module):
         video_encoder: nn.Module,
         audio_encoder: nn.Module,
         embedding: int,
-        max_offset: int = 15,
+        max_offset: int = DEFAULT_MAX_OFFSET,
         width: int = 64,
         calibration: Calibrated = "fitted",
     ) -> None:

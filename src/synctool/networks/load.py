@@ -17,6 +17,7 @@ from synctool.networks.names import model_spec
 from synctool.plugins import registry
 from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.trust import checksums
+from synctool.settings.shared import DEFAULT_BACKBONE
 from synctool.weights.artefact import Artefact, is_artefact, read_artefact
 from synctool.weights.locate import located_export
 
@@ -24,7 +25,7 @@ _GRAPHICS_CARDS = ("/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/kfd", "/
 
 
 def load_model(
-    name: str = "fcn-cls",
+    name: str = DEFAULT_BACKBONE,
     *,
     weights: str | Path | None = None,
     device: str = "auto",

@@ -10,9 +10,14 @@ from synctool.errors import UsageError
 from synctool.extras import is_installed
 from synctool.plugins import registry
 from synctool.plugins.specs import BackboneSpec, ModelSpec, PairSpec
+from synctool.types import DEFAULT_MAX_OFFSET
 from synctool.weights.locate import located_export, whereabouts
 
-PAIR_OPTIONS: Mapping[str, Any] = {"projection": 256, "max_offset": 15, "head": "volume"}
+PAIR_OPTIONS: Mapping[str, Any] = {
+    "projection": 256,
+    "max_offset": DEFAULT_MAX_OFFSET,
+    "head": "volume",
+}
 """Options of every pair: D that both encoders are brought to (0: none), K, and name of the head."""
 
 

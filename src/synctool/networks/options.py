@@ -8,7 +8,7 @@ from typing import Any
 
 from synctool.errors import UsageError
 from synctool.plugins.specs import BackboneSpec, PairSpec
-from synctool.settings.values import value_of
+from synctool.settings.values import name_and_value, value_of
 
 _FORM = "Write NAME=VALUE, such as width=16, or video.NAME=VALUE for an encoder of a pair."
 
@@ -35,8 +35,8 @@ def network_options(given: Iterable[str | Mapping[str, Any]]) -> dict[str, Any]:
 def _pairs(entry: str | Mapping[str, Any]) -> list[tuple[str, Any]]:
     if not isinstance(entry, str):
         return list(entry.items())
-    name, sign, value = (part.strip() for part in entry.partition("="))
-    if not (name and sign and value):
+    name, value = name_and_value(entry)
+    if not (name and value):
         raise UsageError(f"{entry!r} is no option", remedy=_FORM)
     return [(name, value_of(value))]
 

@@ -22,12 +22,11 @@ from synctool.networks.build import construct
 from synctool.networks.load_torch import choose_device
 from synctool.networks.names import spec_of
 from synctool.plugins.specs import BackboneSpec, PairSpec, VideoInput
-from synctool.types import VIDEO_FPS
+from synctool.types import DEFAULT_MAX_OFFSET, VIDEO_FPS
 from synctool.weights.locate import whereabouts
 
 SECONDS = 2
 """Length of the video that is measured on: noise, since the cost does not depend on its content."""
-_MAX_OFFSET = 15
 _LONG_S = 3.0
 _RUNS = 3
 
@@ -111,7 +110,7 @@ def measured(name: str, device: str) -> Profile:
             return
         model = sync_model(network)
         video, audio = model.encode_video(given[0]), model.encode_audio(given[1])
-        model.score(audio, video, max_offset=_MAX_OFFSET)
+        model.score(audio, video, max_offset=DEFAULT_MAX_OFFSET)
 
     started = time.perf_counter()
     counted = multiply_adds(work) / SECONDS

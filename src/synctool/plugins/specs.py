@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from synctool.types import Precision
+
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """Names that end so are archives, which can be unpacked."""
 Role = Literal["video", "audio", "joint"]
-Precision = Literal["float32", "float16", "int8-static", "int8-dynamic"]
-"""How the numbers of an exported network are kept. ``float16``: weights in 16 bits, computed with in 32
-where the format can; ``int8-static``: weights and activations in 8 bits, their ranges found beforehand on
-clips; ``int8-dynamic``: the activations' ranges are found while it runs."""
 
 
 @dataclass(frozen=True)

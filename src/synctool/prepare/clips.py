@@ -15,13 +15,14 @@ from synctool.faces.tracking import Pose
 from synctool.measure.tracks import followed
 from synctool.media.film import Film
 from synctool.media.pictures import Picture
-from synctool.media.silence import is_silent
 from synctool.media.sound import SoundTrack
 from synctool.prepare.videos import FilmEntry
 from synctool.types import SAMPLES_PER_FRAME
 
 CONTEXT_FRAMES = 25
 """Sound kept on either side of a sample, where the video has it."""
+_SILENT_PEAK = 33
+"""Audio that never exceeds -60 dB of full scale is silence."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class FilmClips:
 
     def _sample(self, stretch: _Stretch) -> Iterator[Sample]:
         sound = self._sound.between(stretch.begin_sample, stretch.end_sample)
-        if is_silent(sound):
+        if not sound.size or int(np.abs(sound.astype(np.int32)).max()) < _SILENT_PEAK:
             self.silent += 1
             return
         entry, s = self._entry, self._settings

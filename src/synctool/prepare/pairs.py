@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +21,7 @@ from synctool.files import atomic_write, check_writable, make_folder
 from synctool.prepare.pair_files import KINDS, Pair, check_form, pairs_writer
 from synctool.prepare.people import GROUPED_AT_ONCE, MOST_FACES
 from synctool.prepare.split import PARTS, SPLITS, Assignment, Clip, Division, all_clips, assign
+from synctool.settings.pairs import PairsSettings
 from synctool.types import VIDEO_FPS
 from synctool.untrusted.documents import parse_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
@@ -32,73 +31,11 @@ SPLIT_FILE = "split.json"
 SCHEMA = "synctool.pairs/1"
 _DEFAULT_OUT = "pairs.json"
 _HARD = (-2, -1, 1, 2)
-_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,6}\s*")
 _TOLD_EVERY = 1000
 _LARGEST_SPLIT = 1024 * MIB
 
 Tell = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True)
-class PairsSettings:
-    """See the settings of the section ``pairs``.
-
-    Attributes:
-        max_offset: Largest offset of a moved pair, in frames.
-        val_fraction: Share of the samples for validation, by person.
-        test_fraction: Share for the test.
-        offsets: ``random``, or the offsets of all moved pairs with commas between them.
-        negatives_per_clip: Moved pairs of a sample, where offsets are random.
-        hard_negatives: Further pairs of a sample, moved by one or two frames.
-        other_speaker: Further pairs of a sample, with the sound of other people of its split.
-        unnamed: Tell unnamed people apart by ``face``, by ``film``, or ``auto``: by face while they
-            are few enough.
-        seed: Seed.
-
-    Raises:
-        UsageError: An offset is 0, no number, or larger than the largest one.
-    """
-
-    max_offset: int = 15
-    val_fraction: float = 0.1
-    test_fraction: float = 0.1
-    offsets: str = "random"
-    negatives_per_clip: int = 2
-    hard_negatives: int = 0
-    other_speaker: int = 0
-    unnamed: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self._check_offsets()
-
-    @cached_property
-    def fixed_offsets(self) -> tuple[int, ...] | None:
-        """The offsets of all moved pairs, rising; None where they are random."""
-        if self.offsets == "random":
-            return None
-        return tuple(sorted({int(part) for part in self.offsets.split(",")}))
-
-    def _check_offsets(self) -> None:
-        if self.offsets == "random":
-            return
-        if wrong := [part for part in self.offsets.split(",") if not _WHOLE.fullmatch(part)]:
-            raise UsageError(
-                f"--offsets: {wrong[0]!r} is no whole number",
-                remedy="Give frames with commas between them, as in --offsets -5,5,10, or random.",
-            )
-        fixed = self.fixed_offsets or ()
-        if 0 in fixed:
-            raise UsageError(
-                "--offsets: 0 moves nothing",
-                remedy="Leave it out: every clip gets a pair in sync beside the moved ones.",
-            )
-        if beyond := [n for n in fixed if abs(n) > self.max_offset]:
-            raise UsageError(
-                f"--offsets: {beyond[0]} is beyond --max-offset {self.max_offset}",
-                remedy="Give a larger --max-offset, or smaller offsets.",
-            )
 
 
 def pairs(
@@ -108,6 +45,7 @@ def pairs(
     *,
     dry_run: bool = False,
     on_progress: Tell | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Split a processed folder by person and film, and list labelled pairs.
 
@@ -121,7 +59,8 @@ def pairs(
             ``pairs.json`` in the processed folder. Always on this machine.
         settings: How; None for the defaults.
         dry_run: Write nothing.
-        on_progress: Told how far the work is.
+        on_progress: Progress callback.
+        changes: Settings by name that differ from ``settings``: see ``PairsSettings``.
 
     Returns:
         The statistics: per split clips, people, films, hours, pairs, and pairs of each kind; how
@@ -133,7 +72,7 @@ def pairs(
         SyncToolError: The processed folder is damaged.
         OutputError: The files cannot be written.
     """
-    settings = settings or PairsSettings()
+    settings = PairsSettings.of(settings, changes)
     target = None if out is None else _target(os.fspath(out))
     folder = Processed(processed)
     files = _Files(target or _target_within(folder))
@@ -151,7 +90,7 @@ def pairs(
     )
     stats: dict[str, Any] = {
         "schema": SCHEMA,
-        "settings": asdict(settings),
+        "settings": settings.plain(),
         "unnamed_by": {True: "face", False: "film", None: None}[by_face],
         "splits": {},
         "notes": _notes(clips, division, settings, by_face=by_face),

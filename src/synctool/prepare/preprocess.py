@@ -23,12 +23,12 @@ from synctool.data.storage import LocalStorage, Storage, storage
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.extras import require
 from synctool.measure.detectors import needed
-from synctool.media.waiting import STALL_S
 from synctool.plugins import registry
 from synctool.prepare.clips import CropSettings, SyncSettings
 from synctool.prepare.shards import ShardJob, make_shard, shard_maker, without_killer
 from synctool.prepare.videos import Collection, FilmEntry, collection, duplicates
-from synctool.types import PLAYED, StreamSelection
+from synctool.settings.preprocess import PreprocessSettings
+from synctool.types import PLAYED
 from synctool.untrusted.documents import parse_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.workers import in_workers
@@ -40,49 +40,6 @@ SCHEMA = "synctool.processed/1"
 GROUP_BYTES = 256 << 20
 """A group ends at so many bytes of film, however few films that are: a kill loses no more."""
 _LOCK = ".synctool-lock"
-
-
-@dataclass(frozen=True)
-class PreprocessSettings:
-    """See the settings of the section ``preprocess``; 0 and ``auto`` choose by themselves."""
-
-    detector: str = "centerface"
-    workers: int = 0
-    min_frames: int = 12
-    shard_films: int = 64
-    crop: Literal["mouth", "face"] = "mouth"
-    size: int = 0
-    colour: Literal["gray", "rgb", "auto"] = "auto"
-    layout: str = "packed"
-    tree: str = "auto"
-    max_faces: int = 1
-    min_face: int = 48
-    engine: str = "local"
-    sync_confidence: float = 0.5
-    allow_external: bool = False
-    stall_timeout: float = STALL_S
-    video_track: int | None = None
-    audio_track: int | None = None
-    channel: str = "auto"
-
-    @property
-    def streams(self) -> StreamSelection:
-        """Which streams of a video are packed."""
-        return StreamSelection(self.video_track, self.audio_track, self.channel)
-
-    @property
-    def crops(self) -> CropSettings:
-        """What is cut out of films."""
-        face = self.crop == "face"
-        auto: Literal["gray", "rgb"] = "rgb" if face else "gray"
-        return CropSettings(
-            crop=self.crop,
-            size_px=self.size or (FACE_CROP_PX if face else MOUTH_PX),
-            colour=auto if self.colour == "auto" else self.colour,
-            min_frames=self.min_frames,
-            max_faces=self.max_faces,
-            min_face_px=self.min_face,
-        )
 
 
 @dataclass(frozen=True)
@@ -111,24 +68,22 @@ class PreprocessProgress:
 
 
 def preprocess(
-    source: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    settings: PreprocessSettings,
+    videos: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: PreprocessSettings | None = None,
     *,
-    sync: SyncSettings | None = None,
-    address: str | None = None,
     on_progress: Callable[[PreprocessProgress], None] | None = None,
+    **changes: Any,
 ) -> PreprocessProgress:
     """Cut all films below a folder into samples.
 
     Args:
-        source: Folder with films, with or without a ``manifest.csv``: a path, or an address that
+        videos: Folder with videos, with or without a ``manifest.csv``: a path, or an address that
             fsspec knows.
-        output: Folder for the samples, likewise; an unfinished run in it is continued.
-        settings: What to cut, and how to work.
-        sync: Measure each clip's constant delay and take it out; None leaves clips as they are.
-        address: Ray cluster, for the engine ``ray``.
+        out: Folder for the samples, likewise; an unfinished run in it is continued.
+        settings: What to crop, and how to work; None for the defaults.
         on_progress: Called after each film (after each group on a cluster).
+        changes: Settings by name that differ from ``settings``: see ``PreprocessSettings``.
 
     Returns:
         The final counts.
@@ -138,8 +93,9 @@ def preprocess(
         UsageError: The output holds a run over other films or with other settings.
         OutputError: The output cannot be written; what is finished stays, and the run can go on.
     """
-    films_at, out = storage(source), storage(output)
-    crops = settings.crops
+    settings = PreprocessSettings.of(settings, changes)
+    films_at, target = storage(videos), storage(out)
+    crops, sync = crop_settings(settings), sync_settings(settings)
     needed(settings.detector)
     if settings.engine == "ray":
         require("ray", "working on a cluster")
@@ -153,14 +109,14 @@ def preprocess(
         check(sync, crop=crops.crop, size_px=crops.size_px, colour=crops.colour)
     found = collection(films_at, identify=identify)
     made_with = _lasting(settings, crops, sync)
-    out.make()
-    with _alone(out):
-        plan = _settled_plan(out, films_at, found, made_with, settings.shard_films)
+    target.make()
+    with _alone(target):
+        plan = _settled_plan(target, films_at, found, made_with, settings.shard_films)
         jobs = [
             ShardJob(
                 number=number,
                 source=films_at.address,
-                output=out.address,
+                output=target.address,
                 films=films,
                 layout=settings.layout,
                 detector=settings.detector,
@@ -173,20 +129,42 @@ def preprocess(
             for number, films in enumerate(plan.groups)
         ]
         counts = _Counts(len(found.films), len(plan.skipped), on_progress)
-        finished = set(out.names("shard-*.json"))
+        finished = set(target.names("shard-*.json"))
         waiting = []
         for job in jobs:
-            report = read_report(out, job.name) if f"{job.name}.json" in finished else None
+            report = read_report(target, job.name) if f"{job.name}.json" in finished else None
             if report is None or _worth_another_try(report, films_at):
                 waiting.append(job)
             else:
                 counts.add(report, resumed=True)
         counts.tell()
-        for report in _made(waiting, settings, address, counts):
+        for report in _made(waiting, settings, counts):
             counts.add(report)
             counts.tell()
-        _conclude(out, len(jobs), plan, made_with)
+        _conclude(target, len(jobs), plan, made_with)
         return counts.tell()
+
+
+def crop_settings(settings: PreprocessSettings) -> CropSettings:
+    """What is cropped out of videos."""
+    face = settings.crop == "face"
+    usual: Literal["gray", "rgb"] = "rgb" if face else "gray"
+    return CropSettings(
+        crop=settings.crop,
+        size_px=settings.size or (FACE_CROP_PX if face else MOUTH_PX),
+        colour=usual if settings.colour == "auto" else settings.colour,
+        min_frames=settings.min_frames,
+        max_faces=settings.max_faces,
+        min_face_px=settings.min_face,
+    )
+
+
+def sync_settings(settings: PreprocessSettings) -> SyncSettings | None:
+    """How clips are brought into sync; None leaves them as they are."""
+    if not settings.sync_correct:
+        return None
+    weights = None if settings.weights is None else str(settings.weights.absolute())
+    return SyncSettings(settings.backbone, weights, settings.sync_confidence)
 
 
 def _worth_another_try(report: ShardReport, films_at: Storage) -> bool:
@@ -204,20 +182,20 @@ def _worth_another_try(report: ShardReport, films_at: Storage) -> bool:
 
 
 def _made(
-    waiting: list[ShardJob], settings: PreprocessSettings, address: str | None, counts: _Counts
+    waiting: list[ShardJob], settings: PreprocessSettings, counts: _Counts
 ) -> Iterator[ShardReport]:
     if settings.engine == "ray":
         from synctool.prepare.cluster import on_ray
 
-        yield from on_ray(waiting, address=address, workers=settings.workers)
+        yield from on_ray(waiting, address=settings.address, workers=settings.jobs)
         return
-    if settings.workers == 1:  # wanted so: in this process, which a film may then kill
+    if settings.jobs == 1:  # wanted so: in this process, which a film may then kill
         yield from (make_shard(job, counts.film) for job in waiting)
         return
     reports = in_workers(
         shard_maker,
         waiting,
-        workers=settings.workers or usable_cores(),
+        workers=settings.jobs or usable_cores(),
         on_told=lambda job, seconds: counts.film(seconds),
         retry=without_killer,
     )

@@ -17,9 +17,7 @@ from synctool.measure.volumes import score_face
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.prepare.clips import SyncSettings
-from synctool.types import SAMPLES_PER_FRAME
-
-MAX_OFFSET = 15
+from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 
 
 class Resync:
@@ -58,7 +56,7 @@ class Resync:
         model = self._model
         face = encode_crops(model, sample.crops, sample.info)
         audio = encode_audio(model, sample.sound, at=-sample.info.sound_lead)
-        scores = score_face(model, face, audio, max_offset=MAX_OFFSET)
+        scores = score_face(model, face, audio, max_offset=DEFAULT_MAX_OFFSET)
         if scores.estimate is None or scores.estimate.at_edge:
             return None, 0.0
         found = scores.certainty

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from synctool._version import __version__
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_OUT_OF_TOLERANCE
 from synctool.measure.detect import Detector
-from synctool.networks.load import load_model
 from synctool.repairing.plan import TOLERANCE_MS, RepairPlan, plan_repair
 from synctool.repairing.run import RepairReport, check_target, repair
 from synctool.scoring.verdict import LEAST_CONFIDENCE
@@ -161,7 +160,7 @@ def _by_default(allow_external: bool) -> Measure:
 
     @cache
     def detector() -> Detector:
-        return Detector(model=load_model("fcn-cls"), allow_external=allow_external)
+        return Detector(allow_external=allow_external)
 
     return lambda path: detector().detect(path)
 

@@ -8,9 +8,6 @@ from typing import Protocol
 
 import numpy as np
 
-LEAST_REACH_FRAMES = 16
-"""Frames beyond a frame that scores are given on either side, also where a model says that it needs less."""
-
 
 class Graph(Protocol):
     """One exported graph, loaded."""

@@ -21,8 +21,8 @@ from synctool.scoring.repeats import repeated_frames
 from synctool.scoring.segments import SegmentEvidence, find_segments
 from synctool.types import VIDEO_FPS, Segment
 
-LEAST_EVIDENCE = 0.25
-"""Segments of less confidence are no evidence: they are left out."""
+LEAST_CONFIDENCE = 0.25
+"""Segments with less are no evidence."""
 LEAST_CARRIED_S = 2.0
 """Less than this of a longer video carries no answer for it."""
 NOTABLE_REPEATS = 0.2
@@ -89,7 +89,7 @@ def judge_segments(
     carried = _carried(volume, evidence, judged, real, fresh, calibration)
     if carried is not None and carried.strength > overall.strength:
         overall = carried
-    segments = tuple(s for s in judged if s.confidence >= LEAST_EVIDENCE)
+    segments = tuple(s for s in judged if s.confidence >= LEAST_CONFIDENCE)
     return segments, replace(overall, contradictory=_contradict(evidence, alone))
 
 

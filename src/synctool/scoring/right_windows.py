@@ -12,12 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from synctool.scoring.tolerance import RIGHT_FRAMES
-
 CANDIDATES = 15
 """Candidates on either side of the true offset: 31 in all."""
 LENGTHS = (5, 7, 9, 11, 13, 15)
 """Frames of the windows."""
+RIGHT_FRAMES = 1.0
 _ROUNDING = 1e-6
 
 

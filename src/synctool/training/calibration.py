@@ -34,12 +34,10 @@ from synctool.scoring.confidence import (
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
-from synctool.scoring.tolerance import RIGHT_FRAMES
-from synctool.types import SAMPLES_PER_FRAME
+from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 
 AnySample = Sample | PooledSample
 
-MAX_OFFSET = 15
 SHORTEST_FRAMES = 10
 LONGEST_FRAMES = 400
 _STRETCHES = 6
@@ -148,7 +146,7 @@ def known_stretches(
     spec: ModelSpec,
     true_offset: Callable[[AnySample], float],
     person: Callable[[AnySample], str],
-    tolerance: Callable[[AnySample], float] = lambda _: RIGHT_FRAMES,
+    tolerance: Callable[[AnySample], float] = lambda _: 1.0,
     seed: int = 0,
 ) -> list[Example]:
     """Estimates on stretches of clips, with their truth: each with its own audio and with another's.
@@ -218,7 +216,7 @@ class _Scores:
         face = encode_crops(self._model, sample.crops[start : start + frames], sample.info)
         begin = sample.info.sound_lead + start * SAMPLES_PER_FRAME
         length = frames * SAMPLES_PER_FRAME
-        reach = (MAX_OFFSET - 2) * SAMPLES_PER_FRAME
+        reach = (DEFAULT_MAX_OFFSET - 2) * SAMPLES_PER_FRAME
         low, high = max(-reach, -begin), min(reach, sample.sound.size - length - begin)
         moved = int(self._rng.integers(low, high + 1)) if low <= high else 0
         own = encode_audio(self._model, _part(sample.sound, max(begin + moved, 0), length))
@@ -234,7 +232,7 @@ class _Scores:
         self, order: Sequence[int], frames: int
     ) -> tuple[np.ndarray, np.ndarray | None, float]:
         """Of whole clips one after the other, the last one cut."""
-        moved = int(self._rng.integers(-MAX_OFFSET + 2, MAX_OFFSET - 1))
+        moved = int(self._rng.integers(-DEFAULT_MAX_OFFSET + 2, DEFAULT_MAX_OFFSET - 1))
         own, foreign = [], []
         for j in order:
             if frames <= 0:
@@ -263,7 +261,7 @@ class _Scores:
     def _volume(self, audio: AudioEmbeddings, face: FaceEmbeddings, lead: int = 0) -> np.ndarray:
         """Scores of a face whose first frame belongs to row ``lead`` of the audio."""
         audio = replace(audio, first_frame=-lead)
-        return score_volume(self._model, face, audio, max_offset=MAX_OFFSET)
+        return score_volume(self._model, face, audio, max_offset=DEFAULT_MAX_OFFSET)
 
 
 def _part(sound: np.ndarray, first: int, length: int) -> np.ndarray:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from synctool._version import __version__
-from synctool.data.augment import AugmentSettings, parse_augment
+from synctool.data.augment import parse_augment
 from synctool.errors import UsageError, WeightsError
 from synctool.files import sha256, write_text
 from synctool.names import printable_document
 from synctool.networks.options import network_options
-from synctool.settings.table import RECORD, setting
+from synctool.settings.base import row_of
+from synctool.settings.sources import RECORD
+from synctool.settings.train import TrainSettings
 from synctool.training.checkpoint import STATE, WEIGHTS
 from synctool.training.loss_mixture import loss_term, loss_terms
 from synctool.training.losses.objective import DEFAULT_TERMS, LossTerm
@@ -26,11 +27,6 @@ from synctool.weights.files import load_weights
 
 CONFIG = "config.toml"
 """All settings of a run, for ``--config``, and what it was made with."""
-FILES = (
-    *("data", "out", "split", "pairs", "constants", "source", "init", "teacher", "targets"),
-    "backgrounds",
-)
-"""Settings that say what is trained on and with; the others are ``TrainSettings``."""
 _CHECKED = ("split", "pairs", "constants", "init", "teacher", "targets")
 """Files that a continued run must find as they were."""
 _FREE = {
@@ -45,116 +41,44 @@ _AUXILIARY = 0.15
 """Weight of further targets beside losses that begin near 3."""
 
 
-def _default(name: str) -> Any:
-    return setting("train", name).default
+def mixture(
+    settings: TrainSettings, *, teacher: bool = False, values: int = 0, embedding: int = 0
+) -> tuple[LossTerm, ...]:
+    """The mixture of losses; what is learned from adds its own unless it is among them.
+
+    Args:
+        settings: The settings.
+        teacher: Whether there is one, for ``distillation``.
+        values: How many auxiliary targets a frame has, for ``auxiliary``.
+        embedding: D of the model.
+
+    Raises:
+        UsageError: There is no such loss or option.
+    """
+    terms = DEFAULT_TERMS if settings.losses is None else loss_terms(settings.losses)
+    names = {term.name for term in terms}
+    if teacher and "distillation" not in names:
+        terms = (*terms, *loss_terms(["distillation"]))
+    if values and "auxiliary" not in names:
+        options = {"values": values, "embedding": embedding}
+        terms = (*terms, loss_term("auxiliary", weight=_AUXILIARY, options=options))
+    return terms
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """A run: see the settings of the section ``train``, from where the defaults come too."""
-
-    backbone: str = _default("backbone")
-    task: str = _default("task")
-    options: tuple[str | Mapping[str, Any], ...] | None = _default("options")
-    pretrained: str = _default("pretrained")
-    use_attention: str = _default("use_attention")
-    losses: tuple[str | Mapping[str, Any], ...] | None = _default("losses")
-    epochs: int = _default("epochs")
-    steps_per_epoch: int = _default("steps_per_epoch")
-    batch_size: int = _default("batch_size")
-    accumulate: int = _default("accumulate")
-    learning_rate: float = _default("learning_rate")
-    schedule: str = _default("schedule")
-    warmup: float | None = _default("warmup")
-    plateau_epochs: int = _default("plateau_epochs")
-    weight_decay: float = _default("weight_decay")
-    clip_norm: float = _default("clip_norm")
-    ema: float = _default("ema")
-    early_stopping: int = _default("early_stopping")
-    max_offset: int = _default("max_offset")
-    window_frames: int = _default("window_frames")
-    augment: float = _default("augment")
-    augmentations: str | Mapping[str, Any] | None = _default("augmentations")
-    curriculum: int = _default("curriculum")
-    progressive_resolution: int = _default("progressive_resolution")
-    freeze: str = _default("freeze")
-    train_top: int = _default("train_top")
-    unfreeze_epoch: int = _default("unfreeze_epoch")
-    unfreeze_every: int = _default("unfreeze_every")
-    layer_decay: float = _default("layer_decay")
-    seed: int = _default("seed")
-    device: str = _default("device")
-    precision: str = _default("precision")
-    devices: int = _default("devices")
-    nodes: int = _default("nodes")
-    workers: int = _default("workers")
-    cache_mb: int = _default("cache_mb")
-    save_every: int = _default("save_every")
-    save_minutes: float = _default("save_minutes")
-    log_every: int = _default("log_every")
-    tensorboard: str = _default("tensorboard")
-
-    def terms(
-        self, *, teacher: bool = False, values: int = 0, embedding: int = 0
-    ) -> tuple[LossTerm, ...]:
-        """The mixture of losses; what is learnt from adds its own unless it is among them.
-
-        Args:
-            teacher: Whether there is one, for ``distillation``.
-            values: How many further targets a frame has, for ``auxiliary``.
-            embedding: D of the network.
-
-        Raises:
-            UsageError: There is no such loss or option.
-        """
-        terms = DEFAULT_TERMS if self.losses is None else loss_terms(self.losses)
-        names = {term.name for term in terms}
-        if teacher and "distillation" not in names:
-            terms = (*terms, *loss_terms(["distillation"]))
-        if values and "auxiliary" not in names:
-            options = {"values": values, "embedding": embedding}
-            terms = (*terms, loss_term("auxiliary", weight=_AUXILIARY, options=options))
-        return terms
-
-    def network_options(self) -> dict[str, Any]:
-        """Options of the network by name.
-
-        Raises:
-            UsageError: One is written in another way, or is there twice.
-        """
-        return network_options(self.options or ())
-
-    def changed_augmentations(self) -> AugmentSettings:
-        """What is done to the windows.
-
-        Raises:
-            UsageError: There is no such augmentation, or a value is wrong.
-        """
-        return parse_augment(self.augmentations or {})
-
-
-def split_settings(values: Mapping[str, Any]) -> tuple[TrainSettings, dict[str, Any]]:
-    """The section ``train`` as the settings of a run, and those of ``FILES``."""
-    files = {name: values[name] for name in FILES}
-    return TrainSettings(**{k: v for k, v in values.items() if k not in files}), files
-
-
-def settings_toml(settings: TrainSettings, files: Mapping[str, Path | str | None]) -> str:
+def settings_toml(settings: TrainSettings) -> str:
     """Settings as TOML that ``--config`` takes back.
 
     Args:
         settings: The settings.
-        files: Those of ``FILES`` that are given.
     """
     import tomli_w
 
-    return printable_document(tomli_w.dumps({"train": _table(settings, files)}))
+    return printable_document(tomli_w.dumps({"train": _table(settings)}))
 
 
 def settle_config(
     output: Path,
     settings: TrainSettings,
-    files: Mapping[str, Path | str | None],
     *,
     split: Path,
     pretrained: Mapping[str, str],
@@ -164,7 +88,6 @@ def settle_config(
     Args:
         output: Folder of the run.
         settings: The settings.
-        files: Those of ``FILES`` that are given.
         split: The split that is used.
         pretrained: Published weights that the run began with, by side.
 
@@ -173,8 +96,8 @@ def settle_config(
     """
     import tomli_w
 
-    record = {**_record(files, split), _PRETRAINED: dict(pretrained)}
-    text = tomli_w.dumps({"train": _table(settings, files), RECORD: record})
+    record = {**_record(settings, split), _PRETRAINED: dict(pretrained)}
+    text = tomli_w.dumps({"train": _table(settings), RECORD: record})
     write_text(output / CONFIG, text)
 
 
@@ -202,15 +125,12 @@ def begun_with(output: Path) -> dict[str, str] | None:
         return typed(noted or {}, dict[str, str])
 
 
-def check_config(
-    output: Path, settings: TrainSettings, files: Mapping[str, Path | str | None], *, split: Path
-) -> bool:
+def check_config(output: Path, settings: TrainSettings, *, split: Path) -> bool:
     """Whether the folder holds a run that these settings go on with.
 
     Args:
         output: Folder of the run.
         settings: The settings.
-        files: Those of ``FILES`` that are given.
         split: The split that is used.
 
     Raises:
@@ -219,8 +139,8 @@ def check_config(
     if not (output / STATE).is_file():
         return False
     tables = _read(output / CONFIG)
-    own, old = _table(settings, files), tables.get("train", {})
-    now, then = _record(files, split), tables.get(RECORD, {})
+    own, old = _table(settings), tables.get("train", {})
+    now, then = _record(settings, split), tables.get(RECORD, {})
     names = [name for name in {**_defaults(), **own, **old} if name not in _FREE]
     changed = [n for n in names if own.get(n, _default_of(n)) != old.get(n, _default_of(n))]
     sums = [f"{name}_sha256" for name in _CHECKED]
@@ -233,15 +153,12 @@ def check_config(
     return True
 
 
-def _table(settings: TrainSettings, files: Mapping[str, Path | str | None]) -> dict[str, Any]:
-    """All settings that have a value, in the order of the table of settings."""
-    values: dict[str, Any] = {
-        **{name: str(files[name]) for name in FILES if files.get(name) is not None},
-        **{k: v for k, v in vars(settings).items() if v is not None and k not in _TABLES},
-    }
-    if changes := settings.changed_augmentations().as_dict():
+def _table(settings: TrainSettings) -> dict[str, Any]:
+    """All settings that have a value, in the order of ``--help``."""
+    values = {k: v for k, v in settings.plain().items() if v is not None and k not in _TABLES}
+    if changes := parse_augment(settings.augmentations or {}).as_dict():
         values["augmentations"] = changes
-    if options := settings.network_options():
+    if options := network_options(settings.options or ()):
         values["options"] = [options]
     if settings.losses is not None:
         values["losses"] = [_loss_table(term) for term in loss_terms(settings.losses)]
@@ -253,8 +170,8 @@ def _loss_table(term: LossTerm) -> dict[str, Any]:
     return {"name": term.name, "weight": term.weight, **options}
 
 
-def _record(files: Mapping[str, Path | str | None], split: Path) -> dict[str, str]:
-    used = {**files, "split": split}
+def _record(settings: TrainSettings, split: Path) -> dict[str, str]:
+    used = {**settings.as_dict(), "split": split}
     return {
         "synctool": __version__,
         "torch": torch.__version__,
@@ -278,11 +195,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
-    return _table(TrainSettings(), {})
+    return _table(TrainSettings())
 
 
 def _default_of(name: str) -> Any:
     try:
-        return _default(name)
+        return row_of(TrainSettings, name).default
     except KeyError:  # of another version of the program
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from synctool.errors import UsageError
 from synctool.plugins import registry
-from synctool.settings.values import value_of
+from synctool.settings.values import name_and_value, value_of
 from synctool.training.losses.objective import LossTerm
 
 _KEYS = ("name", "weight", "options")
@@ -27,18 +27,18 @@ def parse_loss(text: str) -> LossTerm:
         UsageError: It is written otherwise, or there is no such loss or option.
     """
     first, *rest = (part.strip() for part in text.split(","))
-    name, equals, weight = (part.strip() for part in first.partition("="))
+    name, weight = name_and_value(first)
     options: dict[str, Any] = {}
     for part in rest:
-        key, sign, value = (x.strip() for x in part.partition("="))
-        if not (key and sign and value):
+        key, value = name_and_value(part)
+        if not (key and value):
             raise UsageError(f"{part!r} in {text!r} is no option", remedy=_FORM)
         if key in options:
             raise UsageError(f"{key} twice in {text!r}", remedy=_FORM)
         options[key] = value_of(value)
-    if not name or (equals and not weight):
+    if not name or weight == "":
         raise UsageError(f"{text!r} is no loss", remedy=_FORM)
-    return loss_term(name, weight=value_of(weight) if equals else 1.0, options=options)
+    return loss_term(name, weight=1.0 if weight is None else value_of(weight), options=options)
 
 
 def loss_terms(given: Iterable[str | Mapping[str, Any]]) -> tuple[LossTerm, ...]:

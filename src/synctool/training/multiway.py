@@ -27,7 +27,6 @@ from synctool.features.inputs import overlapping
 from synctool.features.pictures import as_batch, prepared
 from synctool.models.correlation import correlate
 from synctool.plugins.specs import ModelSpec
-from synctool.scoring.tolerance import RIGHT_FRAMES
 from synctool.training.losses.base import pooled
 from synctool.training.losses.evidence import encode_both, head_margin, volume_head
 from synctool.types import SAMPLES_PER_FRAME
@@ -36,6 +35,8 @@ MAX_OFFSET = 15
 STACK = 5
 """Frames of the shortest window that a local stage sees whole."""
 CONTEXTS = (1, 5, 15)
+ACCEPTED_ROWS = 1
+"""Candidates next to the true one that count as right."""
 
 AnySample = Sample | PooledSample
 
@@ -164,7 +165,7 @@ class ClipReader:
         return torch.from_numpy(front.compute(front.at_level(sound)))
 
 
-def best_within(scores: Tensor, accepted: float = RIGHT_FRAMES) -> np.ndarray:
+def best_within(scores: Tensor, accepted: int = ACCEPTED_ROWS) -> np.ndarray:
     """Whether the best row of each window is the middle one, or next to it.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from synctool._version import __version__
+from synctool.data.augment import parse_augment
 from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
@@ -23,14 +23,12 @@ from synctool.networks.build import SIDES, build, load_pretrained
 from synctool.networks.load import load_model
 from synctool.networks.load_torch import choose_device, training_facts
 from synctool.networks.names import model_spec
+from synctool.networks.options import network_options
 from synctool.plugins.specs import AudioInput, ModelSpec, VideoInput
+from synctool.settings.train import TrainSettings
 from synctool.training import replicas
 from synctool.training.checkpoint import save_weights
-from synctool.training.config import (
-    TrainSettings,
-    begun_with,
-    check_config,
-)
+from synctool.training.config import begun_with, check_config, mixture
 from synctool.training.data import TrainData, train_data
 from synctool.training.devices import choose_precision
 from synctool.training.loop import LoopSettings, Schedule
@@ -88,34 +86,36 @@ class TrainPlan:
 class TrainRun:
     """Everything of a run that is settled before the first step; building it finds what is wrong."""
 
-    def __init__(self, settings: TrainSettings, files: Mapping[str, Any]) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         self.settings = settings
+        self.processed = _given("data", settings.data)
+        self.output = _given("out", settings.out)
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
         torch.manual_seed(settings.seed)
         plain, self.model = _built(settings)
         self._check_freezing(plain)
         self.pretrained: dict[str, str] = {}
-        if files["init"] is not None:
-            fit(self.model, load_weights(files["init"]), backbone=plain.full_name)
+        if settings.init is not None:
+            fit(self.model, load_weights(settings.init), backbone=plain.full_name)
         elif settings.pretrained != "no":
-            begun, wanted = begun_with(files["out"]), settings.pretrained == "yes"
+            begun, wanted = begun_with(self.output), settings.pretrained == "yes"
             self.pretrained = (
                 load_pretrained(plain, self.model, required=wanted) if begun is None else begun
             )
-        self._begun = files["init"] is not None
-        self.data = self._found_data(files)
+        self._begun = settings.init is not None
+        self.data = self._found_data()
         seen = fitted(self.data.train[0].info, plain.video, any_crop=plain.any_crop)
         self.spec = replace(plain, video=seen)
         teacher, self.teacher = (
-            (None, "") if files["teacher"] is None else _teacher(files["teacher"], self.spec)
+            (None, "") if settings.teacher is None else _teacher(settings.teacher, self.spec)
         )
-        self.targets = {} if files["targets"] is None else read_targets(files["targets"])
-        folder = files["backgrounds"]
-        self.backgrounds = None if folder is None else Backgrounds(Path(folder))
+        self.targets = {} if settings.targets is None else read_targets(settings.targets)
+        folder = settings.backgrounds
+        self.backgrounds = None if folder is None else Backgrounds(folder)
         self.terms = self._terms(teacher)
         self.objective = _objective(settings, self.spec, self.model, self.terms, teacher)
-        self.continues = check_config(files["out"], settings, files, split=self.data.split)
+        self.continues = check_config(self.output, settings, split=self.data.split)
         self.validation = Validation(
             spec=self.spec,
             samples=self.data.val,
@@ -140,10 +140,10 @@ class TrainRun:
         """The mixture of losses; none for a task with a loss of its own."""
         s = self.settings
         if s.task != "sync" or isinstance(self.model, OffsetRegressor):
-            return s.terms() if s.losses is not None else ()  # refused later, in its own words
+            return mixture(s) if s.losses is not None else ()  # refused later, in its own words
         width = next(iter(self.targets.values())).shape[1] if self.targets else 0
         size = self.spec.embedding_size
-        return s.terms(teacher=teacher is not None, values=width, embedding=size)
+        return mixture(s, teacher=teacher is not None, values=width, embedding=size)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -222,7 +222,7 @@ class TrainRun:
             audio=self.spec.audio,
             strength=s.augment,
             ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
-            augment=s.changed_augmentations(),
+            augment=parse_augment(s.augmentations or {}),
             curriculum_steps=s.curriculum * batches,
             resolution_steps=s.progressive_resolution * batches,
         )
@@ -275,14 +275,14 @@ class TrainRun:
             continues=self.continues,
         )
 
-    def _found_data(self, files: Mapping[str, Any]) -> TrainData:
+    def _found_data(self) -> TrainData:
         s = self.settings
         data = train_data(
-            files["data"],
-            split=files["split"],
-            constants=files["constants"],
-            source=files["source"],
-            pairs=files["pairs"],
+            self.processed,
+            split=s.split,
+            constants=s.constants,
+            source=s.source,
+            pairs=s.pairs,
             max_offset=s.max_offset,
             cache_mb=s.cache_mb / (s.workers + 1),
         )
@@ -302,10 +302,16 @@ class TrainRun:
         return data
 
 
+def _given(name: str, place: Path | None) -> Path:
+    if place is None:
+        raise UsageError(f"--{name} is missing", remedy="'synctool train --help' says more.")
+    return place
+
+
 def _built(settings: TrainSettings) -> tuple[ModelSpec, nn.Module]:
     """The network, with random weights."""
     spec = model_spec(settings.backbone)
-    options = settings.network_options()
+    options = network_options(settings.options or ())
     if "max_offset" in spec.options:
         options.setdefault("max_offset", settings.max_offset)
     if settings.use_attention != "auto":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,10 @@ from synctool.cores import usable_cores
 from synctool.files import make_folder
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.networks.load_torch import choose_device
+from synctool.settings.train import TrainSettings
 from synctool.training import replicas
 from synctool.training.checkpoint import BEST, WEIGHTS
-from synctool.training.config import (
-    CONFIG,
-    TrainSettings,
-    settings_toml,
-    settle_config,
-)
+from synctool.training.config import CONFIG, settings_toml, settle_config
 from synctool.training.devices import choose_precision, make_fabric
 from synctool.training.loop import Trainer, TrainProgress
 from synctool.training.run import TrainPlan, TrainRun
@@ -33,7 +29,6 @@ __all__ = [
     "CONFIG",
     "TrainPlan",
     "TrainProgress",
-    "TrainSettings",
     "bottleneck",
     "check_training",
     "is_first_process",
@@ -43,64 +38,37 @@ __all__ = [
 
 
 def check_training(
-    processed: Path,
-    output: Path,
-    settings: TrainSettings,
-    *,
-    split: Path | None = None,
-    constants: Path | None = None,
-    init: Path | None = None,
-    source: str | None = None,
-    pairs: Path | None = None,
-    teacher: Path | None = None,
-    targets: Path | None = None,
-    backgrounds: Path | None = None,
+    data: Path | str | None = None,
+    out: Path | str | None = None,
+    settings: TrainSettings | None = None,
+    **changes: Any,
 ) -> TrainPlan:
     """Find everything that ``train`` would refuse before it trains; nothing is written.
 
     Args and Raises: as of ``train``.
     """
-    files = _files(
-        processed, output, split, constants, init, source, pairs, teacher, targets, backgrounds
-    )
-    run = TrainRun(settings, files)
-    return run.plan()
+    return TrainRun(_asked(data, out, settings, changes)).plan()
 
 
 def train(
-    processed: Path,
-    output: Path,
-    settings: TrainSettings,
+    data: Path | str | None = None,
+    out: Path | str | None = None,
+    settings: TrainSettings | None = None,
     *,
-    split: Path | None = None,
-    constants: Path | None = None,
-    init: Path | None = None,
-    source: str | None = None,
-    pairs: Path | None = None,
-    teacher: Path | None = None,
-    targets: Path | None = None,
-    backgrounds: Path | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
+    **changes: Any,
 ) -> Path:
-    """Train a backbone; a killed run in the same folder is continued.
+    """Train a model; a killed run in the same folder is continued.
 
     Under ``torchrun``, or with more than one of ``devices``, several processes train together, each
     on its share of every batch; the first of them writes, validates and tells.
 
     Args:
-        processed: What ``preprocess`` made.
-        output: Folder of the run.
-        settings: Length, rates, sizes.
-        split: ``split.json`` of ``pairs``; None looks beside ``pairs``, and in ``processed``.
-        constants: JSON object of constant offsets in frames by sample, person or source.
-        init: Weights to start from.
-        source: Train on the films of this source only.
-        pairs: Train on the samples and offsets that this file of ``pairs`` lists; None draws offsets.
-        teacher: Weights of a trained network with the same inputs, for the loss ``distillation``.
-        targets: safetensors file with further values ``[T, N]`` of every frame of a sample, by its
-            key, for the loss ``auxiliary``.
-        backgrounds: Folder with recorded rooms, noises and music: ``rir``, ``noise``, ``music``.
+        data: What ``preprocess`` made; None for that of the settings.
+        out: Folder of the run; None for that of the settings.
+        settings: What to train, and how; None for the defaults.
         on_progress: Called after each step and epoch.
+        changes: Settings by name that differ from ``settings``: see ``TrainSettings``.
 
     Returns:
         Path of the weights of the best epoch; the last ones lie beside them.
@@ -115,6 +83,7 @@ def train(
         TrainingError: The loss is not a number.
         KeyboardInterrupt: Ctrl-C; the state is saved.
     """
+    settings = _asked(data, out, settings, changes)
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     cv2.setNumThreads(1)  # the windows are made in a process of their own beside the training
     device = choose_device(settings.device)
@@ -124,14 +93,12 @@ def train(
         devices=settings.devices,
         nodes=settings.nodes,
     )
-    files = _files(
-        processed, output, split, constants, init, source, pairs, teacher, targets, backgrounds
-    )
-    run = TrainRun(settings, files)
+    run = TrainRun(settings)
+    output = run.output
     fabric.barrier()  # every process has looked into the folder before one writes there
     if fabric.is_global_zero:
         make_folder(output)
-        settle_config(output, settings, files, split=run.data.split, pretrained=run.pretrained)
+        settle_config(output, settings, split=run.data.split, pretrained=run.pretrained)
     for layer in run.model.modules():
         if isinstance(layer, nn.Conv2d):  # the layout is for pictures, and others refuse it
             layer.to(memory_format=torch.channels_last)
@@ -164,20 +131,12 @@ def is_first_process() -> bool:
     return replicas.rank() == 0
 
 
-def _files(
-    processed: Path,
-    output: Path,
-    split: Path | None,
-    constants: Path | None,
-    init: Path | None,
-    source: str | None,
-    pairs: Path | None,
-    teacher: Path | None,
-    targets: Path | None,
-    backgrounds: Path | None,
-) -> dict[str, Any]:
-    return {
-        "data": processed, "out": output, "split": split, "pairs": pairs,
-        "constants": constants, "source": source, "init": init, "teacher": teacher,
-        "targets": targets, "backgrounds": backgrounds,
-    }  # fmt: skip
+def _asked(
+    data: Path | str | None,
+    out: Path | str | None,
+    settings: TrainSettings | None,
+    changes: Mapping[str, Any],
+) -> TrainSettings:
+    places = {"data": data, "out": out}
+    named = {name: place for name, place in places.items() if place is not None}
+    return TrainSettings.of(settings, {**named, **changes})

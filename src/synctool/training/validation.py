@@ -13,7 +13,6 @@ from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
 from synctool.plugins.specs import ModelSpec
-from synctool.scoring.tolerance import RIGHT_FRAMES
 from synctool.training.calibration import calibrate, known_stretches
 from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.multiway import multiway
@@ -50,7 +49,7 @@ class Validation:
         samples: Sequence[AnySample],
         true_offset: Callable[[AnySample], float],
         person: Callable[[AnySample], str],
-        tolerance: Callable[[AnySample], float] = lambda _: RIGHT_FRAMES,
+        tolerance: Callable[[AnySample], float] = lambda _: 1.0,
     ) -> None:
         self._spec = spec
         self._samples = samples

@@ -12,8 +12,8 @@ from typing import Any
 
 from synctool.errors import MissingError, WeightsError
 from synctool.files import sha256, write_text
-from synctool.plugins.specs import AudioInput, ModelSpec, Precision, VideoInput
-from synctool.types import AUDIO_HZ, EXPORT_SCHEMA, VIDEO_FPS
+from synctool.plugins.specs import AudioInput, ModelSpec, VideoInput
+from synctool.types import AUDIO_HZ, EXPORT_SCHEMA, VIDEO_FPS, Precision
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.weights.graph_files import (

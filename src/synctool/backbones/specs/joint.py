@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput, WeightsSpec
+from synctool.types import DEFAULT_MAX_OFFSET
 
 FCN_WEIGHTS = WeightsSpec(
     name="fcn-cls.v4",
@@ -39,7 +40,7 @@ def specs() -> list[BackboneSpec]:
             embedding_size=256,
             receptive_field_frames=13,
             audio_receptive_field_frames=13,
-            options={"max_offset": 15, "embedding": 256, "width": 32},
+            options={"max_offset": DEFAULT_MAX_OFFSET, "embedding": 256, "width": 32},
             weights=FCN_WEIGHTS,
             small=_SMALL,
         ),
@@ -90,7 +91,7 @@ def specs() -> list[BackboneSpec]:
             embedding_size=1024,
             receptive_field_frames=5,
             audio_receptive_field_frames=5,
-            options={"max_offset": 15},
+            options={"max_offset": DEFAULT_MAX_OFFSET},
             weights=_SYNCNET_WEIGHTS,
         ),
     ]
@@ -109,7 +110,12 @@ def _fcn_rgb(size_px: int, width: int) -> BackboneSpec:
         embedding_size=512,
         receptive_field_frames=13,
         audio_receptive_field_frames=13,
-        options={"max_offset": 15, "embedding": 512, "width": width, "audio_bands": 13},
+        options={
+            "max_offset": DEFAULT_MAX_OFFSET,
+            "embedding": 512,
+            "width": width,
+            "audio_bands": 13,
+        },
         small=_SMALL,
     )
 
@@ -135,6 +141,6 @@ def _mouth(
         embedding_size=256,
         receptive_field_frames=frames,
         audio_receptive_field_frames=frames,
-        options={"max_offset": 15, "embedding": 256, "width": 32, **options},
+        options={"max_offset": DEFAULT_MAX_OFFSET, "embedding": 256, "width": 32, **options},
         small={**_SMALL, **small},
     )

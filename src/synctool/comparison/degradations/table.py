@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from synctool.errors import UsageError
-from synctool.settings.table import did_you_mean
+from synctool.settings.fields import did_you_mean
 
 Kind = Literal["sound", "coding", "picture", "time"]
 LEVELS = 5

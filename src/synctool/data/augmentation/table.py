@@ -9,7 +9,8 @@ from numbers import Real
 from typing import Literal
 
 from synctool.errors import UsageError
-from synctool.settings.table import did_you_mean
+from synctool.settings.fields import did_you_mean
+from synctool.settings.values import listed, name_and_value
 
 Kind = Literal["picture", "sound", "bands", "windows"]
 STRONGEST = 2.0
@@ -219,9 +220,9 @@ def parse_augment(given: Mapping[str, object] | str) -> AugmentSettings:
 
 def _items(text: str, problems: list[str]) -> dict[str, object]:
     items: dict[str, object] = {}
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        name, equals, value = (p.strip() for p in part.partition("="))
-        if not equals:
+    for part in listed(text):
+        name, value = name_and_value(part)
+        if value is None:
             problems.append(f"{part!r} says a name and no value")
         elif name in items:
             problems.append(f"{name} is given twice")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from synctool.plugins.hookspecs import hookimpl
-from synctool.plugins.specs import ExporterSpec, Precision
+from synctool.plugins.specs import ExporterSpec
+from synctool.types import Precision
 
 _BOTH: tuple[Precision, ...] = ("float32", "float16")
 _ALL: tuple[Precision, ...] = (*_BOTH, "int8-static", "int8-dynamic")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from synctool.plugins.specs import Precision
+from synctool.types import Precision
 
 REPORT_SCHEMA = "synctool.export-report/1"
 _DISTURBED = 1.5

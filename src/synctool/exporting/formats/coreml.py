@@ -13,7 +13,7 @@ from synctool._version import __version__
 from synctool.errors import ExportError
 from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.plain_operators import PlainOperators
-from synctool.plugins.specs import Precision
+from synctool.types import Precision
 
 if TYPE_CHECKING:
     from synctool.exporting.formats.graph import GraphInput, GraphPart

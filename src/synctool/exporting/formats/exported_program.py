@@ -13,7 +13,7 @@ from synctool.exporting.formats.graph import GraphPart
 from synctool.exporting.formats.half import half_weights
 from synctool.exporting.formats.program import export_program
 from synctool.files import atomic_path
-from synctool.plugins.specs import Precision
+from synctool.types import Precision
 
 
 def write(

@@ -14,7 +14,7 @@ from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import GraphPart
 from synctool.exporting.formats.program import export_program
 from synctool.files import write_bytes
-from synctool.plugins.specs import Precision
+from synctool.types import Precision
 
 if TYPE_CHECKING:
     import onnx

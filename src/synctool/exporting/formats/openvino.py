@@ -12,9 +12,9 @@ from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import GraphPart
 from synctool.exporting.formats.onnx import write as write_onnx
 from synctool.exporting.formats.quiet import quiet
-from synctool.plugins.specs import Precision
 from synctool.runtimes.openvino import openvino_module
 from synctool.runtimes.openvino_check import GRAPH_FILE
+from synctool.types import Precision
 
 
 def write(

@@ -12,13 +12,14 @@ from synctool.errors import ExportError
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.features.frontends import FRONT_ENDS
 from synctool.plugins.specs import ModelSpec
-from synctool.runtimes.protocol import LEAST_REACH_FRAMES
 
 OUTSIDE = -1e30
 """What a graph gives where there is no audio: infinities do not survive every format."""
 _BATCH, _FRAMES = 2, 25
 _SPARE = 15
 """Offsets to either side that the example of a head has rows for."""
+_HALO_FRAMES = 16
+"""Frames that a head may look at unless it says otherwise."""
 
 
 def graph_parts(spec: ModelSpec, network: nn.Module, *, parts: Sequence[str]) -> list[GraphPart]:
@@ -66,7 +67,7 @@ def head_margin(network: nn.Module) -> int:
 
 def head_reach(network: nn.Module) -> int:
     """Frames beyond a frame that its scores may look at."""
-    return max(LEAST_REACH_FRAMES, int(getattr(network, "reach", 0)))
+    return max(_HALO_FRAMES, int(getattr(network, "reach", 0)))
 
 
 class _Graph(nn.Module):

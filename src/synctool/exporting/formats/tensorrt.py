@@ -19,8 +19,8 @@ from synctool.errors import ExportError
 from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.exporting.formats.onnx import write as write_onnx
-from synctool.plugins.specs import Precision
 from synctool.runtimes.tensorrt import tensorrt_module
+from synctool.types import Precision
 
 LARGEST_BATCH = 16
 """Clips that an engine takes at once."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import Axis, GraphPart
 from synctool.exporting.formats.plain_operators import PlainOperators
-from synctool.plugins.specs import Precision
 from synctool.runtimes.tflite import silent_terminal
+from synctool.types import Precision
 
 
 def write(

@@ -5,13 +5,23 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from synctool.errors import EXIT_MISSING, EXIT_USAGE, MissingError, UsageError
-from synctool.settings import table as config
-from synctool.settings.table import SECTIONS, resolve, setting
+from synctool.settings import sources
+from synctool.settings.base import Settings, row_of, rows
+from synctool.settings.compare import CompareSettings
+from synctool.settings.detect import DetectSettings
+from synctool.settings.fields import Line, Setting, setting
+from synctool.settings.pairs import PairsSettings
+from synctool.settings.preprocess import PreprocessSettings
+from synctool.settings.sources import SECTIONS
+from synctool.settings.train import TrainSettings
+from synctool.types import DEFAULT_MAX_OFFSET
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +36,10 @@ def write(text: str, name: str = "synctool.toml") -> None:
     Path(name).write_text(text, encoding="utf-8")
 
 
+def resolve(section: str, flags: dict[str, object] | None = None) -> Any:
+    return sources.resolve(SECTIONS[section], flags)
+
+
 def refusal(section: str = "detect", flags: dict[str, object] | None = None) -> str:
     with pytest.raises(UsageError) as caught:
         resolve(section, flags)
@@ -36,7 +50,7 @@ def refusal(section: str = "detect", flags: dict[str, object] | None = None) -> 
 DEFAULTS = {
     "detect": {
         "backbone": "fcn-cls",
-        "max_offset": 15,
+        "max_offset": DEFAULT_MAX_OFFSET,
         "device": "auto",
         "detector": "centerface",
         "audio_track": None,
@@ -44,9 +58,9 @@ DEFAULTS = {
         "channel": "auto",
         "max_faces": 4,
     },
-    "preprocess": {"detector": "centerface", "workers": 0, "min_frames": 12, "shard_films": 64},
+    "preprocess": {"detector": "centerface", "jobs": 0, "min_frames": 12, "shard_films": 64},
     "pairs": {
-        "max_offset": 15,
+        "max_offset": DEFAULT_MAX_OFFSET,
         "seed": 0,
         "val_fraction": 0.1,
         "test_fraction": 0.1,
@@ -58,7 +72,7 @@ DEFAULTS = {
         "steps_per_epoch": 200,
         "batch_size": 32,
         "learning_rate": 0.002,
-        "max_offset": 15,
+        "max_offset": DEFAULT_MAX_OFFSET,
         "window_frames": 24,
         "seed": 0,
         "device": "auto",
@@ -75,13 +89,15 @@ def test_defaults(section: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [s for rows in SECTIONS.values() for s in rows], ids=lambda s: s.name
+    "row", [row for kind in SECTIONS.values() for row in rows(kind)], ids=lambda row: row.name
 )
-def test_every_row_allows_its_own_default(row: config.Setting) -> None:
+def test_every_setting_allows_its_own_default(row: Setting) -> None:
     assert row.parse(row.default) == row.default
-    assert row.parse(str(row.default), text=True) == row.default
-    if row.default is not None and row.default is not False:  # a flag that is off says so itself
-        assert str(row.default) in row.help_text
+    if row.default_text:
+        assert row.parse(row.default_text, text=True) == row.default
+        assert f"default {row.default_text}" in row.help_text
+    assert row.line.help[0].isupper() or row.line.help.startswith(("split.json", "tar "))
+    assert not row.line.help.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -221,30 +237,115 @@ def test_other_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_result_is_fixed_and_travels() -> None:
     found = resolve("detect")
-    with pytest.raises(AttributeError):
-        found.max_offset = 3
-    with pytest.raises(AttributeError):
-        del found.max_offset
+    with pytest.raises(FrozenInstanceError):
+        found.max_offset = 30
     assert pickle.loads(pickle.dumps(found)) == found
     assert copy.deepcopy(found) == found
     found.as_dict()["max_offset"] = 99
-    assert found.max_offset == 15
+    assert found.max_offset == DEFAULT_MAX_OFFSET
 
 
-def test_the_table_can_be_read() -> None:
-    row = setting("detect", "max_offset")
-    assert (row.flag, row.default, row.minimum, row.maximum) == ("--max-offset", 15, 15, 125)
-    assert config.env_name("detect", "max_offset") == "SYNCTOOL_DETECT_MAX_OFFSET"
+def test_a_line_gives_flag_range_and_variable() -> None:
+    row = row_of(DetectSettings, "max_offset")
+    assert (row.flag, row.line.short, row.default) == ("--max-offset", "-k", DEFAULT_MAX_OFFSET)
+    assert row.range_text == "15 to 125"
+    assert sources.env_name("detect", "max_offset") == "SYNCTOOL_DETECT_MAX_OFFSET"
+    assert row_of(PairsSettings, "max_offset").line.minimum == 1, "labels of pairs may be smaller"
     with pytest.raises(KeyError):
-        setting("detect", "nothing")
-    with pytest.raises(KeyError):
-        resolve("nothing")
+        row_of(DetectSettings, "nothing")
 
 
 def test_bounds_are_written_in_full() -> None:
-    assert "0 to 4294967295" in setting("train", "seed").help_text
-    row = config.Setting("a", float, 0.5, "A", minimum=0.25, maximum=1e6)
+    assert "0 to 4294967295" in row_of(TrainSettings, "seed").help_text
+    row = Setting("a", float, 0.5, Line(help="A", minimum=0.25, maximum=1e6))
     assert row.range_text == "0.25 to 1000000"
-    assert config.Setting("a", int, 1, "A", maximum=7).range_text == "at most 7"
-    for section in SECTIONS.values():
-        assert not any("e+" in row.help_text for row in section)
+    assert Setting("a", int, 1, Line(help="A", maximum=7)).range_text == "at most 7"
+
+
+def test_a_type_that_no_setting_can_have() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Odd(Settings):
+        section: ClassVar[str] = "odd"
+        when: complex = setting(0j, "When")
+
+    with pytest.raises(TypeError, match="when"):
+        rows(Odd)
+
+
+# ------------------------------------------------------------------------------ from Python
+
+
+def test_a_wrong_value_is_the_same_error_from_every_side() -> None:
+    for refused in (
+        lambda: DetectSettings(max_offset=3),
+        lambda: DetectSettings.of(None, {"max_offset": 3}),
+        lambda: resolve("detect", {"max_offset": 3}),
+    ):
+        with pytest.raises(UsageError, match="3 is out of range: 15 to 125"):
+            refused()
+
+
+def test_changes_go_over_settings() -> None:
+    begun = DetectSettings(max_offset=40, max_faces=2)
+    found = DetectSettings.of(begun, {"max_faces": 3, "weights": "a.pt", "trust": "ab"})
+    assert (found.max_offset, found.max_faces) == (40, 3)
+    assert (found.weights, found.trust) == (Path("a.pt"), ("ab",))
+    with pytest.raises(UsageError) as caught:
+        DetectSettings.of(begun, {"max_face": 3, "device": "gpu"})
+    assert "max_face: unknown setting (did you mean 'max_faces'?)" in caught.value.cause
+    assert "'gpu' is not one of" in caught.value.cause
+    with pytest.raises(UsageError, match="DetectSettings"):
+        CompareSettings.of(begun, {})
+
+
+def test_lists_are_taken_in_every_form() -> None:
+    found = CompareSettings(backbones=["syncnet", "fcn-cls"], shift=[-2, 1.5], by="person, source")
+    assert found.backbones == ("syncnet", "fcn-cls")
+    assert (found.shift, found.by) == ("-2,1.5", ("person", "source"))
+    assert found.plain()["backbones"] == "syncnet,fcn-cls"
+    assert CompareSettings().plain()["by"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "needs"),
+    [
+        (PreprocessSettings, {"address": "auto"}, "--address .* without --engine ray"),
+        (PreprocessSettings, {"weights": "a"}, "--weights .* without --sync-correct"),
+        (PairsSettings, {"negatives_per_clip": 1, "offsets": "3"}, "--negatives-per-clip"),
+        (TrainSettings, {"train_top": 1}, "--train-top .* without --freeze SIDE"),
+        (TrainSettings, {"plateau_epochs": 1}, "without --schedule plateau"),
+    ],
+)
+def test_a_flag_without_effect_is_refused(
+    kind: type[Settings], flags: dict[str, Any], needs: str
+) -> None:
+    with pytest.raises(UsageError, match=needs):
+        sources.resolve(kind, flags)
+    with pytest.raises(UsageError, match=needs):
+        kind.of(None, flags)
+
+
+def test_a_settings_file_may_hold_what_is_not_needed_now() -> None:
+    write("[preprocess]\naddress = 'auto'\n")
+    assert resolve("preprocess").address == "auto"
+
+
+def test_an_earlier_name_is_taken_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write("[preprocess]\nworkers = 3\n")
+    assert resolve("preprocess").jobs == 3
+    assert "[preprocess] workers is called" in caplog.text
+    monkeypatch.setenv("SYNCTOOL_PREPROCESS_WORKERS", "4")
+    assert resolve("preprocess").jobs == 4
+    assert "SYNCTOOL_PREPROCESS_WORKERS is called SYNCTOOL_PREPROCESS_JOBS now" in caplog.text
+    write("[preprocess]\nworkers = 3\njobs = 2\n")
+    assert "jobs is there, too" in refusal("preprocess")
+
+
+def test_a_settings_file_cannot_let_a_model_run_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(f"[detect]\ntrust = ['{'0' * 64}']\n")
+    assert "--trust can be given as a flag only" in refusal()
+    write("")
+    monkeypatch.setenv("SYNCTOOL_DETECT_TRUST", "0" * 64)
+    assert "SYNCTOOL_DETECT_TRUST: --trust" in refusal()
