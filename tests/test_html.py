@@ -27,7 +27,7 @@ from synctool.report.compare_rows import Models
 from synctool.report.html import compare as html_compare
 from synctool.report.html import detect as html_detect
 from synctool.report.html.pages import CompareReport, compare_page, detect_page, write_html
-from synctool.report.html.pictures import drawn, shots
+from synctool.report.html.shots import drawn, shots
 from synctool.report.outcome import Failure
 from synctool.report.wording import finding_and_advice
 from synctool.types import Condition, FrameSeries, Label, Segment

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synctool.comparison.run import FilmFacts
     from synctool.comparison.series_store import SeriesStore
     from synctool.report.compare_out import Metric
-    from synctool.report.html.pictures import Shot
+    from synctool.report.html.shots import Shot
     from synctool.settings.compare import CompareSettings
     from synctool.types import Trial
 
@@ -117,7 +117,7 @@ class CompareOutputs(Outputs):
         """Take what a video's trials do not hold: what reading it cost, and its thumbnails."""
         self._shared_s[facts.film] = facts.shared_s
         if facts.thumbnails:
-            from synctool.report.html.pictures import shots
+            from synctool.report.html.shots import shots
 
             self._pictures[facts.film] = shots(facts.thumbnails)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from synctool.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from synctool.report.html.pictures import Shot
+    from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
 
 

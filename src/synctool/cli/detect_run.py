@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from synctool.cli.detect_outputs import DetectOutputs
     from synctool.journal import Journal
     from synctool.measure.detect import Detector
-    from synctool.report.html.pictures import Shot
+    from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
     from synctool.types import DetectResult, Verdict
 
@@ -141,9 +141,9 @@ class BatchRun:
 
         more: dict[str, Any] = {}
         if self._outputs.wants_pictures:
-            from synctool.report.html import pictures
+            from synctool.report.html.shots import shots as encoded
 
-            more["on_thumbnails"] = lambda thumbnails: shots.extend(pictures.shots(thumbnails))
+            more["on_thumbnails"] = lambda thumbnails: shots.extend(encoded(thumbnails))
         try:
             return self._detector.detect(name, on_progress=show, **more)
         except Exception as error:  # also a bug with one video must not cost the others

@@ -13,7 +13,7 @@ from synctool.untrusted.origin import Origin
 
 if TYPE_CHECKING:
     from synctool.journal import Journal
-    from synctool.report.html.pictures import Shot
+    from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
     from synctool.types import DetectResult
 
@@ -120,7 +120,7 @@ def _noted_shots(journal: Journal[DetectResult], key: str) -> tuple[Shot, ...]:
     Raises:
         SyncToolError: The journal is damaged.
     """
-    from synctool.report.html.pictures import Shot
+    from synctool.report.html.shots import Shot
 
     with Origin(str(journal.path), "Delete it, and run again.").checked():
         return typed(journal.facts(key).get("shots", ()), tuple[Shot, ...])

@@ -21,7 +21,7 @@ from synctool.report.compare_rows import (
     plain_trials,
 )
 from synctool.report.html.moves import move_digits
-from synctool.report.html.pictures import Picture, Shot, drawn, shots
+from synctool.report.html.shots import Shot, Thumbnail, drawn, shots
 from synctool.report.tables import (
     UNKNOWN,
     Cell,
@@ -146,7 +146,7 @@ def video_details(
     trials: Sequence[Trial],
     models: Models,
     linked: Mapping[str, str],
-    thumbnails: Mapping[str, Sequence[Picture | Shot]],
+    thumbnails: Mapping[str, Sequence[Thumbnail | Shot]],
     shared_s: Mapping[str, float],
 ) -> list[VideoDetail]:
     """The videos with a section."""

@@ -13,7 +13,7 @@ from synctool.report.charts.description import Chart
 from synctool.report.charts.offsets import detect_chart
 from synctool.report.detect_tables import outcome_cells, outcomes_table, spans_table
 from synctool.report.html.page import embedded_json
-from synctool.report.html.pictures import Picture, Shot, drawn, shots
+from synctool.report.html.shots import Shot, Thumbnail, drawn, shots
 from synctool.report.json_out import to_json, to_json_line
 from synctool.report.outcome import Failure, Outcome, worst_ms
 from synctool.report.tables import Cell, Table, name_cell
@@ -96,7 +96,7 @@ def overview(outcomes: Iterable[Outcome]) -> Overview:
 def sections(
     outcomes: Sequence[Outcome],
     chosen: Iterable[int],
-    thumbnails: Mapping[str, Sequence[Picture | Shot]],
+    thumbnails: Mapping[str, Sequence[Thumbnail | Shot]],
 ) -> list[VideoSection]:
     """The videos that get a section, by their numbers; each outcome is read when it is its turn."""
     left = MOST_JSON_BYTES
@@ -126,7 +126,7 @@ def anchor_of(index: int) -> str:
 
 
 def _section(
-    index: int, result: DetectResult, pictures: Sequence[Picture | Shot], text: str
+    index: int, result: DetectResult, pictures: Sequence[Thumbnail | Shot], text: str
 ) -> VideoSection:
     finding, advice = finding_and_advice(result)
     return VideoSection(

@@ -23,7 +23,7 @@ from synctool.report.html import detect as detected
 from synctool.report.html.metrics import breakdowns, definitions, metric_families
 from synctool.report.html.moves import pieces_table, shift_parts
 from synctool.report.html.page import embedded_json, render
-from synctool.report.html.pictures import Picture, Shot
+from synctool.report.html.shots import Shot, Thumbnail
 from synctool.report.outcome import Outcome
 from synctool.report.stream import send
 from synctool.report.text import counted, printable
@@ -50,7 +50,7 @@ class CompareReport:
     command: str
     trials: Sequence[Trial]
     metrics: Sequence[Metric] = ()
-    thumbnails: Mapping[str, Sequence[Picture | Shot]] = field(default_factory=dict)
+    thumbnails: Mapping[str, Sequence[Thumbnail | Shot]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     shared_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ def detect_page(
     outcomes: Sequence[Outcome],
     *,
     command: str,
-    thumbnails: Mapping[str, Sequence[Picture | Shot]] | None = None,
+    thumbnails: Mapping[str, Sequence[Thumbnail | Shot]] | None = None,
 ) -> str:
     """The page of one video or of several.
 

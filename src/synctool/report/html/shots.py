@@ -18,8 +18,8 @@ from synctool.types import VIDEO_FPS
 _QUALITY = 72
 
 
-class Picture(Protocol):
-    """What a thumbnail must have: see ``Thumbnail`` of the engine, which makes them."""
+class Thumbnail(Protocol):
+    """What a thumbnail must have: see ``measure.thumbnails``, which makes them."""
 
     @property
     def tick(self) -> int: ...
@@ -50,7 +50,7 @@ class Shot:
     numbers: tuple[int, ...]
 
 
-def shots(pictures: Iterable[Picture | Shot]) -> tuple[Shot, ...]:
+def shots(pictures: Iterable[Thumbnail | Shot]) -> tuple[Shot, ...]:
     """Thumbnails made small enough to be kept for many videos; a shot stays as it is."""
     return tuple(p if isinstance(p, Shot) else _encoded(p) for p in pictures)
 
@@ -73,7 +73,7 @@ def drawn(shot: Shot) -> Markup:
     )  # fmt: skip
 
 
-def _encoded(picture: Picture) -> Shot:
+def _encoded(picture: Thumbnail) -> Shot:
     pixels = np.asarray(picture.picture)
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
