@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from synctool.comparison.run import Comparison, compare
     from synctool.downloads.run import Downloaded, download
     from synctool.errors import SyncToolError
+    from synctool.evaluation.metric_specs import Metric
     from synctool.exporting.formats.checks import ExportReport
     from synctool.exporting.run import export
     from synctool.measure.detect import Detector, detect
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from synctool.settings.preprocess import PreprocessSettings
     from synctool.settings.train import TrainSettings
     from synctool.training.train import train
-    from synctool.types import DetectResult
+    from synctool.types import DetectResult, Trial
 
 _PUBLIC = {
     "CompareSettings": "synctool.settings.compare",
@@ -49,12 +50,14 @@ _PUBLIC = {
     "ExportReport": "synctool.exporting.formats.checks",
     "ExportSettings": "synctool.settings.export",
     "FixResult": "synctool.repairing.fix",
+    "Metric": "synctool.evaluation.metric_specs",
     "OffsetSpan": "synctool.repairing.plan",
     "PairsSettings": "synctool.settings.pairs",
     "PreprocessSettings": "synctool.settings.preprocess",
     "RepairPlan": "synctool.repairing.plan",
     "SyncToolError": "synctool.errors",
     "TrainSettings": "synctool.settings.train",
+    "Trial": "synctool.types",
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
     "download": "synctool.downloads.run",
@@ -79,12 +82,14 @@ __all__ = [
     "ExportReport",
     "ExportSettings",
     "FixResult",
+    "Metric",
     "OffsetSpan",
     "PairsSettings",
     "PreprocessSettings",
     "RepairPlan",
     "SyncToolError",
     "TrainSettings",
+    "Trial",
     "__version__",
     "compare",
     "detect",
