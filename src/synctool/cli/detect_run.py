@@ -72,7 +72,8 @@ class BatchRun:
         quiet: bool,
     ) -> None:
         self._names, self._detector, self._outputs = names, detector, outputs
-        self._limit, self._fresh, self._quiet = limit, fresh, quiet
+        self._limit: Verdict | float | None = limit
+        self._fresh, self._quiet = fresh, quiet
 
     def __call__(self, words: Sequence[str]) -> int:
         """Run.

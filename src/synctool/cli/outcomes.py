@@ -87,6 +87,8 @@ class Outcomes(Sequence["Outcome"]):
         self._keys[outcome.input] = key
 
     def _read(self, key: str) -> DetectResult:
+        if self._journal is None:
+            raise KeyError(key)
         (result,) = self._journal.read(key).rows
         return result
 
