@@ -30,7 +30,7 @@ from synctool.training.data import TrainData, train_data
 from synctool.training.devices import choose_precision, make_fabric
 from synctool.training.logs import EPOCHS
 from synctool.training.loop import LoopSettings, Schedule, Trainer
-from synctool.training.regression import RegressionObjective
+from synctool.training.regression_objective import RegressionObjective
 from synctool.training.train import TrainProgress, train
 from synctool.weights.files import fit, load_weights
 

@@ -31,8 +31,8 @@ from tables import Table, share, write_section
 
 from films import ROOT, arguments
 from synctool.data.augment import AugmentSettings, Dice, Dose, augment_picture
+from synctool.data.augmentation.augmented_audio import fitted, mixed
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved
-from synctool.data.augmentation.sound import fitted, mixed
 from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.networks.load import load_model

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.models.offset_classifier import OffsetClassifier
-from synctool.training.losses.evidence import Evidence
+from synctool.training.losses.loss_inputs import Evidence
 
 BANDS = 64
 SIDE = 4

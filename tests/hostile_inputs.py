@@ -21,9 +21,9 @@ from torch import nn
 from fake_samples import talking_sample, write_processed
 from synctool.comparison.labels import read_labels
 from synctool.comparison.run import TRIALS
+from synctool.data.auxiliary_targets import read_targets
 from synctool.data.pool import SamplePool
 from synctool.data.processed import Processed
-from synctool.data.targets import read_targets
 from synctool.downloads.catalogue import read_catalogue
 from synctool.downloads.receipt import Receipt
 from synctool.journal import Journal

@@ -29,10 +29,10 @@ from synctool.plugins.specs import BackboneSpec
 from synctool.runtimes.torch import TorchRuntime
 from synctool.training.calibration import in_memory, known_stretches
 from synctool.training.losses.base import pooled
-from synctool.training.losses.evidence import embeddings, head_margin, observe, volume_head
+from synctool.training.losses.loss_inputs import embeddings, head_margin, observe, volume_head
 from synctool.training.losses.objective import DEFAULT_TERMS, SyncObjective, build_objective
 from synctool.training.multiway import MAX_OFFSET, multiway
-from synctool.training.tasks.table import TASKS
+from synctool.training.tasks.task_table import TASKS
 from synctool.types import SAMPLES_PER_FRAME
 
 with benchmark_modules("literature.readings", "literature.segment_agreement") as literature:

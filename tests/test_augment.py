@@ -24,11 +24,11 @@ from synctool.data.augment import (
     with_gain,
 )
 from synctool.data.augmentation import codec
+from synctool.data.augmentation.augmented_audio import mixed
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved, direct_first
 from synctool.data.augmentation.camera import coarse
 from synctool.data.augmentation.mixing import mix_pictures, mix_sounds
 from synctool.data.augmentation.music import music
-from synctool.data.augmentation.sound import mixed
 from synctool.errors import MissingError, SyncToolError
 from synctool.types import AUDIO_HZ
 

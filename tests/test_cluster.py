@@ -14,7 +14,8 @@ import pytest
 from films import PlacedFace, face_film
 from synctool.data.processed import Processed
 from synctool.errors import MissingError
-from synctool.prepare import cluster, shards
+from synctool.prepare import ray_cluster as cluster
+from synctool.prepare import shards
 from synctool.prepare.preprocess import PreprocessProgress, preprocess
 from synctool.prepare.shards import ShardJob, make_shard
 from synctool.settings.preprocess import PreprocessSettings

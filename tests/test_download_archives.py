@@ -22,7 +22,7 @@ from fake_catalogue import catalogue, entry_of, file_of, leftovers, settings, so
 from synctool.downloads import run as download
 from synctool.downloads.archives import listed_members, unpack
 from synctool.downloads.failures import DownloadError
-from synctool.downloads.joined import JoinedFiles
+from synctool.downloads.joined_files import JoinedFiles
 from synctool.errors import OutputError, SyncToolError
 from synctool.plugins.specs import CatalogueEntry
 

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.errors import ExportError, MissingError, WeightsError
-from synctool.exporting.formats import exported_program as pt2_writer
-from synctool.exporting.formats import onnx as onnx_writer
-from synctool.exporting.formats import torchscript as ts_writer
+from synctool.exporting.formats import exported_program_writer as pt2_writer
+from synctool.exporting.formats import onnx_writer
+from synctool.exporting.formats import torchscript_writer as ts_writer
 from synctool.exporting.formats.failures import blocking_operator, explained
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.exporting.formats.parts import OUTSIDE, graph_parts, head_margin, head_reach

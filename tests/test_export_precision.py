@@ -317,7 +317,7 @@ def mel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import torch
 
     from synctool.exporting.formats.graph import GraphInput, GraphPart
-    from synctool.exporting.formats.onnx import write
+    from synctool.exporting.formats.onnx_writer import write
 
     torch.manual_seed(0)
     network = mel_encoder(embedding=64, width=8).eval()

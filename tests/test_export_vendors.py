@@ -95,7 +95,9 @@ def difference(part: GraphPart, given: list[Tensor], found: np.ndarray) -> float
 @pytest.fixture
 def onnx_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX files of the same graph are written once: that is what takes the time."""
-    from synctool.exporting.formats import onnx, openvino, tensorrt
+    from synctool.exporting.formats import onnx_writer as onnx
+    from synctool.exporting.formats import openvino_writer as openvino
+    from synctool.exporting.formats import tensorrt_writer as tensorrt
 
     def write(part: GraphPart, path: Path, **more: object) -> None:
         key = (part.name, id(part.module))
@@ -159,7 +161,7 @@ def test_plain_operators_give_the_same_numbers() -> None:
 @pytest.mark.usefixtures("onnx_once")
 @pytest.mark.parametrize("name", ["video", "head"])  # convolutions, and a mask over the volume
 def test_openvino(parts: dict[str, GraphPart], name: str, tmp_path: Path) -> None:
-    from synctool.exporting.formats.openvino import write
+    from synctool.exporting.formats.openvino_writer import write
     from synctool.runtimes.openvino import openvino_module, read
 
     sizes = {}
@@ -183,7 +185,7 @@ def test_openvino(parts: dict[str, GraphPart], name: str, tmp_path: Path) -> Non
 @needs("openvino")
 @pytest.mark.usefixtures("onnx_once")
 def test_openvino_refuses_what_is_damaged(parts: dict[str, GraphPart], tmp_path: Path) -> None:
-    from synctool.exporting.formats.openvino import write
+    from synctool.exporting.formats.openvino_writer import write
     from synctool.runtimes.openvino import read
 
     path = tmp_path / "audio.openvino"
@@ -199,7 +201,7 @@ def test_openvino_refuses_what_is_damaged(parts: dict[str, GraphPart], tmp_path:
 
 @needs("openvino")
 def test_openvino_names_the_operator_that_it_has_no_form_of(tmp_path: Path) -> None:
-    from synctool.exporting.formats.openvino import write
+    from synctool.exporting.formats.openvino_writer import write
 
     with pytest.raises(ExportError, match=r"graph video .*eig"):
         write(other_part(Inverting()), tmp_path / "x", precision="float32", metadata={}, clips=None)
@@ -257,7 +259,7 @@ def test_openvino_tells_nobody() -> None:
 )
 def test_coreml(parts: dict[str, GraphPart], name: str, precision: str, tmp_path: Path) -> None:
     from mil_evaluation import evaluate
-    from synctool.exporting.formats.coreml import LARGEST_BATCH, LONGEST, write
+    from synctool.exporting.formats.coreml_writer import LARGEST_BATCH, LONGEST, write
 
     part = parts[name]
     path = tmp_path / f"{name}.mlpackage"
@@ -285,7 +287,7 @@ def test_coreml(parts: dict[str, GraphPart], name: str, precision: str, tmp_path
 
 @needs("coremltools")
 def test_coreml_refuses_what_a_recording_does_not_hold(tmp_path: Path) -> None:
-    from synctool.exporting.formats.coreml import write
+    from synctool.exporting.formats.coreml_writer import write
 
     with pytest.raises(ExportError, match="depends on the length"):
         write(other_part(Looping()), tmp_path / "x", precision="float32", metadata={}, clips=None)
@@ -293,7 +295,7 @@ def test_coreml_refuses_what_a_recording_does_not_hold(tmp_path: Path) -> None:
 
 @needs("coremltools")
 def test_coreml_names_the_operator_that_it_has_no_form_of(tmp_path: Path) -> None:
-    from synctool.exporting.formats.coreml import write
+    from synctool.exporting.formats.coreml_writer import write
 
     with pytest.raises(ExportError, match=r"graph video .*eig"):
         write(other_part(Inverting()), tmp_path / "x", precision="float32", metadata={}, clips=None)
@@ -354,7 +356,7 @@ def test_coreml_calls_the_model_by_names(tmp_path: Path, monkeypatch: pytest.Mon
 def test_tflite(parts: dict[str, GraphPart], name: str, tmp_path: Path, capfd) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    from synctool.exporting.formats.tflite import write
+    from synctool.exporting.formats.tflite_writer import write
     from synctool.runtimes.tflite import read
 
     part = parts[name]
@@ -384,7 +386,7 @@ def test_tflite(parts: dict[str, GraphPart], name: str, tmp_path: Path, capfd) -
 
 @needs("litert_torch")
 def test_tflite_names_the_operator_that_it_has_no_form_of(tmp_path: Path) -> None:
-    from synctool.exporting.formats.tflite import write
+    from synctool.exporting.formats.tflite_writer import write
 
     with pytest.raises(ExportError, match=r"graph video .*eig"):
         write(other_part(Inverting()), tmp_path / "x", precision="float32", metadata={}, clips=None)
@@ -405,7 +407,7 @@ def test_tflite_refuses_what_is_damaged(tmp_path: Path) -> None:
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that seems to have an NVIDIA card; its memory is this machine's."""
-    from synctool.exporting.formats import tensorrt as writing
+    from synctool.exporting.formats import tensorrt_writer as writing
     from synctool.runtimes import tensorrt as running
 
     stream = SimpleNamespace(cuda_stream=0, synchronize=lambda: None)
@@ -418,7 +420,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("card", "onnx_once")
 @pytest.mark.parametrize("name", ["video", "head"])
 def test_tensorrt(parts: dict[str, GraphPart], name: str, tmp_path: Path) -> None:
-    from synctool.exporting.formats.tensorrt import write
+    from synctool.exporting.formats.tensorrt_writer import write
     from synctool.runtimes.tensorrt import read
 
     for precision in ("float32", "float16"):
@@ -437,7 +439,7 @@ def test_tensorrt(parts: dict[str, GraphPart], name: str, tmp_path: Path) -> Non
 def test_tensorrt_tells_what_it_cannot_build(
     parts: dict[str, GraphPart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synctool.exporting.formats.tensorrt import write
+    from synctool.exporting.formats.tensorrt_writer import write
     from synctool.runtimes.tensorrt import read
 
     path = tmp_path / "audio.engine"
@@ -461,7 +463,7 @@ def test_tensorrt_tells_what_it_cannot_build(
 def test_tensorrt_needs_a_card(
     parts: dict[str, GraphPart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synctool.exporting.formats.tensorrt import write
+    from synctool.exporting.formats.tensorrt_writer import write
     from synctool.runtimes.tensorrt import read
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -23,7 +23,7 @@ from synctool.models.pyramid import PyramidBlock
 from synctool.networks.build import build
 from synctool.plugins import registry
 from synctool.scoring.offset import estimate_offset
-from synctool.training.regression import RegressionObjective, fit_line
+from synctool.training.regression_objective import RegressionObjective, fit_line
 
 SWITCHES = ("channel_attention", "temporal_attention", "cross_attention")
 SMALL = {"embedding": 16, "width": 4}

@@ -21,7 +21,7 @@ from synctool.plugins import registry
 from synctool.plugins.specs import LossSpec
 from synctool.training.loss_mixture import loss_term, loss_terms, parse_loss
 from synctool.training.losses.base import offset_cross_entropy, pooled, soft_targets
-from synctool.training.losses.evidence import observe
+from synctool.training.losses.loss_inputs import observe
 from synctool.training.losses.objective import (
     DEFAULT_TERMS,
     LossTerm,

@@ -20,8 +20,8 @@ from synctool.comparison.degradations import (
     perturbed,
     perturbed_sound,
 )
-from synctool.comparison.degradations.sound import speech_power
-from synctool.comparison.degradations.sound_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.audio_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.audio_degradations import speech_power
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.detector import Face, points_from_box
 from synctool.media.film import Film

@@ -14,7 +14,7 @@ from fake_evidence import Constant, talking_batch, tiny_model
 from synctool.errors import UsageError
 from synctool.training.losses.objective import build_objective
 from synctool.training.tasks.masked import nearest, spans
-from synctool.training.tasks.table import TASKS
+from synctool.training.tasks.task_table import TASKS
 from synctool.training.tasks.temporal_order import _pieces
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ from synctool.errors import MissingError
 from synctool.training.averaging import Average
 from synctool.training.logs import EPOCHS, STEPS, CsvLog, open_logs
 from synctool.training.schedules import Patience, Plateau, Schedule
-from synctool.training.timing import LOADING, StageTimer, bottleneck
+from synctool.training.stage_timing import LOADING, StageTimer, bottleneck
 from synctool.training.unfreezing import LayerGroups, Unfreezing
 
 

@@ -25,7 +25,7 @@ import synctool
 from fake_plugins import run_python
 from synctool.cli.app import main
 from synctool.errors import MissingError, SyncToolError, UntrustedError, UsageError, WeightsError
-from synctool.exporting.formats.exported_program import write as write_program
+from synctool.exporting.formats.exported_program_writer import write as write_program
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.networks.load import load_model
 from synctool.networks.load_exported import open_graphs

@@ -374,7 +374,7 @@ def install(folder: Path) -> None:
 
 def export(loaded: LoadedModel, folder: Path) -> None:
     """An exported network, without the checks that ``synctool export`` makes."""
-    from synctool.exporting.formats.onnx import write
+    from synctool.exporting.formats.onnx_writer import write
     from synctool.exporting.formats.parts import graph_parts, head_margin, head_reach
 
     folder.mkdir()

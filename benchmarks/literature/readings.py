@@ -32,7 +32,7 @@ from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
 from synctool.plugins.specs import BackboneSpec
 from synctool.training.losses.base import pooled
-from synctool.training.losses.evidence import encode_both
+from synctool.training.losses.loss_inputs import encode_both
 from synctool.training.multiway import MAX_OFFSET, STACK, ClipReader
 
 READINGS = ("alone", "cut", "film")

@@ -18,15 +18,15 @@ differs from a run with it in that one only.
 
 from __future__ import annotations
 
-from synctool.data.augmentation.bands import augment_bands, augment_features
-from synctool.data.augmentation.dice import Dice
-from synctool.data.augmentation.picture import (
+from synctool.data.augmentation.augmented_audio import augment_sound, with_gain
+from synctool.data.augmentation.augmented_images import (
     augment_picture,
     centre_crop,
     fit_crops,
     with_room,
 )
-from synctool.data.augmentation.sound import augment_sound, with_gain
+from synctool.data.augmentation.bands import augment_bands, augment_features
+from synctool.data.augmentation.random_choices import Dice
 from synctool.data.augmentation.table import (
     AUGMENTATIONS,
     GROUPS,

@@ -10,7 +10,7 @@ from synctool.disk_space import check_space
 from synctool.downloads.access import Access
 from synctool.downloads.archives import unpack
 from synctool.downloads.failures import NotGiven
-from synctool.downloads.local import copies_of, import_file
+from synctool.downloads.local_copies import copies_of, import_file
 from synctool.downloads.partial import Partial
 from synctool.downloads.progress import Report, Step
 from synctool.downloads.receipt import Receipt

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from synctool.disk_space import amount, check_space
+from synctool.downloads.archive_members import Names
 from synctool.downloads.failures import DownloadError
-from synctool.downloads.joined import JoinedFiles
-from synctool.downloads.members import Names
+from synctool.downloads.joined_files import JoinedFiles
 from synctool.downloads.receipt import OWN_FOLDER
 from synctool.errors import OutputError, SyncToolError
 from synctool.files import atomic_write, make_folder, output_error

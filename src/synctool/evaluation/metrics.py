@@ -22,7 +22,6 @@ from synctool.evaluation.bootstrap import (
     ratio_of,
     units_of,
 )
-from synctool.evaluation.kept import Columns, Kept, columns, in_one_order, kept
 from synctool.evaluation.metric_specs import (
     CONTEXTS,
     FAMILIES,
@@ -34,6 +33,7 @@ from synctool.evaluation.metric_specs import (
 from synctool.evaluation.model_names import model_names
 from synctool.evaluation.ranking import average_precision, roc_auc
 from synctool.evaluation.reliability import calibration_error, reliability
+from synctool.evaluation.trial_columns import Columns, Kept, columns, in_one_order, kept
 from synctool.types import FRAME_MS, Trial
 
 __all__ = [

@@ -336,7 +336,7 @@ class LossSpec:
     Attributes:
         name: Name for mixtures of losses, lower case, digits and dashes.
         factory: ``package.module:callable``; called with keyword options it returns a callable that
-            takes a ``synctool.training.losses.evidence.Evidence`` and gives a scalar tensor. A returned
+            takes a ``synctool.training.losses.loss_inputs.Evidence`` and gives a scalar tensor. A returned
             ``torch.nn.Module`` may have parameters of its own, which are trained along.
         summary: One line for people.
         options: Names and default values of the keyword options that the factory takes.

@@ -185,7 +185,7 @@ def _made(
     waiting: list[ShardJob], settings: PreprocessSettings, counts: _Counts
 ) -> Iterator[ShardReport]:
     if settings.engine == "ray":
-        from synctool.prepare.cluster import on_ray
+        from synctool.prepare.ray_cluster import on_ray
 
         yield from on_ray(waiting, address=settings.address, workers=settings.jobs)
         return

@@ -21,6 +21,7 @@ from synctool.data.windows import WindowBatch, WindowStream
 from synctool.errors import TrainingError
 from synctool.training import replicas
 from synctool.training.averaging import Average
+from synctool.training.batch_loading import batches
 from synctool.training.checkpoint import (
     BEST,
     STATE,
@@ -33,10 +34,9 @@ from synctool.training.checkpoint import (
     save_weights,
     set_random_state,
 )
-from synctool.training.feed import batches
 from synctool.training.logs import RunLog, open_logs
 from synctool.training.schedules import Patience, Plateau, Schedule
-from synctool.training.timing import Stage, StageTimer
+from synctool.training.stage_timing import Stage, StageTimer
 from synctool.training.unfreezing import LayerGroups, Unfreezing
 from synctool.untrusted.tensors import check_tensors
 

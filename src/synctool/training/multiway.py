@@ -28,7 +28,7 @@ from synctool.features.pictures import as_batch, prepared
 from synctool.models.correlation import correlate
 from synctool.plugins.specs import ModelSpec
 from synctool.training.losses.base import pooled
-from synctool.training.losses.evidence import encode_both, head_margin, volume_head
+from synctool.training.losses.loss_inputs import encode_both, head_margin, volume_head
 from synctool.types import SAMPLES_PER_FRAME
 
 MAX_OFFSET = 15

@@ -13,7 +13,7 @@ from torch import nn
 from synctool._version import __version__
 from synctool.data.augment import parse_augment
 from synctool.data.augmentation.backgrounds import Backgrounds
-from synctool.data.targets import read_targets
+from synctool.data.auxiliary_targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
 from synctool.errors import UsageError
 from synctool.features.stored_crops import fitted
@@ -32,9 +32,9 @@ from synctool.training.config import begun_with, check_config, mixture
 from synctool.training.data import TrainData, train_data
 from synctool.training.devices import choose_precision
 from synctool.training.loop import LoopSettings, Schedule
-from synctool.training.losses.evidence import head_margin
+from synctool.training.losses.loss_inputs import head_margin
 from synctool.training.losses.objective import LossTerm, build_objective
-from synctool.training.regression import RegressionObjective, fit_line
+from synctool.training.regression_objective import RegressionObjective, fit_line
 from synctool.training.unfreezing import LayerGroups, Unfreezing
 from synctool.training.validation import Validation
 from synctool.weights.files import fit, load_weights

@@ -21,7 +21,7 @@ from synctool.training.config import CONFIG, settings_toml, settle_config
 from synctool.training.devices import choose_precision, make_fabric
 from synctool.training.loop import Trainer, TrainProgress
 from synctool.training.run import TrainPlan, TrainRun
-from synctool.training.timing import bottleneck
+from synctool.training.stage_timing import bottleneck
 from synctool.training.validation import CALIBRATION
 
 __all__ = [

@@ -72,7 +72,7 @@ def perturbed(
             one is needed.
         OutputError: The copy cannot be written.
     """
-    from synctool.comparison.degradations.copy import write_copy
+    from synctool.comparison.degradations.degraded_copy import write_copy
 
     return write_copy(
         Path(film),
@@ -102,6 +102,6 @@ def perturbed_sound(sound: np.ndarray, name: str, level: int, *, seed: int = 0) 
         UsageError: There is no such perturbation or level, or it changes the picture.
         MissingError: This FFmpeg lacks the encoder.
     """
-    from synctool.comparison.degradations.sound import sound_change
+    from synctool.comparison.degradations.audio_degradations import sound_change
 
     return sound_change(name, level, seed=seed)(sound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.random_choices import Dice
 from synctool.types import AUDIO_HZ
 
 _STEP = AUDIO_HZ // 100

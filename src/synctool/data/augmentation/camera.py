@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import scipy.special
 
-from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.random_choices import Dice
 
 _BLOCK = 8
 _USUAL_PX = 72

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from synctool.data.augmentation.dice import Dice
-from synctool.data.augmentation.sound import mixed
+from synctool.data.augmentation.augmented_audio import mixed
+from synctool.data.augmentation.random_choices import Dice
 
 _MOST = 0.4
 """Of the other picture, so that there is no doubt whose sound is the right one."""

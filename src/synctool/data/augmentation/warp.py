@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.random_choices import Dice
 from synctool.errors import UsageError
 from synctool.plugins.specs import VideoInput
 

@@ -89,7 +89,7 @@ def _format(name: str, summary: str, **more: Any) -> ExporterSpec:
     return ExporterSpec(
         name=name,
         summary=summary,
-        writer=f"synctool.exporting.formats.{module}:write",
+        writer=f"synctool.exporting.formats.{module}_writer:write",
         reader=f"synctool.runtimes.{module}:read",
         in_memory=True,
         **more,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean, median
 
 from synctool.evaluation.consistency import pieces_agree, shift_errors
-from synctool.evaluation.kept import Kept
+from synctool.evaluation.trial_columns import Kept
 from synctool.report.charts.curves import moves_chart
 from synctool.report.charts.description import Chart
 from synctool.report.compare_rows import Models, is_within, model_of

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from synctool.errors import UsageError
 from synctool.training.losses.base import known_mean
-from synctool.training.losses.evidence import Evidence
+from synctool.training.losses.loss_inputs import Evidence
 from synctool.training.losses.volume import COSINES, one_of
 
 _SPREAD = 8.0

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from synctool.errors import UsageError
 from synctool.training.losses.base import info_nce, known_mean
-from synctool.training.losses.evidence import Evidence
+from synctool.training.losses.loss_inputs import Evidence
 from synctool.training.losses.pairing import belonging, gathered
 from synctool.training.losses.volume import COSINES, distances, known_targets, number, one_of
 

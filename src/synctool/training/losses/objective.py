@@ -14,8 +14,8 @@ from synctool.data.windows import WindowBatch
 from synctool.errors import SyncToolError, UsageError, described
 from synctool.training.builtin import synctool_losses
 from synctool.training.losses.base import numbers
-from synctool.training.losses.evidence import Evidence, observe
-from synctool.training.tasks.table import TASKS
+from synctool.training.losses.loss_inputs import Evidence, observe
+from synctool.training.tasks.task_table import TASKS
 
 Loss = Callable[[Evidence], Tensor]
 _BUILT_IN = {spec.name: spec.factory for spec in synctool_losses()}
@@ -125,7 +125,7 @@ def build_objective(
     """What to call as ``objective(model, batch) -> (loss, parts)`` for a task.
 
     Args:
-        task: ``sync``, or a task without labels: a name in ``synctool.training.tasks.table.TASKS``.
+        task: ``sync``, or a task without labels: a name in ``synctool.training.tasks.task_table.TASKS``.
         terms: Mixture of losses for ``sync``; the other tasks have their own loss.
         max_offset: K.
         teacher: A trained network, for ``distillation`` in ``sync``.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from synctool.training.losses.base import known_mean, log_probabilities
-from synctool.training.losses.evidence import Evidence
+from synctool.training.losses.loss_inputs import Evidence
 from synctool.training.losses.volume import Pool, VolumeLoss, expected_offsets, known_targets
 
 

@@ -22,7 +22,7 @@ from synctool.training.losses.base import (
     pooled,
     soft_targets,
 )
-from synctool.training.losses.evidence import Evidence
+from synctool.training.losses.loss_inputs import Evidence
 
 Pool = int | Literal["clip"]
 VOLUMES = ("head", "plain", "local")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.training.losses.base import known_mean, numbers, pooled
-from synctool.training.losses.evidence import embeddings
+from synctool.training.losses.loss_inputs import embeddings
 from synctool.training.losses.pairing import belonging
 
 _WINDOW = 5

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.training.losses.base import numbers
-from synctool.training.losses.evidence import aligned_embeddings
+from synctool.training.losses.loss_inputs import aligned_embeddings
 from synctool.training.losses.pairing import gathered
 
 _SPAN = 6

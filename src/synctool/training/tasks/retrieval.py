@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
 from synctool.training.losses.base import numbers
-from synctool.training.losses.evidence import aligned_embeddings
+from synctool.training.losses.loss_inputs import aligned_embeddings
 from synctool.training.losses.pairing import gathered
 from synctool.training.replicas import world_size
 from synctool.training.tasks.masked import nearest

@@ -10,8 +10,8 @@ import scipy.signal
 
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved
 from synctool.data.augmentation.codec import through_codec
-from synctool.data.augmentation.dice import Dice
 from synctool.data.augmentation.music import music
+from synctool.data.augmentation.random_choices import Dice
 from synctool.types import AUDIO_HZ
 
 _NYQUIST_HZ = AUDIO_HZ / 2

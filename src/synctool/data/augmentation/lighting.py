@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.random_choices import Dice
 
 
 def lit(

@@ -14,9 +14,9 @@ from synctool.data.augmentation.camera import (
     recorded,
     smoothed,
 )
-from synctool.data.augmentation.cover import behind_hand, captioned, covered
-from synctool.data.augmentation.dice import Dice
-from synctool.data.augmentation.light import lit, toned
+from synctool.data.augmentation.lighting import lit, toned
+from synctool.data.augmentation.occlusion import behind_hand, captioned, covered
+from synctool.data.augmentation.random_choices import Dice
 from synctool.data.augmentation.warp import centre_crop, fit_crops, warped, with_room
 
 __all__ = ["augment_picture", "centre_crop", "fit_crops", "with_room"]

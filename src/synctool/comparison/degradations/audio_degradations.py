@@ -8,17 +8,17 @@ from fractions import Fraction
 import numpy as np
 import scipy.signal
 
-from synctool.comparison.degradations.chance import chance
-from synctool.comparison.degradations.sound_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.audio_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.random_state import chance
 from synctool.comparison.degradations.table import perturbation
-from synctool.data.augmentation.music import music
-from synctool.data.augmentation.sound import (
+from synctool.data.augmentation.augmented_audio import (
     coloured_noise,
     fitted,
     in_room,
     mixed,
     room_tail,
 )
+from synctool.data.augmentation.music import music
 from synctool.errors import UsageError
 from synctool.types import AUDIO_HZ
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from synctool.errors import ExportError
 from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import GraphInput, GraphPart
-from synctool.exporting.formats.onnx import write as write_onnx
+from synctool.exporting.formats.onnx_writer import write as write_onnx
 from synctool.runtimes.tensorrt import tensorrt_module
 from synctool.types import Precision
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import GraphPart
-from synctool.exporting.formats.onnx import write as write_onnx
+from synctool.exporting.formats.onnx_writer import write as write_onnx
 from synctool.exporting.formats.quiet import quiet
 from synctool.runtimes.openvino import openvino_module
 from synctool.runtimes.openvino_check import GRAPH_FILE

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from synctool.comparison.degradations.chance import chance
-from synctool.comparison.degradations.faces import face_change
-from synctool.comparison.degradations.picture import picture_change
-from synctool.comparison.degradations.sound import at_speed, sound_change
+from synctool.comparison.degradations.audio_degradations import at_speed, sound_change
+from synctool.comparison.degradations.face_degradations import face_change
+from synctool.comparison.degradations.image_degradations import picture_change
+from synctool.comparison.degradations.random_state import chance
 from synctool.comparison.degradations.table import perturbation
-from synctool.comparison.degradations.timing import time_change
+from synctool.comparison.degradations.timing_degradations import time_change
 from synctool.faces.detector import FaceDetector
 from synctool.media.rewrite import NEAR_LOSSLESS, PictureCoding, check_target, rewrite
 from synctool.types import PLAYED, StreamSelection

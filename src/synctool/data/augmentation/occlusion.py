@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from synctool.data.augmentation.dice import Dice
+from synctool.data.augmentation.random_choices import Dice
 
 _FINGERS = 4
 _LETTERS = np.array([ord(c) for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ   "])
