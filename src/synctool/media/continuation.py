@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from synctool.media.transport import Programme, TransportScanner, UnitStart, later_s
@@ -308,7 +309,7 @@ class Continuation:
         container: FFmpeg's container of the rest.
     """
 
-    def __init__(self, container: av.container.InputContainer, file: _Rest) -> None:
+    def __init__(self, container: InputContainer, file: _Rest) -> None:
         self.container = container
         self._file = file
 
@@ -331,7 +332,7 @@ def continuation(
     """
     rest = _Rest(path, at, os.path.getsize(path) if end is None else end)
     try:
-        container = av.open(rest, format=format_name, metadata_errors="replace")
+        container = av.open(rest, "r", format=format_name, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError):
         rest.close()
         return None

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-import av
 import numpy as np
+from av.container import InputContainer
 
 from synctool.errors import MediaError
 from synctool.media.boxes import Box, below, boxes, elements, read_at
@@ -49,7 +49,7 @@ _ASF_BYTES = 1 << 16
 
 
 def undecodable_streams(
-    container: av.container.InputContainer, file: BinaryIO, size_bytes: int
+    container: InputContainer, file: BinaryIO, size_bytes: int
 ) -> dict[int, str]:
     """The streams that cannot be decoded, whatever decoder there is.
 
@@ -101,9 +101,7 @@ def lacks_index(file: BinaryIO, size_bytes: int) -> bool:
     return bool(kinds & {b"ftyp", b"mdat"}) and not kinds & {b"moov", b"moof"}
 
 
-def _of_order(
-    container: av.container.InputContainer, found: dict[str, list[str]]
-) -> dict[int, str]:
+def _of_order(container: InputContainer, found: dict[str, list[str]]) -> dict[int, str]:
     """Reasons by index of the stream, from reasons by kind and order in the file."""
     by_kind = {"video": container.streams.video, "audio": container.streams.audio}
     return {

@@ -67,7 +67,7 @@ class FrameChoice:
             return False
         behind_s = at_s - self._shown_s
         if abs(ahead_s - behind_s) <= _SAME_S:
-            if self._gap_s < _ONE_TICK_S:
+            if self._gap_s is not None and self._gap_s < _ONE_TICK_S:
                 return False
             newer, self._newer = self._newer, not self._newer
             return newer

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from synctool.media.announced import announced_length_s, announced_start_s
@@ -73,7 +74,7 @@ class TrackAudio:
         return max(self.mix.likeness, *(channel.likeness for channel in self.channels))
 
 
-def listen(container: av.container.InputContainer, tracks: Sequence[int]) -> dict[int, TrackAudio]:
+def listen(container: InputContainer, tracks: Sequence[int]) -> dict[int, TrackAudio]:
     """Listen to some audio tracks.
 
     Args:
@@ -96,7 +97,7 @@ def listen(container: av.container.InputContainer, tracks: Sequence[int]) -> dic
     return {number: _heard(found) for number, found in pieces.items() if found}
 
 
-def _places(container: av.container.InputContainer) -> list[float | None]:
+def _places(container: InputContainer) -> list[float | None]:
     """Seconds to look at; None alone for a file that cannot be searched: its beginning."""
     duration_s = announced_length_s(container)
     start_s = announced_start_s(container)
@@ -105,7 +106,7 @@ def _places(container: av.container.InputContainer) -> list[float | None]:
     return [start_s + share * duration_s for share in _PLACES]
 
 
-def _sought(container: av.container.InputContainer, at_s: float) -> bool:
+def _sought(container: InputContainer, at_s: float) -> bool:
     try:
         container.seek(round(at_s * av.time_base))
     except FFmpegError:
@@ -114,7 +115,7 @@ def _sought(container: av.container.InputContainer, at_s: float) -> bool:
 
 
 def _decoded(
-    container: av.container.InputContainer, streams: Sequence[av.AudioStream], length_s: float
+    container: InputContainer, streams: Sequence[av.AudioStream], length_s: float
 ) -> dict[int, np.ndarray | None]:
     """Audio from here on, by index of the stream: float32 ``[1 + channels, N]`` with the mix first."""
     mixers = {stream.index: _Channels() for stream in streams}
@@ -157,7 +158,7 @@ class _Channels:
             return
         for frame in frames:
             described = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if self._format is None:
+            if self._apart is None:
                 self._format = described
                 self._apart = av.AudioResampler("flt", frame.layout, AUDIO_HZ)
             if described != self._format:

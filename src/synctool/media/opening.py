@@ -13,7 +13,10 @@ from functools import cache
 from typing import Any, BinaryIO
 
 import av
+from av.container import InputContainer
 from av.error import ArgumentError, ExitError, FFmpegError
+from av.format import ContainerFormat
+from av.stream import Stream
 
 from synctool.errors import MediaError, MissingError, SyncToolError
 from synctool.media import filetypes, pipes
@@ -55,7 +58,7 @@ class OpenedVideo:
 
     def __init__(
         self,
-        container: av.container.InputContainer,
+        container: InputContainer,
         place: Place,
         *,
         parts: tuple[BinaryIO | pipes.PipeReader, ...] = (),
@@ -97,7 +100,7 @@ class OpenedVideo:
             if isinstance(part, pipes.PipeReader) and part.failure is not None:
                 raise part.failure
 
-    def check_decodable(self, *streams: av.stream.Stream | None) -> None:
+    def check_decodable(self, *streams: Stream | None) -> None:
         """See whether streams can be decoded at all.
 
         Raises:
@@ -158,7 +161,7 @@ def _from_file(place: Place, head: bytes) -> OpenedVideo:
     return _file_opened(place, head, **_DEEPLY)
 
 
-def _file_opened(place: Place, head: bytes, **options: str) -> OpenedVideo:
+def _file_opened(place: Place, head: bytes, **options: Any) -> OpenedVideo:
     if not _is_text(place.path):  # can only be handed over as an open file
         source = open(place.path, "rb")
         return _opened(place, head, lambda: _open(source, **options), parts=(source,))
@@ -167,7 +170,7 @@ def _file_opened(place: Place, head: bytes, **options: str) -> OpenedVideo:
     return _opened(place, head, lambda: _open(name, protocols="file", **options))
 
 
-def _may_begin_later(container: av.container.InputContainer) -> bool:
+def _may_begin_later(container: InputContainer) -> bool:
     """Whether video or audio that FFmpeg did not meet at the beginning may come later in the file."""
     videos = [s.codec_context for s in container.streams.video]
     audios = [s.codec_context for s in container.streams.audio]
@@ -187,10 +190,10 @@ def _from_playlist(place: Place, kind: str, allow_external: bool) -> OpenedVideo
     files = PlaylistFiles(place.path, shown=place.shown, allow_external=allow_external)
     if kind == HLS:
         url = f"file:{os.path.abspath(place.path)}"
-        make = lambda: _open(url, only=HLS, io_open=files.open, **_ANY_ENDING)  # noqa: E731
+        make = lambda: _open(url, only=HLS, io_open=files.open, **dict[str, Any](_ANY_ENDING))  # noqa: E731
     else:
         script = io.BytesIO(concat_script(os.path.abspath(place.path), files))
-        more = {"safe": "0"}
+        more: dict[str, Any] = {"safe": "0"}
         make = lambda: _open(script, only=CONCAT, protocols="file", **more)  # noqa: E731
     try:
         opened = _opened(place, b"", make, files=files)
@@ -251,7 +254,7 @@ def _from_reader(place: Place, reader: pipes.PipeReader) -> OpenedVideo:
 
 
 def _opened(
-    place: Place, head: bytes, make: Callable[[], av.container.InputContainer], **more: Any
+    place: Place, head: bytes, make: Callable[[], InputContainer], **more: Any
 ) -> OpenedVideo:
     try:
         return OpenedVideo(make(), place, **more)
@@ -326,12 +329,13 @@ def _open(
     protocols: str = "none",
     io_open: Callable[..., BinaryIO] | None = None,
     **options: str,
-) -> av.container.InputContainer:
+) -> InputContainer:
     """FFmpeg's own opening, held to formats and protocols."""
     formats = _formats() if not only else f"{only},{_formats()}"
     rules = {"protocol_whitelist": protocols, "format_whitelist": formats}
     return av.open(
         source,
+        "r",
         format=only or None,
         metadata_errors="replace",
         container_options=rules | options,
@@ -358,6 +362,6 @@ def _opens_others(name: str) -> bool:
     if set(name.split(",")) & (_READING_OTHERS | _NO_VIDEO):
         return True
     try:
-        return bool(av.format.ContainerFormat(name, "r").flags & _NO_FILE)
+        return bool(ContainerFormat(name, "r").flags & _NO_FILE)
     except ValueError:  # written only
         return True

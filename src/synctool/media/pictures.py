@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import av
 import cv2
@@ -56,7 +57,10 @@ class Orientation:
 
 def orientation(frame: av.VideoFrame) -> Orientation:
     """Orientation by the frame's display matrix, to the nearest quarter turn."""
-    for data in frame.side_data:
+    side_data: Any = (
+        frame.side_data
+    )  # a mapping by its types, but iterated over it gives its values
+    for data in side_data:
         if data.type.name == "DISPLAYMATRIX" and data.buffer_size >= 20:
             a, b, _, c, d = (int(x) for x in np.frombuffer(data, np.int32)[:5])
             # A stored point (x, y) is shown at (a x + c y, b x + d y).
@@ -137,7 +141,8 @@ class PictureReader:
         blue, red = (
             turn.apply(_plane(plane))[: height // 2, : width // 2] for plane in shown.planes[1:3]
         )
-        return tuple(map(np.ascontiguousarray, (luma[:height, :width], blue, red)))
+        shown_luma = np.ascontiguousarray(luma[:height, :width])
+        return shown_luma, np.ascontiguousarray(blue), np.ascontiguousarray(red)
 
     def _reduction(self, frame: av.VideoFrame) -> float:
         width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
@@ -165,7 +170,7 @@ class PictureReader:
             luma = self._reformatter.reformat(frame, format="gray").to_ndarray()
             full_range = True
         else:
-            plane = frame.planes[0]
+            plane: Any = frame.planes[0]  # a buffer
             kind = np.dtype(np.uint8 if shift == 0 else "<u2")
             row = plane.line_size // kind.itemsize
             luma = np.frombuffer(plane, kind)[: row * frame.height].reshape(frame.height, row)
@@ -181,7 +186,7 @@ class PictureReader:
         return cv2.LUT(luma, _TO_VIDEO_RANGE) if full_range else luma
 
 
-def _plane(plane: av.video.plane.VideoPlane) -> np.ndarray:
+def _plane(plane: Any) -> np.ndarray:
     """A plane of bytes as an array of its own: uint8 ``[H, W]``."""
     rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height]
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width].copy()

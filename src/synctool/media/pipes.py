@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from synctool.errors import MediaError, MissingError
 from synctool.media.locating import STANDARD_INPUT, Place
@@ -170,7 +170,7 @@ def spooled(reader: PipeReader) -> BinaryIO:
     Raises:
         MediaError: It stalls, is too large, or there is no room for it.
     """
-    kept = tempfile.NamedTemporaryFile(prefix="synctool-", suffix=".pipe")
+    kept: Any = tempfile.NamedTemporaryFile(prefix="synctool-", suffix=".pipe")
     try:
         _copy(reader, kept)
         kept.flush()

@@ -10,7 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
+from av.stream import Disposition, Stream
 
 from synctool.errors import MediaError, OutputError, UsageError
 from synctool.files import atomic_path
@@ -85,7 +87,7 @@ def _named(path: str | os.PathLike[str]) -> str:
     return f"file:{os.fspath(path)}"
 
 
-def _check_timestamps(film: av.container.InputContainer, source: str | os.PathLike[str]) -> None:
+def _check_timestamps(film: InputContainer, source: str | os.PathLike[str]) -> None:
     """AVI stores the decoding order only; where that is not the order of show, a copy would stutter."""
     reordered = any(s.codec_context.has_b_frames for s in film.streams.video if s.codec_context)
     if film.format.name == "avi" and reordered:
@@ -96,7 +98,7 @@ def _check_timestamps(film: av.container.InputContainer, source: str | os.PathLi
 
 
 @contextmanager
-def _created(part: Path, target: str | os.PathLike[str]) -> Iterator[av.container.OutputContainer]:
+def _created(part: Path, target: str | os.PathLike[str]) -> Iterator[OutputContainer]:
     try:
         copy = av.open(_named(part), "w")
     except ValueError as error:
@@ -109,8 +111,8 @@ def _created(part: Path, target: str | os.PathLike[str]) -> Iterator[av.containe
 
 
 def _copy(
-    film: av.container.InputContainer,
-    copy: av.container.OutputContainer,
+    film: InputContainer,
+    copy: OutputContainer,
     late_s: dict[str, Fraction],
 ) -> None:
     copies = _streams(film, copy)
@@ -128,15 +130,12 @@ def _copy(
             _mux(copy, copies, ready, late_s)
 
 
-def _streams(
-    film: av.container.InputContainer, copy: av.container.OutputContainer
-) -> dict[int, av.stream.Stream]:
+def _streams(film: InputContainer, copy: OutputContainer) -> dict[int, Stream]:
     """The streams of the new film, by index in the old one."""
-    covers = av.stream.Disposition.attached_pic
-    wanted = [s for s in film.streams.video if not s.disposition & covers]
-    wanted += film.streams.audio
+    covers = Disposition.attached_pic
+    shown = [s for s in film.streams.video if not s.disposition & covers]
     copies = {}
-    for stream in [*wanted, *film.streams.subtitles]:
+    for stream in (*shown, *film.streams.audio, *film.streams.subtitles):
         try:
             made = copy.add_stream_from_template(stream)
         except ValueError:
@@ -153,8 +152,8 @@ def _streams(
 
 
 def _mux(
-    copy: av.container.OutputContainer,
-    copies: dict[int, av.stream.Stream],
+    copy: OutputContainer,
+    copies: dict[int, Stream],
     packet: av.Packet,
     late_s: dict[str, Fraction],
 ) -> None:
@@ -163,7 +162,7 @@ def _mux(
     finer = max(1, math.ceil(packet.time_base / _FINEST_S))
     base = packet.time_base / finer
     later = round(late_s["audio" if stream.type == "audio" else "video"] / base)
-    packet.dts = packet.dts * finer + later
+    packet.dts = (packet.dts or 0) * finer + later
     packet.pts = packet.dts if packet.pts is None else packet.pts * finer + later
     packet.duration = (packet.duration or 0) * finer
     packet.time_base = base
@@ -187,9 +186,10 @@ class _DecodingOrder:
         if packet.dts is None and self._last is None:
             self._waiting.append(packet)
             return
-        yield from self._settle(packet.dts)
+        if packet.dts is not None:
+            yield from self._settle(packet.dts)
         if packet.dts is None:
-            packet.dts = self._last + 1
+            packet.dts = (self._last or 0) + 1
         self._last = packet.dts
         yield packet
 
@@ -198,7 +198,7 @@ class _DecodingOrder:
         shown = [p.pts for p in self._waiting if p.pts is not None]
         yield from self._settle(min(shown, default=0))
 
-    def _settle(self, until: int | None) -> Iterator[av.Packet]:
+    def _settle(self, until: int) -> Iterator[av.Packet]:
         """Count the waiting packets back from the timestamp of the one after them."""
         waiting, self._waiting = self._waiting, []
         for number, packet in enumerate(waiting):

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, Literal
 
 import av
 import cv2
 import numpy as np
+from av.codec import Codec
+from av.container import OutputContainer
 from av.error import FFmpegError
 
 from synctool.errors import MediaError, MissingError, OutputError, UsageError
@@ -126,14 +128,14 @@ def check_target(target: str | os.PathLike[str]) -> None:
         )
 
 
-def check_encoder(name: str, mode: str) -> None:
+def check_encoder(name: str, mode: Literal["r", "w"]) -> None:
     """See whether FFmpeg, as PyAV carries it, has an encoder (``w``) or a decoder (``r``).
 
     Raises:
         MissingError: It has not.
     """
     try:
-        av.codec.Codec(name, mode)
+        Codec(name, mode)
     except ValueError as error:
         kind = "encoder" if mode == "w" else "decoder"
         raise MissingError(
@@ -147,20 +149,20 @@ class _Writer:
 
     def __init__(
         self,
-        copy: av.container.OutputContainer,
+        copy: OutputContainer,
         coding: PictureCoding,
         fps: float,
         matrix: int | None,
     ) -> None:
         self._copy = copy
         rate = Fraction(min(fps, _FASTEST_FPS) or VIDEO_FPS).limit_denominator(1001)
-        self._video = copy.add_stream(coding.encoder, rate=rate, options=dict(coding.options))
+        self._video: Any = copy.add_stream(coding.encoder, rate=rate, options=dict(coding.options))
         self._video.pix_fmt = "yuv420p"
         self._video.codec_context.time_base = _TICK
         self._video.codec_context.thread_count = _THREADS
         if matrix is not None:
             self._video.codec_context.colorspace = matrix
-        self._audio = copy.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
+        self._audio: Any = copy.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
         self._size: tuple[int, int] | None = None
         self._last = -1
 
@@ -190,8 +192,9 @@ class _Writer:
 
     def interleave(self, pictures: _Packets, sound: np.ndarray) -> None:
         """Write everything, in order of time."""
-        heard = self._sound_packets(sound)
+        heard: Iterator[Any] = self._sound_packets(sound)
         waiting = next(heard, None)
+        packet: Any  # whose times are known
         for packet in pictures.read(self._video):
             while waiting is not None and waiting.dts * waiting.time_base < packet.dts * _TICK:
                 self._copy.mux(waiting)
@@ -214,7 +217,7 @@ class _Writer:
 class _Packets:
     """Coded pictures that wait for the sound, on disk where they are many."""
 
-    def __init__(self, spool: BinaryIO) -> None:
+    def __init__(self, spool: IO[bytes]) -> None:
         self._spool = spool
         self._facts: list[tuple[int, int, int, int, bool]] = []
 
@@ -222,8 +225,10 @@ class _Packets:
         """Keep packets."""
         for packet in packets:
             unit = packet.time_base / _TICK
-            times = (round(n * unit) for n in (packet.pts, packet.dts, packet.duration or 0))
-            self._facts.append((packet.size, *times, packet.is_keyframe))
+            pts, dts, lasts = (
+                round((n or 0) * unit) for n in (packet.pts, packet.dts, packet.duration)
+            )
+            self._facts.append((packet.size, pts, dts, lasts, packet.is_keyframe))
             self._spool.write(bytes(packet))
 
     def read(self, stream: av.VideoStream) -> Iterator[av.Packet]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import av
-from av.stream import Disposition
+from av.container import InputContainer
+from av.stream import Disposition, Stream
 
 from synctool.errors import MediaError, UsageError
 from synctool.media.announced import announced_length_s, length_s
@@ -70,7 +72,7 @@ class Selected:
 
 
 def select(
-    container: av.container.InputContainer,
+    container: InputContainer,
     wanted: StreamSelection,
     *,
     name: str,
@@ -110,7 +112,7 @@ class _Choosing:
 
     def __init__(
         self,
-        container: av.container.InputContainer,
+        container: InputContainer,
         wanted: StreamSelection,
         name: str,
         undecodable: dict[int, str],
@@ -201,7 +203,7 @@ class _Choosing:
             stream.index,
         )
 
-    def _best(self, kind: str, related: av.stream.Stream | None):
+    def _best(self, kind: Literal["video", "audio"], related: Stream | None) -> Any:
         """FFmpeg's own choice, which keeps to one programme."""
         return self._container.streams.best(kind, related=related)
 
@@ -244,7 +246,7 @@ class _Choosing:
             self._heard |= {self._audios[number].index: heard for number, heard in found.items()}
         return self._heard
 
-    def _unusable(self, stream: av.stream.Stream) -> str:
+    def _unusable(self, stream: Stream) -> str:
         """Why a stream is not what one measures; empty if it is."""
         if stream.codec_context is None:
             return "no decoder for its codec"
@@ -304,10 +306,11 @@ class _Choosing:
             for number, stream in enumerate(streams)
         )
 
-    def _note(self, stream: av.stream.Stream) -> str:
+    def _note(self, stream: Stream) -> str:
         if stream.index in self._why:
             return self._why[stream.index]
-        return "not the programme's own" if stream.type == "audio" and _is_beside(stream) else ""
+        beside = isinstance(stream, av.AudioStream) and _is_beside(stream)
+        return "not the programme's own" if beside else ""
 
 
 def _clearest(heard: TrackAudio, names: Sequence[str]) -> tuple[int, str] | None:
@@ -357,18 +360,18 @@ def _channel_index(asked: str, names: Sequence[str], name: str) -> int:
     )
 
 
-def _track(stream: av.stream.Stream, number: int) -> MediaTrack:
+def _track(stream: Stream, number: int) -> MediaTrack:
     context = stream.codec_context
-    audio = stream.type == "audio" and context is not None
+    layout: Any = getattr(context, "layout", None) if stream.type == "audio" else None
     return MediaTrack(
-        kind=stream.type,
+        kind="audio" if stream.type == "audio" else "video",
         number=number,
         codec=context.name if context is not None else "",
         language=stream.metadata.get("language", "").replace("und", ""),
         title=stream.metadata.get("title", ""),
-        dispositions=tuple(flag.name for flag in Disposition if flag and _has(stream, flag)),
-        channels=context.layout.nb_channels if audio else 0,
-        layout=context.layout.name if audio else "",
+        dispositions=tuple(f.name for f in Disposition if f and f.name and _has(stream, f)),
+        channels=0 if layout is None else layout.nb_channels,
+        layout="" if layout is None else layout.name,
     )
 
 
@@ -376,5 +379,5 @@ def _is_beside(stream: av.AudioStream) -> bool:
     return _has(stream, _BESIDE) or bool(_BESIDE_TITLE.search(stream.metadata.get("title", "")))
 
 
-def _has(stream: av.stream.Stream, flags: Disposition) -> bool:
+def _has(stream: Stream, flags: Disposition) -> bool:
     return bool(stream.disposition & flags)

@@ -119,7 +119,7 @@ class SoundReader:
         self._filter: Downmix | None = None
         self._format: tuple[int, str, str] | None = None
         self._at = 0
-        self._next_s: float | None = None
+        self._next_s = 0.0
         self._lag_s = 0.0
         self._held: tuple[av.AudioFrame, float, float] | None = None
         self._stretched = 0
@@ -132,7 +132,7 @@ class SoundReader:
             time_s: Time of its first sample on the timeline.
         """
         described = (frame.sample_rate, frame.layout.name, frame.format.name)
-        if described != self._format or self._next_s is None:
+        if described != self._format:
             self._begin(time_s)
             self._format = described
         step_s = time_s - self._next_s

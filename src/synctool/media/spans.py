@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import av
+from av.stream import Stream
 
 from synctool.media.announced import AVI, counted_s
 
@@ -26,7 +26,7 @@ class Span:
         stream: The stream, as it was opened.
     """
 
-    def __init__(self, stream: av.stream.Stream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.header_s = _header_s(stream)
         self._of_samples = stream.container.format.name != AVI
         self._first_s: float | None = None
@@ -94,7 +94,7 @@ def contradiction(format_name: str, spans: Mapping[str, Span]) -> str | None:
     )
 
 
-def _header_s(stream: av.stream.Stream) -> float | None:
+def _header_s(stream: Stream) -> float | None:
     """The length by the header; None for one that FFmpeg has only estimated.
 
     Of fragments it adds up what it has seen, and counts no frames. Of an AVI that is cut off it goes by the

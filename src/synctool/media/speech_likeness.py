@@ -48,7 +48,7 @@ def speech_likeness(samples: np.ndarray) -> float:
 @lru_cache(maxsize=1)
 def _filters() -> np.ndarray:
     """Which bins of the spectrum belong to which band: float64 ``[16, 257]``, equally wide in mel."""
-    ends_mel = 2595 * np.log10(1 + np.array([_LOW_HZ, _HIGH_HZ]) / 700)
-    edges_hz = 700 * (10 ** (np.linspace(*ends_mel, _BANDS + 1) / 2595) - 1)
+    low_mel, high_mel = 2595 * np.log10(1 + np.array([_LOW_HZ, _HIGH_HZ]) / 700)
+    edges_hz = 700 * (10 ** (np.linspace(low_mel, high_mel, _BANDS + 1) / 2595) - 1)
     bins_hz = np.arange(_FFT // 2 + 1) * AUDIO_HZ / _FFT
     return ((bins_hz >= edges_hz[:-1, None]) & (bins_hz < edges_hz[1:, None])).astype(float)
