@@ -25,6 +25,8 @@ SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".3gp", ".3g2"})
 _LARGEST_INDEX = 1 << 30
 _EMPTY = -1
 _BLOCK = 1 << 22
+_LONGEST_DELAY_S = Fraction(1, 10)
+"""What an edit list hides at the start is an encoder's delay if it is no longer."""
 _UNMOVABLE = (b"saio", b"iloc")
 """Boxes that hold places in the file beyond those of chunks."""
 
@@ -320,12 +322,11 @@ def moved_edits(edits: list[Edit], units: Units, later_s: Fraction, *, limit: in
             continue
         shown.insert(0, _shortened(first, -before, units))
         before = Fraction(0)
-    empty = -(-before * units.movie // 1)  # up to a whole unit, and the track by the rest further
-    rest = Fraction(empty, units.movie) - before
-    if shown and shown[0].media_time != _EMPTY:
-        shown[0] = replace(shown[0], media_time=shown[0].media_time + round(rest * units.track))
-    moved = [Edit(int(empty), _EMPTY)] if empty else []
-    left = limit - int(empty)
+    if before > 0 and shown:
+        before, shown[0] = _uncovered(before, shown[0], units)
+    empty = round(before * units.movie)
+    moved = [Edit(empty, _EMPTY)] if empty else []
+    left = limit - empty
     for edit in shown:
         kept = replace(edit, lasts=min(edit.lasts, left))
         if kept.lasts > 0:
@@ -337,6 +338,18 @@ def moved_edits(edits: list[Edit], units: Units, later_s: Fraction, *, limit: in
             remedy="Give a smaller offset.",
         )
     return moved
+
+
+def _uncovered(before: Fraction, edit: Edit, units: Units) -> tuple[Fraction, Edit]:
+    """What is shown of nothing, and an edit after it that hides no encoder's delay.
+
+    That delay is silence and may as well be heard; some players (Chromium) forget, where a track starts
+    late, that what they leave out takes time.
+    """
+    hidden = Fraction(edit.media_time, units.track)
+    if not 0 < hidden <= min(before, _LONGEST_DELAY_S):
+        return before, edit
+    return before - hidden, Edit(edit.lasts + round(hidden * units.movie), 0, edit.rate)
 
 
 def _shortened(edit: Edit, by_s: Fraction, units: Units) -> Edit:

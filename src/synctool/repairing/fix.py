@@ -133,7 +133,7 @@ def fix(
     """
     name = os.fspath(path)
     check_target(path, out, overwrite=overwrite)
-    measure = measure or _by_default(allow_external)
+    measure = measure or default_measure(allow_external=allow_external)
     before = measure(name) if offset_ms is None else None
     if before is not None:
         plan = plan_repair(before, audio_track=audio_track)
@@ -155,7 +155,7 @@ def fix(
     return FixResult(name, report.output, "repaired", plan, report, before, after, tolerance_ms)
 
 
-def _by_default(allow_external: bool) -> Measure:
+def default_measure(*, allow_external: bool = False) -> Measure:
     """Measures with the default model, which is loaded when it is first asked for."""
 
     @cache
