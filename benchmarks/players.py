@@ -225,7 +225,9 @@ def in_chromium(page, address: str) -> float:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mov": "video/mp4", ".mkv": "video/x-matroska"}  # fmt: skip
+    def guess_type(self, path: str) -> str:
+        kinds = {".html": "text/html", ".webm": "video/webm", ".mkv": "video/x-matroska"}
+        return kinds.get(Path(path).suffix, "video/mp4")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -236,8 +238,8 @@ def figures(place: Path) -> Table:
     made = Table(
         "Repaired videos in players",
         ("container, offset", "method", "Chromium", "ffmpeg", "mpv"),
-        note=f"`{SCRIPT} --docs`. How late the audio is, in milliseconds; in Chromium, whose own delay is not known, "
-        "against a video that was in sync from the start.",
+        note=f"`{SCRIPT} --docs`. How late the audio is, in milliseconds; in Chromium, whose own delay is "
+        "not known, against a video that was in sync from the start.",
     )
     players: dict[str, Callable[[Path], float]] = {}
     if shutil.which("ffmpeg"):

@@ -235,7 +235,7 @@ def write(case: Case, clip: Clip, audio: np.ndarray, path: Path) -> None:
                 continue
             turned = np.rot90(picture, -1) if "rotated" in case.more else picture
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(turned), "rgb24")
-            unit = video.codec_context.time_base
+            unit = video.codec_context.time_base or Fraction(1, 25)
             frame.pts, frame.time_base = round(Fraction(number, 25) / unit), unit
             packets += video.encode(frame.reformat(format=video.pix_fmt))
         packets += video.encode(None)
@@ -365,7 +365,7 @@ def _heard(clip: Clip, fixed: Path, own_ms: float) -> float:
         audio = film.sound.pop(film.sound.end).astype(np.float32)
     wanted = clip.audio[:: RATE // AUDIO_HZ]
     size, reach, worst = 2 * AUDIO_HZ, AUDIO_HZ // 2, 0.0
-    pieces = [s for s in range(reach, min(len(audio), len(wanted)) - size - reach, size)]
+    pieces = list(range(reach, min(len(audio), len(wanted)) - size - reach, size))
     middle = len(wanted) // 2
     if clip.seconds > 10:  # what lies on the border of two segments belongs to none
         pieces = [s for s in pieces if not s - reach < middle < s + size + reach]
@@ -397,9 +397,10 @@ def table(rows: Sequence[Row]) -> Table:
             "clip, container, codecs", "defect", "method", "before", "residual", "in the audio",
             "other streams", "longer",
         ),
-        note=f"Milliseconds. `{SCRIPT} --docs`. *Before* and *residual* are measured by `fix`, of several segments "
-        "the worst; *in the audio* is how far the repaired audio lies from the clip's own, less the clip's own "
-        "offset, found by correlation (the worst two seconds); *other streams*: packets and times of all that is not audio.",
+        note=f"Milliseconds. `{SCRIPT} --docs`. *Before* and *residual* are measured by `fix`, of "
+        "several segments the worst; *in the audio* is how far the repaired audio lies from the clip's "
+        "own, less the clip's own offset, found by correlation (the worst two seconds); *other streams*: "
+        "packets and times of all that is not audio; *longer*: by how much the last packet ends later.",
     )  # fmt: skip
     for row in rows:
         if row.error:
@@ -413,10 +414,11 @@ def table(rows: Sequence[Row]) -> Table:
             )
         )  # fmt: skip
     done = [r for r in rows if not r.error and r.residual is not None]
-    within = sum(abs(r.residual or 0) < LIMIT_MS for r in done)
+    residuals = [abs(r.residual or 0) for r in done]
     made.after = (
-        f"{within} of {len(rows)} are within a third of a frame ({LIMIT_MS:.1f} ms); the largest residual is "
-        f"{max(abs(r.residual or 0) for r in done):.1f} ms. {sum(r.same for r in rows)} kept all other packets."
+        f"{sum(x < LIMIT_MS for x in residuals)} of {len(rows)} are within a third of a frame "
+        f"({LIMIT_MS:.1f} ms); the largest residual is {max(residuals, default=0):.1f} ms. "
+        f"{sum(r.same for r in rows)} kept all other packets."
     )
     return made
 
