@@ -111,7 +111,7 @@ class BatchRun:
                     self._outputs.stream(outcome)
                     drawn = self._drawn(outcome, bar)
                     written = written and drawn == EXIT_OK
-                    worst = max(worst, _code(outcome, self._limit), drawn, key=_severity)
+                    worst = max(worst, _code(outcome, self._limit), drawn, key=severity)
         finally:
             # Stopped work keeps what is done.
             if outcomes:
@@ -129,7 +129,7 @@ class BatchRun:
                 continue
             shots: list[Shot] = []
             count = f"{number}/{len(self._names)} " if len(self._names) > 1 else ""
-            with _task(bar, f"{count}{_short(name)}") as show:
+            with task(bar, f"{count}{short_name(name)}") as show:
                 outcome = self._one(name, show, shots, bar)
             outcomes.add(outcome, key, shots=shots)
             yield outcome
@@ -150,8 +150,8 @@ class BatchRun:
         except Exception as error:  # also a bug with one video must not cost the others
             if len(self._names) == 1 and not isinstance(error, SyncToolError):
                 raise
-            told = _named(error, name)
-            _say(error, told, bar)
+            told = named(error, name)
+            say(error, told, bar)
             return Failure.of(name, told)
 
     def _drawn(self, outcome: Outcome, bar: Progress) -> int:
@@ -159,7 +159,7 @@ class BatchRun:
         try:
             self._outputs.draw(outcome)
         except OutputError as error:
-            return _say(error, error, bar)
+            return say(error, error, bar)
         return EXIT_OK
 
     def _tell_resumed(self, outcomes: Outcomes, journal: Journal[DetectResult]) -> None:
@@ -190,17 +190,17 @@ class BatchRun:
 
 
 @contextmanager
-def _task(bar: Progress, title: str) -> Iterator[Callable[[Any], None]]:
+def task(bar: Progress, title: str) -> Iterator[Callable[[Any], None]]:
     """A line of the progress bar for one video, and what moves it."""
     from synctool.types import VIDEO_FPS
 
-    task = bar.add_task(title, total=None, speed="")
+    made = bar.add_task(title, total=None, speed="")
     started = time.monotonic()
 
     def show(progress: Any) -> None:
         pace = progress.ticks_done / VIDEO_FPS / max(time.monotonic() - started, 1e-3)
         bar.update(
-            task,
+            made,
             completed=progress.ticks_done,
             total=progress.ticks_total,
             speed=f"{pace:.1f}x" if progress.ticks_done else "",
@@ -209,10 +209,10 @@ def _task(bar: Progress, title: str) -> Iterator[Callable[[Any], None]]:
     try:
         yield show
     finally:
-        bar.remove_task(task)
+        bar.remove_task(made)
 
 
-def _named(error: Exception, video: str) -> SyncToolError:
+def named(error: Exception, video: str) -> SyncToolError:
     """The error with the name of its video, and what to do about a bug."""
     from synctool.report.text import printable
     from synctool.report.wording import named_cause
@@ -224,7 +224,7 @@ def _named(error: Exception, video: str) -> SyncToolError:
     return told
 
 
-def _say(error: Exception, told: SyncToolError, bar: Progress) -> int:
+def say(error: Exception, told: SyncToolError, bar: Progress) -> int:
     """Show an error above the progress bar, and return the exit code."""
     bar.stop()  # or the panel would tear the line of the bar
     if logging.getLogger("synctool").isEnabledFor(logging.DEBUG):
@@ -234,14 +234,15 @@ def _say(error: Exception, told: SyncToolError, bar: Progress) -> int:
     return code
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     from synctool.report.text import printable, shortened
 
     return shortened(printable(os.path.basename(name) or name), _LONGEST_SHOWN)
 
 
 def _code(outcome: Outcome, limit: Verdict | float | None) -> int:
-    from synctool.report.outcome import Failure, worst_ms
+    from synctool.report.outcome import Failure
+    from synctool.scoring.verdict import worst_ms
 
     if isinstance(outcome, Failure):
         return outcome.exit_code
@@ -253,5 +254,5 @@ def _code(outcome: Outcome, limit: Verdict | float | None) -> int:
     return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing else EXIT_OK
 
 
-def _severity(code: int) -> int:
+def severity(code: int) -> int:
     return _WORST_LAST.index(code) if code in _WORST_LAST else len(_WORST_LAST)

@@ -13,8 +13,8 @@ from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_OUT_OF_TOLERANCE
 from synctool.measure.detect import Detector
 from synctool.repairing.plan import TOLERANCE_MS, RepairPlan, plan_repair
 from synctool.repairing.run import RepairReport, check_target, repair
-from synctool.scoring.verdict import LEAST_CONFIDENCE
-from synctool.types import FRAME_MS, DetectResult
+from synctool.scoring.verdict import worst_ms
+from synctool.types import DetectResult
 
 FIX_SCHEMA = "synctool.fix/1"
 
@@ -82,13 +82,6 @@ class FixResult:
             "after": _summary(self.after),
             "exit_code": self.exit_code,
         }
-
-
-def worst_ms(result: DetectResult) -> int:
-    """The largest offset, either way, of a video and of its confident segments."""
-    sure = [s.offset_frames for s in result.segments if s.confidence >= LEAST_CONFIDENCE]
-    known = [x for x in (result.offset_frames, *sure) if x is not None]
-    return max((round(abs(frames) * FRAME_MS) for frames in known), default=0)
 
 
 def fix(

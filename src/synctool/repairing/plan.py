@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from synctool.errors import InconclusiveError, UsageError
-from synctool.scoring.verdict import LEAST_CONFIDENCE
+from synctool.scoring.verdict import sure_segments
 from synctool.types import FRAME_MS, PLAYED, DetectResult, Segment, StreamSelection
 
 TOLERANCE_MS = FRAME_MS
@@ -118,7 +118,7 @@ def plan_repair(result: DetectResult, *, audio_track: int | None = None) -> Repa
         )
     numbers = {t.kind: t.number for t in result.source.tracks if t.measured}
     measured = StreamSelection(numbers.get("video"), numbers.get("audio"))
-    sure = [s for s in result.segments if s.confidence >= LEAST_CONFIDENCE]
+    sure = list(sure_segments(result.segments))
     spans = (
         _line(result, sure)
         or _steps(sure)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synctool.errors import SyncToolError
-from synctool.scoring.verdict import sure_segments
-from synctool.types import FRAME_MS, DetectResult
+from synctool.types import DetectResult
 
 FAILURE_SCHEMA = "synctool.failure/1"
 
@@ -50,11 +49,3 @@ class Failure:
 
 
 Outcome = DetectResult | Failure
-
-
-def worst_ms(result: DetectResult) -> int:
-    """Largest offset, either way, of a video and of those of its segments that count for its verdict."""
-    offsets = [s.offset_frames for s in sure_segments(result.segments)]
-    if result.offset_frames is not None:
-        offsets.append(result.offset_frames)
-    return max((round(abs(frames) * FRAME_MS) for frames in offsets), default=0)

@@ -224,6 +224,14 @@ def sure_segments(segments: Sequence[Segment]) -> list[Segment]:
     return [s for s in segments if s.confidence >= LEAST_CONFIDENCE]
 
 
+def worst_ms(result: DetectResult) -> int:
+    """Largest offset, either way, of a video and of those of its segments that count for its verdict."""
+    offsets = [s.offset_frames for s in sure_segments(result.segments)]
+    if result.offset_frames is not None:
+        offsets.append(result.offset_frames)
+    return max((round(abs(frames) * FRAME_MS) for frames in offsets), default=0)
+
+
 def differing_offsets(segments: Sequence[Segment]) -> bool:
     """Whether the sure segments of a video disagree by more than a frame."""
     offsets = [s.offset_frames for s in sure_segments(segments)]

@@ -15,10 +15,11 @@ from synctool.report.detect_tables import outcome_cells, outcomes_table, spans_t
 from synctool.report.html.page import embedded_json
 from synctool.report.html.shots import Shot, Thumbnail, drawn, shots
 from synctool.report.json_out import to_json, to_json_line
-from synctool.report.outcome import Failure, Outcome, worst_ms
+from synctool.report.outcome import Failure, Outcome
 from synctool.report.tables import Cell, Table, name_cell
 from synctool.report.text import clock, printable
 from synctool.report.wording import Figure, capital, facts, figures, finding_and_advice, pace
+from synctool.scoring.verdict import worst_ms
 from synctool.types import VIDEO_FPS, DetectResult
 
 MOST_VIDEOS = 60

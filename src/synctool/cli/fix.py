@@ -1,0 +1,116 @@
+"""``synctool fix``: the repaired video file."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synctool.cli.fix_run import JSON, FixRun, Targets
+from synctool.cli.options import (
+    RESULTS,
+    FromFile,
+    Given,
+    Quiet,
+    result_option,
+    settings_options,
+)
+from synctool.cli.outputs import Outputs
+from synctool.settings.fix import FixSettings
+
+if TYPE_CHECKING:
+    from synctool.measure.detect import Detector
+
+
+@settings_options(FixSettings)
+def fix(
+    given: Given[FixSettings],
+    videos: Annotated[
+        list[str] | None,
+        typer.Argument(help="Videos, globs, or folders of videos.", show_default=False),
+    ] = None,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="Repaired file, whose ending chooses the container; a folder for several videos.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = ...,
+    from_file: FromFile = None,
+    offset_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--offset-ms",
+            metavar="MS",
+            help="Offset by hand, positive for audio ahead, in place of a measurement before the repair.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Repair videos that are inside the tolerance, too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and write no video.")
+    ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not measure the repaired file.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=RESULTS),
+    ] = False,
+    json: Annotated[
+        str | None,
+        result_option(
+            JSON,
+            "JSON: offsets before and after, what was done; of several videos JSON Lines; - for stdout.",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a video anew with its audio in sync.
+
+    Examples:
+
+      synctool fix talk.mp4 -o fixed.mp4
+
+      synctool fix talk.mov -o fixed.mov --dry-run
+
+      synctool fix season1/ -o season1-fixed/ --json report.jsonl
+
+      synctool fix talk.mkv -o fixed.mkv --offset-ms 120 --audio-track 1
+
+    One offset for the whole video is repaired without encoding: the audio is moved in the container. Where
+    the offset changes (segments, drift), the audio is encoded again in its own codec. Video, subtitles,
+    chapters and all else are copied bit for bit, and the length stays. The repaired file is measured, too.
+
+    All audio tracks are moved together; --audio-track measures and moves one alone. The video itself is
+    never overwritten.
+
+    Exit codes: 0 repaired, or inside the tolerance; 3 inconclusive; 4 still outside the tolerance after the
+    repair; 5 something is missing, 2 usage, 1 anything else; several videos give the worst.
+    """
+    settings = given.settings()
+    from synctool.prepare.inputs import expand, means_one_video
+
+    names = expand(videos or [], from_file=from_file)
+    one = means_one_video(videos or [], from_file=from_file)
+    outputs = Outputs({JSON: json}, plot=None, one=one, kept=names, quiet=quiet)
+    outputs.check()
+
+    @cache
+    def detector() -> Detector:
+        from synctool.measure.detect import Detector
+
+        return Detector(settings.measuring)
+
+    options = {
+        "detector": detector, "offset_ms": offset_ms, "force": force, "dry_run": dry_run,
+        "verify": not no_check, "overwrite": overwrite, "audio_track": settings.audio_track,
+        "tolerance_ms": settings.tolerance, "allow_external": settings.allow_external,
+    }  # fmt: skip
+    targets = Targets(out, names, one=one, dry_run=dry_run)
+    raise typer.Exit(FixRun(names, targets, outputs, one=one, quiet=quiet, options=options)())

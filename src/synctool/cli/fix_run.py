@@ -1,0 +1,144 @@
+"""The work of ``synctool fix``: one video after the other, one that fails never stops the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synctool.cli.detect_run import named, say, severity, short_name, task
+from synctool.cli.outputs import Outputs
+from synctool.cli.progress import progress_bar
+from synctool.errors import EXIT_OK, SyncToolError, UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from synctool.report.repairs import FixOutcome
+
+JSON = "--json"
+
+
+class Targets:
+    """The file of every repaired video.
+
+    Args:
+        out: What ``--out`` says.
+        names: The videos.
+        one: Whether the user named a single one: then ``out`` is a file, unless it is a folder that is
+            there or ends in a slash.
+
+    Raises:
+        UsageError: There are several videos, and ``out`` is a file.
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, out: str, names: Sequence[str], *, one: bool, dry_run: bool) -> None:
+        ends_so = out.endswith(tuple(filter(None, (os.sep, os.altsep))))
+        self._folder = Path(out) if not one or ends_so or os.path.isdir(out) else None
+        self._file, self._taken = out, set[str]()
+        if self._folder is None:
+            return
+        if os.path.isfile(out):
+            raise UsageError(
+                f"{out} is a file, and several videos need a folder", remedy="Give -o FOLDER."
+            )
+        if not dry_run:
+            from synctool.files import make_folder
+
+            make_folder(self._folder)
+
+    def of(self, name: str) -> str:
+        """The file for a video.
+
+        Raises:
+            UsageError: Another video has taken its name.
+        """
+        if self._folder is None:
+            return self._file
+        base = os.path.basename(name)
+        if base.casefold() in self._taken:
+            raise UsageError(
+                f"another video of this run is called {base}, too",
+                remedy="Repair it by itself, or into another folder.",
+            )
+        self._taken.add(base.casefold())
+        return str(self._folder / base)
+
+
+class FixRun:
+    """Repairs videos and writes what was asked for.
+
+    Args:
+        names: The videos.
+        targets: Where the repaired ones go.
+        outputs: Where the reports go.
+        one: Whether the user named a single video: one JSON object, else JSON Lines.
+        quiet: Whether to print errors only.
+        options: Keywords of ``synctool.fix``.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        targets: Targets,
+        outputs: Outputs,
+        *,
+        one: bool,
+        quiet: bool,
+        options: dict[str, Any],
+    ) -> None:
+        self._names, self._targets, self._outputs = names, targets, outputs
+        self._one, self._quiet, self._options = one, quiet, options
+
+    def __call__(self) -> int:
+        """Run; returns the exit code, that of the worst video.
+
+        Raises:
+            OutputError: A report cannot be written.
+        """
+        from synctool.report import json_out, repairs
+        from synctool.report.outcome import Failure
+
+        outcomes: list[FixOutcome] = []
+        try:
+            with progress_bar(quiet=self._quiet) as bar:
+                for number, name in enumerate(self._names, 1):
+                    outcomes.append(self._repaired(number, name, bar))
+                    if not self._one:
+                        line = json_out.to_json_line(outcomes[-1])
+                        self._outputs.append(JSON, line.encode("utf-8"))
+        finally:
+            self._outputs.close()
+            if self._outputs.for_people and len(self._names) > 1 and outcomes:
+                repairs.print_repairs(outcomes)
+        only = outcomes[0]
+        if self._outputs.for_people and len(outcomes) == 1 and not isinstance(only, Failure):
+            repairs.print_repair(only)
+        if self._one and (target := self._outputs.target(JSON)) is not None:
+            json_out.send(target, json_out.to_json(only).encode("utf-8"))
+        return max((outcome.exit_code for outcome in outcomes), key=severity, default=EXIT_OK)
+
+    def _repaired(self, number: int, name: str, bar: Progress) -> FixOutcome:
+        """Repair a video; one that fails becomes a failure."""
+        from synctool.repairing.fix import fix
+        from synctool.report.outcome import Failure
+
+        count = f"{number}/{len(self._names)} " if len(self._names) > 1 else ""
+        try:
+            with task(bar, f"{count}{short_name(name)}") as show:
+                detector = self._options["detector"]
+                more = {k: v for k, v in self._options.items() if k != "detector"}
+                return fix(
+                    name,
+                    self._targets.of(name),
+                    measure=lambda path: detector().detect(path, on_progress=show),
+                    **more,
+                )
+        except Exception as error:  # also a bug with one video must not cost the others
+            if len(self._names) == 1 and not isinstance(error, SyncToolError):
+                raise
+            told = named(error, name)
+            say(error, told, bar)
+            return Failure.of(name, told)
