@@ -23,6 +23,7 @@ from synctool.cli.compare import compare
 from synctool.cli.detect import detect
 from synctool.cli.detectors import detectors
 from synctool.cli.export import export
+from synctool.cli.fix import fix
 from synctool.cli.pairs import pairs
 from synctool.cli.preprocess import preprocess
 from synctool.cli.train import train
@@ -37,6 +38,7 @@ EXIT_BROKEN_PIPE = 141
 
 COMMANDS: list[Callable[..., None]] = [
     detect,
+    fix,
     compare,
     preprocess,
     pairs,

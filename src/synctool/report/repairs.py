@@ -8,12 +8,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from synctool.repairing.fix import FixResult
+from synctool.repairing.plan import RepairPlan
 from synctool.report.outcome import Failure
 from synctool.report.tables import Cell, Column, Table, name_cell, verdict_cell, words_cell
 from synctool.report.terminal import standard_console, table_view, terminal_text
 from synctool.report.text import NOTHING, printable
-from synctool.repairing.fix import FixResult
-from synctool.repairing.plan import RepairPlan
 from synctool.scoring.verdict import in_words, worst_ms
 from synctool.types import DetectResult
 
@@ -64,7 +64,9 @@ def sentence(result: FixResult) -> str:
         )
     assert result.plan is not None
     if result.action == "planned":
-        how = "with its audio encoded again" if result.plan.offset_ms is None else "without encoding"
+        how = (
+            "with its audio encoded again" if result.plan.offset_ms is None else "without encoding"
+        )
         return f"{in_plan(result.plan)}; would be repaired {how}, to {result.output}"
     done = f"{in_plan(result.plan)}; repaired, {result.output}"
     if result.exit_code:
@@ -79,7 +81,11 @@ def in_plan(plan: RepairPlan) -> str:
         return ", ".join(
             f"audio {in_words(s.offset_ms)} from {s.start_s:.1f} s" for s in plan.spans
         )
-    drift = f", drifting by {first.drift_ms_per_min:+.0f} ms per minute" if first.drift_ms_per_min else ""
+    drift = (
+        f", drifting by {first.drift_ms_per_min:+.0f} ms per minute"
+        if first.drift_ms_per_min
+        else ""
+    )
     return f"audio {in_words(first.offset_ms)}{drift}"
 
 
@@ -92,12 +98,19 @@ def repairs_table(outcomes: Sequence[FixOutcome]) -> Table:
 
 def _cells(outcome: FixOutcome) -> list[Cell]:
     if isinstance(outcome, Failure):
-        return [verdict_cell("failed"), words_cell(NOTHING), words_cell(NOTHING), words_cell(outcome.said)]
+        return [
+            verdict_cell("failed"),
+            words_cell(NOTHING),
+            words_cell(NOTHING),
+            words_cell(outcome.said),
+        ]
     plan, report = outcome.plan, outcome.report
     if outcome.before is not None:
         before = _worst(outcome.before)
     else:
-        before = in_words(plan.offset_ms) if plan is not None and plan.offset_ms is not None else NOTHING
+        before = (
+            in_words(plan.offset_ms) if plan is not None and plan.offset_ms is not None else NOTHING
+        )
     after = _worst(outcome.after) if outcome.after is not None else NOTHING
     remark = [outcome.output or "", *(report.notes if report is not None else ())]
     return [

@@ -22,6 +22,7 @@ from synctool.settings.detect import DetectSettings
 from synctool.settings.download import DownloadSettings
 from synctool.settings.export import ExportSettings
 from synctool.settings.fields import Setting, did_you_mean
+from synctool.settings.fix import FixSettings
 from synctool.settings.pairs import PairsSettings
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.settings.train import TrainSettings
@@ -40,6 +41,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
         kind.section: kind
         for kind in (
             DetectSettings,
+            FixSettings,
             CompareSettings,
             PreprocessSettings,
             PairsSettings,

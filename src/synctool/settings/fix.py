@@ -1,0 +1,48 @@
+"""The settings of ``fix``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar
+
+from synctool.settings import shared
+from synctool.settings.detect import DetectSettings
+from synctool.settings.fields import setting
+from synctool.settings.shared import VIDEO, VideoSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixSettings(VideoSettings):
+    """What measures videos before and after a repair, and what is repaired: see ``synctool fix --help``."""
+
+    section: ClassVar[str] = "fix"
+
+    audio_track: int | None = setting(
+        None,
+        "Audio track that is measured and moved alone, from 0",
+        minimum=0,
+        unset="that of a player is measured, and all are moved",
+        group=VIDEO,
+    )
+    tolerance: float = setting(
+        40.0,
+        "Leave videos alone whose offsets are within so many milliseconds",
+        minimum=0,
+        metavar="MS",
+    )
+    backbone: str = shared.backbone()
+    weights: Path | None = shared.weights()
+    trust: tuple[str, ...] = shared.trust()
+    device: shared.Device = shared.device()
+    runtime: str = shared.runtime()
+    max_offset: int = shared.max_offset()
+    detector: str = shared.detector()
+    max_faces: int = shared.max_faces()
+
+    @property
+    def measuring(self) -> DetectSettings:
+        """The settings of the measurements."""
+        own = {f.name for f in fields(self)}
+        shared_names = [f.name for f in fields(DetectSettings) if f.name in own]
+        return DetectSettings(**{name: getattr(self, name) for name in shared_names})
