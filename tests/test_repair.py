@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from films import CLICKS_S, Sound, Video, clicks, find_clicks, lead_ms, make_film, murmur, packets
+from synctool.cli.app import main
 from synctool.errors import (
     InconclusiveError,
     MediaError,
@@ -519,3 +522,107 @@ def test_exit_codes(wrong: Path, tmp_path: Path, after: DetectResult, code: int)
 def test_fix_refuses_before_it_measures(wrong: Path, tmp_path: Path) -> None:
     with pytest.raises(SyncToolError, match="no container"):
         fix(wrong, tmp_path / "b.xyz", measure=lambda _: pytest.fail("measured"))
+
+
+# ---------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs ``synctool fix`` in an empty folder, with a measurement by clicks."""
+    monkeypatch.chdir(tmp_path)
+
+    class ByClicks:
+        def __init__(self, settings: object) -> None:
+            del settings
+
+        def detect(self, path: str, *, on_progress: object) -> DetectResult:
+            del on_progress
+            if "mute" in path:
+                return measured(
+                    None, input=path, verdict="inconclusive", reason="no face was found"
+                )
+            return by_clicks(path)
+
+    monkeypatch.setattr("synctool.measure.detect.Detector", ByClicks)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["fix", *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_the_command_repairs_and_reports(run, wrong: Path) -> None:
+    code, out, err = run(wrong, "-o", "b.mp4", "--json", "b.json")
+    assert (code, err) == (0, "")
+    assert "audio 120 ms ahead; repaired, written to b.mp4" in out
+    assert lead_ms(Path("b.mp4")) == pytest.approx(0, abs=MILLISECOND)
+    told = json.loads(Path("b.json").read_text())
+    assert (told["schema"], told["residual_ms"], told["audio_tracks"]) == ("synctool.fix/1", 0, [0])
+    code, out, _ = run("b.mp4", "-o", "c.mp4")
+    assert code == 0
+    assert "in sync within 40 ms" in out
+    assert "--force" in out
+    assert not Path("c.mp4").exists()
+
+
+def test_a_dry_run_of_the_command(run, wrong: Path) -> None:
+    code, out, _ = run(wrong, "-o", "b.mp4", "--dry-run")
+    assert code == 0
+    assert "would be repaired without encoding" in out
+    assert not Path("b.mp4").exists()
+
+
+def test_a_folder_with_a_bad_file(run, wrong: Path) -> None:
+    Path("in").mkdir()
+    shutil.copy(wrong, "in/a.mp4")
+    shutil.copy(wrong, "in/mute.mp4")
+    Path("in/z.mp4").write_text("no video")
+    code, out, err = run("in", "-o", "out", "--json", "-")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [line["exit_code"] for line in lines] == [0, 3, 1]
+    assert [p.name for p in Path("out").iterdir()] == ["a.mp4"]
+    assert "no face was found" in err
+    assert "z.mp4" in err
+    code, out, _ = run("in", "-o", "again")
+    assert code == 1
+    assert [line.split()[1] for line in out.splitlines()] == [
+        "Result",
+        "repaired",
+        "failed",
+        "failed",
+    ]
+
+
+def test_one_offset_by_hand_for_several(run, wrong: Path) -> None:
+    shutil.copy(wrong, "a.mp4")
+    shutil.copy(wrong, "b.mp4")
+    code, *_ = run("a.mp4", "b.mp4", "-o", "out/", "--offset-ms", "120", "--no-check", "--quiet")
+    assert code == 0
+    assert lead_ms(Path("out/b.mp4")) == pytest.approx(0, abs=MILLISECOND)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "--out"),
+        (("-o", "b.xyz"), "no container"),
+        (("-o", "b.mp4", "--offset-ms", "nan"), "no number"),
+        (("-o", "b.mp4", "--tolerance", "-1"), "tolerance"),
+        (("-o", "b.mp4", "--offset-ms", "9", "--audio-track", "3"), "no audio track 3"),
+    ],
+)
+def test_wrong_words(run, wrong: Path, words: tuple[str, ...], told: str) -> None:
+    code, _, err = run(wrong, *words)
+    assert code == 2
+    assert told in err
+
+
+def test_several_videos_need_a_folder(run, wrong: Path) -> None:
+    Path("b.mp4").write_bytes(b"old")
+    code, _, err = run(wrong, wrong.with_name("whole.mp4"), "-o", "b.mp4")
+    assert code == 2
+    assert "is a file" in err

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from synctool.settings.detect import DetectSettings
     from synctool.settings.download import DownloadSettings
     from synctool.settings.export import ExportSettings
+    from synctool.settings.fix import FixSettings
     from synctool.settings.pairs import PairsSettings
     from synctool.settings.preprocess import PreprocessSettings
     from synctool.settings.train import TrainSettings
@@ -50,6 +51,7 @@ _PUBLIC = {
     "ExportReport": "synctool.exporting.formats.checks",
     "ExportSettings": "synctool.settings.export",
     "FixResult": "synctool.repairing.fix",
+    "FixSettings": "synctool.settings.fix",
     "Metric": "synctool.evaluation.metric_specs",
     "OffsetSpan": "synctool.repairing.plan",
     "PairsSettings": "synctool.settings.pairs",
@@ -82,6 +84,7 @@ __all__ = [
     "ExportReport",
     "ExportSettings",
     "FixResult",
+    "FixSettings",
     "Metric",
     "OffsetSpan",
     "PairsSettings",

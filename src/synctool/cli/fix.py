@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,9 +17,6 @@ from synctool.cli.options import (
 )
 from synctool.cli.outputs import Outputs
 from synctool.settings.fix import FixSettings
-
-if TYPE_CHECKING:
-    from synctool.measure.detect import Detector
 
 
 @settings_options(FixSettings)
@@ -101,16 +97,10 @@ def fix(
     outputs = Outputs({JSON: json}, plot=None, one=one, kept=names, quiet=quiet)
     outputs.check()
 
-    @cache
-    def detector() -> Detector:
-        from synctool.measure.detect import Detector
-
-        return Detector(settings.measuring)
-
     options = {
-        "detector": detector, "offset_ms": offset_ms, "force": force, "dry_run": dry_run,
-        "verify": not no_check, "overwrite": overwrite, "audio_track": settings.audio_track,
-        "tolerance_ms": settings.tolerance, "allow_external": settings.allow_external,
+        "offset_ms": offset_ms, "force": force, "dry_run": dry_run, "verify": not no_check,
+        "overwrite": overwrite,
     }  # fmt: skip
     targets = Targets(out, names, one=one, dry_run=dry_run)
-    raise typer.Exit(FixRun(names, targets, outputs, one=one, quiet=quiet, options=options)())
+    run = FixRun(names, targets, outputs, settings, one=one, quiet=quiet, options=options)
+    raise typer.Exit(run())

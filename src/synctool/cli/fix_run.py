@@ -15,7 +15,9 @@ from synctool.errors import EXIT_OK, SyncToolError, UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from synctool.measure.detect import Detector
     from synctool.report.repairs import FixOutcome
+    from synctool.settings.fix import FixSettings
 
 JSON = "--json"
 
@@ -74,6 +76,7 @@ class FixRun:
         names: The videos.
         targets: Where the repaired ones go.
         outputs: Where the reports go.
+        settings: How to measure, and what to move.
         one: Whether the user named a single video: one JSON object, else JSON Lines.
         quiet: Whether to print errors only.
         options: Keywords of ``synctool.fix``.
@@ -84,6 +87,7 @@ class FixRun:
         names: Sequence[str],
         targets: Targets,
         outputs: Outputs,
+        settings: FixSettings,
         *,
         one: bool,
         quiet: bool,
@@ -91,6 +95,8 @@ class FixRun:
     ) -> None:
         self._names, self._targets, self._outputs = names, targets, outputs
         self._one, self._quiet, self._options = one, quiet, options
+        self._settings = settings
+        self._detector: Detector | None = None
 
     def __call__(self) -> int:
         """Run; returns the exit code, that of the worst video.
@@ -128,13 +134,12 @@ class FixRun:
         count = f"{number}/{len(self._names)} " if len(self._names) > 1 else ""
         try:
             with task(bar, f"{count}{short_name(name)}") as show:
-                detector = self._options["detector"]
-                more = {k: v for k, v in self._options.items() if k != "detector"}
                 return fix(
                     name,
                     self._targets.of(name),
-                    measure=lambda path: detector().detect(path, on_progress=show),
-                    **more,
+                    self._settings,
+                    measure=lambda path: self._loaded().detect(path, on_progress=show),
+                    **self._options,
                 )
         except Exception as error:  # also a bug with one video must not cost the others
             if len(self._names) == 1 and not isinstance(error, SyncToolError):
@@ -142,3 +147,10 @@ class FixRun:
             told = named(error, name)
             say(error, told, bar)
             return Failure.of(name, told)
+
+    def _loaded(self) -> Detector:
+        """The detector, which is loaded once, and only if something is measured."""
+        from synctool.measure.detect import Detector
+
+        self._detector = self._detector or Detector(self._settings.measuring)
+        return self._detector

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from synctool._version import __version__
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_OUT_OF_TOLERANCE
 from synctool.measure.detect import Detector
-from synctool.repairing.plan import TOLERANCE_MS, RepairPlan, plan_repair
+from synctool.repairing.plan import RepairPlan, plan_repair
 from synctool.repairing.run import RepairReport, check_target, repair
 from synctool.scoring.verdict import worst_ms
+from synctool.settings.fix import FixSettings
 from synctool.types import DetectResult
 
 FIX_SCHEMA = "synctool.fix/1"
@@ -87,33 +88,31 @@ class FixResult:
 def fix(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
+    settings: FixSettings | None = None,
     *,
     measure: Measure | None = None,
     offset_ms: float | None = None,
-    audio_track: int | None = None,
-    tolerance_ms: float = TOLERANCE_MS,
     force: bool = False,
     dry_run: bool = False,
     verify: bool = True,
     overwrite: bool = False,
-    allow_external: bool = False,
     on_progress: Callable[[float], None] | None = None,
+    **changes: Any,
 ) -> FixResult:
     """Measure a video, repair it, and measure the repaired file.
 
     Args:
         path: The video.
         out: The new file; its ending chooses the container.
-        measure: Measures a video, such as ``Detector(...).detect``; None takes the default model.
+        settings: How to measure, and what to move; None for the defaults.
+        measure: Measures a video, in place of a detector with these settings.
         offset_ms: The offset by hand, > 0 for audio ahead; the video is not measured then.
-        audio_track: The audio track that is moved, counted from 0; None moves all.
-        tolerance_ms: A video whose offsets are all within this is left alone.
-        force: Whether to repair it all the same.
+        force: Whether to repair a video that is inside the tolerance, too.
         dry_run: Whether to say only what would be done.
         verify: Whether to measure the repaired file.
         overwrite: Whether a file that is there may be replaced.
-        allow_external: Whether a playlist may name local files outside its folder.
         on_progress: Told the share of the repair that is done, 0..1.
+        changes: Settings by name that differ from ``settings``: see ``FixSettings``.
 
     Raises:
         InconclusiveError: The offset is not known.
@@ -126,7 +125,9 @@ def fix(
     """
     name = os.fspath(path)
     check_target(path, out, overwrite=overwrite)
-    measure = measure or default_measure(allow_external=allow_external)
+    chosen = FixSettings.of(settings, changes)
+    tolerance_ms, audio_track = chosen.tolerance, chosen.audio_track
+    measure = measure or default_measure(chosen)
     before = measure(name) if offset_ms is None else None
     if before is not None:
         plan = plan_repair(before, audio_track=audio_track)
@@ -141,19 +142,19 @@ def fix(
         out,
         plan,
         overwrite=overwrite,
-        allow_external=allow_external,
+        allow_external=chosen.allow_external,
         on_progress=on_progress,
     )
     after = measure(os.fspath(out)) if verify else None
     return FixResult(name, report.output, "repaired", plan, report, before, after, tolerance_ms)
 
 
-def default_measure(*, allow_external: bool = False) -> Measure:
-    """Measures with the default model, which is loaded when it is first asked for."""
+def default_measure(settings: FixSettings | None = None) -> Measure:
+    """Measures with the model of some settings, which is loaded when it is first asked for."""
 
     @cache
     def detector() -> Detector:
-        return Detector(allow_external=allow_external)
+        return Detector((settings or FixSettings()).measuring)
 
     return lambda path: detector().detect(path)
 

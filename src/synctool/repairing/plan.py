@@ -15,8 +15,6 @@ from synctool.errors import InconclusiveError, UsageError
 from synctool.scoring.verdict import sure_segments
 from synctool.types import FRAME_MS, PLAYED, DetectResult, Segment, StreamSelection
 
-TOLERANCE_MS = FRAME_MS
-"""Smaller offsets are left alone unless the user says otherwise: one frame."""
 LEAST_STEP_MS = FRAME_MS
 """Segments whose offsets differ by less are repaired as one."""
 LEAST_DRIFT_MS = FRAME_MS / 2

@@ -68,7 +68,7 @@ def sentence(result: FixResult) -> str:
             "with its audio encoded again" if result.plan.offset_ms is None else "without encoding"
         )
         return f"{in_plan(result.plan)}; would be repaired {how}, to {result.output}"
-    done = f"{in_plan(result.plan)}; repaired, {result.output}"
+    done = f"{in_plan(result.plan)}; repaired, written to {result.output}"
     if result.exit_code:
         return f"{done}, and not in sync yet"
     return done

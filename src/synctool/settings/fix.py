@@ -10,6 +10,7 @@ from synctool.settings import shared
 from synctool.settings.detect import DetectSettings
 from synctool.settings.fields import setting
 from synctool.settings.shared import VIDEO, VideoSettings
+from synctool.types import FRAME_MS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class FixSettings(VideoSettings):
         group=VIDEO,
     )
     tolerance: float = setting(
-        40.0,
+        FRAME_MS,
         "Leave videos alone whose offsets are within so many milliseconds",
         minimum=0,
         metavar="MS",
