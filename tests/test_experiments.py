@@ -272,14 +272,14 @@ def test_figures_of_answers_of_known_quality(
     true = np.linspace(-15, 15, 60)
     windows = windows_of(bench, true, people)
     shrunk = bench.answers.quality(true / 2, -true, windows)
-    assert shrunk.slope.mean == pytest.approx(0.5)
+    assert shrunk.slope.value == pytest.approx(0.5)
     assert shrunk.slope.low == pytest.approx(0.5)
-    assert shrunk.deviation.mean == pytest.approx(true.std() / 2)
-    assert shrunk.deviation.low < shrunk.deviation.mean < shrunk.deviation.high
+    assert shrunk.deviation.value == pytest.approx(true.std() / 2)
+    assert shrunk.deviation.low < shrunk.deviation.value < shrunk.deviation.high
     # |x| / 2 <= 1 in -2..2, |2 x| <= 1 in -0.5..0.5; the 60 values are 30 / 59 apart.
-    assert shrunk.within.mean == pytest.approx(4 * 2 / 60, abs=1e-9)
-    assert shrunk.blind.mean == pytest.approx(2 / 60)
-    assert shrunk.median_error.mean == pytest.approx(np.median(abs(true)) / 2)
+    assert shrunk.within.value == pytest.approx(4 * 2 / 60, abs=1e-9)
+    assert shrunk.blind.value == pytest.approx(2 / 60)
+    assert shrunk.median_error.value == pytest.approx(np.median(abs(true)) / 2)
     assert (shrunk.slope.drawn, shrunk.slope.units) == (drawn, units)
     assert (shrunk.within.drawn, shrunk.within.units) == (drawn, units)
 
@@ -288,7 +288,7 @@ def test_answers_are_compared_window_by_window(bench: SimpleNamespace) -> None:
     true = np.linspace(-15, 15, 60)
     windows = windows_of(bench, true, 5)
     same = bench.answers.better_by(true, true + 0.5, windows)
-    assert (same.mean, same.low, same.high) == (0, 0, 0)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
     assert bench.answers.better_by(true, true + 2, windows).low == 1
 
 
