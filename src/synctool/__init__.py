@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synctool.prepare.preprocess import preprocess
     from synctool.repairing.fix import FixResult, fix
     from synctool.repairing.plan import OffsetSpan, RepairPlan
-    from synctool.repairing.run import repair
+    from synctool.repairing.run import RepairReport, repair
     from synctool.settings.compare import CompareSettings
     from synctool.settings.detect import DetectSettings
     from synctool.settings.download import DownloadSettings
@@ -57,6 +57,7 @@ _PUBLIC = {
     "PairsSettings": "synctool.settings.pairs",
     "PreprocessSettings": "synctool.settings.preprocess",
     "RepairPlan": "synctool.repairing.plan",
+    "RepairReport": "synctool.repairing.run",
     "SyncToolError": "synctool.errors",
     "TrainSettings": "synctool.settings.train",
     "Trial": "synctool.types",
@@ -90,6 +91,7 @@ __all__ = [
     "PairsSettings",
     "PreprocessSettings",
     "RepairPlan",
+    "RepairReport",
     "SyncToolError",
     "TrainSettings",
     "Trial",
