@@ -360,9 +360,9 @@ def others(path: Path) -> tuple[dict, float]:
 def _heard(clip: Clip, fixed: Path, own_ms: float) -> float:
     """The worst distance of the repaired audio from where it belongs, over pieces of two seconds."""
     with Film(fixed) as film:
-        for _ in film:
-            pass
+        shown = [picture.index for picture in film if picture.luma is not None]
         audio = film.sound.pop(film.sound.end).astype(np.float32)
+    audio = audio[shown[0] * AUDIO_HZ // 25 :]  # from the first frame on, as the clip's own
     wanted = clip.audio[:: RATE // AUDIO_HZ]
     size, reach, worst = 2 * AUDIO_HZ, AUDIO_HZ // 2, 0.0
     pieces = list(range(reach, min(len(audio), len(wanted)) - size - reach, size))

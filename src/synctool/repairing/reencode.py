@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
 
@@ -87,6 +87,16 @@ def encoder_for(
     )
 
 
+def own_coding(stream: av.AudioStream) -> AudioCoding:
+    """How packets are made that stand among those of a track.
+
+    Raises:
+        MediaError: There is no encoder for its codec.
+    """
+    coding = encoder_for(stream, ())
+    return replace(coding, bit_rate=stream.codec_context.bit_rate or coding.bit_rate)
+
+
 def open_encoder(coding: AudioCoding, like: av.AudioStream) -> av.AudioCodecContext:
     """An encoder for the rate and the channels of a track, not opened yet."""
     made = cast(av.AudioCodecContext, av.CodecContext.create(coding.encoder, "w"))
@@ -96,6 +106,22 @@ def open_encoder(coding: AudioCoding, like: av.AudioStream) -> av.AudioCodecCont
     if coding.bit_rate:
         made.bit_rate = coding.bit_rate
     made.time_base = Fraction(1, like.codec_context.sample_rate)
+    return made
+
+
+def add_encoded(copy: OutputContainer, coding: AudioCoding, like: av.AudioStream) -> av.AudioStream:
+    """A stream of a new file as an encoder describes it.
+
+    Raises:
+        ValueError: The container cannot hold it.
+    """
+    rate = like.codec_context.sample_rate
+    made = cast(av.AudioStream, copy.add_stream(coding.encoder, rate=rate))
+    new = made.codec_context
+    new.layout, new.format = like.codec_context.layout.name, coding.format
+    if coding.bit_rate:
+        new.bit_rate = coding.bit_rate
+    new.time_base = Fraction(1, rate)
     return made
 
 
@@ -114,7 +140,7 @@ def silent_packets(stream: av.AudioStream, count: int) -> list[bytes]:
     Raises:
         MediaError: There is no encoder for its codec.
     """
-    coding = encoder_for(stream, (), bit_rate=stream.codec_context.bit_rate or 0)
+    coding = own_coding(stream)
     size = encoder_delay(coding, stream)[1] or stream.codec_context.sample_rate // 25
     made = [bytes(p) for p in _silence(coding, stream, size * (count + 4))]
     return made[1 : count + 1] if len(made) > count else made[:count]
@@ -190,15 +216,8 @@ class NewAudio:
         Raises:
             ValueError: The container cannot hold it.
         """
-        context = self._stream.codec_context
-        made = cast(av.AudioStream, copy.add_stream(self._coding.encoder, rate=self._rate))
-        new = made.codec_context
-        new.layout, new.format = context.layout.name, self._coding.format
-        if self._coding.bit_rate:
-            new.bit_rate = self._coding.bit_rate
-        new.time_base = Fraction(1, self._rate)
-        self._encoder = made
-        return made
+        self._encoder = add_encoded(copy, self._coding, self._stream)
+        return self._encoder
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
         """See ``tracks.TrackRepair``."""

@@ -12,7 +12,8 @@ from typing import Protocol
 import av
 from av.container import OutputContainer
 
-from synctool.repairing.reencode import silent_packets
+from synctool.errors import MediaError
+from synctool.repairing.reencode import add_encoded, own_coding, silent_packets
 
 _SILENT_BYTE = {"pcm_u8": b"\x80", "pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
 WORST_ROUNDING_S = 0.013
@@ -117,8 +118,18 @@ class CountedPackets:
         """How much too late the track will be, in seconds."""
         return round(self._later / self.unit) * self.unit - self._later
 
-    def add_to(self, copy: OutputContainer) -> None:
-        """See ``TrackRepair``."""
+    def add_to(self, copy: OutputContainer) -> av.AudioStream | None:
+        """See ``TrackRepair``.
+
+        The old header tells a size of blocks for MP3 and AC-3 that would make a wrong one; an encoder tells
+        none.
+        """
+        if self._pcm:
+            return None
+        try:
+            return add_encoded(copy, own_coding(self._stream), self._stream)
+        except MediaError:
+            return None
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
         """See ``TrackRepair``."""

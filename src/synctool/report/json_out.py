@@ -12,20 +12,28 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from synctool.names import printable_document
 from synctool.report.outcome import Outcome
 from synctool.report.stream import send
 
 
-def to_json(outcome: Outcome) -> str:
+class Reported(Protocol):
+    """Anything that gives plain data for JSON: a result or a failure."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Keys as in the documented schema."""
+        ...
+
+
+def to_json(outcome: Reported) -> str:
     """One object, one line per key: readable, and no line per frame. Ends with a line feed."""
     entries = [f"  {dump(k)}: {dump(v)}" for k, v in clean(outcome.to_dict()).items()]
     return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
-def to_json_line(outcome: Outcome) -> str:
+def to_json_line(outcome: Reported) -> str:
     """One object in one line, with a line feed."""
     return dump(clean(outcome.to_dict())) + "\n"
 
