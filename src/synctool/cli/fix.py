@@ -26,6 +26,7 @@ def fix(
         list[str] | None,
         typer.Argument(help="Videos, globs, or folders of videos.", show_default=False),
     ] = None,
+    *,
     out: Annotated[
         str,
         typer.Option(
@@ -35,7 +36,7 @@ def fix(
             help="Repaired file, whose ending chooses the container; a folder for several videos.",
             rich_help_panel=RESULTS,
         ),
-    ] = ...,
+    ],
     from_file: FromFile = None,
     offset_ms: Annotated[
         float | None,

@@ -98,12 +98,8 @@ def repairs_table(outcomes: Sequence[FixOutcome]) -> Table:
 
 def _cells(outcome: FixOutcome) -> list[Cell]:
     if isinstance(outcome, Failure):
-        return [
-            verdict_cell("failed"),
-            words_cell(NOTHING),
-            words_cell(NOTHING),
-            words_cell(outcome.said),
-        ]
+        none = words_cell(NOTHING)
+        return [verdict_cell("failed"), none, none, words_cell(outcome.said)]
     plan, report = outcome.plan, outcome.report
     if outcome.before is not None:
         before = _worst(outcome.before)
@@ -112,12 +108,13 @@ def _cells(outcome: FixOutcome) -> list[Cell]:
             in_words(plan.offset_ms) if plan is not None and plan.offset_ms is not None else NOTHING
         )
     after = _worst(outcome.after) if outcome.after is not None else NOTHING
-    remark = [outcome.output or "", *(report.notes if report is not None else ())]
+    where = outcome.output or f"within {outcome.tolerance_ms:g} ms, nothing is written"
+    remark = [where, *(report.notes if report is not None else ())]
     return [
         words_cell(outcome.action),
         words_cell(before),
         words_cell(after),
-        words_cell("; ".join(filter(None, remark))),
+        words_cell("; ".join(remark)),
     ]
 
 
