@@ -1,15 +1,15 @@
-"""The standing benchmark: all models in one table, on held-out people and on films of strangers.
+"""The standing benchmark: all models in one table, on held-out people and on videos of strangers.
 
     python benchmarks/accuracy.py --processed DIR [--constants FILE] [--backbones NAME=FILE ...]
                                   [--docs] [--json OUT]
 
 Every model whose weights come with the package or an installed plugin takes part, and those given with
-``--backbones``. Two sets go through ``compare``, as any film of a user does:
+``--backbones``. Two sets go through ``compare``, as any video of a user does:
 
 people   clips of a folder of synctool preprocess whose people are held out (split val), as they are and
          with their sound moved by random amounts, against their known offsets
-films    the folder of clips: pieces of 3 s, each with its sound moved by its own amount, which must agree
-         with their film; and the whole film with its sound moved
+videos    the folder of clips: pieces of 3 s, each with its sound moved by its own amount, which must agree
+         with their video; and the whole video with its sound moved
 
 The known offsets are those of ``--constants``, a JSON object by sample, person or source as ``synctool
 train`` takes it; without it each clip gets the constant that the default network measures on the person's
@@ -35,9 +35,8 @@ from literature.multiway import clip_constants
 from rich.console import Console
 from tables import Table, around_section, write_section
 
-from films import ROOT, shared
 from synctool import __version__
-from synctool.comparison.entries import Entry, dataset_entries, film_entries
+from synctool.comparison.entries import Entry, dataset_entries, video_entries
 from synctool.comparison.run import CompareProgress, run_trials
 from synctool.errors import MissingError, SyncToolError
 from synctool.evaluation.metrics import METRICS, Metric, summarise
@@ -46,19 +45,20 @@ from synctool.networks.load import load_model
 from synctool.plugins import registry
 from synctool.settings.compare import CompareSettings
 from synctool.types import Trial
+from videos import ROOT, shared
 
 PAGE = ROOT / "docs" / "results.md"
 SCRIPT = "benchmarks/accuracy.py"
 PART = "val"
 PEOPLE_SHIFTS = "random:4"
-FILM_SHIFTS = "-10,-3,4,10"
+VIDEO_SHIFTS = "-10,-3,4,10"
 PIECES_S = 3.0
 CLIPS = ("example.avi", "demo1_video.mp4", "demo2_video.mp4", "demo3_video.mp4")
 PEOPLE_ROWS = (
     *("accuracy_1_frame@5", "accuracy_1_frame@15", "accuracy_1", "median_ae_ms"),
     *("inconclusive_rate", "answered_accuracy_1", "roc_auc", "f1", "ece"),
 )
-FILM_ROWS = ("piece_consistency", "shift_accuracy_0", "shift_max_ms", "inconclusive_rate")
+VIDEO_ROWS = ("piece_consistency", "shift_accuracy_0", "shift_max_ms", "inconclusive_rate")
 UNSTEADY = "cost"
 """The family of metrics that two runs do not share."""
 
@@ -68,7 +68,7 @@ class Part:
     """One of the two sets and what came of it.
 
     Attributes:
-        name: ``people`` or ``films``.
+        name: ``people`` or ``videos``.
         facts: What is in it, in words.
         metrics: Of every model, all together and by source; without times and memory.
         models: Name and checksum of the weights by model.
@@ -90,15 +90,15 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if given.docs:
             around_section(given.page, script=SCRIPT)  # missing markers are said before the work
-        people, films = measured(given, notes)
-        tables = [one_table(people, films), source_table(people)]
+        people, videos = measured(given, notes)
+        tables = [one_table(people, videos), source_table(people)]
         for table in tables:
             table.show(show)
         if given.json:
-            figures = {"facts": facts(given), **{p.name: _plain(p) for p in (people, films)}}
+            figures = {"facts": facts(given), **{p.name: _plain(p) for p in (people, videos)}}
             given.json.write_text(json.dumps(figures, indent=1) + "\n")
         if given.docs:
-            text = "\n".join([_head(given, people, films), *(t.markdown() for t in tables)])
+            text = "\n".join([_head(given, people, videos), *(t.markdown() for t in tables)])
             write_section(given.page, text, script=SCRIPT)
     except SyncToolError as error:
         notes.print(f"error: {error}", style="red", highlight=False, markup=False)
@@ -122,7 +122,7 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
         SyncToolError: A folder, weights or their network are not here.
     """
     backbones = tuple(dict.fromkeys([*shipped(), *given.backbones]))
-    films = _films(given.clips)
+    videos = _videos(given.clips)
     with tempfile.TemporaryDirectory() as work:
         constants = given.constants or _own_constants(given, Path(work))
         clips = dataset_entries(
@@ -146,10 +146,10 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
         )
     strangers = _part(
         "films",
-        film_entries(films),
+        video_entries(videos),
         CompareSettings(
             backbones=backbones,
-            shift=FILM_SHIFTS,
+            shift=VIDEO_SHIFTS,
             pieces=PIECES_S,
             detector=given.detector,
             device="cpu",
@@ -161,11 +161,11 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
     return people, strangers
 
 
-def one_table(people: Part, films: Part) -> Table:
+def one_table(people: Part, videos: Part) -> Table:
     """All models, a column each."""
     table = Table("All models", ["", *(f"`{model}`" for model in people.models)])
-    table.note = _note(people, films)
-    for part, names in ((people, PEOPLE_ROWS), (films, FILM_ROWS)):
+    table.note = _note(people, videos)
+    for part, names in ((people, PEOPLE_ROWS), (videos, VIDEO_ROWS)):
         for name in names:
             cells = [cell(part.metrics, model, name) for model in people.models]
             table.rows.append([f"{part.name}: {_titled(name)}", *cells])
@@ -221,8 +221,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processed", type=Path, default=ROOT / "processed", help="of preprocess")
     parser.add_argument("--split", type=Path, help="split.json, unless it lies in --processed")
     parser.add_argument("--constants", type=Path, help="known offsets of samples and people")
-    parser.add_argument("--clips", type=Path, default=shared("clips"), help="films of strangers")
-    parser.add_argument("--detector", default="centerface", help="of the faces in these films")
+    parser.add_argument("--clips", type=Path, default=shared("clips"), help="videos of strangers")
+    parser.add_argument("--detector", default="centerface", help="of the faces in these videos")
     parser.add_argument("--limit", type=int, default=0, help="so many clips of a collection")
     parser.add_argument("--seed", type=int, default=0, help="of the moves")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
@@ -235,13 +235,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
-def _films(folder: Path) -> list[str]:
-    """The films of strangers: those that the folder is known for, or whatever films it holds."""
+def _videos(folder: Path) -> list[str]:
+    """The videos of strangers: those that the folder is known for, or whatever videos it holds."""
     known = [folder / name for name in CLIPS if (folder / name).is_file()]
     found = known or sorted(p for p in folder.glob("*.*") if p.suffix in (".mkv", ".mp4", ".avi"))
     if not found:
         raise MissingError(
-            f"no clips: {folder} holds no films",
+            f"no clips: {folder} holds no videos",
             remedy="Give their folder with --clips, or set SYNCTOOL_CLIPS.",
         )
     return [str(path) for path in found]
@@ -274,7 +274,7 @@ def _part(name: str, entries: list[Entry], settings: CompareSettings, notes: Con
 
 def _contents(name: str, entries: Sequence[Entry]) -> str:
     if name == "films":
-        return f"{len(entries)} films"
+        return f"{len(entries)} videos"
     parts = []
     for source in sorted({entry.label.source for entry in entries}):
         own = [entry.label for entry in entries if entry.label.source == source]
@@ -303,15 +303,15 @@ def _titled(name: str) -> str:
     return f"{spec.title}, {spec.unit}" if spec.unit not in ("", "share") else spec.title
 
 
-def _note(people: Part, films: Part) -> str:
+def _note(people: Part, videos: Part) -> str:
     weights = ", ".join(f"`{name}`: `{text}`" for name, text in people.models.items())
-    failed = people.failures + films.failures
+    failed = people.failures + videos.failures
     return " ".join(
         [
             f"Weights: {weights}. People never trained on: {people.facts}; whole clips, as they are and "
             "with their sound moved by 4 random amounts of up to 10 frames. Windows are those of which all "
-            "31 candidates lie within the clip: clips of 30 frames have hardly any. Films: pieces of "
-            f"{PIECES_S:g} s of {films.facts}, and their sound moved by {FILM_SHIFTS} frames. "
+            "31 candidates lie within the clip: clips of 30 frames have hardly any. Videos: pieces of "
+            f"{PIECES_S:g} s of {videos.facts}, and their sound moved by {VIDEO_SHIFTS} frames. "
             f"{_drawn(people)} All are defined in [metrics.md](metrics.md).",
             *([f"Could not be measured: {'; '.join(failed)}."] if failed else []),
         ]
@@ -325,7 +325,7 @@ def _drawn(people: Part) -> str:
     return f"95% intervals by bootstrap over {units[0].units} {units[0].drawn}."
 
 
-def _head(given: argparse.Namespace, people: Part, films: Part) -> str:
+def _head(given: argparse.Namespace, people: Part, videos: Part) -> str:
     known = facts(given)
     constants = known["constants"]
     origin = (

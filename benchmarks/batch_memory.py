@@ -19,7 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from films import arguments, read_film, shared, write_film
+from video_files import arguments, read_video, shared, write_video
+
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
 
 _RUN = """
@@ -52,11 +53,11 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def short_clip(film: Path, target: Path, seconds: float) -> None:
+def short_clip(video: Path, target: Path, seconds: float) -> None:
     """The beginning of a video."""
     frames = round(seconds * VIDEO_FPS)
-    images, audio = read_film(film)
-    write_film(target, images[:frames], audio[: frames * SAMPLES_PER_FRAME])
+    images, audio = read_video(video)
+    write_video(target, images[:frames], audio[: frames * SAMPLES_PER_FRAME])
 
 
 def measure(clip: Path, videos: int, command: str, minutes: float, more: list[str]) -> dict:

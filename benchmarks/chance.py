@@ -1,10 +1,10 @@
-"""What answers are worth that have nothing to do with the film: the chance level of every metric.
+"""What answers are worth that have nothing to do with the video: the chance level of every metric.
 
 The answers of a model are exchanged among its trials, at random, and scored again (a permutation test:
 Ojala & Garriga, "Permutation tests for studying classifier performance", JMLR 11, 2010). Whoever answers at
 random scores the same before and after; how often, how surely and where a model answers does not matter, as
-that stays what it is. Windows of a few frames are counted while a film is scored, and cannot be exchanged
-afterwards: they are scored against wrong labels instead, those of other films.
+that stays what it is. Windows of a few frames are counted while a video is scored, and cannot be exchanged
+afterwards: they are scored against wrong labels instead, those of other videos.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def chance_levels(
 
     Args:
         trials: Of one model.
-        mislabelled: Of the same model on the same films, each with the label of another.
+        mislabelled: Of the same model on the same videos, each with the label of another.
         draws: How often the answers are exchanged.
         seed: Seed.
 
@@ -58,7 +58,7 @@ def chance_levels(
 
 
 def _exchanged(trials: Sequence[Trial], rng: np.random.Generator) -> list[Trial]:
-    """Trials with each other's answers, within a kind of condition: pieces are shorter than films."""
+    """Trials with each other's answers, within a kind of condition: pieces are shorter than videos."""
     made = list(trials)
     for kind in dict.fromkeys(trial.condition.kind for trial in trials):
         places = [i for i, trial in enumerate(trials) if trial.condition.kind == kind]

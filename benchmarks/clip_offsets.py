@@ -3,7 +3,7 @@
     python benchmarks/clip_offsets.py PROCESSED runs/grid/last.safetensors runs/all/last.safetensors
 
 If a person's clips differed only by the errors of the network, two networks that were trained on different
-films would err differently, and their readings of whole clips would not go together.
+videos would err differently, and their readings of whole clips would not go together.
 """
 
 from __future__ import annotations

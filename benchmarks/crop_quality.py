@@ -14,11 +14,11 @@ from pathlib import Path
 
 import cv2
 
-from films import arguments
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample
 from synctool.networks.load import load_model
 from synctool.training.multiway import multiway
+from videos import arguments
 
 HELD_OUT = ("s4", "s30")
 SHOWN = ("plain_5", "head_5", "head_15")

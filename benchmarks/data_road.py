@@ -1,12 +1,12 @@
 """Speed, memory and size of ``synctool preprocess``, and what a large corpus would take by these figures.
 
-The films are packed by as many workers as there are cores; a part of them also by one worker, as folders,
+The videos are packed by as many workers as there are cores; a part of them also by one worker, as folders,
 and as face crops. Pure decoding of the same part, in the same run, is the floor. Peak memory is that of
 the largest worker.
 
 ``pairs`` is timed on reports of made-up clips, as many as asked for.
 
-    python benchmarks/data_road.py [FILMS] [--part 8] [--clips 100000] [--json FILE]
+    python benchmarks/data_road.py [VIDEOS] [--part 8] [--clips 100000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from films import shared
+from video_files import shared
+
 from synctool.cores import usable_cores
 
 VOXCELEB2_HOURS = 2442
@@ -42,8 +43,8 @@ _FLOOR = """
 import av, resource, sys, time
 started = time.process_time()
 for path in open(sys.argv[1], encoding="utf-8").read().splitlines():
-    with av.open(path) as film:
-        for frame in film.decode(video=0, audio=0):
+    with av.open(path) as video:
+        for frame in video.decode(video=0, audio=0):
             pass
 print(time.process_time() - started)
 """
@@ -72,10 +73,10 @@ def run(script: str, *words: str) -> dict | float:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def measure(films: Path, work: Path, name: str, **settings: object) -> dict:
+def measure(video_files: Path, work: Path, name: str, **settings: object) -> dict:
     """One run of preprocess."""
     out = work / name.replace(" ", "-")
-    figures = run(_RUN, str(films), str(out), json.dumps(settings))
+    figures = run(_RUN, str(video_files), str(out), json.dumps(settings))
     manifest = json.loads((out / "manifest.json").read_text())
     hours = manifest["hours"]
     figures |= {
@@ -105,12 +106,12 @@ def measure_pairs(work: Path, clips: int) -> dict:
     for number, start in enumerate(range(0, clips, 640)):
         samples = []
         for i in range(start, min(start + 640, clips)):
-            person, film = f"id{i // 180:05d}", f"{i // 8:07d}"
-            name = f"{person}/{film}/{i % 8:05d}"
+            person, video = f"id{i // 180:05d}", f"{i // 8:07d}"
+            name = f"{person}/{video}/{i % 8:05d}"
             info = SampleInfo(
                 f"{name}-00-000000", f"{name}.mp4", person, "made up", "", 0, 0, 200, 0
             )
-            samples.append(vars(info) | {"film": f"{person}/{film}"})
+            samples.append(vars(info) | {"film": f"{person}/{video}"})
         report = ShardReport(name=report_name(number), samples=samples)
         (folder / f"{report.name}.json").write_bytes(report.to_json())
     figures = run(_PAIRS, str(folder), str(work / "pairs.json"))
@@ -122,13 +123,13 @@ def measure_pairs(work: Path, clips: int) -> dict:
     return figures
 
 
-def part_of(films: Path, target: Path, every: int) -> list[Path]:
-    """Links to every so-manieth film, in a tree of the same form."""
-    from synctool.prepare.videos import films_in
+def part_of(video_files: Path, target: Path, every: int) -> list[Path]:
+    """Links to every so-manieth video, in a tree of the same form."""
+    from synctool.prepare.videos import videos_in
 
-    chosen = films_in(films)[::every]
+    chosen = videos_in(video_files)[::every]
     for path in chosen:
-        link = target / path.relative_to(films)
+        link = target / path.relative_to(video_files)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path.resolve())
     return chosen
@@ -138,7 +139,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("films", type=Path, nargs="?", default=shared("corpus"))
-    parser.add_argument("--part", type=int, default=8, help="one film in so many, for the parts")
+    parser.add_argument("--part", type=int, default=8, help="one video in so many, for the parts")
     parser.add_argument(
         "--clips", type=int, default=100_000, help="made-up clips for pairs; 0: none"
     )

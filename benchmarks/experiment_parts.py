@@ -125,7 +125,7 @@ def early(runs: Runs) -> dict[str, Any]:
     if not others:
         raise MissingError(
             f"all clips of {plan.source} to learn from are of one person",
-            remedy="Early stopping needs others to judge with: process more films.",
+            remedy="Early stopping needs others to judge with: process more videos.",
         )
     judges = spread_out(others, _JUDGES)
     folder = runs.train(

@@ -1,4 +1,4 @@
-"""Small training experiments on real films, by the product's own code: all figures of docs/experiments.md.
+"""Small training experiments on real videos, by the product's own code: all figures of docs/experiments.md.
 
     python benchmarks/experiments.py --processed DIR [--only collapse,early] [--out DIR] [--json OUT] [--docs]
 

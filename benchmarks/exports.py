@@ -3,7 +3,7 @@
 Three models: the default one; SyncNet with random weights, as the published ones are not part of the package
 (its answers mean nothing, but they must come out the same); and a pair of two encoders with the default
 model's halves and a fresh head. Each is exported by ``synctool.exporting.run`` in every format whose tool
-is installed, and compared on windows of real films.
+is installed, and compared on windows of real videos.
 
     python benchmarks/exports.py [--formats onnx openvino ...] [--models fcn-cls syncnet ...]
                                  [--windows 100] [--processed FOLDER] [--docs] [--json FILE]
@@ -27,7 +27,6 @@ import torch
 from rich.console import Console
 from tables import Table, around_section, write_section
 
-from films import ROOT, shared
 from synctool.errors import ExportError, SyncToolError
 from synctool.exporting.formats.checks import ExportReport
 from synctool.exporting.run import export
@@ -37,6 +36,7 @@ from synctool.plugins import registry
 from synctool.settings.export import ExportSettings
 from synctool.training.checkpoint import save_weights
 from synctool.types import Precision
+from videos import ROOT, shared
 
 SCRIPT = "benchmarks/exports.py"
 PAGE = ROOT / "docs" / "export.md"
@@ -83,7 +83,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--formats", nargs="+", help="all that are installed unless given")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
-    parser.add_argument("--clips", type=Path, default=shared("clips"), help="films for windows")
+    parser.add_argument("--clips", type=Path, default=shared("clips"), help="videos for windows")
     parser.add_argument("--windows", type=int, default=100)
     parser.add_argument("--processed", type=Path, help="labelled set for the accuracy")
     parser.add_argument("--limit", type=int, default=0, help="clips of each source of it; 0: all")
@@ -147,14 +147,14 @@ def export_table(reports: Sequence[ExportReport]) -> Table:
             "precision",
             "MB",
             "of float32",
-            "ms per s of film",
+            "ms per s of video",
             "PyTorch ms",
             "largest difference",
             "relative",
             "same offset",
         ],
         rows=[_row(report, reports) for report in reports],
-        note=f"Windows of real films: {max(real, default=0)}. Size of all graphs together, also in "
+        note=f"Windows of real videos: {max(real, default=0)}. Size of all graphs together, also in "
         "relation to the same format in float32. Time of both encoders for 25 frames of one face and "
         "their sound, one thread, medians, PyTorch's in the same run. Differences from PyTorch's "
         "embeddings, of single numbers, and of whole embeddings in relation to their length, the "

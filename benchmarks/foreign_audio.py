@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from tables import Table, around_section, write_section
+from video_files import ROOT, arguments, shared
 
-from films import ROOT, arguments, shared
 from synctool.errors import MissingError, SyncToolError
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
 from synctool.measure.encode import encode

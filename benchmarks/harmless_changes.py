@@ -23,8 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from tables import Table, write_section
+from video_files import ROOT, arguments, best_match, shared
 
-from films import ROOT, arguments, best_match, shared
 from synctool.measure.detect import Detector
 from synctool.media.frames import Frame
 from synctool.media.pictures import Planes

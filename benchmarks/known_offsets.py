@@ -1,10 +1,10 @@
-"""The shift test and the pieces test on films of strangers.
+"""The shift test and the pieces test on videos of strangers.
 
-Shift: the sound of a film is moved by a known amount (both streams copied bit for bit); the answer
+Shift: the sound of a video is moved by a known amount (both streams copied bit for bit); the answer
 must move by that amount. It proves sign, timestamps, range and rounding, but not that an answer is
 right: a wrong match moves along with the sound.
 
-Pieces: a film has one true offset. It is cut into pieces; the sound of each comes from a place moved
+Pieces: a video has one true offset. It is cut into pieces; the sound of each comes from a place moved
 by its own random amount; all answers minus their moves must agree. A spurious match cannot do that.
 
     python benchmarks/known_offsets.py [--clips FOLDER] [--piece 3] [--json FILE]
@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from literature.segment_agreement import Answer, Piece, agreement
 
-from films import arguments, best_match, read_film, shared, write_film
 from synctool.comparison.segment_cuts import cuts
 from synctool.measure.detect import Detector
 from synctool.media.remux import move_sound
 from synctool.networks.load import load_model
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
+from videos import arguments, best_match, read_video, shared, write_video
 
 SHIFTS = (-10, -3, 4, 13)
 PUBLISHED = ("example.avi", 3.0)
@@ -38,21 +38,21 @@ def best(result: DetectResult) -> float | None:
     return result.offset_frames
 
 
-def shift_test(films: list[Path], measuring: Detector, wide: Detector, work: Path) -> list[dict]:
-    """Every film with its sound moved by every shift."""
+def shift_test(videos: list[Path], measuring: Detector, wide: Detector, work: Path) -> list[dict]:
+    """Every video with its sound moved by every shift."""
     rows = []
-    for film in films:
-        still = best(measuring.detect(film))
+    for video in videos:
+        still = best(measuring.detect(video))
         for shift in SHIFTS:
-            moved = work / f"{film.stem}{shift:+d}.mkv"
-            move_sound(film, moved, by_ms=40 * shift)
+            moved = work / f"{video.stem}{shift:+d}.mkv"
+            move_sound(video, moved, by_ms=40 * shift)
             expected = None if still is None else still + shift
             chosen = wide if expected is None or abs(expected) > 13.5 else measuring
             answer = best(chosen.detect(moved))
             error = None if None in (answer, expected) else answer - expected
             rows.append(
                 {
-                    "film": film.name,
+                    "film": video.name,
                     "offset": still,
                     "shift": shift,
                     "answer": answer,
@@ -63,38 +63,40 @@ def shift_test(films: list[Path], measuring: Detector, wide: Detector, work: Pat
     return rows
 
 
-def film_pieces(films: list[Path], measuring: Detector, seconds: float, work: Path) -> list[Piece]:
-    """Every film in pieces, each a film of its own whose sound comes from a place moved by its own
+def video_pieces(
+    videos: list[Path], measuring: Detector, seconds: float, work: Path
+) -> list[Piece]:
+    """Every video in pieces, each a video of its own whose sound comes from a place moved by its own
     random amount, through the whole of ``detect``."""
     rng = np.random.default_rng(7)
     found = []
     frames = round(seconds * VIDEO_FPS)
-    for film in films:
-        pictures, sound = read_film(film)
+    for video in videos:
+        pictures, sound = read_video(video)
         for start, begin, moved in cuts(len(pictures), frames, sound.size, rng):
             piece = work / "piece.mkv"
             heard = sound[begin : begin + frames * SAMPLES_PER_FRAME]
-            write_film(piece, pictures[start : start + frames], heard)
+            write_video(piece, pictures[start : start + frames], heard)
             result = measuring.detect(piece)
             answer = Answer(best_match(result), result.confidence, result.offset_frames is not None)
-            found.append(Piece(film.name, film.name, moved / SAMPLES_PER_FRAME, answer))
+            found.append(Piece(video.name, video.name, moved / SAMPLES_PER_FRAME, answer))
     return found
 
 
 def main() -> None:
-    """Run both tests, print the tables, and end with 1 if a film of known offset is wrong."""
+    """Run both tests, print the tables, and end with 1 if a video of known offset is wrong."""
     parser = arguments(__doc__)
     parser.add_argument("--clips", type=Path, default=shared("clips"))
     parser.add_argument("--piece", type=float, default=3.0, help="seconds")
     given = parser.parse_args()
     model = load_model(given.backbone, weights=given.weights)
     measuring, wide = Detector(model=model), Detector(model=model, max_offset=30)
-    films = sorted(given.clips.glob("demo*.mp4"))
+    videos = sorted(given.clips.glob("demo*.mp4"))
     known = {name: best(measuring.detect(given.clips / name)) for name in (PUBLISHED[0], *DELAYED)}
     with tempfile.TemporaryDirectory() as work:
-        shifts = shift_test(films, measuring, wide, Path(work))
-        pieces = film_pieces(
-            [given.clips / PUBLISHED[0], *films], measuring, given.piece, Path(work)
+        shifts = shift_test(videos, measuring, wide, Path(work))
+        pieces = video_pieces(
+            [given.clips / PUBLISHED[0], *videos], measuring, given.piece, Path(work)
         )
     print(f"weights: {model.weights}\n\nknown offsets (frames)")
     wrong = 0
@@ -111,19 +113,19 @@ def main() -> None:
         fine = row["error"] is not None and abs(row["error"]) <= 0.5
         wrong += not fine
         print(
-            f"  {row['film']:18} alone {_n(row['offset'])}  moved {row['shift']:+3d} "
+            f"  {row['video']:18} alone {_n(row['offset'])}  moved {row['shift']:+3d} "
             f"-> {_n(row['answer'])}  error {_n(row['error'])}  {'ok' if fine else 'WRONG'}"
         )
     print(f"\npieces test ({given.piece:g} s)")
     agreed = agreement(pieces)
-    for film in dict.fromkeys(piece.film for piece in pieces):
-        here = [piece for piece in pieces if piece.film == film]
-        middle = agreed.consensus.get(film) if agreed else None
+    for video in dict.fromkeys(piece.film for piece in pieces):
+        here = [piece for piece in pieces if piece.film == video]
+        middle = agreed.consensus.get(video) if agreed else None
         own = [p.offset_frames if p.answer.answered else None for p in here]
         answers = [None if offset is None else round(offset, 2) for offset in own]
         agreeing = sum(None not in (a, middle) and abs(a - middle) <= 1 for a in answers)
         print(
-            f"  {film:18} {sum(a is not None for a in answers)} of {len(here)} answered, "
+            f"  {video:18} {sum(a is not None for a in answers)} of {len(here)} answered, "
             f"{agreeing} within a frame of {_n(middle)}: {answers}"
         )
     if given.json:

@@ -31,10 +31,10 @@ from media_mutations import BASES, MUTATIONS, make_base
 from rich.console import Console
 from rich.table import Table
 
-from films import shared
 from synctool.errors import SyncToolError
 from synctool.types import FRAME_MS, VIDEO_FPS
 from synctool.workers import KILLED, Died, Work, in_workers
+from videos import shared
 
 MEASURED, INCONCLUSIVE, REFUSED = "measured", "inconclusive", "clear errors"
 RAW, DIED, HUNG = "other errors", "worker died", "hung"

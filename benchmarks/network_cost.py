@@ -1,4 +1,4 @@
-"""What a network costs: multiply-adds and time per frame on one core, against decoding a film."""
+"""What a network costs: multiply-adds and time per frame on one core, against decoding a video."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FRAMES = 250
 _RUNS = 5
 
 
-def cost(model: LoadedModel, films: list[Path], *, weights: Path | None) -> dict:
+def cost(model: LoadedModel, videos: list[Path], *, weights: Path | None) -> dict:
     """Cost of each part of the network per 25 Hz frame.
 
     Args:
         model: The network, on the CPU.
-        films: Decoded for comparison in the same run.
+        videos: Decoded for comparison in the same run.
         weights: Its file.
 
     Returns:
@@ -54,9 +54,9 @@ def cost(model: LoadedModel, films: list[Path], *, weights: Path | None) -> dict
         used = ("video encoder", "audio encoder", "head, ±15 frames")
         whole_ms = sum(parts[name]["ms"] for name in used)
         decoding = {}
-        for film in films:
-            ms = _decoding_ms(film)
-            decoding[film.name] = {"ms": ms, "network_to_decoding": whole_ms / ms}
+        for video_file in videos:
+            ms = _decoding_ms(video_file)
+            decoding[video_file.name] = {"ms": ms, "network_to_decoding": whole_ms / ms}
     finally:
         torch.set_num_threads(before)
     return {
@@ -81,13 +81,13 @@ def _part(work: Callable[[], object]) -> dict[str, float]:
     }
 
 
-def _decoding_ms(film: Path) -> float:
+def _decoding_ms(video_file: Path) -> float:
     """Milliseconds to decode picture and sound of one 25 Hz frame on one core."""
     taken = []
     for _ in range(_RUNS):
         seconds = 0.0
         started = time.perf_counter()
-        with av.open(str(film)) as opened:
+        with av.open(str(video_file)) as opened:
             for stream in opened.streams:
                 stream.codec_context.thread_count = 1
             for frame in opened.decode(video=0, audio=0):

@@ -2,9 +2,9 @@
 
     python benchmarks/oracle.py [--films 20] [--seconds 8] [--networks 3] [--docs] [--json OUT]
 
-All go the way of every model: films on the disk, ``compare``, its trials, the metrics. The films are made
-up (``coded_films.py``) and have random offsets. ``code-reader`` reads them by their code and must score 1, or
-0 where less is better. ``code-guesser`` and ``fcn-cls`` with random weights must score what chance does
+All go the way of every model: videos on the disk, ``compare``, its trials, the metrics. The videos are made
+up (``coded_videos.py``) and have random offsets. ``code-reader`` reads them by their code and must score 1,
+or 0 where less is better. ``code-guesser`` and ``fcn-cls`` with random weights must score what chance does
 (``chance.py``). Two runs give the same figures.
 """
 
@@ -24,22 +24,22 @@ from typing import Any
 import numpy as np
 import torch
 from chance import chance_levels
-from coded_films import (
+from coded_videos import (
     CODES,
     GUESSER,
     READER,
-    coded_film,
+    coded_video,
     installed,
     save_guesser,
     save_reader,
 )
+from films import ROOT
 from rich.console import Console
 from safetensors.torch import save_file
 from tables import Table, around_section, write_section
 
-from films import ROOT
 from synctool import __version__
-from synctool.comparison.entries import film_entries
+from synctool.comparison.entries import video_entries
 from synctool.comparison.run import run_trials
 from synctool.errors import SyncToolError
 from synctool.evaluation.metrics import METRICS, Metric, summarise
@@ -51,7 +51,7 @@ PAGE = ROOT / "docs" / "results.md"
 SCRIPT = "benchmarks/oracle.py"
 BROKEN = "fcn-cls"
 LARGEST_OWN_FRAMES = 4
-"""Films' own offsets; with moves of up to 10 frames all lie within the searched range."""
+"""Videos' own offsets; with moves of up to 10 frames all lie within the searched range."""
 SHIFTS = "-10,-7,-5,-2,3,5,8,10"
 """Whole frames: the reader's answers are exact there, and to a hundredth of a second elsewhere."""
 LEAST_WRONG_FRAMES = 3
@@ -59,7 +59,7 @@ PIECES_S = 2.0
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Make the films, let all networks judge them, print the table."""
+    """Make the videos, let all networks judge them, print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -114,10 +114,10 @@ def fairness(
 
     Args:
         work: An empty folder.
-        films: How many films; each counts as a person.
+        videos: How many videos; each counts as a person.
         seconds: Their length.
         networks: How many networks of each kind that knows nothing.
-        seed: Seed of films, weights and exchanges.
+        seed: Seed of videos, weights and exchanges.
         shifts: Moves of their sound, as ``compare`` takes them.
         small: Let ``fcn-cls`` be small, for tests.
 
@@ -130,7 +130,7 @@ def fairness(
     """
     rng = np.random.default_rng(seed)
     own = rng.integers(-LARGEST_OWN_FRAMES, LARGEST_OWN_FRAMES + 1, films).tolist()
-    paths = _write_films(work, own, round(seconds * VIDEO_FPS))
+    paths = _write_videos(work, own, round(seconds * VIDEO_FPS))
     backbones = [f"{READER}={save_reader(work / 'reader.safetensors')}"]
     for i in range(networks):
         guesser, broken = (work / f"{name}-{i}.safetensors" for name in (GUESSER, BROKEN))
@@ -159,7 +159,7 @@ def fairness(
                 level = levels.get(metric.name)
                 found[metric.name][backbone] = {**_plain(metric), "chance": level}
     counts = (
-        f"{films} made-up films of {seconds:g} s, {networks} networks of each kind that knows nothing, "
+        f"{films} made-up videos of {seconds:g} s, {networks} networks of each kind that knows nothing, "
         f"{len(trials)} trials"
     )
     return {name: of for name, of in found.items() if of}, counts
@@ -182,14 +182,14 @@ def fairness_table(figures: dict[str, dict[str, Any]], counts: str) -> Table:
     table = Table(
         "A network that knows every answer, and two kinds that know none",
         columns,
-        note=f"{counts}: whole films, as they are and with their sound moved, and pieces of "
+        note=f"{counts}: whole videos, as they are and with their sound moved, and pieces of "
         f"{PIECES_S:g} s. `{READER}` reads the code that picture and sound carry, `{GUESSER}` takes it for "
-        "random numbers. Chance is what the same answers score when they are exchanged among the films, "
-        "and for windows what the same networks score against other films' labels. Guesses that favour no "
-        f"candidate have {3 / 31:.3f} of the windows right, and {2 / 31:.3f} of the films, whose answers are "
+        "random numbers. Chance is what these answers score when they are exchanged among the videos, "
+        "for windows what the same networks score against other videos' labels. Guesses that favour no "
+        f"candidate have {3 / 31:.3f} of windows right, and {2 / 31:.3f} of videos, whose answers are "
         "finer than a frame. A dash: chance says nothing, or there is nothing to be measured. To follow a "
         "move is no evidence: a wrong match moves along with the sound. 95% intervals by bootstrap over "
-        "films.",
+        "videos.",
     )
     for name, of in figures.items():
         spec = METRICS[name]
@@ -202,11 +202,13 @@ def fairness_table(figures: dict[str, dict[str, Any]], counts: str) -> Table:
     return table
 
 
-def _write_films(work: Path, own: Sequence[int], frames: int) -> list[Path]:
+def _write_videos(work: Path, own: Sequence[int], frames: int) -> list[Path]:
     if len(own) * frames > CODES:
-        raise ValueError(f"{len(own)} films of {frames} frames are more than {CODES} frames")
+        raise ValueError(f"{len(own)} videos of {frames} frames are more than {CODES} frames")
     return [
-        coded_film(work / f"film-{i:02d}.mkv", first=i * frames, frames=frames, ahead_frames=ahead)
+        coded_video(
+            work / f"video-{i:02d}.mkv", first=i * frames, frames=frames, ahead_frames=ahead
+        )
         for i, ahead in enumerate(own)
     ]
 
@@ -214,13 +216,13 @@ def _write_films(work: Path, own: Sequence[int], frames: int) -> list[Path]:
 def _compared(
     paths: Sequence[Path], offsets: Sequence[int], settings: CompareSettings
 ) -> list[Trial]:
-    """Trials on films, each said to have an offset; of the pieces nothing is said, as is usual."""
+    """Trials on videos, each said to have an offset; of the pieces nothing is said, as is usual."""
     labels = paths[0].with_name("labels.csv")
     with labels.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "offset_frames", "person"))
         rows.writerows((path.name, n, path.stem) for path, n in zip(paths, offsets))
-    entries = film_entries([str(path) for path in paths], labels=labels)
+    entries = video_entries([str(path) for path in paths], labels=labels)
     return [_without_truth(trial) for trial in run_trials(entries, settings)]
 
 
@@ -232,7 +234,7 @@ def _without_truth(trial: Trial) -> Trial:
 
 
 def _others(offsets: Sequence[int], rng: np.random.Generator) -> list[int]:
-    """Each film with the offset of another, some frames off its own where that can be had."""
+    """Each video with the offset of another, some frames off its own where that can be had."""
     best = max(
         (rng.permutation(len(offsets)).tolist() for _ in range(1000)),
         key=lambda order: sum(
@@ -243,7 +245,7 @@ def _others(offsets: Sequence[int], rng: np.random.Generator) -> list[int]:
 
 
 def _pooled(trials: Sequence[Trial], backbone: str) -> list[Trial]:
-    """Trials of all networks of a kind as if of one; a film is another one for each of them."""
+    """Trials of all networks of a kind as if of one; a video is another one for each of them."""
     return [
         replace(
             trial,

@@ -30,8 +30,8 @@ import numpy as np
 from rich.console import Console
 from tables import Table, write_section
 
-from films import ROOT
 from synctool import repair
+from videos import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
 from browser import found, opened
@@ -144,9 +144,9 @@ def peaks(samples: np.ndarray, start_s: float, rate: int) -> list[float]:
 
 def by_file(path: Path) -> float:
     """The figure of a file that a player has decoded: all frames and samples, at their own times."""
-    with av.open(str(path)) as film:
+    with av.open(str(path)) as video_file:
         times, levels, pieces = [], [], []
-        for frame in film.decode():
+        for frame in video_file.decode():
             at = float(frame.pts * frame.time_base)
             if isinstance(frame, av.VideoFrame):
                 times.append(at)

@@ -32,11 +32,11 @@ from rich.console import Console
 from rich.progress import track
 from tables import Table, write_section
 
-from films import ROOT, shared
 from synctool import fix
 from synctool.errors import SyncToolError
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.types import AUDIO_HZ, FRAME_MS
+from videos import ROOT, shared
 
 SCRIPT = "benchmarks/repairs.py"
 PAGE = ROOT / "docs" / "repair.md"
@@ -166,9 +166,9 @@ class Clip:
 def load(name: str, corpus: Path) -> Clip:
     """A clip at 25 frames/s and 48 kHz; ``long`` goes back and forth to be long enough."""
     place, seconds = CLIPS[name]
-    with Film(corpus / place, colour="rgb") as film:
-        frames = [_small(picture.colour) for picture in film if picture.colour is not None]
-        audio = film.sound.pop(film.sound.end).astype(np.float32) / 32768
+    with VideoFile(corpus / place, colour="rgb") as video_file:
+        frames = [_small(picture.colour) for picture in video_file if picture.colour is not None]
+        audio = video_file.sound.pop(video_file.sound.end).astype(np.float32) / 32768
     length = len(frames) * AUDIO_HZ // 25
     audio = np.pad(audio, (0, max(0, length - len(audio))))[:length]
     while len(frames) < seconds * 25:
@@ -338,8 +338,8 @@ def others(path: Path) -> tuple[dict, float]:
     """Hashes of all streams but the audio, with their times from the first frame on; and where all ends."""
     found: dict[int, list] = {}
     end, begin = 0.0, None
-    with av.open(str(path)) as film:
-        for packet in film.demux():
+    with av.open(str(path)) as video_file:
+        for packet in video_file.demux():
             if not packet.size:
                 continue
             stamp = packet.pts if packet.pts is not None else packet.dts
@@ -348,7 +348,7 @@ def others(path: Path) -> tuple[dict, float]:
             if packet.stream.type == "audio":
                 continue
             at = None
-            if packet.pts is not None and film.format.name != "avi":
+            if packet.pts is not None and video_file.format.name != "avi":
                 if packet.stream.type == "video" and begin is None:
                     begin = packet.pts * packet.time_base
                 at = round(1000 * float(packet.pts * packet.time_base - (begin or 0)))
@@ -359,9 +359,9 @@ def others(path: Path) -> tuple[dict, float]:
 
 def _heard(clip: Clip, fixed: Path, own_ms: float) -> float:
     """The worst distance of the repaired audio from where it belongs, over pieces of two seconds."""
-    with Film(fixed) as film:
-        shown = [picture.index for picture in film if picture.luma is not None]
-        audio = film.sound.pop(film.sound.end).astype(np.float32)
+    with VideoFile(fixed) as video_file:
+        shown = [picture.index for picture in video_file if picture.luma is not None]
+        audio = video_file.sound.pop(video_file.sound.end).astype(np.float32)
     audio = audio[shown[0] * AUDIO_HZ // 25 :]  # from the first frame on, as the clip's own
     wanted = clip.audio[:: RATE // AUDIO_HZ]
     size, reach, worst = 2 * AUDIO_HZ, AUDIO_HZ // 2, 0.0

@@ -1,8 +1,8 @@
-"""How well the default network holds out when films get worse, perturbation by perturbation.
+"""How well the default network holds out when videos get worse, perturbation by perturbation.
 
 The first seconds of the known clips, reduced to a common size, go through ``synctool.compare`` under
 every perturbation. Few of their offsets are published: the network is held against its own answer to
-the film as it is.
+the video as it is.
 
     python benchmarks/robustness.py [--perturb all] [--levels 1 3 5] [--seconds 8] [--jobs 2]
                                     [--docs] [--json FILE]
@@ -26,7 +26,6 @@ from rich.console import Console
 from tables import Table, around_section, write_section
 
 import synctool
-from films import ROOT, arguments, shared
 from synctool.comparison.degradations import PERTURBATIONS, parse_perturb
 from synctool.comparison.run import CompareProgress, Comparison
 from synctool.errors import MediaError, MissingError, SyncToolError
@@ -36,6 +35,7 @@ from synctool.media.pictures import Planes
 from synctool.media.rewrite import rewrite
 from synctool.report.plots import metric_charts, write_charts
 from synctool.types import AUDIO_HZ
+from videos import ROOT, arguments, shared
 
 SCRIPT = "benchmarks/robustness.py"
 PAGE = ROOT / "docs" / "robustness.md"
@@ -64,15 +64,15 @@ def main(words: Sequence[str] | None = None) -> int:
         if not wanted:
             parser.error("none of --perturb is of one of --levels")
         with tempfile.TemporaryDirectory() as work:
-            films = [
-                prepared(film, Path(work), given.seconds, given.side)
-                for film in known_clips(given.clips)
+            videos = [
+                prepared(video, Path(work), given.seconds, given.side)
+                for video in known_clips(given.clips)
             ]
             network = f"{given.backbone}={given.weights}" if given.weights else given.backbone
             found = synctool.compare(
-                films,
+                videos,
                 backbones=[network],
-                labels=own_answers(films, network, Path(work)),
+                labels=own_answers(videos, network, Path(work)),
                 perturb=",".join(f"{name}:{level}" for name, level in wanted),
                 device="cpu",
                 seed=given.seed,
@@ -110,8 +110,8 @@ def known_clips(folder: Path) -> list[Path]:
     return found
 
 
-def prepared(film: Path, folder: Path, seconds: float, side_px: int) -> Path:
-    """The beginning of a film, at most so large, nearly without loss."""
+def prepared(video: Path, folder: Path, seconds: float, side_px: int) -> Path:
+    """The beginning of a video, at most so large, nearly without loss."""
 
     def beginning(frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
@@ -121,14 +121,14 @@ def prepared(film: Path, folder: Path, seconds: float, side_px: int) -> Path:
     def first(sound: np.ndarray) -> np.ndarray:
         return sound[: round(seconds * AUDIO_HZ)]
 
-    target = folder / f"{film.stem}.mkv"
-    rewrite(film, target, frames=beginning, sound=first)
+    target = folder / f"{video.stem}.mkv"
+    rewrite(video, target, frames=beginning, sound=first)
     return target
 
 
-def own_answers(films: Sequence[Path], network: str, folder: Path) -> Path:
-    """A file of labels: what the network says of the films undisturbed."""
-    plain = synctool.compare(films, backbones=[network], device="cpu")
+def own_answers(videos: Sequence[Path], network: str, folder: Path) -> Path:
+    """A file of labels: what the network says of the videos undisturbed."""
+    plain = synctool.compare(videos, backbones=[network], device="cpu")
     path = folder / "truth.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -149,15 +149,15 @@ def robustness_table(
     """A row for each perturbation, a column for each level."""
     levels = sorted({level for _, level in wanted})
     plain = _cell(found.metrics, "perturbation=none level=0")
-    films = list(dict.fromkeys(trial.film for trial in found.trials))
+    videos = list(dict.fromkeys(trial.film for trial in found.trials))
     model = found.trials[0]
     table = Table(
-        f"`{model.backbone}`, {len(films)} clips of {seconds:g} s",
+        f"`{model.backbone}`, {len(videos)} clips of {seconds:g} s",
         ["perturbation", "unit", *(f"level {level}" for level in levels)],
         note=f"Each cell: the level's value: share of windows of 15 frames within a frame of the truth / "
-        f"share of films whose best match is / share of films answered. Undisturbed: {plain}. The truth of a "
-        f"film is the network's best match with it undisturbed. Pictures of at most {side_px} px. Weights: "
-        f"`{model.weights}`. So few films tell which perturbations hurt, and not by how much.",
+        f"share of videos whose best match is / share answered. Undisturbed: {plain}. The truth of a "
+        f"video is the network's best match with it undisturbed. Pictures of at most {side_px} px. Weights: "
+        f"`{model.weights}`. So few videos tell which perturbations hurt, and not by how much.",
         after="![Robustness by perturbation](robustness.png)",
     )
     for name in dict.fromkeys(name for name, _ in wanted):

@@ -29,7 +29,6 @@ from rich.console import Console
 from rich.progress import track
 from tables import Table, share, write_section
 
-from films import ROOT, arguments
 from synctool.data.augment import AugmentSettings, Dice, Dose, augment_picture
 from synctool.data.augmentation.augmented_audio import fitted, mixed
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved
@@ -40,6 +39,7 @@ from synctool.networks.loaded import LoadedModel
 from synctool.scoring.confidence import expected_calibration_error
 from synctool.training.data import read_constants
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
+from videos import ROOT, arguments
 
 SCRIPT = "benchmarks/segments.py"
 PAGE = ROOT / "docs" / "results.md"

@@ -6,7 +6,7 @@ the others against it: the mean score curve over a person's clips peaks at that 
 Persons with few clips are drawn towards their source's mean. The result is what
 `synctool train --constants` takes.
 
-In some corpora every clip has an offset of its own, as their films were cut carelessly. With --clips
+In some corpora every clip has an offset of its own, as their videos were cut carelessly. With --clips
 SOURCE each clip of such a source gets one: its own curve against its person's constant, from which
 clips are taken to lie about a frame away.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from held_out import HeldOut, held_out
-from known_offsets import film_pieces
+from known_offsets import video_pieces
 from literature.multiway import (
     CHANCE,
     LITERATURE_CONTEXTS,
@@ -19,7 +19,7 @@ from literature.multiway import (
     window_hits,
 )
 from literature.segment_agreement import PiecesResult, agreement, pieces_of
-from moved_films import Moved, dev_films, far_moves, joined_films, looped_films, whole_clips
+from moved_videos import Moved, dev_videos, far_moves, joined_videos, looped_videos, whole_clips
 from network_cost import cost
 from reliability_plot import plot_reliability
 from rich.console import Console
@@ -40,7 +40,7 @@ CLIPS = ("example.avi", "demo1_video.mp4", "demo2_video.mp4", "demo3_video.mp4")
 READING = {
     "alone": "windows of 5 frames alone, scores averaged (the literature's protocol)",
     "cut": "windows cut out: the whole network, nothing beyond them",
-    "film": "in film: out of a clip that was encoded whole (as `detect` works)",
+    "film": "in video: out of a clip that was encoded whole (as `detect` works)",
 }
 
 
@@ -83,20 +83,20 @@ class Bench:
 
     @cached_property
     def dev(self) -> list[Path]:
-        """Films of the GRID speakers that are not trained on."""
-        return dev_films(self.given.corpus, limit=self.given.limit)
+        """Videos of the GRID speakers that are not trained on."""
+        return dev_videos(self.given.corpus, limit=self.given.limit)
 
     @cached_property
     def web(self) -> list[Path]:
-        """Films of strangers."""
-        films = [self.given.clips / name for name in CLIPS]
-        missing = [film for film in films if not film.is_file()]
+        """Videos of strangers."""
+        videos = [self.given.clips / name for name in CLIPS]
+        missing = [video for video in videos if not video.is_file()]
         if missing:
             raise MissingError(
                 f"no clips: {missing[0]} is not there",
                 remedy="Give their folder with --clips, or set SYNCTOOL_CLIPS.",
             )
-        return films[: self.given.limit]
+        return videos[: self.given.limit]
 
     def tell(self, text: str) -> None:
         """Say what is being done."""
@@ -152,14 +152,14 @@ def multiway_section(bench: Bench) -> tuple[dict, list[Table]]:
 
 
 def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
-    """Pieces against their film's consensus."""
+    """Pieces against their video's consensus."""
     table = Table(
-        "Right within a frame of their film's consensus",
+        "Right within a frame of their video's consensus",
         ["", "pieces", "answered", "best match right, of all", "right, of the answered"],
         heading="Pieces",
         note="The sound of each piece is moved by its own random amount, up to 10 frames. Held-out "
-        "people's clips are joined to one film a person, if the person has a name (the others' clips "
-        "have offsets of their own); films of the folder of clips go through the "
+        "people's clips are joined to one video a person, if the person has a name (the others' clips "
+        "have offsets of their own); videos of the folder of clips go through the "
         "whole of `detect`. A piece is answered where the confidence is 0.5 or more.",
     )
     figures: dict[str, Any] = {}
@@ -169,7 +169,7 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
         found: dict[str, list] = {}
         for person, samples in people.by_person().items():
             if not samples[0].info.speaker:
-                continue  # clips of many films: joined, they have no common offset
+                continue  # clips of many videos: joined, they have no common offset
             made = pieces_of(
                 person,
                 person,
@@ -179,8 +179,8 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
                 rng=rng,
             )
             found.setdefault(samples[0].info.source, []).extend(made)
-        web = film_pieces(bench.web, Detector(model=model), seconds, bench.work)
-        found["films of strangers"] = web
+        web = video_pieces(bench.web, Detector(model=model), seconds, bench.work)
+        found["videos of strangers"] = web
         for source, pieces in found.items():
             result = agreement(pieces)
             if result is not None:
@@ -210,24 +210,24 @@ def whole_section(bench: Bench) -> tuple[dict, list[Table]]:
 
 
 def range_section(bench: Bench) -> tuple[dict, list[Table]]:
-    """Films of 20 s and more, moved far."""
+    """Videos of 20 s and more, moved far."""
     near = Detector(model=bench.model, max_offset=18)
     wide = Detector(model=bench.model, max_offset=125)
-    table = _moves_table("Films of 20 s and more, sound moved by up to 122 frames, 125 searched")
+    table = _moves_table("Videos of 20 s and more, sound moved by up to 122 frames, 125 searched")
     table.heading = "Range"
     figures = {}
-    for name, films in (
-        ("GRID speakers s4 and s30, 7 clips joined", joined_films(bench.dev, bench.work)),
-        ("films of strangers, short ones looped", looped_films(bench.web, bench.work)),
+    for name, videos in (
+        ("GRID speakers s4 and s30, 7 clips joined", joined_videos(bench.dev, bench.work)),
+        ("videos of strangers, short ones looped", looped_videos(bench.web, bench.work)),
     ):
-        rows = far_moves(films, near, wide, bench.work)
+        rows = far_moves(videos, near, wide, bench.work)
         figures[name] = [asdict(row) for row in rows]
         if rows:
             table.rows.append([name, *_moves_row(rows)])
     table.note = (
-        "The same weights as for ±15 frames, through the whole of `detect`; each film is moved three times. "
+        "The same weights as for ±15 frames, through the whole of `detect`; each video is moved three times. "
         "Its own offset is what it says unmoved by the short search. "
-        f"{_unanswered(figures)} 95% intervals by bootstrap over moved films."
+        f"{_unanswered(figures)} 95% intervals by bootstrap over moved videos."
     )
     return figures, [table]
 
@@ -301,10 +301,10 @@ def cost_section(bench: Bench) -> tuple[dict, list[Table]]:
         ],
         heading="Cost of the network",
     )
-    for name, film in figures["decoding"].items():
-        ratio = film["network_to_decoding"]
+    for name, video in figures["decoding"].items():
+        ratio = video["network_to_decoding"]
         table.rows.append(
-            [f"decoding {name} (the network takes {ratio:.1f} x)", "", f"{film['ms']:.2f}"]
+            [f"decoding {name} (the network takes {ratio:.1f} x)", "", f"{video['ms']:.2f}"]
         )
     table.note = (
         f"{figures['parameters'] / 1e6:.1f} million parameters, {figures['weights_bytes'] / 1e6:.1f} MB "
@@ -352,7 +352,7 @@ def _moves_row(rows: list[Moved]) -> list[str]:
 
 def _unanswered(figures: dict[str, list[dict]]) -> str:
     wrong = [
-        f"{row['film']} moved {row['moved_frames']:+.1f}: {row['found']:.1f}"
+        f"{row['video']} moved {row['moved_frames']:+.1f}: {row['found']:.1f}"
         for rows in figures.values()
         for row in rows
         if row["answered"] and abs(row["found"] - row["expected"]) > 1

@@ -3,15 +3,15 @@
     python benchmarks/strangers.py [--weights FILE] [--processed DIR] [--only multiway,pieces] [--json OUT]
 
 multiway     31 candidate sounds, one frame accepted, 5 to 15 frames of context, three readings
-pieces       pieces of 2 and 3 s, each with its sound moved, against their film's consensus
+pieces       pieces of 2 and 3 s, each with its sound moved, against their video's consensus
 whole        GRID clips moved by whole and fractional frames, through the whole of detect
-range        films of 20 s and more moved by up to 122 frames, 125 searched
+range        videos of 20 s and more moved by up to 122 frames, 125 searched
 calibration  expected calibration error and reliability, with docs/reliability.png
 cost         multiply-adds and time per frame against decoding, size of the weights
 
 multiway, pieces and calibration need people that the network was not trained on: a folder of synctool
 preprocess with the split.json that the training used. The others need the corpus and the clips. Two runs
-give the same figures, except for the times of cost. Without the folders of real films it says so and ends
+give the same figures, except for the times of cost. Without the folders of real videos it says so and ends
 with 5.
 """
 
@@ -28,9 +28,9 @@ from rich.console import Console
 from stranger_sections import PLOT, SECTIONS, Bench
 from tables import Table, write_section
 
-from films import ROOT, arguments, shared
 from synctool.errors import SyncToolError
 from synctool.networks.load import load_model
+from videos import ROOT, arguments, shared
 
 PAGE = ROOT / "docs" / "results.md"
 

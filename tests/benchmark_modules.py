@@ -1,4 +1,4 @@
-"""The scripts of ``benchmarks/`` as modules, beside the tests' own module of films."""
+"""The scripts of ``benchmarks/`` as modules, beside the tests' own module of videos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
-_OF_BOTH = "films"
+_OF_BOTH = "videos"
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Networks to compare, which worker processes find as well: they come with a distribution of their own.
 
-``flicker`` is right by construction; ``fussy`` cannot take short films.
+``flicker`` is right by construction; ``fussy`` cannot take short videos.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from synctool.plugins import loader as plugins
 from synctool.types import SAMPLES_PER_FRAME
 
 SHORT_FRAMES = 60
-"""Films of fewer frames are short."""
+"""Videos of fewer frames are short."""
 NAMES = ("flicker", "fussy")
 _NAME = "compared"
 _CODE = """
@@ -34,7 +34,7 @@ def synctool_backbones():
 
 
 class Fussy(flicker.Flicker):
-    """Cannot take short films."""
+    """Cannot take short videos."""
 
     def encode_audio(self, audio: Tensor) -> Tensor:
         """See ``Flicker``."""

@@ -1,4 +1,4 @@
-"""Fixtures for the films that lie beside the project, where there are any."""
+"""Fixtures for the videos that lie beside the project, where there are any."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ def corpus() -> Path:
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """Films with a known answer: ``SYNCTOOL_CLIPS`` or ``../shared/clips``; skips where there are none."""
+    """Videos with a known answer: ``SYNCTOOL_CLIPS`` or ``../shared/clips``; skips where there are none."""
     return _folder("clips", "SYNCTOOL_CLIPS")

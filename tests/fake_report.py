@@ -1,4 +1,4 @@
-"""Made-up comparisons for the page: many films, several models, every kind of condition."""
+"""Made-up comparisons for the page: many videos, several models, every kind of condition."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MODELS = {"fcn-cls": 0.25, "syncnet": 0.9, "resnet3d+vggish": 6.0}
 """Names and the spread of their errors in frames."""
 
 
-def made_trial(film: str, backbone: str = "fcn-cls", **changes: Any) -> Trial:
-    """A film of four seconds with the audio 3 frames ahead, or whatever ``changes`` says."""
+def made_trial(video: str, backbone: str = "fcn-cls", **changes: Any) -> Trial:
+    """A video of four seconds with the audio 3 frames ahead, or whatever ``changes`` says."""
     given: dict[str, Any] = {
         "weights": f"{backbone}.v1 sha256:0123",
         "offset_frames": 3.0,
@@ -31,21 +31,21 @@ def made_trial(film: str, backbone: str = "fcn-cls", **changes: Any) -> Trial:
         "seconds": 0.5,
         "memory_mb": 800.0,
     }
-    return Trial(film, backbone, **{**given, **changes})
+    return Trial(video, backbone, **{**given, **changes})
 
 
 def made_trials(
-    films: int = 6,
+    videos: int = 6,
     *,
     models: int = 3,
     seconds: float = 4.0,
     labelled: bool = True,
     moved: bool = True,
 ) -> list[Trial]:
-    """Films with and without answers, with shifts, pieces and perturbations."""
+    """Videos with and without answers, with shifts, pieces and perturbations."""
     dice = random.Random(7)
     trials: list[Trial] = []
-    for number in range(films):
+    for number in range(videos):
         name, truth = f"clips/s{number % 5}/film-{number:04d}.mp4", float(dice.randint(-6, 6))
         label = Label(truth if labelled else None, person=f"s{number % 5}", source="grid")
         for backbone, spread in list(MODELS.items())[:models]:
@@ -65,17 +65,17 @@ def made_trials(
     return trials
 
 
-def made_report(films: int = 6, **changes: Any) -> CompareReport:
+def made_report(videos: int = 6, **changes: Any) -> CompareReport:
     """A comparison with metrics, pictures and all."""
     from synctool.evaluation.metrics import summarise
 
     trials = changes.pop("trials", None)
     if trials is None:
         trials = made_trials(
-            films, **{k: changes.pop(k) for k in ("models", "seconds") if k in changes}
+            videos, **{k: changes.pop(k) for k in ("models", "seconds") if k in changes}
         )
     given: dict[str, Any] = {
-        "title": "3 models, 6 films",
+        "title": "3 models, 6 videos",
         "command": "synctool compare clips/ --backbones fcn-cls,syncnet --report report.html",
         "trials": trials,
         "metrics": summarise(trials, by=("person", "condition", "perturbation")),
@@ -97,7 +97,7 @@ def made_picture(tick: int, *, colour: bool = False) -> SimpleNamespace:
 
 
 def _found(dice: random.Random, truth: float, spread: float, seconds: float) -> dict[str, Any]:
-    """What a model of that spread makes of a film."""
+    """What a model of that spread makes of a video."""
     offset = max(-15.0, min(15.0, truth + dice.gauss(0, spread)))
     confidence = max(0.02, min(0.99, 0.98 - 0.09 * spread + dice.gauss(0, 0.05)))
     if abs(offset - truth) > 4:

@@ -1,4 +1,4 @@
-"""Results of made-up films."""
+"""Results of made-up videos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def series(*offsets: float | None, confidence: float = 0.9) -> FrameSeries:
 
 
 def made_result(name: str = "talk.mp4", **changes: Any) -> DetectResult:
-    """A film of four seconds with the audio 3 frames ahead, or whatever ``changes`` says."""
+    """A video of four seconds with the audio 3 frames ahead, or whatever ``changes`` says."""
     result = DetectResult(
         input=name,
         backbone="fcn-cls",
@@ -43,7 +43,7 @@ def made_result(name: str = "talk.mp4", **changes: Any) -> DetectResult:
 
 
 def inconclusive(reason: str, **changes: Any) -> DetectResult:
-    """A film without an answer."""
+    """A video without an answer."""
     nothing = {
         "offset_frames": None,
         "confidence": 0.0,

@@ -1,4 +1,4 @@
-"""Trials of made-up films and models."""
+"""Trials of made-up videos and models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NETWORKS = ("fcn-cls", "syncnet")
 
 
 def made_trial(film: str = "talk.mp4", backbone: str = "fcn-cls", **changes: Any) -> Trial:
-    """A film of four seconds with the audio 3 frames ahead, or whatever ``changes`` says."""
+    """A video of four seconds with the audio 3 frames ahead, or whatever ``changes`` says."""
     trial = Trial(
         film=film,
         backbone=backbone,
@@ -37,7 +37,7 @@ def made_trial(film: str = "talk.mp4", backbone: str = "fcn-cls", **changes: Any
 
 
 def failed_trial(film: str = "talk.mp4", backbone: str = "syncnet", **changes: Any) -> Trial:
-    """A film that one model cannot read."""
+    """A video that one model cannot read."""
     trial = Trial(film=film, backbone=backbone, weights=f"{backbone}.v2 sha256:0123")
     return replace(trial, **{"error": "it takes 5 pictures and there are 3", **changes})
 
@@ -75,7 +75,7 @@ def set_of(
                 found = truth + condition.moved_frames + float(rng.normal(0, spread))
                 sure = float(np.clip(1 - 0.2 * condition.level + 0.1 * rng.normal(), 0.01, 0.99))
                 trial = made_trial(
-                    f"film-{number}.mp4",
+                    f"video-{number}.mp4",
                     backbone,
                     condition=condition,
                     offset_frames=found,

@@ -1,4 +1,4 @@
-"""A network that needs no training, and films that it can read: light and sound flicker together.
+"""A network that needs no training, and videos that it can read: light and sound flicker together.
 
 Brightness and loudness follow one random pattern of 40 ms steps. The network compares the two over a
 few frames, so its answers are right by construction and whatever is wrong is the engine's fault.
@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fake_plugins import FakePlugin
-from films import PlacedFace, Sound, Video, face_picture, frame_times_s, make_film
 from synctool.models.correlation import correlate
 from synctool.plugins import loader as plugins
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.types import SAMPLES_PER_FRAME
+from videos import PlacedFace, Sound, Video, face_picture, frame_times_s, make_video
 
 NAME = "flicker"
 REACH = 8
@@ -105,7 +105,7 @@ def save_weights(path: Path, **metadata: str) -> Path:
     return path
 
 
-# --------------------------------------------------------------------------- films
+# --------------------------------------------------------------------------- videos
 
 _BRIGHT, _DARK = 140, 110
 _RATE = 16_000
@@ -127,7 +127,7 @@ def flicker_sound(
     return (noise * np.repeat(np.where(loud, 0.2, 0.02), 40)[:count]).astype(np.float32)
 
 
-def flicker_film(
+def flicker_video(
     path: Path,
     *,
     seconds: float = 4.0,
@@ -141,7 +141,7 @@ def flicker_film(
     seed: int = 0,
     container: str | None = None,
 ) -> Path:
-    """A film whose light and sound flicker together.
+    """A video whose light and sound flicker together.
 
     Args:
         path: Its name.
@@ -170,7 +170,7 @@ def flicker_film(
     lasts_s = seconds - sound_start_s if sound_s is None else sound_s
     ahead = ahead_frames if callable(ahead_frames) else lambda _: ahead_frames
     samples = flicker_sound(lambda t: at(t + ahead(t) / 25), lasts_s, start_s=sound_start_s)
-    return make_film(
+    return make_video(
         path,
         seconds=seconds,
         video=Video(

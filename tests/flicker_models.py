@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 import flicker
-from films import Sound, Video, make_film
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import BackboneSpec, VideoInput
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
+from videos import Sound, Video, make_video
 
 CPU = torch.device("cpu")
 
@@ -65,7 +65,7 @@ def coloured(order: str, *, size_px: int = 24) -> LoadedModel:
     return loaded(OneColour(), order, video=VideoInput(crop="face", size_px=size_px, colour=order))
 
 
-def coloured_film(
+def coloured_video(
     path: Path, *, seconds: float = 3.0, ahead_frames: float = 0.0, late_blue_frames: int = 0
 ) -> Path:
     """Red flickers with the sound, and blue too, or later."""
@@ -75,7 +75,7 @@ def coloured_film(
         picture[..., 0] = 160 if at(i / 25 + 0.02) else 90
         picture[..., 2] = 160 if at((i - late_blue_frames) / 25 + 0.02) else 90
     sound = flicker.flicker_sound(lambda t: at(t + ahead_frames / 25), seconds)
-    return make_film(
+    return make_video(
         path,
         seconds=seconds,
         video=Video(

@@ -151,7 +151,7 @@ def _journal(folder: Path) -> Path:
 
 
 def read_journal(path: Path) -> None:
-    """Open a journal, and read the film in it if it is still there."""
+    """Open a journal, and read the video in it if it is still there."""
     with Journal(path, SETTINGS, TRIALS) as journal:
         if "a" in journal:
             journal.read("a")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fake_samples import talking_sample, write_processed
-from films import PlacedFace, face_film
 from synctool.prepare.pairs import pairs
 from synctool.settings.pairs import PairsSettings
+from videos import PlacedFace, face_video
 
 _OFFLINE = {
     "PIP_NO_INDEX": "1",
@@ -98,11 +98,11 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def work_folder(folder: Path) -> Path:
-    """Put a tiny training set ``processed`` and a film with a face, ``talk.mp4``, into a folder."""
+    """Put a tiny training set ``processed`` and a video with a face, ``talk.mp4``, into a folder."""
     made = [talking_sample(f"k{i}", seed=i, frames=12, speaker=f"s{i % 3}") for i in range(6)]
     write_processed(folder / "processed", made)
     pairs(folder / "processed", settings=PairsSettings(val_fraction=0.34, test_fraction=0.0))
-    face_film(folder / "talk.mp4", [(24, lambda _: [PlacedFace(160, 120, 110)])], size=(320, 240))
+    face_video(folder / "talk.mp4", [(24, lambda _: [PlacedFace(160, 120, 110)])], size=(320, 240))
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark_modules import BENCHMARKS, benchmark_modules
 from fake_samples import talking_sample, write_processed
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.types import Trial
 
 RESULTS = BENCHMARKS.parent / "docs" / "results.md"
@@ -26,7 +26,7 @@ def bench() -> Iterator[SimpleNamespace]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, bench: SimpleNamespace) -> Path:
-    """A processed folder with its split, a film of strangers, constants and a network."""
+    """A processed folder with its split, a video of strangers, constants and a network."""
     folder = tmp_path_factory.mktemp("bench")
     samples, rows = [], []
     for i, part in enumerate(("train", "val", "val", "val")):
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, bench: SimpleNamespace) -> 
     write_processed(folder / "processed", samples)
     (folder / "processed" / "split.json").write_text(json.dumps(rows))
     (folder / "clips").mkdir()
-    flicker_film(folder / "clips" / "a.mkv", seconds=6)
+    flicker_video(folder / "clips" / "a.mkv", seconds=6)
     (folder / "constants.json").write_text(json.dumps({f"clip{i}": -i for i in range(4)}))
     bench.oracle.save_random(folder / "mine.safetensors", seed=1, small=True)
     return folder
@@ -81,12 +81,12 @@ def test_a_second_run_gives_the_same_figures(
     assert text.startswith("# Results\n\nby hand\n\n") and text.endswith("\n\nmore\n")
     assert text.count("sha256:") >= 2 and "seed 0" in text
     assert "--constants CONSTANTS --backbones fcn-cls=mine.safetensors" in text
-    assert "made: 3 clips of 2 people" in text and "1 films" in text
+    assert "made: 3 clips of 2 people" in text and "1 videos" in text
     assert not re.search(re.escape(str(folder)), "".join(made[0])), "it tells where files lie"
     models = list(figures["people"]["models"])
     assert len(models) == 2 and models[0] != models[1]
     assert all(f"`{model}`" in text for model in models)
-    assert "people: ±1 frame |" in text and "films: pieces agree |" in text
+    assert "people: ±1 frame |" in text and "videos: pieces agree |" in text
 
     found = {
         (m["backbone"], m["name"]): m for m in figures["people"]["metrics"] if m["group"] == "all"

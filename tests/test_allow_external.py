@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import flicker
-from films import PlacedFace, face_film
 from synctool.cli.app import main
 from synctool.comparison.degradations import perturbed
 from synctool.data.processed import Processed
@@ -26,6 +25,7 @@ from synctool.errors import (
 from synctool.exporting.windows import real_windows
 from synctool.measure.encode import encode
 from synctool.media.remux import move_sound
+from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNCTOOL_CACHE", str(tmp_path / "cache"))
-    flicker.flicker_film(tmp_path / "outside.mkv", seconds=2, ahead_frames=3)
+    flicker.flicker_video(tmp_path / "outside.mkv", seconds=2, ahead_frames=3)
     flicker.save_weights(tmp_path / "w.safetensors")
     (tmp_path / "show").mkdir()
     script("show/list.ffconcat", "../outside.mkv")
@@ -74,7 +74,7 @@ def test_compare(capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> N
 
 
 def test_preprocess(place: Path) -> None:
-    face_film(place / "face.mp4", [(40, lambda _: [PlacedFace(160, 100, 90)])], size=(320, 200))
+    face_video(place / "face.mp4", [(40, lambda _: [PlacedFace(160, 100, 90)])], size=(320, 200))
     (place / "films").mkdir()
     script("films/disguised.mp4", "../face.mp4")
     assert main(["preprocess", "films", "refused", "-j", "1"]) == EXIT_OK
@@ -84,20 +84,20 @@ def test_preprocess(place: Path) -> None:
 
 
 def test_what_export_and_the_engine_read(place: Path) -> None:
-    film = "show/list.ffconcat"
+    video = "show/list.ffconcat"
     spec = flicker.SPEC
     with pytest.raises(MediaError, match="outside its folder"):
-        real_windows([film], spec, rows=5, count=1, detector="whole")
+        real_windows([video], spec, rows=5, count=1, detector="whole")
     with pytest.raises(MissingError, match="a face"):
-        real_windows([film], spec, rows=5, count=1, detector="centerface", allow_external=True)
+        real_windows([video], spec, rows=5, count=1, detector="centerface", allow_external=True)
     with pytest.raises(MediaError, match="outside its folder"):
-        encode(film, [])
+        encode(video, [])
     with pytest.raises(MediaError, match="outside its folder"):
-        perturbed(film, place / "copy.mkv", "noise", 1)
-    assert perturbed(film, place / "copy.mkv", "noise", 1, allow_external=True).stat().st_size
+        perturbed(video, place / "copy.mkv", "noise", 1)
+    assert perturbed(video, place / "copy.mkv", "noise", 1, allow_external=True).stat().st_size
     with pytest.raises(MediaError, match="outside its folder"):
-        move_sound(film, place / "moved.mkv", by_ms=40)
-    move_sound(film, place / "moved.mkv", by_ms=40, allow_external=True)
+        move_sound(video, place / "moved.mkv", by_ms=40)
+    move_sound(video, place / "moved.mkv", by_ms=40, allow_external=True)
     assert (place / "moved.mkv").stat().st_size
 
 
@@ -122,12 +122,12 @@ def test_a_url_costs_the_other_videos_nothing(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_what_is_read_twice_is_no_pipe(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from synctool.comparison.entries import film_entries
+    from synctool.comparison.entries import video_entries
 
     os.mkfifo(place / "pipe")
     for name in ("pipe", "-"):
         with pytest.raises(UsageError, match="is a pipe"):
-            film_entries(["outside.mkv", name])
+            video_entries(["outside.mkv", name])
         with pytest.raises(UsageError, match="is a pipe"):
             move_sound(name, place / "moved.mkv", by_ms=40)
     monkeypatch.setattr(sys, "stdin", io.StringIO())

@@ -376,7 +376,7 @@ def test_large_pictures_are_encoded_in_pieces(frames: int, monkeypatch) -> None:
     assert (len(seen) > 2) == (frames > 16)
 
 
-# ------------------------------------------------------------------------------------ the films
+# ------------------------------------------------------------------------------------ the videos
 
 
 def test_chunks_are_not_shorter_than_their_context() -> None:

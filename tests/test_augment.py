@@ -44,7 +44,7 @@ def dice(*names: str, seed: int = 0, strength: float = 1.0, amount: float = 1.0)
     return Dice(settings, np.random.default_rng(seed), amount=amount)
 
 
-def film(frames: int = 24, size: int = 96, colour: bool = False) -> np.ndarray:
+def video(frames: int = 24, size: int = 96, colour: bool = False) -> np.ndarray:
     """A textured picture that grows lighter, and much so at the frame ``STEP``."""
     rng = np.random.default_rng(5)
     texture = rng.normal(0, 12, (size, size, 3) if colour else (size, size))
@@ -121,9 +121,9 @@ def brightened_at(crops: np.ndarray) -> int:
 
 @pytest.mark.parametrize("name", PICTURE)
 def test_every_augmentation_of_the_picture_changes_it_and_keeps_its_frames(name: str) -> None:
-    plain, seen = centre_crop(film(), 72), []
+    plain, seen = centre_crop(video(), 72), []
     for seed in range(7):
-        made = augment_picture(film(), 72, dice(name, seed=seed), stranger=stranger)
+        made = augment_picture(video(), 72, dice(name, seed=seed), stranger=stranger)
         assert made.shape == (24, 72, 72) and made.dtype == np.uint8
         assert not np.array_equal(made, plain)
         seen.append(brightened_at(made))
@@ -164,14 +164,14 @@ def test_blocks_that_hardly_change_are_carried_over() -> None:
 @pytest.mark.parametrize("name", ["shift", "zoom", "turn", "shear", "mirror", "elastic", "light",
                                   "lamps", "shades", "patch"])  # fmt: skip
 def test_what_is_drawn_for_a_window_is_the_same_in_all_frames(name: str) -> None:
-    still = np.repeat(film()[:1], 6, 0)
+    still = np.repeat(video()[:1], 6, 0)
     made = augment_picture(still, 72, dice(name), stranger=stranger)
     assert (made == made[0]).all()
 
 
 @pytest.mark.parametrize("name", ["drift", "jitter", "moving_patch", "hand", "grain"])
 def test_what_moves_is_different_in_each_frame(name: str) -> None:
-    made = augment_picture(np.repeat(film()[:1], 6, 0), 72, dice(name))
+    made = augment_picture(np.repeat(video()[:1], 6, 0), 72, dice(name))
     assert not (made == made[0]).all()
 
 
@@ -179,8 +179,8 @@ def test_a_hand_covers_a_part_and_not_all() -> None:
     shares = []
     for seed in range(10):
         changed = np.abs(
-            augment_picture(film(), 72, dice("hand", seed=seed)).astype(int)
-            - centre_crop(film(), 72)
+            augment_picture(video(), 72, dice("hand", seed=seed)).astype(int)
+            - centre_crop(video(), 72)
         )
         shares.append((changed[-1] > 2).mean())
     assert 0.02 < np.median(shares) < 0.6
@@ -189,11 +189,11 @@ def test_a_hand_covers_a_part_and_not_all() -> None:
 @pytest.mark.parametrize("frames", [1, 2, 30])
 @pytest.mark.parametrize("colour", [False, True])
 def test_pictures_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> None:
-    crops = film(frames, colour=colour)
+    crops = video(frames, colour=colour)
     before = crops.copy()
     for seed, names in enumerate([PICTURE, [], PICTURE[::2]]):
         made = augment_picture(
-            crops, 72, dice(*names, seed=seed), stranger=lambda: film(1, colour=colour)[0]
+            crops, 72, dice(*names, seed=seed), stranger=lambda: video(1, colour=colour)[0]
         )
         assert made.shape == (frames, 72, 72, *crops.shape[3:]) and made.dtype == np.uint8
         assert np.array_equal(crops, before)  # what is stored is not written to
@@ -203,22 +203,22 @@ def test_pictures_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> 
 
 @pytest.mark.parametrize("size_px", [16, 112])
 def test_crops_of_other_sizes(size_px: int) -> None:
-    made = augment_picture(film(3, size_px + 24), size_px, dice(*PICTURE), stranger=None)
+    made = augment_picture(video(3, size_px + 24), size_px, dice(*PICTURE), stranger=None)
     assert made.shape == (3, size_px, size_px)
 
 
 @pytest.mark.parametrize("name", PICTURE)
 def test_a_strength_of_nothing_leaves_the_picture_alone(name: str) -> None:
-    plain = centre_crop(film(), 72)
+    plain = centre_crop(video(), 72)
     for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
-        assert np.array_equal(augment_picture(film(), 72, none, stranger=stranger), plain)
+        assert np.array_equal(augment_picture(video(), 72, none, stranger=stranger), plain)
 
 
 @pytest.mark.parametrize("name", ["blur", "resolution", "grain", "lamps", "jpeg", "light", "turn"])
 def test_a_greater_strength_does_more_to_the_picture(name: str) -> None:
-    plain = centre_crop(film(), 72).astype(int)
+    plain = centre_crop(video(), 72).astype(int)
     changes = [
-        np.abs(augment_picture(film(), 72, dice(name, strength=s)) - plain).mean()
+        np.abs(augment_picture(video(), 72, dice(name, strength=s)) - plain).mean()
         for s in (0.2, 1.0)
     ]
     assert changes[0] < changes[1]
@@ -514,13 +514,13 @@ def test_a_second_voice_is_never_the_louder_one() -> None:
 
 def test_nothing_is_mixed_unless_asked_for() -> None:
     usual = Dice(AugmentSettings(), np.random.default_rng(0))
-    one = film(size=72)
+    one = video(size=72)
     assert mix_pictures(one, 255 - one, usual) is one
     assert mix_sounds(speech(), speech(1), usual).tolist() == speech().tolist()
 
 
 def test_coarse_pictures_keep_their_size() -> None:
-    crops = film(size=72)
+    crops = video(size=72)
     assert coarse(crops, 72) is crops and coarse(crops, 90) is crops
     made = coarse(crops, 12)
     assert made.shape == crops.shape and made[0].std() < 0.5 * crops[0].std()

@@ -131,12 +131,12 @@ def test_nothing_is_undefined() -> None:
 
 
 def test_people_are_drawn_from_five_on_and_strangers_alone() -> None:
-    films = np.arange(12)
-    assert units_of(films % 4, films).drawn == "clips"
-    assert units_of(films % 5, films).count == 5
-    mixed = units_of(np.where(films < 10, films % 5, -1), films)
+    videos = np.arange(12)
+    assert units_of(videos % 4, videos).drawn == "clips"
+    assert units_of(videos % 5, videos).count == 5
+    mixed = units_of(np.where(videos < 10, videos % 5, -1), videos)
     assert (mixed.drawn, mixed.count) == ("people", 7)
-    shared = units_of(np.full(12, -1), films // 3)
+    shared = units_of(np.full(12, -1), videos // 3)
     assert (shared.drawn, shared.count) == ("clips", 4)
     assert numbered(["b", None, "a", "b"]).tolist() == [0, -1, 1, 0]
 

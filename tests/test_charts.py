@@ -211,13 +211,13 @@ def test_reliability_is_a_chart_a_model(labelled_set: list[Trial]) -> None:
 
 
 def test_robustness_is_the_share_that_is_right_and_the_share_answered() -> None:
-    def noisy(level: int, film: str, offset: float | None, answered: bool) -> Trial:
+    def noisy(level: int, video: str, offset: float | None, answered: bool) -> Trial:
         condition = Condition("perturbed", perturbation="noise", level=level, value=5.0 - level)
-        found = made_trial(film, condition=condition, offset_frames=offset, answered=answered)
+        found = made_trial(video, condition=condition, offset_frames=offset, answered=answered)
         return labelled(found, 3.0)
 
     trials = [
-        *(labelled(made_trial(film), 3.0) for film in "ab"),
+        *(labelled(made_trial(video), 3.0) for video in "ab"),
         noisy(1, "a", 3.9, True),
         noisy(1, "b", 9.0, False),
         noisy(2, "a", None, False),

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from films import PlacedFace, face_film
 from synctool.data.processed import Processed
 from synctool.errors import MissingError
 from synctool.prepare import ray_cluster as cluster
@@ -20,6 +19,7 @@ from synctool.prepare.preprocess import PreprocessProgress, preprocess
 from synctool.prepare.shards import ShardJob, make_shard
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.workers import KILLED
+from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 
@@ -30,14 +30,14 @@ ON_RAY = replace(LOCAL, engine="ray", jobs=2)
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("films")
     face = PlacedFace(160, 100, 90)
     for i in range(12):
         path = folder / f"s{i % 3}" / f"{i}.mp4"
         path.parent.mkdir(exist_ok=True)
-        face_film(path, [(26 + i, lambda _: [face])], size=(320, 200))
-    (folder / "s1" / "broken.mp4").write_text("no film")
+        face_video(path, [(26 + i, lambda _: [face])], size=(320, 200))
+    (folder / "s1" / "broken.mp4").write_text("no video")
     return folder
 
 
@@ -59,7 +59,7 @@ def kill_one_worker() -> int | None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc to find workers in")
-def test_every_film_is_packed_once_though_a_worker_is_killed(films: Path, tmp_path: Path) -> None:
+def test_every_video_is_packed_once_though_a_worker_is_killed(videos: Path, tmp_path: Path) -> None:
     killed: list[int] = []
 
     def kill(progress: PreprocessProgress) -> None:
@@ -68,19 +68,19 @@ def test_every_film_is_packed_once_though_a_worker_is_killed(films: Path, tmp_pa
             if pid is not None:
                 killed.append(pid)
 
-    done = preprocess(films, tmp_path / "ray", ON_RAY, on_progress=kill)
+    done = preprocess(videos, tmp_path / "ray", ON_RAY, on_progress=kill)
     assert len(killed) == 1
     assert (done.films_done, done.samples, done.failures) == (13, 12, 1)
     seen = [info.video_path for _, info in Processed(tmp_path / "ray").infos()]
     assert sorted(seen) == sorted(
-        p.relative_to(films).as_posix() for p in films.rglob("*.mp4") if p.stem != "broken"
+        p.relative_to(videos).as_posix() for p in videos.rglob("*.mp4") if p.stem != "broken"
     )
-    preprocess(films, tmp_path / "local", LOCAL)
+    preprocess(videos, tmp_path / "local", LOCAL)
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
 def deadly(job: ShardJob) -> object:
-    """Packs films as ever, but one of them kills the process."""
+    """Packs videos as ever, but one of them kills the process."""
     real = shards._pack
 
     def pack(given, entry, *rest):
@@ -92,11 +92,11 @@ def deadly(job: ShardJob) -> object:
     return make_shard(job)
 
 
-def test_a_film_that_kills_workers_is_left_out(films: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_video_that_kills_workers_is_left_out(videos: Path, tmp_path: Path, monkeypatch) -> None:
     tree = tmp_path / "in"
     for name in ("s0/0.mp4", "s2/5.mp4", "s2/8.mp4"):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films / name, tree / name)
+        shutil.copy(videos / name, tree / name)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where the workers find it
     monkeypatch.setattr(cluster, "make_shard", deadly)
     monkeypatch.setattr(cluster, "RETRIES", 1)
@@ -106,7 +106,7 @@ def test_a_film_that_kills_workers_is_left_out(films: Path, tmp_path: Path, monk
     assert failure["film"] == "s2/5.mp4" and failure["reason"] == KILLED
 
 
-def test_a_cluster_that_does_not_answer_is_said(films: Path, tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_said(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"no Ray cluster answers at 127\.0\.0\.1:1") as caught:
-        preprocess(films, tmp_path / "out", ON_RAY, address="127.0.0.1:1")
+        preprocess(videos, tmp_path / "out", ON_RAY, address="127.0.0.1:1")
     assert "ray start" in caught.value.remedy

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 import compare_networks
-from flicker import flicker_film, save_weights
+from flicker import flicker_video, save_weights
 from synctool.cli import compare_completion as completion
 from synctool.cli.app import main
 from synctool.cli.compare_outputs import CompareOutputs
@@ -65,11 +65,11 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Films with the sound three frames ahead and two behind."""
+def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Videos with the sound three frames ahead and two behind."""
     folder = tmp_path_factory.mktemp("films")
     return {
-        name: flicker_film(
+        name: flicker_video(
             folder / name, seconds=2, ahead_frames=ahead, seed=ahead + 9
         ).read_bytes()
         for name, ahead in (("a.mkv", 3), ("b.mkv", -2))
@@ -77,14 +77,14 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, films: dict[str, bytes]) -> Iterator:
-    """A current folder with the films and weights, no settings from outside, and the networks."""
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: dict[str, bytes]) -> Iterator:
+    """A current folder with the videos and weights, no settings from outside, and the networks."""
     for name in list(os.environ):
         if name.startswith("SYNCTOOL_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNCTOOL_CACHE", str(tmp_path / "cache"))
-    for name, data in films.items():
+    for name, data in videos.items():
         Path(name).write_bytes(data)
     save_weights(Path("one.safetensors"))
     save_weights(Path("two.safetensors"), made="again")
@@ -119,7 +119,7 @@ def labels(*rows: str) -> str:
 # ------------------------------------------------------------------------------- what comes out
 
 
-def test_one_film_through_two_models_is_a_table(run) -> None:
+def test_one_video_through_two_models_is_a_table(run) -> None:
     ran = run("a.mkv", *BOTH)
     assert (ran.code, ran.err) == (0, "")
     for name in ("flicker (one)", "flicker (two)"):
@@ -140,7 +140,7 @@ def test_json_holds_trials_and_metrics(run) -> None:
 
 
 def test_moved_sound_is_followed_and_pieces_agree(run) -> None:
-    flicker_film(Path("long.mkv"), seconds=5, ahead_frames=2)
+    flicker_video(Path("long.mkv"), seconds=5, ahead_frames=2)
     ran = run("long.mkv", *ONE, "--shift", "-4,0,2.5", "--pieces", "1.5", "--json", "-")
     kinds = [trial.condition.kind for trial in ran.trials]
     assert kinds == ["plain", "shift", "shift", "piece", "piece", "piece"]
@@ -169,7 +169,7 @@ def test_a_folder_that_knows_its_offsets(run) -> None:
     assert ran.value("accuracy_1") == 1
 
 
-def test_films_are_made_worse(run) -> None:
+def test_videos_are_made_worse(run) -> None:
     ran = run("a.mkv", *ONE, "--perturb", "noise:1+5", "--json", "-")
     assert [trial.condition.level for trial in ran.trials] == [0, 1, 5]
     assert ran.value("inconclusive_rate", "perturbation=noise level=1") == 0
@@ -203,7 +203,7 @@ def test_the_earlier_name_of_html_warns(run) -> None:
     assert Path("page.html").stat().st_size > 10_000
 
 
-def test_one_film_is_drawn_into_a_file(run) -> None:
+def test_one_video_is_drawn_into_a_file(run) -> None:
     assert run("a.mkv", *BOTH, "--plot", "a.png", "--quiet").code == 0
     assert imread("a.png").std() > 0.01
 
@@ -218,7 +218,7 @@ def test_quiet_prints_nothing(run) -> None:
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
-def test_a_list_of_films(run) -> None:
+def test_a_list_of_videos(run) -> None:
     Path("list.txt").write_text("b.mkv\n")
     ran = run("--from-file", "list.txt", *ONE, "--csv", "-")
     assert [row["film"] for row in csv.DictReader(io.StringIO(ran.out))] == ["b.mkv"]
@@ -250,7 +250,7 @@ def test_perturbations_are_listed(run) -> None:
 # ------------------------------------------------------------------------------- what goes wrong
 
 
-def test_a_missing_film_costs_the_others_nothing(run) -> None:
+def test_a_missing_video_costs_the_others_nothing(run) -> None:
     ran = run("gone.mkv", "b.mkv", *BOTH, "--json", "all.json")
     assert ran.code == 5
     assert ran.err.count("gone.mkv") == 1
@@ -261,7 +261,7 @@ def test_a_missing_film_costs_the_others_nothing(run) -> None:
     assert "failed: no such file" in ran.out and " ms behind" in ran.out
 
 
-def test_a_film_that_fails_for_one_model_only(run) -> None:
+def test_a_video_that_fails_for_one_model_only(run) -> None:
     ran = run("a.mkv", "-b", "fussy=one.safetensors,flicker=one.safetensors")
     assert ran.code == 1
     assert "too short for me" in ran.err
@@ -273,8 +273,8 @@ def test_a_film_that_fails_for_one_model_only(run) -> None:
     assert "120 ms ahead" in works
 
 
-def test_a_damaged_film_is_told_also_when_quiet(run) -> None:
-    Path("bad.mp4").write_bytes(b"no film at all" * 100)
+def test_a_damaged_video_is_told_also_when_quiet(run) -> None:
+    Path("bad.mp4").write_bytes(b"no video at all" * 100)
     ran = run("bad.mp4", "a.mkv", *ONE, "--quiet")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("error: ") and "bad.mp4" in ran.err
@@ -309,12 +309,12 @@ def test_inconclusive_is_no_error(run) -> None:
         (("a.mkv", *ONE, "--detector", "nobody"), ("nobody",)),
     ],
 )
-def test_wrong_usage_is_told_before_any_work(run, films, words, told) -> None:
+def test_wrong_usage_is_told_before_any_work(run, videos, words, told) -> None:
     run(*words).failed(2, *told)
-    assert Path("a.mkv").read_bytes() == films["a.mkv"]
+    assert Path("a.mkv").read_bytes() == videos["a.mkv"]
 
 
-def test_labels_that_do_not_match_the_films(run) -> None:
+def test_labels_that_do_not_match_the_videos(run) -> None:
     given = ("a.mkv", "b.mkv", *ONE, "--labels", labels("other.mkv,3,anna"))
     run(*given).failed(2, "a.mkv")
 
@@ -343,7 +343,7 @@ def test_places_that_cannot_be_written(run) -> None:
 def interrupted(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], None]:
-    """Lets Ctrl-C come when the second film arrives; the returned function takes it away."""
+    """Lets Ctrl-C come when the second video arrives; the returned function takes it away."""
     stream = CompareOutputs.stream
 
     def stop(self: CompareOutputs, trial: Trial) -> None:

@@ -34,7 +34,7 @@ THREE = ("fcn-cls", "syncnet", "resnet3d+vggish")
 
 @pytest.fixture(scope="module")
 def labelled_set() -> list[Trial]:
-    """Films of five people, through three models, as they are, moved and with noise."""
+    """Videos of five people, through three models, as they are, moved and with noise."""
     return set_of(6, THREE)
 
 
@@ -73,7 +73,7 @@ def metric(name: str, value: float, low: float = math.nan, high: float = math.na
 # ------------------------------------------------------------------------------------- the terminal
 
 
-def test_a_film_is_a_row_a_model() -> None:
+def test_a_video_is_a_row_a_model() -> None:
     trials = [made_trial(), made_trial(backbone="syncnet", offset_frames=-2.5, lse_d=None)]
     text = shown(trials, shared_s={"talk.mp4": 1.25})
     assert row(text, "talk.mp4") == "talk.mp4  0:04.0, read in 1.2 s"
@@ -182,7 +182,7 @@ def test_names_are_not_read_as_markup_and_move_nothing() -> None:
     assert "[red]" in text and "[bold]no" in text
 
 
-def test_of_a_thousand_films_some_are_listed() -> None:
+def test_of_a_thousand_videos_some_are_listed() -> None:
     trials = [made_trial(f"{n}.mp4") for n in range(MOST_VIDEOS + 5)]
     trials.append(failed_trial("last.mp4"))
     text = shown(trials)
@@ -207,7 +207,7 @@ def test_the_object_holds_everything(labelled_set, metrics) -> None:
     ]
     assert found["schema"] == "synctool.compare/1"
     assert [model["name"] for model in found["models"]] == list(THREE)
-    assert found["films"] == [f"film-{n}.mp4" for n in range(6)]
+    assert found["films"] == [f"video-{n}.mp4" for n in range(6)]
     assert [Trial.from_dict(trial) for trial in found["trials"]] == labelled_set
     assert len(found["agreement"]) == 3
     assert sum(b["count"] for b in found["reliability"]["fcn-cls"]) == 12
@@ -253,7 +253,7 @@ def test_metrics_as_a_table(metrics) -> None:
     assert float(best["low"]) <= float(best["value"]) <= float(best["high"])
 
 
-def test_films_are_in_order_and_conditions_apart(labelled_set) -> None:
-    films = plain_trials(labelled_set)
-    assert list(films) == [f"film-{n}.mp4" for n in range(6)]
-    assert all([t.backbone for t in here] == list(THREE) for here in films.values())
+def test_videos_are_in_order_and_conditions_apart(labelled_set) -> None:
+    videos = plain_trials(labelled_set)
+    assert list(videos) == [f"video-{n}.mp4" for n in range(6)]
+    assert all([t.backbone for t in here] == list(THREE) for here in videos.values())

@@ -1,4 +1,4 @@
-"""Sets that know their own truth: processed folders, and folders of films with labels or a manifest."""
+"""Sets that know their own truth: processed folders, and folders of videos with labels or a manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import flicker
 from compare_networks import installed
 from fake_samples import write_processed
-from flicker import flicker_film, flicker_sound, pattern
+from flicker import flicker_sound, flicker_video, pattern
 from synctool.comparison.entries import Entry, dataset_entries
 from synctool.comparison.run import CompareProgress, compare, run_trials
 from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
@@ -121,11 +121,11 @@ def test_clips_are_measured_as_they_are_stored(networks: dict[str, str], process
     assert untimed(found) == untimed(list(run_trials(dataset_entries(processed), some)))
 
 
-def test_a_clip_gives_what_its_film_gives(networks: dict[str, str], tmp_path: Path) -> None:
-    film = flicker_film(tmp_path / "f.mp4", seconds=3.2, ahead_frames=2, seed=4)
+def test_a_clip_gives_what_its_video_gives(networks: dict[str, str], tmp_path: Path) -> None:
+    video_file = flicker_video(tmp_path / "f.mp4", seconds=3.2, ahead_frames=2, seed=4)
     write_processed(tmp_path / "p", [clip("f", seed=4, ahead_frames=2)])
     some = plain(networks, shift="3")
-    whole = list(run_trials([Entry(str(film))], some))
+    whole = list(run_trials([Entry(str(video_file))], some))
     stored = list(run_trials(dataset_entries(tmp_path / "p"), some))
     offsets = [t.offset_frames for t in stored]
     assert offsets == pytest.approx([t.offset_frames for t in whole], abs=FINE)
@@ -165,7 +165,9 @@ def test_a_collections_own_parts_count_without_a_split(tmp_path: Path) -> None:
     clips = [clip("a", split="train"), clip("b", split="dev"), clip("c", split="dev")]
     write_processed(tmp_path, clips)
     assert names(dataset_entries(tmp_path)) == ["b", "c"]
-    assert dataset_entries(tmp_path)[0].label.person == "made/b.mp4", "its film stands for a person"
+    assert dataset_entries(tmp_path)[0].label.person == "made/b.mp4", (
+        "its video stands for a person"
+    )
 
 
 def test_a_limit_takes_clips_evenly_from_each_source(tmp_path: Path) -> None:
@@ -238,66 +240,66 @@ def test_a_network_that_takes_no_face_crops_of_that_size_says_so(tmp_path: Path)
     assert made.faces == ()
 
 
-# ------------------------------------------------------------------------------- a folder of films
+# ------------------------------------------------------------------------------- a folder of videos
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> Path:
+def videos(tmp_path: Path) -> Path:
     folder = tmp_path / "films"
     for i, name in enumerate(["one/a.mp4", "one/b.mp4", "two/c.mp4"]):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        flicker_film(folder / name, seconds=2.0, ahead_frames=i, seed=i)
+        flicker_video(folder / name, seconds=2.0, ahead_frames=i, seed=i)
     return folder
 
 
-def test_a_folder_with_labels(networks: dict[str, str], films: Path) -> None:
-    (films / "labels.csv").write_text(
+def test_a_folder_with_labels(networks: dict[str, str], videos: Path) -> None:
+    (videos / "labels.csv").write_text(
         "path,offset_ms,person,source\none/b.mp4,40,ben,x\ntwo/c.mp4,80,cleo,y\n"
     )
-    entries = dataset_entries(films)
+    entries = dataset_entries(videos)
     assert names(entries) == ["b.mp4", "c.mp4"]
     assert [e.label for e in entries] == [Label(1.0, "ben", "x"), Label(2.0, "cleo", "y")]
     found = list(run_trials(entries, plain(networks)))
     assert [t.error_frames for t in found] == pytest.approx([0, 0], abs=FINE)
 
 
-def test_a_folder_with_a_manifest(films: Path, tmp_path: Path) -> None:
-    (films / "manifest.csv").write_text(
+def test_a_folder_with_a_manifest(videos: Path, tmp_path: Path) -> None:
+    (videos / "manifest.csv").write_text(
         "path,source,speaker,split\n"
         "one/a.mp4,x,anna,train\none/b.mp4,x,ben,dev\ntwo/c.mp4,y,cleo,test\n"
     )
-    assert names(dataset_entries(films)) == ["c.mp4"]
-    assert names(dataset_entries(films, part="val")) == ["b.mp4"]
-    entries = dataset_entries(films, part="all")
+    assert names(dataset_entries(videos)) == ["c.mp4"]
+    assert names(dataset_entries(videos, part="val")) == ["b.mp4"]
+    entries = dataset_entries(videos, part="all")
     assert [e.label for e in entries] == [
         *(Label(None, "anna", "x"), Label(None, "ben", "x"), Label(None, "cleo", "y"))
     ]
     constants = tmp_path / "c.json"
     constants.write_text('{"x": 0.5, "two/c.mp4": 2}')
-    known = dataset_entries(films, part="all", constants=constants)
+    known = dataset_entries(videos, part="all", constants=constants)
     assert [e.label.offset_frames for e in known] == [0.5, 0.5, 2.0]
 
 
-def test_labels_and_a_manifest_say_it_together(films: Path) -> None:
-    (films / "labels.csv").write_text("path,offset_ms,person\none/a.mp4,0,\ntwo/c.mp4,80,other\n")
-    (films / "manifest.csv").write_text(
+def test_labels_and_a_manifest_say_it_together(videos: Path) -> None:
+    (videos / "labels.csv").write_text("path,offset_ms,person\none/a.mp4,0,\ntwo/c.mp4,80,other\n")
+    (videos / "manifest.csv").write_text(
         "path,source,speaker\none/a.mp4,x,anna\none/b.mp4,x,ben\ntwo/c.mp4,y,cleo\n"
     )
-    entries = dataset_entries(films)
+    entries = dataset_entries(videos)
     assert [e.label for e in entries] == [Label(0.0, "anna", "x"), Label(2.0, "other", "y")]
 
 
-def test_what_is_no_set_is_said(films: Path, tmp_path: Path) -> None:
+def test_what_is_no_set_is_said(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="nothing says what is in"):
-        dataset_entries(films)
+        dataset_entries(videos)
     with pytest.raises(MissingError, match="no such folder"):
         dataset_entries(tmp_path / "gone")
     with pytest.raises(UsageError, match="no part 'train'"):
-        dataset_entries(films, part="train")
-    (films / "labels.csv").write_text("path,offset_ms\none/a.mp4,0\n")
+        dataset_entries(videos, part="train")
+    (videos / "labels.csv").write_text("path,offset_ms\none/a.mp4,0\n")
     with pytest.raises(UsageError, match="holds no processed videos"):
-        dataset_entries(films, split=tmp_path / "split.json")
+        dataset_entries(videos, split=tmp_path / "split.json")
     constants = tmp_path / "c.json"
     constants.write_text("[]")
     with pytest.raises(SyncToolError, match="holds no constants"):
-        dataset_entries(films, constants=constants)
+        dataset_entries(videos, constants=constants)

@@ -1,4 +1,4 @@
-"""The main job, end to end: on films right by construction, and on real ones with a known answer."""
+"""The main job, end to end: on videos right by construction, and on real ones with a known answer."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ import pytest
 
 import flicker
 import synctool
-from films import (
-    PlacedFace,
-    Sound,
-    Video,
-    clicks,
-    face_film,
-    face_picture,
-    make_film,
-    with_spoiled_packets,
-)
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.measure import audio_encoder, face_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.encode import encode
-from synctool.media.film import Film
 from synctool.media.remux import move_sound
 from synctool.media.sound import SoundTrack
+from synctool.media.video_file import VideoFile
 from synctool.networks.load import load_model
 from synctool.report.json_out import to_json
 from synctool.scoring.verdict import sentence
 from synctool.types import SAMPLES_PER_FRAME, Condition, DetectResult, Label
+from videos import (
+    PlacedFace,
+    Sound,
+    Video,
+    clicks,
+    face_picture,
+    face_video,
+    make_video,
+    with_spoiled_packets,
+)
 
 pytestmark = pytest.mark.integration
 
 Answer = Callable[..., DetectResult]
 FINE = 0.15
-"""Frames: how exactly the flicker network reads films that are made for it."""
+"""Frames: how exactly the flicker network reads videos that are made for it."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -77,7 +77,7 @@ def look(model) -> Detector:
 @pytest.mark.parametrize("frames", [0, 3, -7, 1.5, -2.25])
 def test_the_offset_and_its_sign(measure: Detector, tmp_path: Path, frames: float) -> None:
     """Sound that comes earlier than the picture is ahead: the offset is positive."""
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=frames))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", ahead_frames=frames))
     assert result.offset_frames == pytest.approx(frames, abs=FINE)
     assert result.offset_ms == round(40 * result.offset_frames)
     assert result.audio_is == ("level" if frames == 0 else "ahead" if frames > 0 else "behind")
@@ -92,7 +92,7 @@ def test_the_offset_and_its_sign(measure: Detector, tmp_path: Path, frames: floa
 
 
 def test_every_frame_has_its_place(measure: Detector, tmp_path: Path) -> None:
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=2))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", ahead_frames=2))
     series = result.frames
     assert len(series.t_s) == len(series.offset_frames) == len(series.confidence) == 100
     np.testing.assert_allclose(series.t_s, np.arange(100) / 25)
@@ -101,7 +101,7 @@ def test_every_frame_has_its_place(measure: Detector, tmp_path: Path) -> None:
 
 
 def test_what_the_result_says_of_its_making(measure: Detector, tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mp4", seconds=2)
+    path = flicker_video(tmp_path / "a.mp4", seconds=2)
     result = measure.detect(path)
     assert result.input == str(path)
     assert result.backbone == "flicker"
@@ -122,7 +122,7 @@ def test_what_the_result_says_of_its_making(measure: Detector, tmp_path: Path) -
 def test_half_a_video_that_cannot_be_decoded_is_not_covered(
     measure: Detector, tmp_path: Path, span_s: tuple[float, float]
 ) -> None:
-    whole = flicker_film(tmp_path / "a.mkv", seconds=8)
+    whole = flicker_video(tmp_path / "a.mkv", seconds=8)
     path = with_spoiled_packets(whole, tmp_path / "b.mkv", ["video"], [span_s])
     assert measure.detect(whole).coverage == 1.0
     result = measure.detect(path)
@@ -134,7 +134,7 @@ def test_half_a_video_that_cannot_be_decoded_is_not_covered(
 @pytest.mark.parametrize("frames", [0, 3])
 def test_any_frame_rate(measure: Detector, tmp_path: Path, fps, frames: int) -> None:
     # At 12 pictures a second half of the steps of light is never seen.
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", fps=fps, ahead_frames=frames))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", fps=fps, ahead_frames=frames))
     assert result.offset_frames == pytest.approx(frames, abs=0.5 if fps == 12 else FINE)
     assert result.source.video_fps == pytest.approx(float(fps), abs=0.01)
 
@@ -145,7 +145,7 @@ def test_frames_between_the_moments_of_the_timeline(
 ) -> None:
     """All frames but the first keep to moments of their own, where they show the nearest step of light."""
     times = [0.0, *((40 * i + beside_ms) / 1000 for i in range(1, 100))]
-    path = flicker_film(tmp_path / "a.mkv", ahead_frames=2.0, times_s=times)
+    path = flicker_video(tmp_path / "a.mkv", ahead_frames=2.0, times_s=times)
     result = measure.detect(path)
     late_ms = (beside_ms + 20) % 40 - 20
     assert result.offset_frames == pytest.approx(2 + late_ms / 40, abs=0.03)
@@ -160,7 +160,7 @@ def test_frames_between_the_moments_of_the_timeline(
 def test_variable_frame_rate(measure: Detector, tmp_path: Path) -> None:
     gaps = np.random.default_rng(3).uniform(0.02, 0.06, 200)
     times = [round(float(t), 4) for t in np.cumsum(gaps) - gaps[0] if t < 4]
-    path = flicker_film(tmp_path / "a.mkv", times_s=times, ahead_frames=-4)
+    path = flicker_video(tmp_path / "a.mkv", times_s=times, ahead_frames=-4)
     assert measure.detect(path).offset_frames == pytest.approx(-4, abs=0.3)
 
 
@@ -168,7 +168,7 @@ def test_variable_frame_rate(measure: Detector, tmp_path: Path) -> None:
 def test_streams_that_start_half_a_second_apart(
     measure: Detector, tmp_path: Path, suffix: str
 ) -> None:
-    path = flicker_film(tmp_path / f"a{suffix}", sound_start_s=0.5, ahead_frames=2)
+    path = flicker_video(tmp_path / f"a{suffix}", sound_start_s=0.5, ahead_frames=2)
     result = measure.detect(path)
     assert result.offset_frames == pytest.approx(2, abs=FINE)
     assert result.source.audio_start_s == pytest.approx(0.5, abs=0.07)  # AAC begins earlier
@@ -182,7 +182,7 @@ def test_streams_that_start_half_a_second_apart(
 
 
 def test_a_wider_search(model, tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mp4", seconds=6, ahead_frames=-40)
+    path = flicker_video(tmp_path / "a.mp4", seconds=6, ahead_frames=-40)
     wide = Detector(model=model, detector="whole", max_offset=60).detect(path)
     assert wide.offset_frames == pytest.approx(-40, abs=FINE)
     assert wide.max_offset == 60
@@ -190,7 +190,7 @@ def test_a_wider_search(model, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("frames", [15, -15])
 def test_the_edge_of_the_range_is_no_answer(measure: Detector, tmp_path: Path, frames: int) -> None:
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", ahead_frames=frames))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", ahead_frames=frames))
     assert result.verdict == "inconclusive"
     assert result.offset_frames is result.offset_ms is result.audio_is is None
     assert "--max-offset" in result.reason
@@ -200,7 +200,7 @@ def test_the_edge_of_the_range_is_no_answer(measure: Detector, tmp_path: Path, f
 def test_a_clear_match_beyond_the_range_is_named(
     measure: Detector, tmp_path: Path, frames: int, words: str
 ) -> None:
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=8, ahead_frames=frames))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", seconds=8, ahead_frames=frames))
     assert result.verdict == "inconclusive"
     assert result.offset_frames is None
     said = re.search(rf"the audio (\d+) ms {words}: .* --max-offset (\d+)", result.reason)
@@ -212,7 +212,7 @@ def test_a_clear_match_beyond_the_range_is_named(
 def test_audio_that_starts_late_and_is_late_is_told_by_both(
     measure: Detector, tmp_path: Path
 ) -> None:
-    path = flicker_film(tmp_path / "a.mkv", seconds=8, ahead_frames=-40, sound_start_s=1.6)
+    path = flicker_video(tmp_path / "a.mkv", seconds=8, ahead_frames=-40, sound_start_s=1.6)
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
     assert "the audio starts 1.60 s later than the video by the file's own times" in result.reason
@@ -225,7 +225,7 @@ def test_streams_that_start_far_apart_are_worth_a_wider_search(
     """Nothing matches anywhere, but the file says where a match may lie."""
     other = flicker.pattern(seed=9)
     sound = Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(other, 6), start_s=1.6)
-    path = make_film(tmp_path / "a.mkv", seconds=6, video=flickering(6), sounds=[sound])
+    path = make_video(tmp_path / "a.mkv", seconds=6, video=flickering(6), sounds=[sound])
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
     assert "the audio starts 1.60 s later" in result.reason
@@ -236,7 +236,7 @@ def test_weak_evidence_is_no_reason_to_search_wider(measure: Detector, tmp_path:
     other = flicker.flicker_sound(flicker.pattern(seed=9), 6)
     sound = Sound(rate=16_000, layout="mono", samples=other)
     result = measure.detect(
-        make_film(tmp_path / "a.mp4", seconds=6, video=flickering(6), sounds=[sound])
+        make_video(tmp_path / "a.mp4", seconds=6, video=flickering(6), sounds=[sound])
     )
     assert result.verdict == "inconclusive"
     assert "--max-offset" not in result.reason
@@ -260,7 +260,7 @@ def test_a_still_face_that_then_talks_has_an_answer(measure: Detector, tmp_path:
     samples[: round(16_000 * still_s)] = 0.0
     sound = Sound(rate=16_000, layout="mono", samples=samples)
     video = flickering(seconds, still_s=still_s)
-    path = make_film(tmp_path / "a.mp4", seconds=seconds, video=video, sounds=[sound])
+    path = make_video(tmp_path / "a.mp4", seconds=seconds, video=video, sounds=[sound])
     result = measure.detect(path)
     assert result.offset_frames == pytest.approx(3, abs=FINE)
     assert result.verdict == "unacceptable"
@@ -275,14 +275,14 @@ def test_a_still_face_that_then_talks_has_an_answer(measure: Detector, tmp_path:
 def test_steady_noise_is_no_speech(measure: Detector, tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(16_000 * 5)
     sound = Sound(rate=16_000, layout="mono", samples=noise)
-    path = make_film(tmp_path / "a.mp4", seconds=5, video=flickering(5), sounds=[sound])
+    path = make_video(tmp_path / "a.mp4", seconds=5, video=flickering(5), sounds=[sound])
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
     assert result.reason.startswith("no speech was found in the audio")
 
 
-def test_a_film_cut_from_two_parts_gives_two_segments(measure: Detector, tmp_path: Path) -> None:
-    path = flicker_film(
+def test_a_video_cut_from_two_parts_gives_two_segments(measure: Detector, tmp_path: Path) -> None:
+    path = flicker_video(
         tmp_path / "a.mp4", seconds=10, ahead_frames=lambda t: 3.0 if t < 5 else -4.0
     )
     result = measure.detect(path)
@@ -297,14 +297,14 @@ def test_a_film_cut_from_two_parts_gives_two_segments(measure: Detector, tmp_pat
 
 def test_drift_is_measured(measure: Detector, tmp_path: Path) -> None:
     """The sound runs away by 4 frames in 40 s: 240 ms a minute."""
-    path = flicker_film(tmp_path / "a.mkv", seconds=40, ahead_frames=lambda t: t / 10)
+    path = flicker_video(tmp_path / "a.mkv", seconds=40, ahead_frames=lambda t: t / 10)
     result = measure.detect(path)
     assert result.drift_ms_per_min == pytest.approx(240, rel=0.2)
     assert "drifts ahead" in sentence(result)
 
 
 def test_the_constant_of_a_network_moves_the_answer_by_exactly_that(model, tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mp4", ahead_frames=4)
+    path = flicker_video(tmp_path / "a.mp4", ahead_frames=4)
     plain = Detector(model=model, detector="whole").detect(path)
     for zero in (2.0, -1.0):
         moved = Detector(model=replace(model, zero_frames=zero), detector="whole").detect(path)
@@ -321,7 +321,7 @@ def test_a_second_sound_track(model, tmp_path: Path) -> None:
     ]
     pictures = [np.full((64, 64), 140 if at(i / 25 + 0.02) else 110, np.uint8) for i in range(100)]
     video = Video(size=(64, 64), pictures=pictures, options={"preset": "ultrafast"})
-    path = make_film(tmp_path / "a.mkv", seconds=4, video=video, sounds=sounds)
+    path = make_video(tmp_path / "a.mkv", seconds=4, video=video, sounds=sounds)
     for track, frames in ((0, 0), (1, 5)):
         result = Detector(model=model, detector="whole", audio_track=track).detect(path)
         assert result.offset_frames == pytest.approx(frames, abs=FINE)
@@ -338,7 +338,7 @@ def beside(*x: float, height_px: float = 90.0) -> Callable[[float], list[PlacedF
 
 def test_a_real_face_is_found_and_measured(look: Detector, tmp_path: Path) -> None:
     face = PlacedFace(160, 90, 90)
-    path = flicker_film(
+    path = flicker_video(
         tmp_path / "a.mp4", seconds=3, faces=lambda _: [face], size=(320, 180), ahead_frames=-3
     )
     result = look.detect(path)
@@ -348,8 +348,8 @@ def test_a_real_face_is_found_and_measured(look: Detector, tmp_path: Path) -> No
     np.testing.assert_allclose([left, top, left + width, top + height], face.box, atol=12)
 
 
-def test_a_face_for_part_of_the_film(look: Detector, tmp_path: Path) -> None:
-    path = flicker_film(
+def test_a_face_for_part_of_the_video(look: Detector, tmp_path: Path) -> None:
+    path = flicker_video(
         tmp_path / "a.mp4",
         seconds=5,
         faces=lambda t: [PlacedFace(160, 90, 90)] if t < 3 else [],
@@ -365,7 +365,7 @@ def test_a_face_for_part_of_the_film(look: Detector, tmp_path: Path) -> None:
 
 
 def test_a_small_face_is_found(look: Detector, tmp_path: Path) -> None:
-    path = flicker_film(
+    path = flicker_video(
         tmp_path / "a.mp4",
         seconds=1.2,
         faces=lambda _: [PlacedFace(200, 120, 40)],
@@ -380,7 +380,7 @@ def test_a_small_face_is_found(look: Detector, tmp_path: Path) -> None:
 
 
 def test_two_faces_have_a_track_each(look: Detector, model, tmp_path: Path) -> None:
-    path = flicker_film(
+    path = flicker_video(
         tmp_path / "a.mp4", seconds=2, faces=beside(90, 230), size=(320, 180), ahead_frames=2
     )
     result = look.detect(path)
@@ -403,7 +403,7 @@ def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(
         pictures.append(picture)
     video = Video(size=(320, 180), pictures=pictures, options={"preset": "ultrafast", "crf": "12"})
     sound = Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(at, 3.0))
-    path = make_film(tmp_path / "a.mkv", seconds=3, video=video, sounds=[sound])
+    path = make_video(tmp_path / "a.mkv", seconds=3, video=video, sounds=[sound])
     result = look.detect(path)
     left, right = sorted(result.tracks, key=lambda t: t.box_px[0])
     assert right.confidence > left.confidence
@@ -427,7 +427,7 @@ def lying(path: Path, quarters: int, *, seconds: float = 4.0, empty_s: float = 0
     video = Video(size=size, pictures=pictures, options=options)
     samples = flicker.flicker_sound(lambda t: at(t + 2 / 25), seconds)
     sound = Sound(rate=16_000, layout="mono", samples=samples)
-    return make_film(path, seconds=seconds, video=video, sounds=[sound])
+    return make_video(path, seconds=seconds, video=video, sounds=[sound])
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_an_upright_video_is_not_turned(look: Detector, tmp_path: Path) -> None:
 
 
 def test_no_face(look: Detector, tmp_path: Path) -> None:
-    result = look.detect(flicker_film(tmp_path / "a.mp4", seconds=2))
+    result = look.detect(flicker_video(tmp_path / "a.mp4", seconds=2))
     assert result.verdict == "inconclusive"
     assert result.reason == "no face was found"
     assert (result.coverage, result.tracks, result.segments) == (0.0, (), ())
@@ -478,7 +478,7 @@ def test_no_face(look: Detector, tmp_path: Path) -> None:
 
 
 def test_no_face_in_one_of_two_video_tracks(look: Detector, tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mkv", seconds=2)
+    path = flicker_video(tmp_path / "a.mkv", seconds=2)
     two = tmp_path / "two.mkv"
     with av.open(str(path)) as old, av.open(str(two), "w") as new:
         copies = {s.index: [new.add_stream_from_template(s)] for s in old.streams}
@@ -498,8 +498,8 @@ def test_no_face_in_one_of_two_video_tracks(look: Detector, tmp_path: Path) -> N
 
 def test_a_cut_ends_a_track(look: Detector, tmp_path: Path) -> None:
     still = lambda _: [PlacedFace(160, 90, 90)]  # noqa: E731
-    film = face_film(tmp_path / "a.mp4", [(30, still), (30, still)], size=(320, 180))
-    result = look.detect(film)
+    video_file = face_video(tmp_path / "a.mp4", [(30, still), (30, still)], size=(320, 180))
+    result = look.detect(video_file)
     assert [(t.start_s, t.end_s) for t in result.tracks] == [(0.0, 1.2), (1.2, 2.4)]
     assert result.coverage == 1.0
 
@@ -508,10 +508,10 @@ def test_a_cut_ends_a_track(look: Detector, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0.4, "too short: 0.40 s"), (0.12, "no picture")])
-def test_a_film_that_is_too_short(
+def test_a_video_that_is_too_short(
     measure: Detector, tmp_path: Path, seconds: float, told: str
 ) -> None:
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=seconds))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", seconds=seconds))
     assert result.verdict == "inconclusive"
     assert "no face" not in result.reason, "there is one, only not for long"
     assert told in result.reason
@@ -523,7 +523,7 @@ def grey(seconds: float) -> Video:
 
 def test_silence(measure: Detector, tmp_path: Path) -> None:
     sound = Sound(samples=np.zeros(96_000))
-    path = make_film(tmp_path / "a.mp4", seconds=2, video=grey(2), sounds=[sound])
+    path = make_video(tmp_path / "a.mp4", seconds=2, video=grey(2), sounds=[sound])
     result = measure.detect(path)
     assert (result.verdict, result.reason) == ("inconclusive", "the audio is silent")
     assert result.coverage == 1.0
@@ -537,20 +537,20 @@ def test_silence(measure: Detector, tmp_path: Path) -> None:
 
 def test_a_single_click_in_silence_is_no_evidence(measure: Detector, tmp_path: Path) -> None:
     sound = Sound(samples=clicks(3, 48_000, [1.0]))
-    result = measure.detect(make_film(tmp_path / "a.mp4", video=grey(3), sounds=[sound]))
+    result = measure.detect(make_video(tmp_path / "a.mp4", video=grey(3), sounds=[sound]))
     assert result.verdict == "inconclusive"
 
 
 def test_sound_that_ends_early(measure: Detector, tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mp4", seconds=6, sound_s=3, ahead_frames=2)
+    path = flicker_video(tmp_path / "a.mp4", seconds=6, sound_s=3, ahead_frames=2)
     result = measure.detect(path)
     assert result.offset_frames == pytest.approx(2, abs=FINE)
     assert all(x is None for x in result.frames.offset_frames[130:])
 
 
-def test_half_a_film(measure: Detector, tmp_path: Path) -> None:
+def test_half_a_video(measure: Detector, tmp_path: Path) -> None:
     """Matroska can be read as far as it goes; what is missing is said."""
-    whole = flicker_film(tmp_path / "a.mkv", seconds=12, ahead_frames=3).read_bytes()
+    whole = flicker_video(tmp_path / "a.mkv", seconds=12, ahead_frames=3).read_bytes()
     (tmp_path / "b.mkv").write_bytes(whole[: len(whole) // 2])
     result = measure.detect(tmp_path / "b.mkv")
     assert result.offset_frames == pytest.approx(3, abs=FINE)
@@ -558,8 +558,8 @@ def test_half_a_film(measure: Detector, tmp_path: Path) -> None:
     assert result.source.warnings
 
 
-def test_films_that_cannot_be_measured(measure: Detector, tmp_path: Path) -> None:
-    whole = flicker_film(tmp_path / "a.mp4").read_bytes()
+def test_videos_that_cannot_be_measured(measure: Detector, tmp_path: Path) -> None:
+    whole = flicker_video(tmp_path / "a.mp4").read_bytes()
     (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.mp4").touch()
     for name, kind in (
@@ -579,7 +579,7 @@ def test_films_that_cannot_be_measured(measure: Detector, tmp_path: Path) -> Non
 
 def test_progress_is_told_every_second(measure: Detector, tmp_path: Path) -> None:
     told = []
-    measure.detect(flicker_film(tmp_path / "a.mp4"), on_progress=told.append)
+    measure.detect(flicker_video(tmp_path / "a.mp4"), on_progress=told.append)
     assert [p.ticks_done for p in told] == [0, 25, 50, 75]
     assert {p.ticks_total for p in told} <= {100, 101, 102}  # the sound may end a little later
 
@@ -592,11 +592,11 @@ def test_an_error_in_the_caller_ends_the_work(measure: Detector, tmp_path: Path)
         raise Enough
 
     with pytest.raises(Enough):
-        measure.detect(flicker_film(tmp_path / "a.mp4"), on_progress=stop)
+        measure.detect(flicker_video(tmp_path / "a.mp4"), on_progress=stop)
 
 
 def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch) -> None:
-    """Crops and samples are given back while the film runs."""
+    """Crops and samples are given back while the video runs."""
     most = {"crops": 0, "samples": 0}
     encode, place = face_encoder.FaceEncoder.encode, SoundTrack.place
 
@@ -612,14 +612,14 @@ def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch
     monkeypatch.setattr(SoundTrack, "place", count_samples)
     monkeypatch.setattr(face_encoder, "_CHUNK_PIXELS", 64 * 16 * 16)
     monkeypatch.setattr(audio_encoder, "_CHUNK_FRAMES", 64)
-    result = measure.detect(flicker_film(tmp_path / "a.mp4", seconds=20))
+    result = measure.detect(flicker_video(tmp_path / "a.mp4", seconds=20))
     assert result.offset_frames == pytest.approx(0, abs=FINE)
     assert 64 <= most["crops"] < 120
     assert most["samples"] < 300 * SAMPLES_PER_FRAME, "of 500"
 
 
 def test_a_face_that_has_gone_is_finished_at_once(look: Detector, tmp_path, monkeypatch) -> None:
-    """In a film of many faces the crops of all of them would fill the memory."""
+    """In a video of many faces the crops of all of them would fill the memory."""
     told: list[str] = []
     encode = face_encoder.FaceEncoder.encode
 
@@ -628,7 +628,7 @@ def test_a_face_that_has_gone_is_finished_at_once(look: Detector, tmp_path, monk
         encode(self, last=last)
 
     monkeypatch.setattr(face_encoder.FaceEncoder, "encode", note)
-    path = flicker_film(
+    path = flicker_video(
         tmp_path / "a.mp4",
         faces=lambda t: [PlacedFace(160, 90, 90)] if t < 1 else [],
         size=(320, 180),
@@ -638,14 +638,14 @@ def test_a_face_that_has_gone_is_finished_at_once(look: Detector, tmp_path, monk
 
 
 def test_two_runs_give_the_same(measure: Detector, tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mp4", ahead_frames=1)
+    path = flicker_video(tmp_path / "a.mp4", ahead_frames=1)
     first, second = (replace(measure.detect(path), timing_s={}) for _ in range(2))
     assert to_json(first) == to_json(second)
 
 
 def test_the_public_function(tmp_path: Path) -> None:
     weights = flicker.save_weights(tmp_path / "w.safetensors")
-    path = flicker_film(tmp_path / "a.mp4", seconds=2, ahead_frames=3)
+    path = flicker_video(tmp_path / "a.mp4", seconds=2, ahead_frames=3)
     result = synctool.detect(path, backbone="flicker", weights=weights, detector="whole")
     assert result.audio_is == "ahead"
     with pytest.raises(UsageError, match="no backbone 'flickr'"):
@@ -656,12 +656,12 @@ def test_the_public_function(tmp_path: Path) -> None:
         synctool.detect(path, backbone="flicker", weights=weights, max_offset=0)
 
 
-# ------------------------------------------------------------------------------------ real films
+# ------------------------------------------------------------------------------------ real videos
 
 
 @pytest.fixture(scope="module")
 def real(clips: Path) -> Answer:
-    """Answers on real films with the network of the package, each film measured once."""
+    """Answers on real videos with the network of the package, each video measured once."""
     model = load_model("fcn-cls", device="cpu")
     looking = {name: Detector(model=model, detector=name) for name in ("centerface", "whole")}
 
@@ -672,14 +672,14 @@ def real(clips: Path) -> Answer:
     return answer
 
 
-def read_film(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """All grey pictures of a 25 fps film, and its sound."""
-    with Film(path) as film:
-        pictures = [picture.luma for picture in film if picture.luma is not None]
-        return pictures, film.sound.pop(film.sound.end)
+def read_video(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """All grey pictures of a 25 fps video, and its sound."""
+    with VideoFile(path) as video_file:
+        pictures = [picture.luma for picture in video_file if picture.luma is not None]
+        return pictures, video_file.sound.pop(video_file.sound.end)
 
 
-def write_film(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> Path:
+def write_video(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> Path:
     """Grey pictures at 25 fps with sound at 16 kHz, hardly compressed."""
     height, width = (n // 2 * 2 for n in pictures[0].shape)
     video = Video(
@@ -688,12 +688,12 @@ def write_film(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> Pat
         options={"crf": "12", "preset": "ultrafast"},
     )
     heard = Sound(codec="pcm_s16le", rate=16_000, layout="mono", samples=sound / 32767)
-    return make_film(path, seconds=len(pictures) / 25, video=video, sounds=[heard])
+    return make_video(path, seconds=len(pictures) / 25, video=video, sounds=[heard])
 
 
 @pytest.fixture(scope="module")
 def presenter(clips: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    return read_film(clips / "example.avi")
+    return read_video(clips / "example.avi")
 
 
 def test_the_published_example_is_three_frames_ahead(real: Answer, clips: Path) -> None:
@@ -712,15 +712,17 @@ def test_the_published_example_is_three_frames_ahead(real: Answer, clips: Path) 
 def test_delayed_copies_differ_by_their_delay(
     real: Answer, clips: Path, name: str, frames: int
 ) -> None:
-    moved = [real(clips / film, "whole").offset_frames for film in (name, "example.avi")]
+    moved = [
+        real(clips / video_file, "whole").offset_frames for video_file in (name, "example.avi")
+    ]
     assert moved[0] - moved[1] == pytest.approx(frames, abs=0.5)
 
 
 def cut(source: Path, target: Path, *, seconds: float) -> Path:
-    """The beginning of a film, its streams copied."""
-    with av.open(str(source)) as film, av.open(str(target), "w") as part:
-        copies = {s.index: part.add_stream_from_template(s) for s in film.streams}
-        for packet in film.demux():
+    """The beginning of a video, its streams copied."""
+    with av.open(str(source)) as video_file, av.open(str(target), "w") as part:
+        copies = {s.index: part.add_stream_from_template(s) for s in video_file.streams}
+        for packet in video_file.demux():
             if packet.dts is not None and packet.dts * packet.time_base <= seconds:
                 packet.stream = copies[packet.stream.index]
                 part.mux(packet)
@@ -729,13 +731,13 @@ def cut(source: Path, target: Path, *, seconds: float) -> Path:
 
 @pytest.fixture(scope="module")
 def stranger(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Part of a film that nobody has published an offset of."""
+    """Part of a video that nobody has published an offset of."""
     folder = tmp_path_factory.mktemp("stranger")
     return cut(clips / "demo1_video.mp4", folder / "short.mkv", seconds=3)
 
 
 @pytest.mark.parametrize("frames", [4, -3])
-def test_a_strangers_film_with_its_sound_moved(
+def test_a_strangers_video_with_its_sound_moved(
     real: Answer, stranger: Path, tmp_path: Path, frames: int
 ) -> None:
     move_sound(stranger, tmp_path / "moved.mkv", by_ms=40 * frames)
@@ -743,7 +745,7 @@ def test_a_strangers_film_with_its_sound_moved(
     assert moved == pytest.approx(frames, abs=0.5)
 
 
-def test_a_real_film_with_a_sound_that_jumps(real: Answer, presenter, tmp_path: Path) -> None:
+def test_a_real_video_with_a_sound_that_jumps(real: Answer, presenter, tmp_path: Path) -> None:
     """First half as it is, second half with the sound six frames later."""
     pictures, sound = presenter[0][:250], presenter[1]
     half, late = len(pictures) // 2, 6
@@ -751,7 +753,7 @@ def test_a_real_film_with_a_sound_that_jumps(real: Answer, presenter, tmp_path: 
     jumping = np.concatenate(
         [sound[: half * SAMPLES_PER_FRAME], sound[(half - late) * SAMPLES_PER_FRAME : end]]
     )
-    result = real(write_film(tmp_path / "a.mkv", pictures, jumping))
+    result = real(write_video(tmp_path / "a.mkv", pictures, jumping))
     first, second = result.segments
     assert first.offset_frames - second.offset_frames == pytest.approx(late, abs=0.5)
     assert first.end_s == pytest.approx(half / 25, abs=0.6)
@@ -763,18 +765,18 @@ def test_foreign_sound_carries_no_answer(
 ) -> None:
     pictures = presenter[0][:250]
     foreign = sound_of(clips / "demo2_video.mp4")[: len(pictures) * SAMPLES_PER_FRAME]
-    result = real(write_film(tmp_path / "a.mkv", pictures, foreign))
+    result = real(write_video(tmp_path / "a.mkv", pictures, foreign))
     assert result.verdict == "inconclusive" or result.confidence < 0.6, result.confidence
 
 
 def sound_of(path: Path) -> np.ndarray:
-    with Film(path, need_video=False) as film:
-        for _ in film:
+    with VideoFile(path, need_video=False) as video_file:
+        for _ in video_file:
             pass
-        return film.sound.pop(film.sound.end)
+        return video_file.sound.pop(video_file.sound.end)
 
 
-def test_a_real_film_measured_twice_gives_the_same(clips: Path, real: Answer) -> None:
+def test_a_real_video_measured_twice_gives_the_same(clips: Path, real: Answer) -> None:
     path = clips / "example.avi"
     again = Detector(model=load_model("fcn-cls", device="cpu"), detector="whole").detect(path)
     first, second = (json.loads(to_json(result)) for result in (real(path, "whole"), again))

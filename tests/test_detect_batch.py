@@ -20,7 +20,7 @@ import pytest
 
 import flicker
 from fake_results import inconclusive, made_result, series
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.cli.app import main
 from synctool.errors import MediaError
 from synctool.journal import Journal
@@ -141,7 +141,7 @@ def child(weights: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]
 def videos(folder: Path) -> Path:
     folder.mkdir()
     for number, name in enumerate(NAMES):
-        flicker_film(folder / name, seconds=2, ahead_frames=number, seed=number)
+        flicker_video(folder / name, seconds=2, ahead_frames=number, seed=number)
     return folder
 
 

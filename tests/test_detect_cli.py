@@ -18,7 +18,7 @@ from matplotlib.image import imread
 
 import flicker
 from fake_results import inconclusive, made_result
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.cli.app import main
 from synctool.errors import MediaError, MissingError
 from synctool.measure.detect import Detector, DetectProgress
@@ -81,9 +81,9 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A film of two seconds with the sound three frames ahead."""
-    return flicker_film(
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A video of two seconds with the sound three frames ahead."""
+    return flicker_video(
         tmp_path_factory.mktemp("film") / "a.mkv", seconds=2, ahead_frames=3
     ).read_bytes()
 
@@ -117,7 +117,7 @@ Behaviour = DetectResult | BaseException | Callable[[str], DetectResult]
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch, measure) -> Callable[..., Callable[..., Ran]]:
-    """Makes the detector give results or raise errors, one a film, and gives ``measure``."""
+    """Makes the detector give results or raise errors, one a video, and gives ``measure``."""
 
     def use(*behaviours: Behaviour) -> Callable[..., Ran]:
         left = list(behaviours)
@@ -137,14 +137,14 @@ def answers(monkeypatch: pytest.MonkeyPatch, measure) -> Callable[..., Callable[
     return use
 
 
-# ------------------------------------------------------------------------------- films that are bad
+# ------------------------------------------------------------------------------- videos that are bad
 
 
-def test_a_missing_film(measure) -> None:
+def test_a_missing_video(measure) -> None:
     measure("gone.mp4").failed(5, "no such file: gone.mp4", "spelling")
 
 
-def test_a_folder_in_a_list_of_films_may_be_empty_only_before_the_work(measure) -> None:
+def test_a_folder_in_a_list_of_videos_may_be_empty_only_before_the_work(measure) -> None:
     os.mkdir("empty")
     measure("empty").failed(5, "no videos below empty", "folder that holds videos")
 
@@ -155,8 +155,8 @@ def test_an_unreadable_folder(measure, tmp_path: Path) -> None:
     measure("closed").failed(5, "cannot read closed", "permissions")
 
 
-def test_no_face(measure, tmp_path: Path, film: bytes) -> None:
-    (tmp_path / "a.mp4").write_bytes(film)
+def test_no_face(measure, tmp_path: Path, video: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(video)
     ran = measure("a.mp4", detector="centerface")
     assert ran.code == 3
     assert "no face was found" in ran.out
@@ -169,7 +169,7 @@ def test_no_face(measure, tmp_path: Path, film: bytes) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        'it\'s a "film".mp4',
+        'it\'s a "video".mp4',
         "-dash.mp4",
         "take[1]*?.mp4",
         "100%d$HOME;`id`&.mp4",
@@ -179,8 +179,8 @@ def test_no_face(measure, tmp_path: Path, film: bytes) -> None:
         "a" * 200 + ".mp4",
     ],
 )
-def test_films_of_any_name(measure, tmp_path: Path, film: bytes, name: str) -> None:
-    (tmp_path / name).write_bytes(film)
+def test_videos_of_any_name(measure, tmp_path: Path, video: bytes, name: str) -> None:
+    (tmp_path / name).write_bytes(video)
     ran = measure("--json", "-", "--", name)
     assert (ran.code, ran.err) == (0, "")
     assert ran.json["input"] == name
@@ -227,10 +227,10 @@ def test_a_folder_without_permission(answers, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv", "--plot"])
-def test_a_result_never_replaces_a_film(answers, tmp_path: Path, option: str) -> None:
-    (tmp_path / "a.png").write_text("a film, let us say")
+def test_a_result_never_replaces_a_video(answers, tmp_path: Path, option: str) -> None:
+    (tmp_path / "a.png").write_text("a video, let us say")
     answers()("./a.png", option, "a.png").failed(2, "would be overwritten", "another name")
-    assert (tmp_path / "a.png").read_text() == "a film, let us say"
+    assert (tmp_path / "a.png").read_text() == "a video, let us say"
 
 
 def test_two_results_in_one_place(answers) -> None:
@@ -275,9 +275,9 @@ def test_a_device_that_is_not_here(measure) -> None:
     measure("a.mp4", "--device", "cuda").failed(5, "no cuda device", "--device cpu")
 
 
-def test_the_environment_chooses_the_network(run, tmp_path, film: bytes, monkeypatch) -> None:
+def test_the_environment_chooses_the_network(run, tmp_path, video: bytes, monkeypatch) -> None:
     path = flicker.save_weights(tmp_path / "w.safetensors")
-    (tmp_path / "a.mp4").write_bytes(film)
+    (tmp_path / "a.mp4").write_bytes(video)
     monkeypatch.setenv("SYNCTOOL_DETECT_BACKBONE", "flicker")
     monkeypatch.setenv("SYNCTOOL_DETECT_DETECTOR", "whole")
     monkeypatch.setenv("SYNCTOOL_DETECT_MAX_OFFSET", "20")
@@ -295,8 +295,8 @@ def test_a_limit_that_is_none(answers, limit: str) -> None:
 # ----------------------------------------------------------------------------------------- output
 
 
-def test_a_person_gets_a_sentence_first(measure, tmp_path: Path, film: bytes) -> None:
-    (tmp_path / "talk.mp4").write_bytes(film)
+def test_a_person_gets_a_sentence_first(measure, tmp_path: Path, video: bytes) -> None:
+    (tmp_path / "talk.mp4").write_bytes(video)
     ran = measure("talk.mp4")
     assert (ran.code, ran.err) == (0, "")
     first = ran.out.splitlines()[0]
@@ -305,8 +305,8 @@ def test_a_person_gets_a_sentence_first(measure, tmp_path: Path, film: bytes) ->
     assert "flicker (flicker sha256:" in ran.out
 
 
-def test_json_of_one_film_is_one_object_with_the_keys_of_the_contract(measure, tmp_path) -> None:
-    flicker_film(tmp_path / "talk.mp4", ahead_frames=-3)
+def test_json_of_one_video_is_one_object_with_the_keys_of_the_contract(measure, tmp_path) -> None:
+    flicker_video(tmp_path / "talk.mp4", ahead_frames=-3)
     ran = measure("talk.mp4", "--json", "-")
     assert set(ran.json) == KEYS
     assert ran.json["schema"] == "synctool.detect/1"
@@ -316,7 +316,7 @@ def test_json_of_one_film_is_one_object_with_the_keys_of_the_contract(measure, t
     assert (ran.code, ran.err) == (0, "")
 
 
-def test_json_of_several_films_is_one_line_each(answers) -> None:
+def test_json_of_several_videos_is_one_line_each(answers) -> None:
     bad = MediaError("b.mp4 has no sound track", remedy="Give one.")
     ran = answers(made_result(), bad, inconclusive("no speech"))(
         "a.mp4", "b.mp4", "c.mp4", "--json", "-"
@@ -334,8 +334,8 @@ def test_json_of_several_films_is_one_line_each(answers) -> None:
 
 
 @pytest.mark.parametrize("words", [["season"], ["season/*.mp4"], ["--from-file", "list"]])
-def test_a_folder_a_glob_or_a_list_of_one_film_is_one_line(answers, tmp_path, words) -> None:
-    """The form hangs on the words: a program that reads lines need not count films first."""
+def test_a_folder_a_glob_or_a_list_of_one_video_is_one_line(answers, tmp_path, words) -> None:
+    """The form hangs on the words: a program that reads lines need not count videos first."""
     (tmp_path / "season").mkdir()
     (tmp_path / "season" / "a.mp4").touch()
     (tmp_path / "list").write_text("season/a.mp4\n")
@@ -389,7 +389,7 @@ def test_results_in_files_and_on_the_screen(answers, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.json", "a.png"]
 
 
-def test_plots_of_several_films_go_into_a_folder(answers, tmp_path: Path) -> None:
+def test_plots_of_several_videos_go_into_a_folder(answers, tmp_path: Path) -> None:
     long = "ü" * 125 + ".mp4"
     run = answers(made_result(), made_result(), MediaError("no"), made_result(), made_result())
     ran = run("1/a.mp4", "2/a.mp4", "c.mp4", "A.mp4", long, "--plot", "new/plots", "-q")
@@ -399,7 +399,7 @@ def test_plots_of_several_films_go_into_a_folder(answers, tmp_path: Path) -> Non
     assert ran.out == ""
 
 
-def test_a_plot_of_one_film_into_a_folder(answers, tmp_path: Path) -> None:
+def test_a_plot_of_one_video_into_a_folder(answers, tmp_path: Path) -> None:
     (tmp_path / "plots").mkdir()
     answers(made_result())("a.mp4", "--plot", "plots", "-q")
     answers(made_result())("a.mp4", "--plot", "new/", "-q")
@@ -424,7 +424,7 @@ def test_quiet_prints_errors_only(answers) -> None:
     assert (ran.out, ran.err) == ("", "error: b.mp4 is bad\nMend it.\n")
 
 
-def test_the_summary_of_several_films(answers) -> None:
+def test_the_summary_of_several_videos(answers) -> None:
     ran = answers(made_result(), MediaError("b.mp4 is bad"))("a.mp4", "b.mp4")
     heading, one, two = ran.out.splitlines()
     assert heading.split()[:2] == ["Video", "Verdict"]
@@ -473,7 +473,7 @@ def test_the_limit_of_tolerance(answers, result, limit, code: int) -> None:
 
 
 MISSING = MissingError("no such file", remedy="Look.")
-BROKEN = MediaError("no film", remedy="Look.")
+BROKEN = MediaError("no video", remedy="Look.")
 
 
 @pytest.mark.parametrize(
@@ -494,7 +494,7 @@ def test_a_batch_goes_on_and_returns_the_worst(answers, behaviours, code: int) -
     assert [line["input"] for line in ran.lines] == names
 
 
-def test_films_with_one_name_are_told_apart(answers) -> None:
+def test_videos_with_one_name_are_told_apart(answers) -> None:
     bad = MediaError("a.mp4 has no sound track", remedy="Give one.")
     ran = answers(FINE, bad)("1/a.mp4", "2/a.mp4", "-q")
     assert ran.err.startswith("error: 2/a.mp4 has no sound track\n")
@@ -502,7 +502,7 @@ def test_films_with_one_name_are_told_apart(answers) -> None:
     assert ran.err == "error: 2/a.mp4: no good\n"
 
 
-def test_a_bug_with_one_film_does_not_cost_the_others(answers) -> None:
+def test_a_bug_with_one_video_does_not_cost_the_others(answers) -> None:
     ran = answers(FINE, ZeroDivisionError("oh\nno"), FINE)("a.mp4", "b.mp4", "c.mp4", "--json", "-")
     assert ran.code == 1
     assert [line["input"] for line in ran.lines] == ["a.mp4", "b.mp4", "c.mp4"]
@@ -512,13 +512,13 @@ def test_a_bug_with_one_film_does_not_cost_the_others(answers) -> None:
     assert "Traceback" not in ran.err
 
 
-def test_a_bug_with_the_only_film(answers) -> None:
+def test_a_bug_with_the_only_video(answers) -> None:
     answers(ZeroDivisionError("oh"))("a.mp4").failed(1, "ZeroDivisionError: oh", "--debug")
 
 
 @pytest.mark.parametrize("films", [["a.mp4"], ["a.mp4", "b.mp4"]])
-def test_debug_shows_where(answers, films: Sequence[str]) -> None:
-    ran = answers(MediaError("bad", remedy="Mend it."), FINE)(*films, "--debug", "-q")
+def test_debug_shows_where(answers, videos: Sequence[str]) -> None:
+    ran = answers(MediaError("bad", remedy="Mend it."), FINE)(*videos, "--debug", "-q")
     assert ran.code == 1
     assert "Traceback" in ran.err
     assert ran.err.endswith("error: a.mp4: bad\nMend it.\n")
@@ -537,7 +537,7 @@ def test_an_interrupted_batch_keeps_what_is_done(answers, tmp_path: Path) -> Non
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 3
     assert len(list((tmp_path / "plots").iterdir())) == 2
     assert "Traceback" not in ran.err
-    assert len(ran.out.splitlines()) == 3, "a heading and two films"
+    assert len(ran.out.splitlines()) == 3, "a heading and two videos"
 
 
 def test_an_interrupted_batch_on_stdout(answers) -> None:
@@ -546,7 +546,7 @@ def test_an_interrupted_batch_on_stdout(answers) -> None:
     assert [line["input"] for line in ran.lines] == ["a", "b"]
 
 
-def test_an_interrupted_single_film_writes_nothing(answers, tmp_path: Path) -> None:
+def test_an_interrupted_single_video_writes_nothing(answers, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("old")
     ran = answers(KeyboardInterrupt())("a.mp4", "--json", "r.json")
     assert (ran.code, ran.out) == (130, "")
@@ -576,14 +576,14 @@ def test_a_reader_that_goes_away_ends_the_work(answers, monkeypatch) -> None:
     assert ran.err == ""
 
 
-# --------------------------------------------------------------------------------- films in bulk
+# --------------------------------------------------------------------------------- videos in bulk
 
 
-def test_folders_globs_and_lists(measure, tmp_path: Path, film: bytes, monkeypatch) -> None:
+def test_folders_globs_and_lists(measure, tmp_path: Path, video: bytes, monkeypatch) -> None:
     for name in ("season/1/a.mkv", "season/2/b.MKV", "extra[1].mkv", "extra2.mkv", "c.mkv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(film)
-    (tmp_path / "season" / "1" / "notes.txt").write_text("no film")
+        (tmp_path / name).write_bytes(video)
+    (tmp_path / "season" / "1" / "notes.txt").write_text("no video")
     (tmp_path / "list.txt").write_text("# more\nc.mkv\n")
     ran = measure("season", "extra[1].mkv", "ext*.mkv", "--from-file", "list.txt", "--json", "-")
     assert [line["input"] for line in ran.lines] == [

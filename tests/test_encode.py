@@ -1,4 +1,4 @@
-"""A film that is read once for several networks gives each what it would have got alone."""
+"""A video that is read once for several networks gives each what it would have got alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import flicker_models as fakes
-from films import PlacedFace
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.tracking import Pose, TrackedPicture
@@ -21,11 +20,12 @@ from synctool.measure.detect import Detector, DetectProgress
 from synctool.measure.embeddings import EncodedVideo, FaceEmbeddings
 from synctool.measure.encode import encode
 from synctool.measure.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
-from synctool.media.film import Film
 from synctool.media.pictures import Picture
+from synctool.media.video_file import VideoFile
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.types import Condition, DetectResult, Label, StreamSelection, Trial
+from videos import PlacedFace
 
 encoded_by = partial(encode, keep_samples=True, isolated=True)
 
@@ -48,11 +48,11 @@ def assert_equal(trial: Trial, result: DetectResult) -> None:
 
 def test_each_network_says_what_it_says_alone(tmp_path: Path) -> None:
     """Two that share their crops, and one that wants crops of its own."""
-    film = flicker_film(tmp_path / "a.mp4", ahead_frames=2.25, seconds=5)
+    video = flicker_video(tmp_path / "a.mp4", ahead_frames=2.25, seconds=5)
     models = [fakes.grey(), fakes.grey("twin"), fakes.coloured("rgb")]
-    encoded = encoded_by(film, models, detector="whole")
+    encoded = encoded_by(video, models, detector="whole")
     for model, trial in zip(models, plain(encoded, models)):
-        alone = Detector(model=model, detector="whole").detect(film)
+        alone = Detector(model=model, detector="whole").detect(video)
         assert alone.offset_frames == pytest.approx(2.25, abs=0.15)
         assert_equal(trial, alone)
         assert encoded.source == alone.source
@@ -60,7 +60,7 @@ def test_each_network_says_what_it_says_alone(tmp_path: Path) -> None:
 
 
 def test_with_real_faces_and_the_default_network(tmp_path: Path) -> None:
-    film = flicker_film(
+    video = flicker_video(
         tmp_path / "a.mp4",
         seconds=2,
         faces=lambda t: [PlacedFace(90, 90, 90), *([PlacedFace(230, 90, 90)] if t < 1 else [])],
@@ -68,31 +68,31 @@ def test_with_real_faces_and_the_default_network(tmp_path: Path) -> None:
         ahead_frames=2,
     )
     models = [load_model("fcn-cls", device="cpu"), fakes.grey()]
-    encoded = encoded_by(film, models)
+    encoded = encoded_by(video, models)
     first, second = (len(made.faces) for made in encoded.models)
     assert first == second >= 2
     for model, trial in zip(models, plain(encoded, models)):
-        assert_equal(trial, Detector(model=model).detect(film))
+        assert_equal(trial, Detector(model=model).detect(video))
 
 
 def test_the_constant_of_a_network_is_taken_out_as_detect_does_it(tmp_path: Path) -> None:
-    film = flicker_film(tmp_path / "a.mp4", seconds=3)
+    video = flicker_video(tmp_path / "a.mp4", seconds=3)
     models = [
         replace(fakes.grey(f"zero{i}"), zero_frames=zero)
         for i, zero in enumerate((0.4, 2.3, -0.4, -2.3))
     ]
-    encoded = encoded_by(film, models, detector="whole")
+    encoded = encoded_by(video, models, detector="whole")
     for model, trial in zip(models, plain(encoded, models)):
         assert trial.offset_frames == pytest.approx(-model.zero_frames, abs=0.2)
-        assert_equal(trial, Detector(model=model, detector="whole").detect(film))
+        assert_equal(trial, Detector(model=model, detector="whole").detect(video))
 
 
 def test_the_sound_is_kept_whole(tmp_path: Path) -> None:
-    path = flicker_film(tmp_path / "a.mp4", seconds=3, sound_start_s=0.5)
+    path = flicker_video(tmp_path / "a.mp4", seconds=3, sound_start_s=0.5)
     encoded = encoded_by(path, [], detector="whole")
-    with Film(path) as film:
-        assert sum(1 for _ in film) == encoded.frames
-        np.testing.assert_array_equal(encoded.samples, film.sound.pop(film.sound.end))
+    with VideoFile(path) as video:
+        assert sum(1 for _ in video) == encoded.frames
+        np.testing.assert_array_equal(encoded.samples, video.sound.pop(video.sound.end))
     assert encoded.samples.dtype == np.int16
     assert not encoded.samples[:4000].any() and encoded.samples_at == 0
 
@@ -102,17 +102,17 @@ def test_the_sound_is_kept_whole(tmp_path: Path) -> None:
 
 def test_red_and_blue_are_not_confused(tmp_path: Path) -> None:
     """Blue follows red by four frames: the sound is ahead of it by so much."""
-    film = fakes.coloured_film(tmp_path / "a.mkv", late_blue_frames=4)
+    video = fakes.coloured_video(tmp_path / "a.mkv", late_blue_frames=4)
     models = [fakes.coloured("rgb"), fakes.coloured("bgr"), fakes.grey()]
-    encoded = encoded_by(film, models, detector="whole", thumbnails=1)
+    encoded = encoded_by(video, models, detector="whole", thumbnails=1)
     found = plain(encoded, models)
     assert [t.offset_frames for t in found[:2]] == pytest.approx([0, 4], abs=0.2)
     for model, trial in zip(models, found):
-        assert_equal(trial, Detector(model=model, detector="whole").detect(film))
+        assert_equal(trial, Detector(model=model, detector="whole").detect(video))
     red, _, blue = encoded.thumbnails[0].picture.reshape(-1, 3).mean(0)
     shown = encoded.thumbnails[0].tick
     for only in ("rgb", "bgr"):
-        alone = encoded_by(film, [fakes.coloured(only)], detector="whole", thumbnails=1)
+        alone = encoded_by(video, [fakes.coloured(only)], detector="whole", thumbnails=1)
         assert alone.thumbnails[0].tick == shown
         again = alone.thumbnails[0].picture.reshape(-1, 3).mean(0)
         np.testing.assert_allclose(again[[0, 2]], [red, blue])
@@ -132,15 +132,15 @@ def test_colours_are_decoded_where_they_are_wanted_only(
 ) -> None:
     asked = []
 
-    def opened(path: Path, **how: object) -> Film:
+    def opened(path: Path, **how: object) -> VideoFile:
         asked.append(how["colour"])
-        return Film(path, **how)
+        return VideoFile(path, **how)
 
-    monkeypatch.setattr(encode_module, "Film", opened)
-    film = fakes.coloured_film(tmp_path / "a.mkv", seconds=0.4)
+    monkeypatch.setattr(encode_module, "VideoFile", opened)
+    video = fakes.coloured_video(tmp_path / "a.mkv", seconds=0.4)
     models = [fakes.grey() if c == "gray" else fakes.coloured(c) for c in wanted]
-    encoded_by(film, models, detector="whole")
-    assert asked == [decoded], "the film is opened once"
+    encoded_by(video, models, detector="whole")
+    assert asked == [decoded], "the video is opened once"
 
 
 def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
@@ -151,7 +151,7 @@ def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
         return cut(wanted, picture, pose)
 
     monkeypatch.setattr(face_encoder, "crop_for", counted)
-    film = fakes.coloured_film(tmp_path / "a.mkv", seconds=1)
+    video = fakes.coloured_video(tmp_path / "a.mkv", seconds=1)
     models = [
         *(fakes.grey(), fakes.grey("twin")),
         *(fakes.coloured("rgb"), fakes.coloured("bgr")),
@@ -160,7 +160,7 @@ def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
             weights="other",
         ),
     ]
-    encoded_by(film, models, detector="whole")
+    encoded_by(video, models, detector="whole")
     assert {kind: made.count(kind) for kind in set(made)} == {
         ("gray", 16): 25,
         ("rgb", 24): 25,
@@ -174,10 +174,10 @@ def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
 @pytest.mark.parametrize("dies_at", [1, 2])
 def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: int) -> None:
     monkeypatch.setattr("synctool.measure.face_encoder._CHUNK_PIXELS", 16 * 16 * 16)
-    film = flicker_film(tmp_path / "a.mp4", ahead_frames=3, seconds=5)
+    video = flicker_video(tmp_path / "a.mp4", ahead_frames=3, seconds=5)
     failing = fakes.loaded(fakes.Failing(dies_at=dies_at), "failing")
     models = [failing, fakes.grey()]
-    encoded = encoded_by(film, models, detector="whole")
+    encoded = encoded_by(video, models, detector="whole")
     assert encoded.models[0].error == "RuntimeError: out of ideas"
     assert encoded.models[0].faces == ()
     assert failing.network.calls < 8, "it is not asked again and again"
@@ -186,32 +186,32 @@ def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: 
     assert [t.error for t in found] == ["RuntimeError: out of ideas", None] * 2
     assert [t.truth_frames for t in found] == [1.0, 1.0, 3.0, 3.0]
     assert found[0].backbone == "failing" and found[0].offset_frames is None
-    assert_equal(found[1], Detector(model=models[1], detector="whole").detect(film))
+    assert_equal(found[1], Detector(model=models[1], detector="whole").detect(video))
 
 
 def test_a_network_that_fails_with_the_sound(tmp_path: Path) -> None:
-    film = flicker_film(tmp_path / "a.mp4", seconds=2)
+    video = flicker_video(tmp_path / "a.mp4", seconds=2)
     models = [fakes.loaded(fakes.Failing(deaf=True), "deaf"), fakes.grey()]
-    found = plain(encoded_by(film, models, detector="whole"), models)
+    found = plain(encoded_by(video, models, detector="whole"), models)
     assert [t.error for t in found] == ["ValueError: what was that?", None]
 
 
-def test_what_is_wrong_with_the_film_is_raised(tmp_path: Path) -> None:
-    film = flicker_film(tmp_path / "a.mp4", seconds=1)
+def test_what_is_wrong_with_the_video_is_raised(tmp_path: Path) -> None:
+    video = flicker_video(tmp_path / "a.mp4", seconds=1)
     models = [fakes.grey()]
     with pytest.raises(MissingError, match=r"none\.mp4"):
         encoded_by(tmp_path / "none.mp4", models, detector="whole")
-    (tmp_path / "broken.mp4").write_bytes(film.read_bytes()[:2000])
+    (tmp_path / "broken.mp4").write_bytes(video.read_bytes()[:2000])
     with pytest.raises(MediaError, match=r"broken\.mp4"):
         encoded_by(tmp_path / "broken.mp4", models, detector="whole")
     with pytest.raises(UsageError, match="audio track 1"):
-        encoded_by(film, models, detector="whole", streams=StreamSelection(audio_track=1))
+        encoded_by(video, models, detector="whole", streams=StreamSelection(audio_track=1))
     with pytest.raises(UsageError, match="no face detector"):
-        encoded_by(film, models, detector="none")
+        encoded_by(video, models, detector="none")
     with pytest.raises(UsageError, match="given twice"):
-        encoded_by(film, [*models, fakes.grey()], detector="whole")
+        encoded_by(video, [*models, fakes.grey()], detector="whole")
     with pytest.raises(KeyError, match="not encoded with twin"):
-        plain(encoded_by(film, models, detector="whole"), [fakes.grey("twin")])
+        plain(encoded_by(video, models, detector="whole"), [fakes.grey("twin")])
 
 
 def test_an_error_in_the_caller_ends_the_work(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_an_error_in_the_caller_ends_the_work(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        encoded_by(flicker_film(tmp_path / "a.mp4"), [fakes.grey()], on_progress=stop)
+        encoded_by(flicker_video(tmp_path / "a.mp4"), [fakes.grey()], on_progress=stop)
 
 
 # ------------------------------------------------------------------------------- time, thumbnails
@@ -228,8 +228,8 @@ def test_an_error_in_the_caller_ends_the_work(tmp_path: Path) -> None:
 def test_every_network_has_its_own_time(tmp_path: Path) -> None:
     told: list[DetectProgress] = []
     models = [fakes.grey(), fakes.coloured("rgb")]
-    film = flicker_film(tmp_path / "a.mp4", seconds=3)
-    encoded = encoded_by(film, models, detector="whole", on_progress=told.append)
+    video = flicker_video(tmp_path / "a.mp4", seconds=3)
+    encoded = encoded_by(video, models, detector="whole", on_progress=told.append)
     assert encoded.stage_s.keys() == {"decode", "faces", "video", "audio"}
     assert encoded.shared_s == encoded.stage_s["decode"] + encoded.stage_s["faces"] > 0
     assert all(made.seconds > 0 for made in encoded.models)
@@ -237,13 +237,13 @@ def test_every_network_has_its_own_time(tmp_path: Path) -> None:
 
 
 def test_thumbnails_show_the_faces(tmp_path: Path) -> None:
-    film = flicker_film(
+    video = flicker_video(
         tmp_path / "a.mp4",
         seconds=2,
         faces=lambda _: [PlacedFace(320, 180, 180)],
         size=(640, 360),
     )
-    encoded = encoded_by(film, [fakes.grey()], thumbnails=4)
+    encoded = encoded_by(video, [fakes.grey()], thumbnails=4)
     assert 3 <= len(encoded.thumbnails) <= 4
     assert set(np.diff([t.tick for t in encoded.thumbnails])) == {13}
     for thumbnail in encoded.thumbnails:
@@ -253,15 +253,15 @@ def test_thumbnails_show_the_faces(tmp_path: Path) -> None:
         assert thumbnail.numbers == (0,)
         assert (box[0] + box[2] / 2, box[1] + box[3] / 2) == pytest.approx((160, 90), abs=12)
         assert box[3] == pytest.approx(90, abs=12)
-    assert encoded_by(film, [fakes.grey()]).thumbnails == ()
+    assert encoded_by(video, [fakes.grey()]).thumbnails == ()
 
 
 def test_detect_gives_thumbnails_and_the_same_result(tmp_path: Path) -> None:
-    film = flicker_film(tmp_path / "a.mp4", seconds=3)
+    video = flicker_video(tmp_path / "a.mp4", seconds=3)
     shown: list[tuple[Thumbnail, ...]] = []
     measuring = Detector(model=fakes.grey(), detector="whole")
-    with_them = measuring.detect(film, on_thumbnails=shown.append)
-    assert replace(with_them, timing_s={}) == replace(measuring.detect(film), timing_s={})
+    with_them = measuring.detect(video, on_thumbnails=shown.append)
+    assert replace(with_them, timing_s={}) == replace(measuring.detect(video), timing_s={})
     assert len(shown) == 1 and 4 <= len(shown[0]) <= 8
 
 
@@ -278,7 +278,7 @@ def seen_pictures(keeper: ThumbnailKeeper, ticks: range) -> list[int]:
 
 @pytest.mark.parametrize("expected", [None, 40, 1000, 10_000])
 @pytest.mark.parametrize("ticks", [range(1, 7), range(1000), range(700, 1000), range(3001)])
-def test_thumbnails_are_evenly_spaced_however_long_the_film_is(
+def test_thumbnails_are_evenly_spaced_however_long_the_video_is(
     expected: int | None, ticks: range
 ) -> None:
     kept = seen_pictures(ThumbnailKeeper(5, expected_ticks=expected, colour=None), ticks)

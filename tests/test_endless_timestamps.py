@@ -7,16 +7,16 @@ from pathlib import Path
 import av
 import pytest
 
-from films import Sound, Video, clicks, make_film
 from synctool.errors import MediaError
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
+from videos import Sound, Video, clicks, make_video
 
 _LONG_S = 200
 
 
 def _fragmented(path: Path) -> Path:
     """A MOV of fragments, one for a key frame, without B-frames."""
-    whole = make_film(path.with_suffix(".mkv"), seconds=2, video=Video(options={"bf": "0"}))
+    whole = make_video(path.with_suffix(".mkv"), seconds=2, video=Video(options={"bf": "0"}))
     rules = {"movflags": "frag_keyframe+empty_moov"}
     with av.open(str(whole)) as source, av.open(str(path), "w", options=rules) as file:
         copies = {s.index: file.add_stream_from_template(s) for s in source.streams}
@@ -53,13 +53,13 @@ def _lasting(path: Path, track: int, seconds: float) -> None:
 
 
 def _seconds(path: Path) -> float:
-    with Film(path, stall_s=20) as film:
+    with VideoFile(path, stall_s=20) as video_file:
         ticks = 0
-        for _ in film:
+        for _ in video_file:
             ticks += 1
-            film.sound.pop(film.sound.available)
+            video_file.sound.pop(video_file.sound.available)
             assert ticks < 100_000, "endless"
-        return max(ticks / 25, film.sound.end / 16_000)
+        return max(ticks / 25, video_file.sound.end / 16_000)
 
 
 @pytest.mark.parametrize(("track", "name"), [(1, "picture"), (2, "sound")])
@@ -79,12 +79,12 @@ def test_a_slide_show_with_audio_is_read_to_its_end(tmp_path: Path) -> None:
     seconds = 160
     slides = Video(times_s=list(range(0, seconds, 20)), options={"bf": "0"})
     audio = Sound(codec="pcm_s16le", rate=8_000, layout="mono", samples=clicks(seconds, 8_000))
-    path = make_film(tmp_path / "slides.mkv", seconds=seconds, video=slides, sounds=[audio])
+    path = make_video(tmp_path / "slides.mkv", seconds=seconds, video=slides, sounds=[audio])
     assert _seconds(path) == pytest.approx(seconds, abs=0.1)
 
 
 def test_one_long_break_is_kept(tmp_path: Path) -> None:
     later = Video(retime=lambda s: s if s < 1 else s + 150)
     audio = Sound(retime=lambda s: s if s < 1 else s + 150)
-    path = make_film(tmp_path / "break.mkv", video=later, sounds=[audio])
+    path = make_video(tmp_path / "break.mkv", video=later, sounds=[audio])
     assert _seconds(path) == pytest.approx(153, abs=0.2)

@@ -376,9 +376,11 @@ def test_constants_stay_near_the_recording() -> None:
 # ------------------------------------------------------------------------------------- the pieces
 
 
-def piece(film: str, offset: float | None, *, moved: float = 0.0, answered: bool = True) -> Piece:
+def piece(
+    video_file: str, offset: float | None, *, moved: float = 0.0, answered: bool = True
+) -> Piece:
     found = None if offset is None else offset + moved
-    return Piece(film, film, moved, Answer(found, 0.9, answered))
+    return Piece(video_file, video_file, moved, Answer(found, 0.9, answered))
 
 
 def test_pieces_against_their_consensus_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""The experiments: from made-up films to the page, and the arithmetic behind the figures."""
+"""The experiments: from made-up videos to the page, and the arithmetic behind the figures."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_from_films_to_the_page_also_after_an_interruption(
+def test_from_videos_to_the_page_also_after_an_interruption(
     bench: SimpleNamespace,
     processed: Path,
     page: Path,

@@ -60,10 +60,10 @@ def test_an_export_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "% of PyTorch's 4 B" in told.out
     assert "Differences from PyTorch" in told.out
     assert "Milliseconds per second of video" in told.out
-    assert lines[-1] == "use it: synctool detect FILM --backbone scored --weights out"
+    assert lines[-1] == "use it: synctool detect VIDEO --backbone scored --weights out"
     assert Path("out/synctool.json").is_file()
     assert run(*SMALL, "--format", "fake-fixed") == 0
-    assert "use it" not in capsys.readouterr().out, "films are not all of one length"
+    assert "use it" not in capsys.readouterr().out, "videos are not all of one length"
 
 
 def test_real_clips_a_set_and_eight_bits(capsys: pytest.CaptureFixture[str]) -> None:

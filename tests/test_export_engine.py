@@ -127,11 +127,11 @@ def test_the_manifest_says_what_is_needed_and_what_was_measured(wanted: ExportSe
     assert facts["class_to_offset"].startswith("offset_frames = row - max_offset")
 
 
-def test_what_was_exported_measures_films(wanted: ExportSettings, tmp_path: Path) -> None:
+def test_what_was_exported_measures_videos(wanted: ExportSettings, tmp_path: Path) -> None:
     export(wanted)
-    film = flicker.flicker_film(tmp_path / "film.mp4", seconds=3, ahead_frames=4, seed=2)
+    video_file = flicker.flicker_video(tmp_path / "film.mp4", seconds=3, ahead_frames=4, seed=2)
     model = load_model("scored", weights=wanted.out, device="cpu")
-    found = Detector(model=model, detector="whole").detect(film)
+    found = Detector(model=model, detector="whole").detect(video_file)
     assert found.offset_frames == pytest.approx(4, abs=0.2)
     assert model.runtime.name == "fake"
 
@@ -427,7 +427,7 @@ def test_a_folder_with_other_files_is_refused(wanted: ExportSettings) -> None:
         export(other)
     not_ours = replace(wanted, out=wanted.out.with_name("films"))
     not_ours.out.mkdir()
-    (not_ours.out / "video.mp4").write_text("a film, and no manifest beside it")
+    (not_ours.out / "video.mp4").write_text("a video, and no manifest beside it")
     with pytest.raises(UsageError, match=r"video\.mp4"):
         export(not_ours)
 
@@ -658,16 +658,16 @@ def test_the_same_sound_moved_gives_the_moved_offset(processed: Path, weights: P
         assert abs(int(np.nanargmax(rows)) - 15 - window.moved) <= (window.frames <= 15) * 3
 
 
-def test_films_give_windows_too(tmp_path: Path, wanted: ExportSettings) -> None:
-    film = flicker.flicker_film(tmp_path / "film.mp4", seconds=3, seed=1)
+def test_videos_give_windows_too(tmp_path: Path, wanted: ExportSettings) -> None:
+    video_file = flicker.flicker_video(tmp_path / "film.mp4", seconds=3, seed=1)
     told: list[str] = []
     found = real_windows(
-        [str(tmp_path / "*.mp4")], NETWORK, rows=15, count=5, detector="whole", on_film=told.append
+        [str(tmp_path / "*.mp4")], NETWORK, rows=15, count=5, detector="whole", on_video=told.append
     )
-    assert told == [str(film)]
+    assert told == [str(video_file)]
     assert len(found.compared) == 5
     assert found.compared[0].video().shape == (1, 1, 25, 16, 16)
-    report = export(replace(wanted, clips=(str(film),), detector="whole"))
+    report = export(replace(wanted, clips=(str(video_file),), detector="whole"))
     assert (report.real, report.passed) == (True, True)
 
 

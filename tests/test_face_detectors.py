@@ -13,7 +13,7 @@ import pytest
 
 import flicker
 from fake_plugins import FakePlugin, run_python
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.cli.app import main
 from synctool.errors import (
     EXIT_MISSING,
@@ -290,18 +290,18 @@ def test_the_built_in_detectors_come_through_the_same_door(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return flicker_film(tmp_path_factory.mktemp("film") / "a.mkv", seconds=1)
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return flicker_video(tmp_path_factory.mktemp("film") / "a.mkv", seconds=1)
 
 
 @pytest.fixture
-def detect(tmp_path: Path, film: Path, capsys) -> Callable[..., tuple[int, list[str]]]:
+def detect(tmp_path: Path, video: Path, capsys) -> Callable[..., tuple[int, list[str]]]:
     """Runs ``synctool detect`` with a detector: the exit code and the lines on stderr."""
     weights = flicker.save_weights(tmp_path / "flicker.safetensors")
 
     def call(detector: str, *more: object) -> tuple[int, list[str]]:
         given = ["--backbone", "flicker", "--weights", weights, "--device", "cpu"]
-        code = main(["detect", *map(str, [film, *given, "--detector", detector, *more])])
+        code = main(["detect", *map(str, [video, *given, "--detector", detector, *more])])
         return code, capsys.readouterr().err.splitlines()
 
     return call
@@ -325,22 +325,22 @@ def test_detect_says_what_is_wrong_with_a_detector(detect, name, code, cause, re
     assert remedy in lines[1]
 
 
-def test_a_failing_detector_costs_no_other_film(detect, film: Path, tmp_path: Path) -> None:
+def test_a_failing_detector_costs_no_other_video(detect, video: Path, tmp_path: Path) -> None:
     second = tmp_path / "b.mkv"
-    second.write_bytes(film.read_bytes())
+    second.write_bytes(video.read_bytes())
     code, lines = detect("fails", second)
     assert code == EXIT_UNEXPECTED
     assert sum("IndexError" in line for line in lines) == 2
 
 
-def test_preprocess_ends_before_the_work_where_weights_are_missing(film: Path, capsys) -> None:
-    assert main(["preprocess", str(film.parent), "out", "--detector", "weighty"]) == EXIT_MISSING
+def test_preprocess_ends_before_the_work_where_weights_are_missing(video: Path, capsys) -> None:
+    assert main(["preprocess", str(video.parent), "out", "--detector", "weighty"]) == EXIT_MISSING
     assert "synctool download eyes" in capsys.readouterr().err
     assert not Path("out").exists()
 
 
-def test_preprocess_drops_films_with_the_reason(film: Path) -> None:
-    main(["preprocess", str(film.parent), "out", "--detector", "fails", "-j", "1"])
+def test_preprocess_drops_videos_with_the_reason(video: Path) -> None:
+    main(["preprocess", str(video.parent), "out", "--detector", "fails", "-j", "1"])
     told = Path("out", "failures.json").read_text("utf-8")
     assert "plugin 'eyes' of eyes-dist 3.1" in told
 

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from films import PlacedFace, face_film, face_picture
 from synctool.faces import crops, tracking
 from synctool.faces.centerface import CenterFaceDetector
 from synctool.faces.crops import (
@@ -29,8 +28,9 @@ from synctool.faces.tracking import (
     TrackedPicture,
 )
 from synctool.faces.whole import WholePicture
-from synctool.media.film import Film
 from synctool.media.pictures import Picture
+from synctool.media.video_file import VideoFile
+from videos import PlacedFace, face_picture, face_video
 
 
 def gray(picture: np.ndarray) -> np.ndarray:
@@ -360,20 +360,20 @@ def test_cuts_do_not_look_into_a_reused_buffer():
     assert cuts.starts_with(6, buffer)
 
 
-# --------------------------------------------------------------------------- from a film to crops
+# --------------------------------------------------------------------------- from a video to crops
 
 
-def test_a_film_with_faces_from_end_to_end(tmp_path, centerface):
+def test_a_video_with_faces_from_end_to_end(tmp_path, centerface):
     still = PlacedFace(200, 190, 120)
 
     def walking(i: int) -> list[PlacedFace]:
         return [PlacedFace(480 - 2.5 * i, 150 + i, 60, mirrored=True)]
 
     scenes = [(30, lambda i: [still]), (20, lambda i: []), (30, walking)]
-    path = face_film(tmp_path / "a.mp4", [*scenes, (15, lambda i: [still, *walking(i)])])
+    path = face_video(tmp_path / "a.mp4", [*scenes, (15, lambda i: [still, *walking(i)])])
     tracker = FaceTracker(detector=centerface)
-    with Film(path) as film:
-        tracked = [item for picture in film for item in tracker.push(picture)]
+    with VideoFile(path) as video:
+        tracked = [item for picture in video for item in tracker.push(picture)]
     tracked.extend(tracker.flush())
     assert [item.picture.index for item in tracked] == list(range(95))
     found = ticks_by_id(tracked)
@@ -394,10 +394,10 @@ def test_a_film_with_faces_from_end_to_end(tmp_path, centerface):
 
 
 def test_a_face_of_forty_pixels_gives_a_steady_mouth(tmp_path, centerface):
-    path = face_film(tmp_path / "a.mp4", [(20, lambda i: [PlacedFace(150 + i, 200, 42)])])
+    path = face_video(tmp_path / "a.mp4", [(20, lambda i: [PlacedFace(150 + i, 200, 42)])])
     tracker = FaceTracker(detector=centerface)
-    with Film(path) as film:
-        tracked = [item for picture in film for item in tracker.push(picture)]
+    with VideoFile(path) as video:
+        tracked = [item for picture in video for item in tracker.push(picture)]
     tracked.extend(tracker.flush())
     mouths = [mouth_crop(t.picture.luma, t.poses[0].points, 72).astype(float) for t in tracked[:16]]
     middle = np.median(mouths, 0)
@@ -529,7 +529,7 @@ def test_reducing_first_only_guards_against_aliasing(monkeypatch, eyes_px):
     reduced = mouth_crop(picture, points, 112)
     monkeypatch.setattr(crops, "_COARSE", 0.0)
     direct = mouth_crop(picture, points, 112)
-    assert not np.array_equal(reduced, direct), "the film is too small for the guard to work"
+    assert not np.array_equal(reduced, direct), "the video is too small for the guard to work"
     for want in 56 + MOUTH_PX_PER_EYE_DISTANCE * (REFERENCE[2:] - [0.0, 1.10]):
         assert dot_near(reduced, want, 7) == pytest.approx(dot_near(direct, want, 7), abs=0.15)
     monkeypatch.undo()

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from films import PlacedFace, face_film, face_picture
 from synctool.faces.centerface import CenterFaceDetector
 from synctool.faces.detector import overlap
 from synctool.faces.tracking import FaceTracker
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
+from videos import PlacedFace, face_picture, face_video
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +71,12 @@ def test_most_looks_are_near_and_a_newcomer_is_seen(tmp_path: Path) -> None:
     def faces(i: int) -> list[PlacedFace]:
         return [stays] if i < 30 else [stays, comes]
 
-    path = face_film(tmp_path / "a.mp4", [(100, faces)])
+    path = face_video(tmp_path / "a.mp4", [(100, faces)])
     detector = Counting()
     seen: dict[int, list[int]] = {}
-    with Film(path) as film:
+    with VideoFile(path) as video:
         tracker = FaceTracker(detector=detector)
-        tracked = [t for picture in film for t in tracker.push(picture)]
+        tracked = [t for picture in video for t in tracker.push(picture)]
         tracked += tracker.flush()
     for picture in tracked:
         for number in picture.poses:

@@ -17,7 +17,7 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and pipes
 
 
 def test_a_file_is_written_and_nothing_else_is_left(tmp_path: Path) -> None:
-    target = tmp_path / 'it\'s a "film" 😀.json'
+    target = tmp_path / 'it\'s a "video" 😀.json'
     write_text(target, "first\n")
     write_bytes(target, b"second\n")
     assert target.read_bytes() == b"second\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from video_files import PlacedFace, face_video
 
 import flaky_store
 from fake_samples import talking_sample, write_processed
-from films import PlacedFace, face_film
 from flaky_store import CALLS, flaky
 from synctool.comparison.entries import dataset_entries
 from synctool.data import retries
@@ -57,7 +57,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos") / "films"
     folder.mkdir()
     for name, frames in (("1.mp4", 26), ("2.mp4", 27), ("3.mp4", 28)):
-        face_film(folder / name, [(frames, lambda i: [PlacedFace(160, 100, 90)])], size=(320, 200))
+        face_video(folder / name, [(frames, lambda i: [PlacedFace(160, 100, 90)])], size=(320, 200))
     return folder
 
 
@@ -177,16 +177,16 @@ def test_memory_that_ran_out_is_tried_again(
 ) -> None:
     from synctool.prepare import shards
 
-    real = shards.FilmClips
+    real = shards.VideoClips
 
-    def hungry(film, entry, *rest):
+    def hungry(video, entry, *rest):
         if entry.name == "3.mp4":
             raise MemoryError
-        return real(film, entry, *rest)
+        return real(video, entry, *rest)
 
-    monkeypatch.setattr(shards, "FilmClips", hungry)
+    monkeypatch.setattr(shards, "VideoClips", hungry)
     assert preprocess(videos, tmp_path / "out", SETTINGS).to_try_again == 1
-    monkeypatch.setattr(shards, "FilmClips", real)
+    monkeypatch.setattr(shards, "VideoClips", real)
     assert preprocess(videos, tmp_path / "out", SETTINGS).samples == 3
 
 
@@ -197,7 +197,7 @@ def test_a_failing_store_does_not_decide_what_is_a_video() -> None:
     with flaky(lambda kind, name, call: TimeoutError() if kind == "read" else None):
         with pytest.raises(TransientError):
             collection(folder)
-    assert [film.name for film in collection(folder).films] == ["a.mp4", "b.dat"]
+    assert [video.name for video in collection(folder).films] == ["a.mp4", "b.dat"]
 
 
 # --------------------------------------------------------------------------- splits

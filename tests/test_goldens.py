@@ -31,8 +31,8 @@ import torch
 import flicker
 import synctool
 from fake_samples import talking_sample, write_processed
-from films import PlacedFace, Sound, Video, face_picture, frame_times_s, make_film
 from synctool.cli.app import main
+from videos import PlacedFace, Sound, Video, face_picture, frame_times_s, make_video
 
 pytestmark = pytest.mark.integration
 
@@ -141,7 +141,7 @@ def lossless(
     )
     sound = Sound(codec="flac", rate=RATE, layout="mono", samples=samples, **more)
     seconds = float(len(pictures) / Fraction(fps))
-    return make_film(path, seconds=seconds, video=video, sounds=[sound])
+    return make_video(path, seconds=seconds, video=video, sounds=[sound])
 
 
 def opening(seed: int) -> Callable[[Any], Any]:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import flicker
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.cli.app import main
 from synctool.errors import MediaError
-from synctool.media import film as film_module
-from synctool.media.film import Film
+from synctool.media import video_file as video_module
+from synctool.media.video_file import VideoFile
 from synctool.media.waiting import within
 
 pytestmark = pytest.mark.integration
@@ -29,7 +29,9 @@ def _network() -> Iterator[None]:
 
 @pytest.fixture
 def videos(tmp_path: Path) -> list[str]:
-    return [str(flicker_film(tmp_path / name, seconds=3)) for name in ("a.mp4", "bad.mp4", "c.mp4")]
+    return [
+        str(flicker_video(tmp_path / name, seconds=3)) for name in ("a.mp4", "bad.mp4", "c.mp4")
+    ]
 
 
 @pytest.fixture
@@ -45,23 +47,23 @@ def _hangs(
 ) -> None:
     """``bad.mp4`` never comes to an end."""
     if request.param == "decoding":
-        decode = Film._demux
+        decode = VideoFile._demux
 
-        def demux(film: Film) -> None:
-            if film.path.name == "bad.mp4":
+        def demux(video_file: VideoFile) -> None:
+            if video_file.path.name == "bad.mp4":
                 release.wait()
-            decode(film)
+            decode(video_file)
 
-        monkeypatch.setattr(Film, "_demux", demux)
+        monkeypatch.setattr(VideoFile, "_demux", demux)
         return
-    opens = film_module.open_video
+    opens = video_module.open_video
 
     def open_video(path, **more):
         if Path(path).name == "bad.mp4":
             release.wait()
         return opens(path, **more)
 
-    monkeypatch.setattr(film_module, "open_video", open_video)
+    monkeypatch.setattr(video_module, "open_video", open_video)
 
 
 @pytest.mark.usefixtures("_hangs")
@@ -97,9 +99,9 @@ def test_what_comes_in_time_is_given_and_errors_pass(release: threading.Event) -
 def test_what_arrives_too_late_is_closed(
     release: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = flicker_film(tmp_path / "slow.mp4", seconds=1)
+    path = flicker_video(tmp_path / "slow.mp4", seconds=1)
     opened, closed = [], threading.Event()
-    opens, close = film_module.open_video, film_module.OpenedVideo.close
+    opens, close = video_module.open_video, video_module.OpenedVideo.close
 
     def open_video(path, **more):
         release.wait()
@@ -110,10 +112,10 @@ def test_what_arrives_too_late_is_closed(
         close(video)
         closed.set()
 
-    monkeypatch.setattr(film_module, "open_video", open_video)
-    monkeypatch.setattr(film_module.OpenedVideo, "close", closing)
+    monkeypatch.setattr(video_module, "open_video", open_video)
+    monkeypatch.setattr(video_module.OpenedVideo, "close", closing)
     with pytest.raises(MediaError, match="opening it has hung"):
-        Film(path, stall_s=0.1)
+        VideoFile(path, stall_s=0.1)
     assert not opened
     release.set()
     assert closed.wait(10.0)

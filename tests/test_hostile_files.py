@@ -539,7 +539,7 @@ def test_targets_that_cannot_be(tmp_path: Path, values: torch.Tensor) -> None:
         ('"frames": {', '"frames": {"more": 1, '),
         ('"label": {', '"label": 5, "x": {'),
         ('"facts": {"seconds": 1.0}', '"facts": []'),
-        ('"film": "a.mp4", "key"', '"film": 7, "key"'),
+        ('"video": "a.mp4", "key"', '"video": 7, "key"'),
     ],
 )
 def test_journals_with_hostile_lines(tmp_path: Path, old: str, new: str) -> None:
@@ -550,7 +550,7 @@ def test_journals_with_hostile_lines(tmp_path: Path, old: str, new: str) -> None
     assert "journal.jsonl is damaged" in refusal(lambda: read_journal(path)).cause
 
 
-def test_a_film_under_no_name_is_not_taken_up(tmp_path: Path) -> None:
+def test_a_video_under_no_name_is_not_taken_up(tmp_path: Path) -> None:
     path = BY_NAME["journal"].make(tmp_path)
     path.write_text(path.read_text().replace('"key": "a"', '"key": ["a"]'))
     read_journal(path)

@@ -1,4 +1,4 @@
-"""Pages for a browser: well-formed, alone in the world, and safe whatever a film is called."""
+"""Pages for a browser: well-formed, alone in the world, and safe whatever a video is called."""
 
 from __future__ import annotations
 
@@ -102,17 +102,17 @@ def checked(text: str) -> _Read:
     return page
 
 
-def told(film: str) -> str:
+def told(video: str) -> str:
     """The name as it stands in a page."""
     from synctool.report.text import printable
 
-    return printable(film)
+    return printable(video)
 
 
-# ---------------------------------------------------------------------------------- one film
+# ---------------------------------------------------------------------------------- one video
 
 
-def test_the_page_of_a_film_says_what_was_found() -> None:
+def test_the_page_of_a_video_says_what_was_found() -> None:
     page = checked(detect_page([made_result()], command="synctool detect talk.mp4 --html a.html"))
     for words in (
         "talk.mp4", "unacceptable", *finding_and_advice(made_result()),
@@ -123,23 +123,23 @@ def test_the_page_of_a_film_says_what_was_found() -> None:
 
 
 def test_the_exact_json_is_in_the_page() -> None:
-    film = made_result("a<b>&c.mp4", source=replace(made_result().source, warnings=("</script>",)))
-    page = checked(detect_page([film], command=""))
-    assert page.json("result-video-1") == json.loads(json.dumps(film.to_dict()))
+    video = made_result("a<b>&c.mp4", source=replace(made_result().source, warnings=("</script>",)))
+    page = checked(detect_page([video], command=""))
+    assert page.json("result-video-1") == json.loads(json.dumps(video.to_dict()))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_gets_out_of_its_place(name: str) -> None:
-    film = made_result(name, backbone=f"x{name}", weights=name)
+    video = made_result(name, backbone=f"x{name}", weights=name)
     clean = checked(detect_page([made_result()], command="x"))
-    page = checked(detect_page([film], command=f"synctool detect {name}"))
+    page = checked(detect_page([video], command=f"synctool detect {name}"))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in clean.tags]
     assert "http:" not in " ".join(page.values("src", "href", "content"))
     shown = " ".join(told(name).split())
     assert shown in page.text
     assert "\u202e" not in page.text and "\x1b" not in page.text
     assert page.json("result-video-1")["input"] == name
-    several = checked(detect_page([film, replace(FAILURE, input=name, cause=name)], command=name))
+    several = checked(detect_page([video, replace(FAILURE, input=name, cause=name)], command=name))
     assert several.text.count(shown) >= 3
 
 
@@ -157,35 +157,35 @@ def test_no_name_gets_out_of_its_place(name: str) -> None:
         made_result(offset_frames=0.0, verdict="in sync", segments=()),
     ],
 )
-def test_films_with_little_in_them(film) -> None:
-    page = checked(detect_page([film], command="x"))
-    assert film.verdict in page.text
-    assert (film.reason or "").lower() in page.text.lower()
+def test_videos_with_little_in_them(video) -> None:
+    page = checked(detect_page([video], command="x"))
+    assert video.verdict in page.text
+    assert (video.reason or "").lower() in page.text.lower()
 
 
-def test_a_film_that_could_not_be_read() -> None:
+def test_a_video_that_could_not_be_read() -> None:
     page = checked(detect_page([FAILURE], command="x"))
     assert "no such file: gone.mp4. Check the path." in page.text
     assert not page.values("data-save")
 
 
-# ------------------------------------------------------------------------------ several films
+# ------------------------------------------------------------------------------ several videos
 
 
-def test_several_films_are_rows_and_sections() -> None:
-    films = [made_result("a.mp4"), inconclusive("no face", input="b.mp4"), FAILURE]
-    page = checked(detect_page(films, command="x"))
+def test_several_videos_are_rows_and_sections() -> None:
+    videos = [made_result("a.mp4"), inconclusive("no face", input="b.mp4"), FAILURE]
+    page = checked(detect_page(videos, command="x"))
     assert {"video-1", "video-2"} <= set(page.values("id"))
     assert "video-3" not in page.values("id"), "there is nothing to be shown of a failure"
     assert page.json("result-video-2")["input"] == "b.mp4"
     assert "1 ■ unacceptable" in page.text and "1 ✕ failed" in page.text
 
 
-def test_of_very_many_films_the_worst_are_drawn_and_all_listed() -> None:
+def test_of_very_many_videos_the_worst_are_drawn_and_all_listed() -> None:
     count = html_detect.MOST_VIDEOS + 20
-    films = [made_result(f"{n}.mp4", offset_frames=0.0, verdict="in sync") for n in range(count)]
-    films[-1] = made_result("bad.mp4", offset_frames=9.0)
-    text = detect_page([replace(film, segments=()) for film in films], command="x")
+    videos = [made_result(f"{n}.mp4", offset_frames=0.0, verdict="in sync") for n in range(count)]
+    videos[-1] = made_result("bad.mp4", offset_frames=9.0)
+    text = detect_page([replace(video, segments=()) for video in videos], command="x")
     page = _Read(text)
     sections = [value for value in page.values("id") if re.fullmatch(r"video-\d+", value)]
     assert len(sections) == html_detect.MOST_VIDEOS
@@ -195,12 +195,12 @@ def test_of_very_many_films_the_worst_are_drawn_and_all_listed() -> None:
 
 
 def test_results_that_make_a_page_too_large_are_left_out_and_it_says_so(monkeypatch) -> None:
-    films = [made_result("a.mp4"), made_result("b.mp4")]
+    videos = [made_result("a.mp4"), made_result("b.mp4")]
     monkeypatch.setattr(html_detect, "MOST_JSON_BYTES", 4000)
-    page = checked(detect_page(films, command="x"))
+    page = checked(detect_page(videos, command="x"))
     assert page.values("data-save") == ["result-video-1"]
     assert page.text.count("The JSON of this video is left out") == 1
-    alone = checked(detect_page(films[:1], command="x"))
+    alone = checked(detect_page(videos[:1], command="x"))
     assert alone.json("result-video-1")["input"] == "a.mp4"
 
 
@@ -209,15 +209,15 @@ def test_results_that_make_a_page_too_large_are_left_out_and_it_says_so(monkeypa
 
 @pytest.fixture(scope="module")
 def report() -> CompareReport:
-    """Six films, three models, shifts, pieces and perturbations."""
+    """Six videos, three models, shifts, pieces and perturbations."""
     return made_report(6)
 
 
 def test_the_page_of_a_comparison(report: CompareReport) -> None:
     page = checked(compare_page(report))
-    films = {trial.film for trial in report.trials}
+    videos = {trial.film for trial in report.trials}
     for words in (
-        "3 models, 6 films", report.command, *films, "fcn-cls.v1 sha256:0123", "torch",
+        "3 models, 6 videos", report.command, *videos, "fcn-cls.v1 sha256:0123", "torch",
         "Within a frame of the truth: fcn-cls", "Agreement", METRICS["mae_ms"].definition,
         METRICS["accuracy_1"].source, "of 2",
     ):  # fmt: skip
@@ -331,7 +331,7 @@ def test_the_sentence_of_a_comparison(trials, said: str) -> None:
     assert html_compare.headline(trials, models) == said
 
 
-def test_a_thousand_films_fit_into_a_page() -> None:
+def test_a_thousand_videos_fit_into_a_page() -> None:
     plain = made_trials(4, models=2, seconds=0.6, moved=False)
     trials = [replace(trial, film=f"{n}/{trial.film}") for n in range(250) for trial in plain]
     text = compare_page(CompareReport(title="x", command="x", trials=trials))
@@ -343,7 +343,7 @@ def test_a_thousand_films_fit_into_a_page() -> None:
     assert len(text) < 4_000_000
 
 
-def test_the_worst_films_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worst_videos_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_compare, "MOST_VIDEOS", 2)
     trials = [
         made_trial(f"{n}.mp4", truth_frames=3.0 + (5 if n in (1, 3) else 0)) for n in range(5)
@@ -408,7 +408,7 @@ def detect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
     return run
 
 
-def test_detect_writes_a_page_of_one_film(detect, tmp_path: Path) -> None:
+def test_detect_writes_a_page_of_one_video(detect, tmp_path: Path) -> None:
     code, out, _ = detect("it's.mp4", "--html", "a.html")
     assert code == 0 and out.startswith("it's.mp4: audio is")
     page = checked((tmp_path / "a.html").read_text("utf-8"))
@@ -417,7 +417,7 @@ def test_detect_writes_a_page_of_one_film(detect, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["a.html"]
 
 
-def test_detect_writes_one_page_of_several_films(detect, tmp_path: Path) -> None:
+def test_detect_writes_one_page_of_several_videos(detect, tmp_path: Path) -> None:
     code, out, _ = detect("a.mp4", "bad.mp4", "c.mp4", "--html", "-")
     assert code == 5
     page = checked(out)
@@ -426,11 +426,11 @@ def test_detect_writes_one_page_of_several_films(detect, tmp_path: Path) -> None
     assert not os.listdir(tmp_path)
 
 
-def test_a_page_never_replaces_a_film(detect, tmp_path: Path) -> None:
-    (tmp_path / "a.html").write_text("a film, let us say")
+def test_a_page_never_replaces_a_video(detect, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("a video, let us say")
     code, _, err = detect("./a.html", "--html", "a.html")
     assert code == 2 and "would be overwritten" in err
-    assert (tmp_path / "a.html").read_text() == "a film, let us say"
+    assert (tmp_path / "a.html").read_text() == "a video, let us say"
 
 
 @pytest.mark.parametrize(

@@ -26,24 +26,24 @@ BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pages of one film, of several, and of a comparison."""
+    """Pages of one video, of several, and of a comparison."""
     place = tmp_path_factory.mktemp("pages")
-    film = made_result(
+    video = made_result(
         NASTY,
         frames=series(*[3.0] * 50, *[-1.0] * 50),
         segments=(Segment(0.0, 2.0, 3.0, 0.9), Segment(2.0, 4.0, -1.0, 0.9)),
     )
     pictures = {NASTY: [made_picture(25 * n) for n in range(4)]}
-    write_html(detect_page([film], command="x", thumbnails=pictures), place / "one.html")
-    films = [
-        made_result(f"film {n}.mp4", offset_frames=offset, verdict=verdict)
+    write_html(detect_page([video], command="x", thumbnails=pictures), place / "one.html")
+    videos = [
+        made_result(f"video {n}.mp4", offset_frames=offset, verdict=verdict)
         for n, (offset, verdict) in enumerate(
             [(3.0, "unacceptable"), (-20.0, "unacceptable"), (0.5, "in sync"), (2.0, "detectable")]
             * 3
         )
     ]
-    films.insert(1, inconclusive("no face", input="none.mp4"))
-    write_html(detect_page(films, command="x"), place / "several.html")
+    videos.insert(1, inconclusive("no face", input="none.mp4"))
+    write_html(detect_page(videos, command="x"), place / "several.html")
     write_html(compare_page(made_report(6, title=NASTY)), place / "compare.html")
     return place
 
@@ -115,8 +115,8 @@ def test_a_click_sorts_by_value_and_unknown_stands_last(tab: browser.Page, folde
     assert column(tab, 2) == [*reversed(shown[:-1]), "–"]
     tab.click("table[data-sortable] th:first-child button")
     assert tab.run("document.querySelectorAll('th[aria-sort]').length") == 1
-    assert column(tab, 0)[1:4] == ["film 1.mp4", "film 2.mp4", "film 3.mp4"]
-    assert column(tab, 0)[-2:] == ["film 11.mp4", "none.mp4"]
+    assert column(tab, 0)[1:4] == ["video 1.mp4", "video 2.mp4", "video 3.mp4"]
+    assert column(tab, 0)[-2:] == ["video 11.mp4", "none.mp4"]
 
 
 def test_the_keyboard_reaches_and_sorts(tab: browser.Page, folder: Path) -> None:
@@ -145,8 +145,8 @@ def test_the_first_tab_leads_past_the_bar(tab: browser.Page, folder: Path) -> No
 def test_words_and_choices_filter(tab: browser.Page, folder: Path) -> None:
     tab.open(folder / "several.html")
     typed = "(e => {{ e.value = {}; e.dispatchEvent(new Event('input', {{bubbles: true}})) }})"
-    tab.run(f"{typed.format(json.dumps('film UNACC'))}(document.querySelector('[data-filter]'))")
-    assert column(tab, 0) == [f"film {n}.mp4" for n in (0, 1, 4, 5, 8, 9)]
+    tab.run(f"{typed.format(json.dumps('video UNACC'))}(document.querySelector('[data-filter]'))")
+    assert column(tab, 0) == [f"video {n}.mp4" for n in (0, 1, 4, 5, 8, 9)]
     assert tab.run("document.querySelector('output').textContent") == "6 of 13 rows"
     tab.run(f"{typed.format(json.dumps(''))}(document.querySelector('[data-filter]'))")
     tab.run(f"{typed.format(json.dumps('in sync'))}(document.querySelector('[data-choice]'))")
@@ -172,7 +172,7 @@ def test_the_pointer_and_the_arrows_read_the_chart(tab: browser.Page, folder: Pa
     assert tab.run(read).startswith("0:04.0") or tab.run(read).startswith("0:03.9")
 
 
-def test_a_link_opens_the_film_it_leads_to(tab: browser.Page, folder: Path) -> None:
+def test_a_link_opens_the_video_it_leads_to(tab: browser.Page, folder: Path) -> None:
     tab.open(folder / "several.html")
     assert tab.run("document.querySelectorAll('details[open]').length") == 0
     tab.click("td.name a[href='#video-3']")

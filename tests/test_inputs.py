@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from synctool.errors import MissingError, UsageError
-from synctool.prepare.inputs import expand, means_one_film
+from synctool.prepare.inputs import expand, means_one_video
 
 odd_names = pytest.mark.skipif(os.name != "posix", reason="such names need POSIX")
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder with some films."""
+    """A current folder with some videos."""
     monkeypatch.chdir(tmp_path)
     for name in ("b.mp4", "a.mp4", "notes.txt", "season/2/x.MKV", "season/1/y.mov", "season/z.txt"):
         path = tmp_path / name
@@ -37,7 +37,7 @@ def test_the_standard_input_is_one_thing(monkeypatch: pytest.MonkeyPatch) -> Non
         expand(["-"], from_file="-")
 
 
-def test_each_film_once() -> None:
+def test_each_video_once() -> None:
     assert expand(["b.mp4", "*.mp4", "b.mp4"]) == ["b.mp4", "a.mp4"]
 
 
@@ -50,18 +50,18 @@ def test_a_glob_that_fits_nothing_stays_and_fails_by_itself() -> None:
     assert expand(["*.avi", "a.mp4"]) == ["*.avi", "a.mp4"]
 
 
-def test_a_folder_gives_the_films_below_it() -> None:
+def test_a_folder_gives_the_videos_below_it() -> None:
     assert expand(["season"]) == ["season/1/y.mov", "season/2/x.MKV"]
     assert expand([os.curdir]) == ["a.mp4", "b.mp4", "season/1/y.mov", "season/2/x.MKV"]
 
 
-def test_hidden_files_are_no_films_of_a_folder(here: Path) -> None:
+def test_hidden_files_are_no_videos_of_a_folder(here: Path) -> None:
     (here / "season" / "1" / "._y.mov").touch()
     assert expand(["season/1"]) == ["season/1/y.mov"]
 
 
 @odd_names
-def test_pipes_are_no_films_of_a_folder(here: Path) -> None:
+def test_pipes_are_no_videos_of_a_folder(here: Path) -> None:
     os.mkfifo(here / "season" / "1" / "pipe.mp4")
     (here / "season" / "1" / "gone.mp4").symlink_to("nowhere.mp4")
     assert expand(["season/1"]) == ["season/1/gone.mp4", "season/1/y.mov"]
@@ -72,7 +72,7 @@ def test_pipes_are_no_films_of_a_folder(here: Path) -> None:
 def test_a_name_that_exists_is_no_glob(here: Path, name: str) -> None:
     (here / name).touch()
     assert expand([name]) == [name]
-    assert means_one_film([name])
+    assert means_one_video([name])
 
 
 @odd_names
@@ -88,7 +88,7 @@ def test_a_link_that_leads_nowhere_is_kept(here: Path) -> None:
     assert expand(["dead*.mp4"]) == ["dead*.mp4"]
 
 
-def test_a_folder_without_films() -> None:
+def test_a_folder_without_videos() -> None:
     os.mkdir("empty")
     with pytest.raises(MissingError, match="no videos below empty"):
         expand(["a.mp4", "empty"])
@@ -150,7 +150,7 @@ def test_a_list_that_is_not_there() -> None:
         expand([], from_file="season")
 
 
-def test_a_film_in_place_of_a_list(here: Path) -> None:
+def test_a_video_in_place_of_a_list(here: Path) -> None:
     with pytest.raises(UsageError, match="no list of videos"):
         expand([], from_file=written(here, b"\x00\x00\x00\x20ftypisom\x00\n"))
 
@@ -160,7 +160,7 @@ def test_the_standard_input(monkeypatch: pytest.MonkeyPatch, binary: bool) -> No
     raw = io.BytesIO("a.mp4\nfilm mit Ümlaut.mp4\n".encode())
     text = io.TextIOWrapper(raw, "ascii") if binary else io.StringIO(raw.getvalue().decode())
     monkeypatch.setattr(sys, "stdin", text)
-    assert expand([], from_file="-") == ["a.mp4", "film mit Ümlaut.mp4"]
+    assert expand([], from_file="-") == ["a.mp4", "video mit Ümlaut.mp4"]
 
 
 # ------------------------------------------------------------------------------------ one or many
@@ -179,5 +179,5 @@ def test_the_standard_input(monkeypatch: pytest.MonkeyPatch, binary: bool) -> No
         ([], "-", False),
     ],
 )
-def test_one_film_is_told_by_the_words_and_not_by_what_they_find(names, from_file, one) -> None:
-    assert means_one_film(names, from_file=from_file) is one
+def test_one_video_is_told_by_the_words_and_not_by_what_they_find(names, from_file, one) -> None:
+    assert means_one_video(names, from_file=from_file) is one

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms
-from synctool.media.film import Film
 from synctool.media.joined import recordings, second_file
+from synctool.media.video_file import VideoFile
+from videos import CLICKS_S, Sound, Video, find_clicks, make_video, read_time_ms
 
 pytestmark = pytest.mark.integration
 
@@ -18,7 +18,7 @@ MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 def one(path, number: int, codec: str, **sound):
-    return make_film(path / f"{number}.ogg", video=Video("libvpx"), sounds=[Sound(codec, **sound)])
+    return make_video(path / f"{number}.ogg", video=Video("libvpx"), sounds=[Sound(codec, **sound)])
 
 
 @pytest.mark.parametrize("codec", ["libopus", "flac"])
@@ -28,9 +28,9 @@ def test_recordings_one_after_the_other_are_all_read(tmp_path, codec):
     path.write_bytes(b"".join(made))
     sizes = np.cumsum([0, *map(len, made)]).tolist()
     assert recordings(str(path)) == list(pairwise(sizes))
-    with Film(path) as film:
-        shown = [read_time_ms(picture.luma) for picture in film]
-        heard = np.array(find_clicks(film.sound.pop(film.sound.end)))
+    with VideoFile(path) as video_file:
+        shown = [read_time_ms(picture.luma) for picture in video_file]
+        heard = np.array(find_clicks(video_file.sound.pop(video_file.sound.end)))
     assert len(shown) == pytest.approx(75 * PARTS, abs=3)
     assert len(heard) == PARTS * len(CLICKS_S)
     for number in range(PARTS):
@@ -39,8 +39,8 @@ def test_recordings_one_after_the_other_are_all_read(tmp_path, codec):
         ticks = [t for t in range(75 * number + 5, 75 * number + 70) if shown[t] is not None]
         lead_ms = np.median([40 * t - shown[t] for t in ticks])
         assert 1000 * (third - CLICKS_S) == pytest.approx(lead_ms, abs=45)
-    assert film.source.unread_s == 0.0
-    assert sum("another recording follows" in text for text in film.warnings) == PARTS - 1
+    assert video_file.source.unread_s == 0.0
+    assert sum("another recording follows" in text for text in video_file.warnings) == PARTS - 1
 
 
 def test_one_recording_is_one_and_damage_does_not_make_more(tmp_path):
@@ -56,15 +56,15 @@ def test_one_recording_is_one_and_damage_does_not_make_more(tmp_path):
 @pytest.mark.parametrize("name", ["a.mp4", "a.flv"])
 def test_a_second_file_behind_the_first_is_told_and_counted(tmp_path, name):
     video = Video(options={"preset": "ultrafast"})
-    first = make_film(tmp_path / name, video=video, sounds=[Sound()])
+    first = make_video(tmp_path / name, video=video, sounds=[Sound()])
     assert second_file(str(first), "flv" if name == "a.flv" else MP4) is None
     data = first.read_bytes()
     path = tmp_path / f"b{name}"
     path.write_bytes(2 * data)
     assert second_file(str(path), "flv" if name == "a.flv" else MP4) == len(data)
     for file, share in ((first, 0.0), (path, 0.5)):
-        with Film(file) as film:
-            for _ in film:
+        with VideoFile(file) as video_file:
+            for _ in video_file:
                 pass
-        assert film.source.unread_share == pytest.approx(share, abs=0.01)
-        assert any("another file" in text for text in film.warnings) == bool(share)
+        assert video_file.source.unread_share == pytest.approx(share, abs=0.01)
+        assert any("another file" in text for text in video_file.warnings) == bool(share)

@@ -70,13 +70,13 @@ def test_what_is_noted_comes_back_as_it_was(tmp_path: Path) -> None:
     assert record.facts == {"shared_s": 1.5}
 
 
-def test_a_film_noted_now_can_be_read_now(tmp_path: Path) -> None:
+def test_a_video_noted_now_can_be_read_now(tmp_path: Path) -> None:
     with Journal(filled(tmp_path / "j.jsonl", "a.mp4"), SETTINGS, TRIALS) as journal:
         journal.add("new", "b.mp4", [trial("b.mp4")])
         assert films(journal, "new", "key of a.mp4")[0] == (trial("b.mp4"),)
 
 
-def test_a_film_without_trials_is_finished_as_well(tmp_path: Path) -> None:
+def test_a_video_without_trials_is_finished_as_well(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     with Journal(path, SETTINGS, TRIALS) as journal:
         journal.add("k", "a.mp4", [])
@@ -93,11 +93,11 @@ def test_each_line_is_an_object_of_its_own(tmp_path: Path) -> None:
     assert closing["film"] == "a.mp4"
 
 
-@pytest.mark.parametrize("kept", ["nothing", "half the header", "header", "one film"])
+@pytest.mark.parametrize("kept", ["nothing", "half the header", "header", "one video"])
 def test_what_a_killed_run_left_half_written_is_cut_off(tmp_path: Path, kept: str) -> None:
     whole = filled(tmp_path / "whole.jsonl", "a.mp4", "b.mp4").read_bytes()
     lines = whole.splitlines(keepends=True)
-    ends = {"nothing": 0, "half the header": 0, "header": 1, "one film": 4}
+    ends = {"nothing": 0, "half the header": 0, "header": 1, "one video": 4}
     begin = len(b"".join(lines[: ends[kept]]))
     following = len(b"".join(lines[: ends[kept] + 3]))
     cuts = {"nothing": [0], "half the header": range(1, len(lines[0]) - 1, 7)}.get(
@@ -107,7 +107,7 @@ def test_what_a_killed_run_left_half_written_is_cut_off(tmp_path: Path, kept: st
     for cut in cuts:
         path.write_bytes(whole[:cut])
         with Journal(path, SETTINGS, TRIALS) as journal:
-            assert len(journal) == (kept == "one film"), cut
+            assert len(journal) == (kept == "one video"), cut
             for name in ["a.mp4", "b.mp4"][len(journal) :]:
                 journal.add(
                     f"key of {name}", name, [trial(name), trial(name, 2.5)], {"shared_s": 1.5}
@@ -115,7 +115,7 @@ def test_what_a_killed_run_left_half_written_is_cut_off(tmp_path: Path, kept: st
         assert path.read_bytes() == whole, cut
 
 
-def test_a_damaged_line_costs_its_film_only(tmp_path: Path) -> None:
+def test_a_damaged_line_costs_its_video_only(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.jsonl", "a.mp4", "b.mp4", "c.mp4")
     lines = path.read_bytes().splitlines(keepends=True)
     lines[5] = b"\0" * (len(lines[5]) - 1) + b"\n"
@@ -274,7 +274,7 @@ def test_a_trial_of_another_form_is_said(tmp_path: Path) -> None:
         journal.read("key of a.mp4")
 
 
-def test_the_same_film_again_replaces_what_was_noted(tmp_path: Path) -> None:
+def test_the_same_video_again_replaces_what_was_noted(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.jsonl", "a.mp4")
     other = replace(trial("a.mp4"), confidence=0.5)
     with Journal(path, SETTINGS, TRIALS) as journal:

@@ -1,4 +1,4 @@
-"""``truth.csv``: what it says, which films it is about, and what is wrong with it and where."""
+"""``truth.csv``: what it says, which videos it is about, and what is wrong with it and where."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def table(folder: Path, text: str | bytes) -> LabelTable:
 
 
 def labels(folder: Path, text: str | bytes) -> list[Label]:
-    return [film.label for film in table(folder, text).films]
+    return [video.label for video in table(folder, text).films]
 
 
 def test_frames_and_milliseconds_are_the_same_offset(tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_an_empty_offset_is_not_known(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_spreadsheets_write_is_read(tmp_path: Path, text: bytes) -> None:
-    (film,) = table(tmp_path, text).films
-    assert film.path == "a, b.mp4"
-    assert film.label == Label(1.5)
+    (video,) = table(tmp_path, text).films
+    assert video.path == "a, b.mp4"
+    assert video.label == Label(1.5)
 
 
-def test_several_rows_of_a_film_are_its_stretches(tmp_path: Path) -> None:
+def test_several_rows_of_a_video_are_its_stretches(tmp_path: Path) -> None:
     text = (
         "path,start_s,end_s,offset_ms,person\n"
         "a.mp4,4,8,-80,\nb.mp4,,,0,ben\na.mp4,0,4,80,anna\nc.mp4,0,2,40,\nc.mp4,2,3.5,40,\n"
@@ -68,7 +68,7 @@ def test_several_rows_of_a_film_are_its_stretches(tmp_path: Path) -> None:
         None, "anna", segments=(Segment(0.0, 4.0, 2.0, 1.0), Segment(4.0, 8.0, -2.0, 1.0))
     )
     assert b == Label(0.0, "ben")
-    assert c.offset_frames == 1.0, "stretches of one offset are a film of one offset"
+    assert c.offset_frames == 1.0, "stretches of one offset are a video of one offset"
     assert len(c.segments) == 2
 
 
@@ -121,7 +121,7 @@ def test_no_such_file(tmp_path: Path) -> None:
         read_labels(tmp_path / "truth.csv")
 
 
-def films_in(folder: Path, *names: str) -> list[str]:
+def videos_in(folder: Path, *names: str) -> list[str]:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")
@@ -132,55 +132,55 @@ def offsets(found: list[Label]) -> list[float | None]:
     return [label.offset_frames for label in found]
 
 
-def test_films_are_found_by_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    films = films_in(tmp_path, "set/one/a.mp4", "set/two/a.mp4", "here/c.mp4", "set/d.mp4")
+def test_videos_are_found_by_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = videos_in(tmp_path, "set/one/a.mp4", "set/two/a.mp4", "here/c.mp4", "set/d.mp4")
     monkeypatch.chdir(tmp_path / "here")
-    films[2] = "c.mp4"
+    videos[2] = "c.mp4"
     text = f"path,offset_frames\none/a.mp4,1\n{tmp_path}/set/two/a.mp4,2\nc.mp4,3\n./d.mp4,4\n"
     found = table(tmp_path / "set", text)
-    assert offsets(found.match(films)) == [1.0, 2.0, 3.0, 4.0]
-    assert offsets(found.match(films[::-1])) == [4.0, 3.0, 2.0, 1.0]
+    assert offsets(found.match(videos)) == [1.0, 2.0, 3.0, 4.0]
+    assert offsets(found.match(videos[::-1])) == [4.0, 3.0, 2.0, 1.0]
 
 
 def test_paths_written_on_windows_are_found(tmp_path: Path) -> None:
-    films = films_in(tmp_path, "one/a.mp4", "two/a.mp4")
+    videos = videos_in(tmp_path, "one/a.mp4", "two/a.mp4")
     found = table(tmp_path, "path,offset_frames\none\\a.mp4,1\ntwo\\a.mp4,2\n")
-    assert offsets(found.match(films)) == [1.0, 2.0]
+    assert offsets(found.match(videos)) == [1.0, 2.0]
 
 
-def test_a_film_elsewhere_is_found_by_its_name(tmp_path: Path) -> None:
-    films = films_in(tmp_path, "elsewhere/a.mp4", "elsewhere/b.mp4")
+def test_a_video_elsewhere_is_found_by_its_name(tmp_path: Path) -> None:
+    videos = videos_in(tmp_path, "elsewhere/a.mp4", "elsewhere/b.mp4")
     found = table(tmp_path, "path,offset_frames\nold/b.mp4,2\na.mp4,1\n")
-    assert offsets(found.match(films)) == [1.0, 2.0]
+    assert offsets(found.match(videos)) == [1.0, 2.0]
 
 
 def test_a_name_that_two_have_decides_nothing(tmp_path: Path) -> None:
-    films = films_in(tmp_path, "x/a.mp4", "y/a.mp4")
+    videos = videos_in(tmp_path, "x/a.mp4", "y/a.mp4")
     with pytest.raises(UsageError, match=r"2 of 2 videos \(2 of them share their name"):
-        table(tmp_path, "path,offset_frames\nold/a.mp4,2\n").match(films)
+        table(tmp_path, "path,offset_frames\nold/a.mp4,2\n").match(videos)
     with pytest.raises(UsageError, match="1 of 1 videos"):
-        table(tmp_path, "path,offset_frames\nold/a.mp4,2\nnew/a.mp4,1\n").match(films[:1])
+        table(tmp_path, "path,offset_frames\nold/a.mp4,2\nnew/a.mp4,1\n").match(videos[:1])
 
 
-def test_films_without_a_label_are_listed(tmp_path: Path) -> None:
-    films = films_in(tmp_path, *(f"{i}.mp4" for i in range(9)))
+def test_videos_without_a_label_are_listed(tmp_path: Path) -> None:
+    videos = videos_in(tmp_path, *(f"{i}.mp4" for i in range(9)))
     found = table(tmp_path, "path,offset_frames\n3.mp4,2\n")
     with pytest.raises(UsageError, match=r"says nothing about 8 of 9 videos.*0\.mp4.* and 3 more"):
-        found.match(films)
-    assert offsets(found.match(films, every=False)) == [None] * 3 + [2.0] + [None] * 5
+        found.match(videos)
+    assert offsets(found.match(videos, every=False)) == [None] * 3 + [2.0] + [None] * 5
 
 
-def test_labels_of_other_films_are_counted(
+def test_labels_of_other_videos_are_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    films = films_in(tmp_path, "a.mp4")
+    videos = videos_in(tmp_path, "a.mp4")
     with caplog.at_level(logging.WARNING, "synctool"):
         found = table(tmp_path, "path,offset_frames\na.mp4,2\nb.mp4,1\nc.mp4,1\n")
-        assert offsets(found.match(films)) == [2.0]
+        assert offsets(found.match(videos)) == [2.0]
     assert "labels 2 videos that are not among those given: b.mp4, c.mp4" in caplog.text
 
 
-def test_two_paths_to_one_film_are_seen(tmp_path: Path) -> None:
-    films = films_in(tmp_path, "a.mp4")
+def test_two_paths_to_one_video_are_seen(tmp_path: Path) -> None:
+    videos = videos_in(tmp_path, "a.mp4")
     with pytest.raises(UsageError, match="line 3 is about the same video as line 2"):
-        table(tmp_path, f"path,offset_frames\na.mp4,2\n{films[0]},1\n").match(films)
+        table(tmp_path, f"path,offset_frames\na.mp4,2\n{videos[0]},1\n").match(videos)

@@ -15,12 +15,12 @@ from packaging.requirements import Requirement
 from base_install import ROOT, base_distributions, block, hidden_modules, normal, project
 from fake_plugins import run_python
 from fake_samples import talking_sample, write_processed
-from films import PlacedFace, face_film
 from synctool.errors import MissingError
 from synctool.extras import EXTRAS, explained, is_installed, require
 from synctool.plugins import registry
 from synctool.weights.locate import located_export
 from test_house import PACKAGE, imports
+from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 
@@ -54,9 +54,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("films")
-    return face_film(
+    return face_video(
         folder / "talk.mp4", [(76, lambda _: [PlacedFace(160, 120, 110)])], size=(320, 240)
     )
 
@@ -116,12 +116,12 @@ REFUSED = [
     (["export", "--out", "new"], "export"),
     (["backbones", "--profile"], "train"),
     (["plugins", "check"], "train"),
-    (["detect", "FILM", "-b", "fcn-attn", "--json", "new"], "train"),
-    (["detect", "FILM", "--runtime", "torch", "--json", "new"], "train"),
-    (["detect", "FILM", "-b", "resnet3d+vggish", "--json", "new"], "train"),
-    (["detect", "FILM", "--plot", "new.png"], "plot"),
-    (["compare", "FILM", "-b", "fcn-cls,fcn-attn", "--json", "new"], "train"),
-    (["compare", "FILM", "--plot", "new.png"], "plot"),
+    (["detect", "VIDEO", "-b", "fcn-attn", "--json", "new"], "train"),
+    (["detect", "VIDEO", "--runtime", "torch", "--json", "new"], "train"),
+    (["detect", "VIDEO", "-b", "resnet3d+vggish", "--json", "new"], "train"),
+    (["detect", "VIDEO", "--plot", "new.png"], "plot"),
+    (["compare", "VIDEO", "-b", "fcn-cls,fcn-attn", "--json", "new"], "train"),
+    (["compare", "VIDEO", "--plot", "new.png"], "plot"),
     (["preprocess", "FOLDER", "new", "--sync-correct"], "train"),
     (["preprocess", "FOLDER", "new", "--engine", "ray"], "ray"),
     (["pairs", "data", "--out", "new.parquet"], "parquet"),
@@ -130,11 +130,11 @@ REFUSED = [
 
 
 def test_what_is_missing_is_said_before_any_work(
-    base: dict[str, str], film: Path, tmp_path: Path
+    base: dict[str, str], video: Path, tmp_path: Path
 ) -> None:
     write_processed(tmp_path / "data", [talking_sample("a", seed=1, frames=20)])
     before = sorted(tmp_path.rglob("*"))
-    words = {"FILM": str(film), "FOLDER": str(film.parent)}
+    words = {"VIDEO": str(video), "FOLDER": str(video.parent)}
     commands = [[words.get(word, word) for word in command] for command, _ in REFUSED]
     env = {**base, "SYNCTOOL_CACHE": str(tmp_path / "cache")}
     for (command, extra), (code, out, err) in zip(REFUSED, run(env, *commands, cwd=tmp_path)):
@@ -176,17 +176,17 @@ def test_require_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_videos_are_measured_and_prepared_with_the_base_alone(
-    base: dict[str, str], film: Path, tmp_path: Path
+    base: dict[str, str], video: Path, tmp_path: Path
 ) -> None:
     exported = located_export(registry.backbones.get("fcn-cls").weights)
     shutil.copytree(exported, tmp_path / "exported")
-    name, both = str(film), "fcn-cls,fcn-cls=exported"
+    name, both = str(video), "fcn-cls,fcn-cls=exported"
     conditions = ["--shift", "-3,3", "--pieces", "1", "--perturb", "noise:1,blur:1"]
     detect, compare, preprocess, pairs, clips = run(
         base,
         ["detect", name, "--json", "detect.json", "--html", "detect.html", "--csv", "detect.csv"],
         ["compare", name, "-b", both, *conditions, "--json", "compare.json", "--report", "c.html"],
-        ["preprocess", str(film.parent), "processed", "--workers", "1"],
+        ["preprocess", str(video.parent), "processed", "--workers", "1"],
         ["pairs", "processed"],
         ["compare", "--dataset", "processed", "--part", "all", "-b", both, "--json", "clips.json"],
         cwd=tmp_path,
@@ -202,10 +202,10 @@ def test_videos_are_measured_and_prepared_with_the_base_alone(
 
 
 def test_workers_begin_without_pytorch_too(
-    base: dict[str, str], film: Path, tmp_path: Path
+    base: dict[str, str], video: Path, tmp_path: Path
 ) -> None:
-    other = shutil.copy(film, tmp_path / "other.mp4")
-    words = ["compare", str(film), str(other), "--jobs", "2", "-q", "--trials", "trials.jsonl"]
+    other = shutil.copy(video, tmp_path / "other.mp4")
+    words = ["compare", str(video), str(other), "--jobs", "2", "-q", "--trials", "trials.jsonl"]
     ((code, _, err),) = run(base, words, cwd=tmp_path)
     assert code == 0, err
     rows = [json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Films are read as a player shows them: every picture and every click at its presentation time."""
+"""Videos are read as a player shows them: every picture and every click at its presentation time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,6 @@ import av
 import numpy as np
 import pytest
 
-from films import (
-    CLICKS_S,
-    Sound,
-    Video,
-    clicks,
-    find_clicks,
-    frame_times_s,
-    make_film,
-    murmur,
-    read_time_ms,
-    time_picture,
-)
 from synctool.errors import (
     EXIT_MISSING,
     EXIT_UNEXPECTED,
@@ -37,27 +25,39 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.faces.shots import ShotCuts
-from synctool.media import film as film_module
-from synctool.media.film import QUEUED_PICTURES, Film
+from synctool.media import video_file as video_module
 from synctool.media.frame_choice import AHEAD_S
 from synctool.media.sound import SoundTrack
 from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
+from synctool.media.video_file import QUEUED_PICTURES, VideoFile
 from synctool.types import AUDIO_HZ, StreamSelection
+from videos import (
+    CLICKS_S,
+    Sound,
+    Video,
+    clicks,
+    find_clicks,
+    frame_times_s,
+    make_video,
+    murmur,
+    read_time_ms,
+    time_picture,
+)
 
 pytestmark = pytest.mark.integration
 
-NTSC_FILM, NTSC, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
+NTSC_VIDEO, NTSC, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
 FAST = {"preset": "ultrafast"}
 CLICK_MS = 1.0
 
 
 @dataclass
 class Seen:
-    """What a film gave: per tick the time that its picture spells (ms), and the sound."""
+    """What a video gave: per tick the time that its picture spells (ms), and the sound."""
 
     times_ms: list[int | None]
     sound: np.ndarray
-    film: Film
+    video_file: VideoFile
 
     @property
     def clicks_s(self) -> list[float]:
@@ -65,7 +65,7 @@ class Seen:
 
     @property
     def lead_ms(self) -> float:
-        """Timeline minus the film's own time, by the sound."""
+        """Timeline minus the video's own time, by the sound."""
         assert len(self.clicks_s) == len(CLICKS_S), self.clicks_s
         late = 1000 * (np.array(self.clicks_s) - CLICKS_S)
         assert np.ptp(late) < CLICK_MS, late
@@ -73,13 +73,13 @@ class Seen:
 
 
 def see(path: Path, **options: object) -> Seen:
-    with Film(path, **options) as film:
-        times = [read_time_ms(picture.luma) for picture in film]
-        return Seen(times, film.sound.pop(film.sound.end), film)
+    with VideoFile(path, **options) as video_file:
+        times = [read_time_ms(picture.luma) for picture in video_file]
+        return Seen(times, video_file.sound.pop(video_file.sound.end), video_file)
 
 
 def nearest(times_s: list[float], at_s: float) -> list[float | None]:
-    """The frames that a tick may show by the rule of ``media/film.py``; two only within a tie."""
+    """The frames that a tick may show by the rule of ``media/video_file.py``; two only within a tie."""
     allowed: list[float | None] = []
     for slip in (-0.0011, 0.0, 0.0011):  # timestamps of some containers are whole milliseconds
         at = at_s + slip
@@ -111,14 +111,14 @@ def assert_pictures_fit(seen: Seen, times_s: list[float], lead_ms: float) -> Non
 # --------------------------------------------------------------------------- pictures
 
 
-RATES = [2.5, 8, 12.5, NTSC_FILM, 25, 30, 50, NTSC_60]
+RATES = [2.5, 8, 12.5, NTSC_VIDEO, 25, 30, 50, NTSC_60]
 """Below half, ties at half, just below, equal, above, ties at double, and no whole ratio."""
 
 
 @pytest.mark.parametrize("fps", RATES)
 def test_every_tick_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
     seconds = 6.0
-    seen = see(make_film(tmp_path / "a.mp4", seconds=seconds, video=Video(fps=fps, options=FAST)))
+    seen = see(make_video(tmp_path / "a.mp4", seconds=seconds, video=Video(fps=fps, options=FAST)))
     times = frame_times_s(fps, seconds)
     assert_pictures_fit(seen, times, 0.0)
     assert len(seen.times_ms) == pytest.approx(25 * len(times) / float(fps), abs=1)
@@ -135,7 +135,7 @@ def test_ties_between_two_frames_go_to_either_in_turn(tmp_path, name):
     avi = name.endswith("avi")
     video = Video("mpeg4" if avi else "libx264", fps=12.5, options={} if avi else FAST)
     sound = Sound("pcm_s16le" if avi else "aac")
-    seen = see(make_film(tmp_path / name, seconds=4.0, video=video, sounds=[sound]))
+    seen = see(make_video(tmp_path / name, seconds=4.0, video=video, sounds=[sound]))
     first = next(t for t, shown in enumerate(seen.times_ms) if shown is not None)
     shown = seen.times_ms[first : first + 96]
     early = np.array(shown) - shown[0] - 40 * np.arange(len(shown))
@@ -148,27 +148,31 @@ def test_a_frame_that_lasts_one_tick_is_not_left_out_in_a_tie(tmp_path):
         0.0,
         *(0.06 + 0.04 * i for i in range(50)),
     ]  # half a tick off the grid from the second on
-    seen = see(make_film(tmp_path / "a.mp4", seconds=2.0, video=Video(times_s=times, options=FAST)))
+    seen = see(
+        make_video(tmp_path / "a.mp4", seconds=2.0, video=Video(times_s=times, options=FAST))
+    )
     assert np.diff(seen.times_ms[3:-2]).tolist() == [40] * (len(seen.times_ms) - 6)
 
 
 @pytest.mark.parametrize(("beside_ms", "late"), [(0, 0.0), (10, 0.25), (16, 0.4), (24, -0.4)])
 def test_how_far_frames_lie_beside_their_moments(tmp_path, beside_ms, late):
     times = [0.0, *((40 * i + beside_ms) / 1000 for i in range(1, 50))]
-    seen = see(make_film(tmp_path / "a.mkv", seconds=2.0, video=Video(times_s=times, options=FAST)))
+    seen = see(
+        make_video(tmp_path / "a.mkv", seconds=2.0, video=Video(times_s=times, options=FAST))
+    )
     assert seen.film.frames_late == pytest.approx(late, abs=0.03)
 
 
 @pytest.mark.parametrize("fps", [12.5, NTSC, 50])
 def test_at_other_rates_frames_lie_on_both_sides(tmp_path, fps):
-    seen = see(make_film(tmp_path / "a.mp4", seconds=6.0, video=Video(fps=fps, options=FAST)))
+    seen = see(make_video(tmp_path / "a.mp4", seconds=6.0, video=Video(fps=fps, options=FAST)))
     assert abs(seen.film.frames_late) < 0.05
 
 
 def test_a_slide_is_not_left_much_too_early(tmp_path):
     times = [0.0, 2.0, 4.0, 4.2, 6.0]
     video = Video("ffv1", times_s=times, options={})
-    seen = see(make_film(tmp_path / "a.mkv", seconds=7.0, video=video))
+    seen = see(make_video(tmp_path / "a.mkv", seconds=7.0, video=video))
     ahead = [shown - 40 * tick for tick, shown in enumerate(seen.times_ms)]
     assert max(ahead) <= 500
     assert max(ahead[4 * 25 + 8 : 6 * 25]) <= 101, "after a short gap a long one is waited for"
@@ -176,7 +180,7 @@ def test_a_slide_is_not_left_much_too_early(tmp_path):
 
 def test_constant_25_fps_is_read_frame_for_frame(tmp_path):
     for name, start in (("a.mp4", 0.0), ("b.mkv", 0.0), ("c.ts", 0.0), ("d.mp4", 0.513)):
-        seen = see(make_film(tmp_path / name, video=Video(start_s=start)))
+        seen = see(make_video(tmp_path / name, video=Video(start_s=start)))
         shown = [t for t in seen.times_ms if t is not None]
         assert np.diff(shown).tolist() == [40] * 74
         assert set(seen.times_ms[: len(seen.times_ms) - 75]) <= {None}
@@ -187,7 +191,7 @@ def test_variable_rate_goes_by_timestamps(tmp_path):
     times = [0.0, *np.cumsum(steps).round(3).tolist()]
     video = Video(times_s=times, options={"preset": "ultrafast", "tune": "zerolatency"})
     for name in ("a.mp4", "a.mkv"):
-        seen = see(make_film(tmp_path / name, seconds=3.6, video=video))
+        seen = see(make_video(tmp_path / name, seconds=3.6, video=video))
         assert_pictures_fit(seen, times, 0.0)
         assert len(seen.times_ms) == pytest.approx(times[-1] * 25, abs=3)
 
@@ -195,7 +199,7 @@ def test_variable_rate_goes_by_timestamps(tmp_path):
 def test_a_picture_held_for_long_is_kept_as_long_as_the_sound_goes_on(tmp_path):
     video = Video(codec="ffv1", times_s=[0.0, 0.04, 20.0, 20.04, 20.08])
     quiet = Sound("pcm_s16le", 16_000, "mono", samples=clicks(20.2, 16_000, [20.04]))
-    seen = see(make_film(tmp_path / "a.mkv", video=video, sounds=[quiet]))
+    seen = see(make_video(tmp_path / "a.mkv", video=video, sounds=[quiet]))
     assert seen.times_ms[2:499] == [40] * 497
     assert seen.times_ms[500:503] == [20_000, 20_040, 20_080]
     assert seen.clicks_s == pytest.approx([20.04], abs=0.001)
@@ -234,7 +238,7 @@ AAC_MS, MP3_MS = 1000 * 1024 / 48_000, 1000 * 1105 / 48_000
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_picture_and_sound_keep_their_relation(tmp_path, name, video, sound, unsignalled_ms):
-    seen = see(make_film(tmp_path / name, video=video, sounds=[sound]))
+    seen = see(make_video(tmp_path / name, video=video, sounds=[sound]))
     lead = seen.lead_ms - unsignalled_ms
     assert -1.0 < lead < 81.0  # at most the start of the other stream, up to the grid of 40 ms
     assert_pictures_fit(seen, frame_times_s(25, 3.0), lead)
@@ -253,7 +257,7 @@ def test_picture_and_sound_keep_their_relation(tmp_path, name, video, sound, uns
     ],
 )
 def test_clicks_land_where_they_belong_at_any_rate(tmp_path, rate, layout):
-    path = make_film(
+    path = make_video(
         tmp_path / "a.mp4", video=Video(options=FAST), sounds=[Sound("aac", rate, layout)]
     )
     seen = see(path)
@@ -276,7 +280,7 @@ def test_streams_that_start_apart(tmp_path, name, video_late_s, audio_late_s):
         "libvpx" if webm else "libx264", start_s=video_late_s, options={} if webm else FAST
     )
     sound = Sound("libopus" if webm else "aac", start_s=audio_late_s)
-    seen = see(make_film(tmp_path / name, video=video, sounds=[sound]))
+    seen = see(make_video(tmp_path / name, video=video, sounds=[sound]))
     lead = seen.lead_ms - 1000 * audio_late_s
     assert -1.0 < lead < 81.0
     assert_pictures_fit(seen, [t + video_late_s for t in frame_times_s(25, 3.0)], lead)
@@ -295,7 +299,7 @@ def test_lost_sound_becomes_silence_and_what_follows_stays_in_place(tmp_path):
         ("a.mkv", Sound("pcm_s16le", 16_000, "mono", lost_s=[(0.6, 1.2)])),
         ("a.mp4", Sound("aac", lost_s=[(0.6, 1.2)])),
     ):
-        seen = see(make_film(tmp_path / name, video=Video(options=FAST), sounds=[sound]))
+        seen = see(make_video(tmp_path / name, video=Video(options=FAST), sounds=[sound]))
         heard = [t for t in CLICKS_S if not 0.6 < t < 1.2]
         assert seen.clicks_s == pytest.approx(heard, abs=CLICK_MS / 1000)
         assert not np.any(seen.sound[11_000:18_500])
@@ -305,7 +309,7 @@ def test_lost_sound_becomes_silence_and_what_follows_stays_in_place(tmp_path):
 def test_jitter_of_timestamps_is_not_a_gap(tmp_path):
     random = np.random.default_rng(3)
     sound = Sound("pcm_s16le", 16_000, "mono", retime=lambda t: t + random.uniform(0, 0.015))
-    seen = see(make_film(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
+    seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
     assert np.array(seen.clicks_s) - CLICKS_S == pytest.approx(
         np.full(len(CLICKS_S), 0.0075), abs=0.009
     )
@@ -320,7 +324,7 @@ def test_a_sound_clock_that_runs_differently_follows_its_timestamps(tmp_path, ra
     sound = Sound(
         "pcm_s16le", 16_000, "mono", clicks(seconds, 16_000, times), retime=lambda t: t * rate
     )
-    path = make_film(
+    path = make_video(
         tmp_path / "a.mkv", seconds=seconds, video=Video(fps=5, options=FAST), sounds=[sound]
     )
     seen = see(path)
@@ -331,7 +335,7 @@ def test_a_sound_clock_that_runs_differently_follows_its_timestamps(tmp_path, ra
 
 def test_the_second_sound_track_can_be_chosen(tmp_path):
     first = Sound("aac", samples=clicks(3.0, 48_000, [0.5]))
-    path = make_film(
+    path = make_video(
         tmp_path / "a.mkv", video=Video(options=FAST), sounds=[first, Sound("libmp3lame")]
     )
     first, second = (StreamSelection(audio_track=number) for number in (0, 1))
@@ -339,15 +343,15 @@ def test_the_second_sound_track_can_be_chosen(tmp_path):
     assert see(path, streams=second).clicks_s == pytest.approx(CLICKS_S, abs=0.001)
     for number in (2, -1):
         with pytest.raises(UsageError, match="no audio track") as caught:
-            Film(path, streams=StreamSelection(audio_track=number))
+            VideoFile(path, streams=StreamSelection(audio_track=number))
         assert "--audio-track 0 to 1" in caught.value.remedy
 
 
 def test_sound_that_comes_after_all_pictures_in_the_file(tmp_path):
-    path = make_film(tmp_path / "a.mkv", video=Video(options=FAST), order="sound last")
+    path = make_video(tmp_path / "a.mkv", video=Video(options=FAST), order="sound last")
     with av.open(str(path)) as container:
         kinds = [packet.stream.type for packet in container.demux() if packet.size]
-    assert kinds.index("audio") > 60, "the film is not what the test needs"
+    assert kinds.index("audio") > 60, "the video is not what the test needs"
     seen = see(path)
     assert_pictures_fit(seen, frame_times_s(25, 3.0), 0.0)
     assert seen.clicks_s == pytest.approx(CLICKS_S, abs=0.001)
@@ -357,16 +361,16 @@ def test_sound_that_comes_after_all_pictures_in_the_file(tmp_path):
 
 
 def test_pictures_without_timestamps_follow_one_another(tmp_path):
-    path = make_film(tmp_path / "a.h264", video=Video(options=FAST), sounds=[], container="h264")
+    path = make_video(tmp_path / "a.h264", video=Video(options=FAST), sounds=[], container="h264")
     seen = see(path, need_audio=False)
     assert seen.times_ms == [40 * i for i in range(75)]
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
 def test_avi_with_b_frames_is_steady(tmp_path, codec):
-    # AVI carries the decoding order only: players show such films late by the codec's delay.
+    # AVI carries the decoding order only: players show such videos late by the codec's delay.
     video = Video(codec, options={"bf": "2"})
-    seen = see(make_film(tmp_path / "a.avi", video=video, sounds=[Sound("pcm_s16le")]))
+    seen = see(make_video(tmp_path / "a.avi", video=video, sounds=[Sound("pcm_s16le")]))
     shown = seen.times_ms[5:-3]
     assert np.diff(shown).tolist() == [40] * (len(shown) - 1)
     assert 0 < 40 * 5 - shown[0] <= 80
@@ -379,40 +383,40 @@ def test_avi_with_b_frames_is_steady(tmp_path, codec):
 )
 def test_a_stray_timestamp_is_ignored(tmp_path, name, stray_s, options):
     video = Video(options=options, retime=lambda t: t + (stray_s if abs(t - 1.0) < 0.01 else 0.0))
-    seen = see(make_film(tmp_path / name, video=video))
+    seen = see(make_video(tmp_path / name, video=video))
     times = [t for t in frame_times_s(25, 3.0) if t != 1.0]
     assert_pictures_fit(seen, times, 0.0)
     assert any("stray" in text for text in seen.film.warnings)
 
 
-def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_film(tmp_path):
+def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_video(tmp_path):
     def leap(t: float) -> float:
         return t + (5 * 3600.0 if t > 1.5 else 0.0)
 
     sound = Sound("pcm_s16le", 16_000, "mono", retime=leap)
     seen = see(
-        make_film(tmp_path / "a.mkv", video=Video(options=FAST, retime=leap), sounds=[sound])
+        make_video(tmp_path / "a.mkv", video=Video(options=FAST, retime=leap), sounds=[sound])
     )
     assert len(seen.times_ms) == pytest.approx(75, abs=4)
     assert_relation_after(seen, 1.6)
     assert any("break off" in text for text in seen.film.warnings)
 
 
-def test_streams_that_claim_to_start_hours_apart_do_not_make_hours_of_film(tmp_path):
+def test_streams_that_claim_to_start_hours_apart_do_not_make_hours_of_video(tmp_path):
     sound = Sound("pcm_s16le", 16_000, "mono", start_s=3 * 3600.0)
-    seen = see(make_film(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
+    seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
     assert len(seen.times_ms) == 75 and len(seen.clicks_s) == len(CLICKS_S)
     assert len(seen.sound) < 10 * AUDIO_HZ
     assert any("break off" in text for text in seen.film.warnings)
 
 
 def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
-    first = make_film(
+    first = make_video(
         tmp_path / "1.ts",
         video=Video(options=FAST),
         sounds=[Sound("aac", samples=clicks(3, 48_000, []))],
     )
-    second = make_film(tmp_path / "2.ts", video=Video(options=FAST))
+    second = make_video(tmp_path / "2.ts", video=Video(options=FAST))
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     seen = see(joined)
@@ -425,7 +429,7 @@ def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
 
 
 def assert_relation_after(seen: Seen, from_s: float) -> None:
-    """From a moment of the film's own time on, picture and sound are equally late."""
+    """From a moment of the video's own time on, picture and sound are equally late."""
     expected = [t for t in CLICKS_S if t > from_s]
     late = np.array(seen.clicks_s[-len(expected) :]) - expected
     for tick, shown in enumerate(seen.times_ms):
@@ -510,12 +514,12 @@ def test_pictures_are_upright(tmp_path, rotation, flips, turn):
     pictures = [turn(time_picture(40 * i, shown)) for i in range(5)]
     size = pictures[0].shape[::-1]
     video = Video(size=size, pictures=pictures, rotation=rotation, flips=flips, options=FAST)
-    path = make_film(tmp_path / "a.mp4", seconds=0.2, video=video)
+    path = make_video(tmp_path / "a.mp4", seconds=0.2, video=video)
     seen = see(path, colour="rgb")
     assert seen.times_ms == [0, 40, 80, 120, 160]
     assert (seen.film.source.width_px, seen.film.source.height_px) == shown
-    with Film(path, colour="rgb") as film:
-        picture = next(iter(film))
+    with VideoFile(path, colour="rgb") as video_file:
+        picture = next(iter(video_file))
     assert picture.colour.shape == (*picture.luma.shape, 3) == (160, 96, 3)
     assert read_time_ms(np.ascontiguousarray(picture.colour[..., 1])) == 0
 
@@ -537,9 +541,9 @@ def test_pictures_are_upright(tmp_path, rotation, flips, turn):
 )
 def test_any_pixel_format_gives_the_same_luma(tmp_path, codec, pixels, size):
     video = Video(codec, pixels=pixels, size=size, options={"qp": "1"} if "264" in codec else {})
-    path = make_film(tmp_path / "a.mkv", seconds=0.2, video=video, sounds=[])
-    with Film(path, need_audio=False, colour="bgr") as film:
-        pictures = list(film)
+    path = make_video(tmp_path / "a.mkv", seconds=0.2, video=video, sounds=[])
+    with VideoFile(path, need_audio=False, colour="bgr") as video_file:
+        pictures = list(video_file)
     assert [read_time_ms(p.luma) for p in pictures] == [0, 40, 80, 120, 160]
     luma = pictures[0].luma
     assert luma.flags.owndata, "a view would keep the decoder's whole frame"
@@ -552,28 +556,28 @@ def test_any_pixel_format_gives_the_same_luma(tmp_path, codec, pixels, size):
 
 def test_pixels_that_are_not_square_are_stretched(tmp_path):
     video = Video(size=(144, 128), aspect=Fraction(4, 3), options=FAST)
-    path = make_film(tmp_path / "a.mp4", seconds=0.2, video=video)
-    with Film(path) as film:
-        assert next(iter(film)).luma.shape == (128, 192)
-        assert (film.source.width_px, film.source.height_px) == (192, 128)
+    path = make_video(tmp_path / "a.mp4", seconds=0.2, video=video)
+    with VideoFile(path) as video_file:
+        assert next(iter(video_file)).luma.shape == (128, 192)
+        assert (video_file.source.width_px, video_file.source.height_px) == (192, 128)
 
 
 def test_large_pictures_are_reduced_and_say_so(tmp_path):
     video = Video("mjpeg", size=(4000, 1000), pixels="yuvj420p")
-    path = make_film(tmp_path / "a.mkv", seconds=0.08, video=video, sounds=[])
-    with Film(path, need_audio=False, colour="rgb") as film:
-        picture = next(iter(film))
+    path = make_video(tmp_path / "a.mkv", seconds=0.08, video=video, sounds=[])
+    with VideoFile(path, need_audio=False, colour="rgb") as video_file:
+        picture = next(iter(video_file))
         assert picture.luma.shape == (480, 1920) and picture.colour.shape == (480, 1920, 3)
         assert picture.scale == pytest.approx(0.48)
-        assert film.source.width_px == 4000
+        assert video_file.source.width_px == 4000
         assert read_time_ms(picture.luma) == 0
 
 
-# --------------------------------------------------------------------------- what is not a film
+# --------------------------------------------------------------------------- what is not a video
 
 
 def short(path: Path) -> Path:
-    return make_film(path, seconds=0.2, video=Video(options=FAST))
+    return make_video(path, seconds=0.2, video=Video(options=FAST))
 
 
 def half_of(path: Path) -> Path:
@@ -590,11 +594,11 @@ def with_bytes(path: Path, old: bytes, new: bytes) -> Path:
 
 
 def headers_only(path: Path) -> Path:
-    with av.open(str(path), "w") as film:
-        video = film.add_stream("libx264", rate=25)
+    with av.open(str(path), "w") as video_file:
+        video = video_file.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
-        film.add_stream("aac", rate=48_000)
-        film.start_encoding()
+        video_file.add_stream("aac", rate=48_000)
+        video_file.start_encoding()
     return path
 
 
@@ -614,35 +618,35 @@ BAD = {
     "nul": (lambda d: d / "a\0b.mp4", MissingError, EXIT_MISSING, "no such file"),
     "name too long": (lambda d: d / ("a" * 300), MissingError, EXIT_MISSING, "cannot read"),
     "empty": (lambda d: text(d / "a.mp4", ""), MediaError, EXIT_UNEXPECTED, "is empty"),
-    "text": (lambda d: text(d / "a.mp4", "not a film\n" * 99), MediaError, EXIT_UNEXPECTED, "cannot be read"),
+    "text": (lambda d: text(d / "a.mp4", "no video\n" * 99), MediaError, EXIT_UNEXPECTED, "cannot be read"),
     "folder": (lambda d: folder(d / "a.mp4"), UsageError, EXIT_USAGE, "is a folder"),
     "subtitles": (
         lambda d: text(d / "a.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n\n"),
         MediaError, EXIT_UNEXPECTED, "it is a subtitle file",
     ),
     "cut before its index": (
-        lambda d: half_of(make_film(d / "a.mp4", seconds=1, video=Video(options=FAST))),
+        lambda d: half_of(make_video(d / "a.mp4", seconds=1, video=Video(options=FAST))),
         MediaError, EXIT_UNEXPECTED, "cannot be read",
     ),
     "no sound": (
-        lambda d: make_film(d / "a.mp4", seconds=0.2, video=Video(options=FAST), sounds=[]),
+        lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(options=FAST), sounds=[]),
         MediaError, EXIT_UNEXPECTED, "no sound track",
     ),
     "no picture": (
-        lambda d: make_film(d / "a.m4a", seconds=0.2, video=None),
+        lambda d: make_video(d / "a.m4a", seconds=0.2, video=None),
         MediaError, EXIT_UNEXPECTED, "no picture",
     ),
     "cover for a picture": (
-        lambda d: make_film(d / "a.mp4", seconds=0.2, video=None, cover=True),
+        lambda d: make_video(d / "a.mp4", seconds=0.2, video=None, cover=True),
         MediaError, EXIT_UNEXPECTED, "no picture",
     ),
     "headers only": (lambda d: headers_only(d / "a.mkv"), MediaError, EXIT_UNEXPECTED, "cannot be read"),
     "no frame": (
-        lambda d: make_film(d / "a.mp4", seconds=0.2, video=Video(times_s=[])),
+        lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(times_s=[])),
         MediaError, EXIT_UNEXPECTED, "a.mp4 has no picture",
     ),
     "silent track": (
-        lambda d: make_film(d / "a.mkv", seconds=0.2, video=Video(options=FAST),
+        lambda d: make_video(d / "a.mkv", seconds=0.2, video=Video(options=FAST),
                             sounds=[Sound("pcm_s16le", lost_s=[(-1, 99)])]),
         MediaError, EXIT_UNEXPECTED, "no sound could be decoded",
     ),
@@ -672,15 +676,15 @@ def test_each_bad_input_is_one_clear_error(tmp_path, kind):
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
 )
 def test_a_file_that_may_not_be_read(tmp_path):
-    path = make_film(tmp_path / "a.mp4", seconds=0.2)
+    path = make_video(tmp_path / "a.mp4", seconds=0.2)
     path.chmod(0)
     with pytest.raises(MissingError, match="cannot read"):
-        Film(path)
+        VideoFile(path)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
-def test_a_film_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
-    seen = see(half_of(make_film(tmp_path / name, video=Video(options=FAST))))
+def test_a_video_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
+    seen = see(half_of(make_video(tmp_path / name, video=Video(options=FAST))))
     assert 20 < len(seen.times_ms) < 65
     shown = [t for t in seen.times_ms if t is not None]
     assert shown == [40 * i for i in range(len(shown))]
@@ -689,21 +693,21 @@ def test_a_film_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
 
 
 def test_damage_in_the_middle_is_survived_and_told(tmp_path):
-    path = make_film(tmp_path / "a.ts", video=Video(options={"preset": "ultrafast", "g": "12"}))
+    path = make_video(tmp_path / "a.ts", video=Video(options={"preset": "ultrafast", "g": "12"}))
     data = bytearray(path.read_bytes())
     middle = len(data) // 2 // 188 * 188
     data[middle : middle + 20 * 188] = os.urandom(20 * 188)
     path.write_bytes(data)
-    with Film(path) as film:
-        ticks = sum(1 for _ in film)
-        heard = find_clicks(film.sound.pop(film.sound.end))
+    with VideoFile(path) as video_file:
+        ticks = sum(1 for _ in video_file)
+        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
     assert ticks == pytest.approx(76, abs=2)
     assert sum(any(abs(t - c) < 0.045 for c in CLICKS_S) for t in heard) >= 5
 
 
 def test_a_cover_is_not_the_picture(tmp_path):
     for name in ("a.mp4", "a.mkv"):
-        seen = see(make_film(tmp_path / name, seconds=0.4, video=Video(options=FAST), cover=True))
+        seen = see(make_video(tmp_path / name, seconds=0.4, video=Video(options=FAST), cover=True))
         assert seen.times_ms == [40 * i for i in range(10)]
 
 
@@ -720,89 +724,89 @@ def no_decoder_runs(patience_s: float = 3.0) -> bool:
 
 
 @pytest.fixture(scope="module")
-def long_film(tmp_path_factory) -> Path:
+def long_video(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("long") / "a.mp4"
     sound = Sound("aac", 16_000, "mono", murmur(12.0))
-    return make_film(path, seconds=12.0, video=Video(options=FAST), sounds=[sound])
+    return make_video(path, seconds=12.0, video=Video(options=FAST), sounds=[sound])
 
 
-def test_leaving_early_stops_the_decoder(long_film):
-    with Film(long_film) as film:
-        for picture in film:
+def test_leaving_early_stops_the_decoder(long_video):
+    with VideoFile(long_video) as video_file:
+        for picture in video_file:
             if picture.index == 40:
                 break
-        assert no_decoder_runs()  # even before the film is closed
-    film.close()
-    with Film(long_film) as film:
-        iterator = iter(film)
+        assert no_decoder_runs()  # even before the video is closed
+    video_file.close()
+    with VideoFile(long_video) as video_file:
+        iterator = iter(video_file)
         next(iterator)
     assert no_decoder_runs()
-    with pytest.raises(ZeroDivisionError), Film(long_film) as film:
-        for _ in film:
+    with pytest.raises(ZeroDivisionError), VideoFile(long_video) as video_file:
+        for _ in video_file:
             1 / 0  # noqa: B018
     assert no_decoder_runs()
 
 
-def test_a_film_can_be_opened_and_left_unread(long_film):
-    with Film(long_film) as film:
-        assert film.expected_ticks == pytest.approx(300, abs=2)
-        assert film.source.duration_s == pytest.approx(12.0, abs=0.1)
-        assert film.tick == 0
+def test_a_video_can_be_opened_and_left_unread(long_video):
+    with VideoFile(long_video) as video_file:
+        assert video_file.expected_ticks == pytest.approx(300, abs=2)
+        assert video_file.source.duration_s == pytest.approx(12.0, abs=0.1)
+        assert video_file.tick == 0
 
 
-def test_a_film_is_iterated_over_once(long_film):
-    with Film(long_film) as film:
-        next(iter(film))
+def test_a_video_is_iterated_over_once(long_video):
+    with VideoFile(long_video) as video_file:
+        next(iter(video_file))
         with pytest.raises(RuntimeError, match="once"):
-            next(iter(film))
+            next(iter(video_file))
     with pytest.raises(RuntimeError, match="open"):
-        next(iter(film))
+        next(iter(video_file))
 
 
-def test_closing_from_another_thread_ends_the_iteration(long_film):
-    film = Film(long_film)
-    pictures = iter(film)
+def test_closing_from_another_thread_ends_the_iteration(long_video):
+    video_file = VideoFile(long_video)
+    pictures = iter(video_file)
     next(pictures)
-    closer = threading.Thread(target=film.close)
+    closer = threading.Thread(target=video_file.close)
     closer.start()
     assert sum(1 for _ in pictures) < 300
     closer.join()
     assert no_decoder_runs()
 
 
-def test_a_slow_reader_does_not_fill_the_memory(long_film, monkeypatch):
+def test_a_slow_reader_does_not_fill_the_memory(long_video, monkeypatch):
     alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
     known: list[weakref.ref[np.ndarray]] = []
     most = 0
-    read = film_module.PictureReader.read
+    read = video_module.PictureReader.read
 
     def counted(self, frame):
         arrays = read(self, frame)
         known.append(weakref.ref(arrays[0]))
         return arrays
 
-    monkeypatch.setattr(film_module.PictureReader, "read", counted)
-    with Film(long_film) as film:
-        for picture in film:
+    monkeypatch.setattr(video_module.PictureReader, "read", counted)
+    with VideoFile(long_video) as video_file:
+        for picture in video_file:
             if picture.index % 10 == 0:
                 time.sleep(0.01)
                 most = max(most, sum(ref() is not None for ref in known))
-        assert film.tick == len(known) == 300
+        assert video_file.tick == len(known) == 300
     del alive, picture
     assert most <= QUEUED_PICTURES + 4
     gc.collect()
-    film._screen._shown_arrays = None
+    video_file._screen._shown_arrays = None
     assert sum(ref() is not None for ref in known) == 0
 
 
-def test_sound_and_pictures_come_piecemeal(long_film):
-    with Film(long_film) as film:
+def test_sound_and_pictures_come_piecemeal(long_video):
+    with VideoFile(long_video) as video_file:
         popped, most = 0, 0
-        for _ in film:
-            most = max(most, film.sound.available)
-            popped += film.sound.pop(film.sound.available // 2).size
-        popped += film.sound.pop(film.sound.available).size
-        assert popped == film.sound.end == pytest.approx(12 * AUDIO_HZ, abs=2000)
+        for _ in video_file:
+            most = max(most, video_file.sound.available)
+            popped += video_file.sound.pop(video_file.sound.available // 2).size
+        popped += video_file.sound.pop(video_file.sound.available).size
+        assert popped == video_file.sound.end == pytest.approx(12 * AUDIO_HZ, abs=2000)
         assert most < 4 * AUDIO_HZ
 
 
@@ -861,17 +865,17 @@ def test_a_frame_size_that_changes_is_read_on(tmp_path):
     path = tmp_path / "a.ts"
     halves = []
     for number, size in enumerate(((160, 96), (320, 192))):
-        half = make_film(
+        half = make_video(
             tmp_path / f"{number}.ts", video=Video(size=size, options=FAST), sounds=[Sound("mp2")]
         )
         halves.append(
             under_other_pids(half, tmp_path / f"h{number}.ts", later_s=3.0 * number, pid=0x100)
         )
     path.write_bytes(b"".join(half.read_bytes() for half in halves))
-    with Film(path) as film:
+    with VideoFile(path) as video_file:
         cuts = ShotCuts()
         shapes, scales, starts = [], [], []
-        for picture in film:
+        for picture in video_file:
             if picture.luma is None:
                 continue
             shapes.append(picture.luma.shape)

@@ -84,9 +84,9 @@ def series(offsets: Sequence[float | None], confidence: float = 1.0) -> FrameSer
 
 
 def presented(rng: np.random.Generator, films: int = 40) -> Iterator[tuple[Trial, float, bool]]:
-    """Films, moved films and pieces of eight people, not yet answered."""
+    """Videos, moved videos and pieces of eight people, not yet answered."""
     for number in range(films):
-        film = f"film-{number}.mp4"
+        film = f"video-{number}.mp4"
         true = float(rng.uniform(-8, 8)) if number % 2 else float(rng.integers(-3, 2))
         segments = ()
         if number % 5 == 0:
@@ -159,7 +159,7 @@ def guesser(seed: int = 0, films: int = 400) -> list[Trial]:
             found = float(rng.integers(-15, 16))
             trials.append(
                 trial(
-                    f"film-{number}.mp4",
+                    f"video-{number}.mp4",
                     true + condition.moved_frames,
                     found,
                     label=label,
@@ -400,7 +400,7 @@ def test_decisions_by_hand() -> None:
     assert found["f1"] == pytest.approx(2 / 5)
 
 
-def test_a_film_is_in_sync_only_if_all_of_it_is() -> None:
+def test_a_video_is_in_sync_only_if_all_of_it_is() -> None:
     half = Label(0.0, segments=(Segment(0, 2, 0.0, 1.0), Segment(2, 4, 6.0, 1.0)))
     cut = trial("a", 0.0, 0.0, label=half, verdict="in sync")
     found = table([cut, trial("b", 0.0, 0.0)])
@@ -442,7 +442,7 @@ def test_stretches_by_hand() -> None:
     assert value("segment_iou", replace(constant, segments=twice)) == pytest.approx(3 / 4)
 
 
-def test_stretches_of_a_film_that_runs_slower_are_longer() -> None:
+def test_stretches_of_a_video_that_runs_slower_are_longer() -> None:
     label = Label(None, segments=(Segment(0, 4, 0.0, 1.0), Segment(4, 8, 5.0, 1.0)))
     condition = Condition("perturbed", perturbation="slower", level=5)
     factor = offset_factor("slower", 5)
@@ -612,7 +612,7 @@ def test_people_of_one_name_in_two_collections_are_two() -> None:
     assert (found.drawn, found.units) == ("people", 6)
 
 
-def test_films_are_drawn_where_people_are_few() -> None:
+def test_videos_are_drawn_where_people_are_few() -> None:
     trials = [
         replace(trial(f"{i}", by, float(i % 4)), condition=Condition("shift", moved_frames=by))
         for i in range(10)

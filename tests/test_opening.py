@@ -21,8 +21,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from video_files import Sound, Video, find_clicks, make_video
 
-from films import Sound, Video, find_clicks, make_film
 from synctool.errors import (
     EXIT_MISSING,
     EXIT_UNEXPECTED,
@@ -33,8 +33,8 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.media import pipes
-from synctool.media.film import Film
 from synctool.media.locating import locate
+from synctool.media.video_file import VideoFile
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +53,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
             old = name.endswith(".mpg")
             video = Video("mpeg2video") if old else Video(options=FAST)
             sound = Sound("mp2" if old else "aac")
-            path = make_film(folder / name, seconds=1, video=video, sounds=[sound])
+            path = make_video(folder / name, seconds=1, video=video, sounds=[sound])
             if name.startswith("fast"):
                 path = remuxed(path, folder / f"moved-{name}", movflags="+faststart")
             kept[name] = path.read_bytes()
@@ -74,9 +74,13 @@ def remuxed(source: Path, target: Path, **options: str) -> Path:
 
 def ticks(name: str | Path) -> tuple[int, int, list[str]]:
     """Ticks with an image, tone bursts heard, and warnings."""
-    with Film(name) as film:
-        count = sum(picture.luma is not None for picture in film)
-        return count, len(find_clicks(film.sound.pop(film.sound.end))), film.warnings
+    with VideoFile(name) as video_file:
+        count = sum(picture.luma is not None for picture in video_file)
+        return (
+            count,
+            len(find_clicks(video_file.sound.pop(video_file.sound.end))),
+            video_file.warnings,
+        )
 
 
 # --------------------------------------------------------------------------- addresses
@@ -104,7 +108,7 @@ def ticks(name: str | Path) -> tuple[int, int, list[str]]:
 )
 def test_a_url_is_not_opened_and_is_shown_as_it_is(name: str) -> None:
     with pytest.raises(UsageError, match="URLs are not opened") as caught:
-        Film(name)
+        VideoFile(name)
     assert name in caught.value.cause
     assert caught.value.exit_code == EXIT_USAGE
     assert "ownload" in caught.value.remedy
@@ -122,9 +126,9 @@ def test_a_file_url_is_a_local_file(
         assert ticks(name)[0] == pytest.approx(25, abs=1)
     assert locate("file:a b#100%é.mkv").size_bytes == path.stat().st_size
     with pytest.raises(UsageError, match="another machine"):
-        Film(url.replace("file://", "file://server"))
+        VideoFile(url.replace("file://", "file://server"))
     with pytest.raises(MissingError, match=r"no such file: file:///gone\.mp4"):
-        Film("file:///gone.mp4")
+        VideoFile("file:///gone.mp4")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,7 @@ def test_a_file_url_is_a_local_file(
 )
 def test_a_missing_file_is_named_as_it_was_given(name: str) -> None:
     with pytest.raises(MissingError) as caught:
-        Film(name)
+        VideoFile(name)
     assert caught.value.cause == f"no such file: {name}"
     assert caught.value.exit_code == EXIT_MISSING
     if "\\" in name and os.name != "nt":
@@ -149,7 +153,7 @@ def test_a_missing_file_is_named_as_it_was_given(name: str) -> None:
 
 def test_a_name_with_a_line_break_or_an_escape_is_one_line() -> None:
     with pytest.raises(MissingError) as caught:
-        Film("gone\n\x1b[31mred.mp4")
+        VideoFile("gone\n\x1b[31mred.mp4")
     assert caught.value.cause == r"no such file: gone\n\x1b[31mred.mp4"
 
 
@@ -189,15 +193,15 @@ def test_a_file_of_any_name_is_opened(
 
 def test_folders_devices_and_sockets_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
-        Film(tmp_path)
+        VideoFile(tmp_path)
     if os.path.exists("/dev/zero"):
         with pytest.raises(UsageError, match="is a device"):
-            Film("/dev/zero")
+            VideoFile("/dev/zero")
     if hasattr(socket, "AF_UNIX"):
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(tmp_path / "s"))
             with pytest.raises((UsageError, MissingError), match="is a socket"):
-                Film(tmp_path / "s")
+                VideoFile(tmp_path / "s")
 
 
 # --------------------------------------------------------------------------- pipes
@@ -265,7 +269,7 @@ def test_what_must_be_kept_whole_has_a_limit(
 ) -> None:
     monkeypatch.setattr(pipes, "SPOOL_BYTES", 5000)
     with piped(tmp_path, videos("a.mp4")) as pipe, pytest.raises(MediaError, match="kept whole"):
-        Film(pipe)
+        VideoFile(pipe)
 
 
 @needs_fifo
@@ -289,7 +293,7 @@ def test_a_pipe_without_a_writer_is_given_up(
     monkeypatch.setattr(pipes.PipeReader.__init__, "__kwdefaults__", {"stall_s": 0.5})
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(MediaError, match="nothing came through the pipe"):
-        Film(tmp_path / "pipe")
+        VideoFile(tmp_path / "pipe")
 
 
 @needs_fifo
@@ -306,13 +310,13 @@ def test_what_is_no_video_is_named_through_a_pipe_too(
     tmp_path: Path, data: bytes, words: str
 ) -> None:
     with piped(tmp_path, data) as pipe, pytest.raises(MediaError, match=words):
-        Film(pipe)
+        VideoFile(pipe)
 
 
 READ_STDIN = """
-from synctool.media.film import Film
-with Film("-") as film:
-    print(sum(picture.luma is not None for picture in film))
+from synctool.media.video_file import Video
+with Video("-") as video:
+    print(sum(picture.luma is not None for picture in video))
 """
 
 
@@ -362,7 +366,7 @@ def scrambled(path: Path, pid: int) -> Path:
 
 def encrypted_matroska(folder: Path) -> Path:
     """A Matroska file in which the name of each track gives way to a note of encryption."""
-    plain = make_film(folder / "plain.mkv", seconds=1, video=Video(options=FAST))
+    plain = make_video(folder / "plain.mkv", seconds=1, video=Video(options=FAST))
     path = folder / "a.mkv"
     name = "n" * 14
     with av.open(str(plain)) as old, av.open(str(path), "w") as new:
@@ -379,15 +383,17 @@ def encrypted_matroska(folder: Path) -> Path:
 
 ENCRYPTED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "common encryption": (
-        lambda d: common_encryption(d, make_film(d / "a.mp4", seconds=1, video=Video(options=FAST))),
+        lambda d: common_encryption(d, make_video(d / "a.mp4", seconds=1, video=Video(options=FAST))),
         "video.*Common Encryption",
     ),
     "audio alone": (
-        lambda d: changed(make_film(d / "a.mp4", seconds=1, video=Video(options=FAST)), b"mp4a", b"enca"),
+        lambda d: changed(make_video(d / "a.mp4", seconds=1, video=Video(options=FAST)), b"mp4a", b"enca"),
         "audio.*encrypted",
     ),
     "FairPlay": (
-        lambda d: changed(make_film(d / "a.m4v", seconds=1, video=Video(options=FAST)), b"avc1\0", b"drmi\0"),
+        lambda d: changed(
+            make_video(d / "a.m4v", seconds=1, video=Video(options=FAST)), b"avc1\0", b"drmi\0"
+        ),
         "FairPlay",
     ),
     "Matroska": (encrypted_matroska, "video.*Matroska"),
@@ -396,11 +402,11 @@ ENCRYPTED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "video.*Matroska",
     ),
     "scrambled video": (
-        lambda d: scrambled(make_film(d / "a.ts", seconds=2, video=Video(options=FAST)), 0x100),
+        lambda d: scrambled(make_video(d / "a.ts", seconds=2, video=Video(options=FAST)), 0x100),
         "video.*scrambled",
     ),
     "scrambled audio": (
-        lambda d: scrambled(make_film(d / "a.ts", seconds=2, video=Video(options=FAST)), 0x101),
+        lambda d: scrambled(make_video(d / "a.ts", seconds=2, video=Video(options=FAST)), 0x101),
         "audio.*scrambled",
     ),
 }  # fmt: skip
@@ -418,7 +424,7 @@ def test_encrypted_video_is_called_so(tmp_path: Path, kind: str) -> None:
 
 
 def test_an_encrypted_track_that_is_not_needed_is_no_error(tmp_path: Path) -> None:
-    path = make_film(
+    path = make_video(
         tmp_path / "a.ts", seconds=2, video=Video(options=FAST), sounds=[Sound(), Sound()]
     )
     scrambled(path, 0x102)
@@ -426,7 +432,7 @@ def test_an_encrypted_track_that_is_not_needed_is_no_error(tmp_path: Path) -> No
 
 
 def test_media_in_another_file_are_not_fetched(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mov", seconds=1, video=Video(options=FAST))
+    path = make_video(tmp_path / "a.mov", seconds=1, video=Video(options=FAST))
     data = path.read_bytes()
     at = data.index(b"dref") + 12
     assert data[at + 4 : at + 8] in (b"url ", b"alis")

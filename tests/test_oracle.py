@@ -19,7 +19,7 @@ from synctool.types import Condition, Label, Trial
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[SimpleNamespace]:
-    with benchmark_modules("chance", "coded_films", "oracle") as found:
+    with benchmark_modules("chance", "coded_videos", "oracle") as found:
         yield found
 
 
@@ -27,7 +27,7 @@ def bench() -> Iterator[SimpleNamespace]:
 def figures(
     bench: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
-    with bench.coded_films.installed():
+    with bench.coded_videos.installed():
         found, _ = bench.oracle.fairness(
             tmp_path_factory.mktemp("films"),
             films=6,
@@ -42,7 +42,7 @@ def figures(
 def at_chance(found: dict[str, Any]) -> bool:
     """Whether chance lies within the interval, made half as wide again, as a dozen figures are looked at.
 
-    A dozen films happen to agree, and leave too narrow an interval: that of as many tosses counts as well.
+    A dozen videos happen to agree, and leave too narrow an interval: that of as many tosses counts as well.
     """
     low, value, high, level = (found[name] for name in ("low", "value", "high", "chance"))
     tosses = 2.5 * math.sqrt(level * (1 - level) / found["units"]) if 0 < level < 1 else 0.0
@@ -53,7 +53,7 @@ def at_chance(found: dict[str, Any]) -> bool:
 def test_who_knows_everything_scores_one_everywhere(
     bench: SimpleNamespace, figures: dict[str, dict[str, Any]]
 ) -> None:
-    reader = {name: of[bench.coded_films.READER]["value"] for name, of in figures.items()}
+    reader = {name: of[bench.coded_videos.READER]["value"] for name, of in figures.items()}
     shares = {
         name: value
         for name, value in reader.items()
@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_figures(bench: SimpleNamespace, tmp_path: 
     made = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        with bench.coded_films.installed():
+        with bench.coded_videos.installed():
             found, _ = bench.oracle.fairness(
                 tmp_path / name, films=2, seconds=2, networks=1, shifts="5", small=True
             )
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_figures(bench: SimpleNamespace, tmp_path: 
 def test_the_table_has_a_row_for_every_metric(
     bench: SimpleNamespace, figures: dict[str, dict[str, Any]]
 ) -> None:
-    table = bench.oracle.fairness_table(figures, "8 films")
+    table = bench.oracle.fairness_table(figures, "8 videos")
     assert len(table.rows) == len(figures) and {len(row) for row in table.rows} == {6}
     assert not any("nan" in cell.lower() for row in table.rows for cell in row)
     row = next(row for row in table.rows if row[0] == "±1 frame, 5 frames")
@@ -132,7 +132,7 @@ def test_the_table_has_a_row_for_every_metric(
 
 
 def known(film: str, truth: float, found: float, **more: Any) -> Trial:
-    """An answer to a film whose truth is known."""
+    """An answer to a video whose truth is known."""
     return Trial(
         film,
         "model",
@@ -183,7 +183,7 @@ def test_pieces_are_exchanged_with_pieces(bench: SimpleNamespace) -> None:
     assert [t.truth_frames for t in mixed] == [t.truth_frames for t in [*films, *pieces]]
 
 
-# ------------------------------------------------------------------------------ the made-up films
+# ------------------------------------------------------------------------------ the made-up videos
 
 
 def test_wrong_labels_are_wrong(bench: SimpleNamespace) -> None:
@@ -197,7 +197,7 @@ def test_there_are_only_so_many_frames(bench: SimpleNamespace, tmp_path: Path) -
     with pytest.raises(ValueError, match="more than 4096 frames"):
         bench.oracle.fairness(tmp_path, films=100, seconds=60, networks=1)
     with pytest.raises(ValueError, match="numbers end"):
-        bench.coded_films.coded_film(tmp_path / "a.mkv", first=4000, frames=200)
+        bench.coded_videos.coded_video(tmp_path / "a.mkv", first=4000, frames=200)
 
 
 def test_chance_is_no_level_of_what_ignores_the_truth(bench: SimpleNamespace) -> None:

@@ -129,7 +129,7 @@ def clips(speakers: list[str], *, split: str = "", films: list[str] | None = Non
 
 
 def together(*groups: list[Clip]) -> list[Clip]:
-    """Groups of clips with keys and films of their own."""
+    """Groups of clips with keys and videos of their own."""
     return [
         replace(clip, key=f"{number}-{clip.key}", film=f"{number}-{clip.film}")
         for number, group in enumerate(groups)
@@ -173,7 +173,7 @@ def test_a_person_in_two_parts_of_a_collection_is_held_out_as_strictly_as_possib
     assert made.torn == 2
 
 
-def test_people_who_share_a_film_stay_together() -> None:
+def test_people_who_share_a_video_stay_together() -> None:
     speakers = [f"s{i:02d}" for i in range(40) for _ in range(5)]
     films = [f"talk{i // 10}" if i % 5 == 0 else f"f{i}" for i in range(200)]
     for seed in range(5):
@@ -183,16 +183,16 @@ def test_people_who_share_a_film_stay_together() -> None:
         assert all(len(set(splits[at : at + 10])) == 1 for at in range(0, 200, 10))
 
 
-def test_a_film_in_two_splits_is_seen() -> None:
+def test_a_video_in_two_splits_is_seen() -> None:
     rows = clips(["a", "b"], films=["talk", "talk"])
-    with pytest.raises(SyncToolError, match="film made/talk stands in train and in val"):
+    with pytest.raises(SyncToolError, match="video made/talk stands in train and in val"):
         check(rows, [Assignment("k0", "a", "train"), Assignment("k1", "b", "val")])
     with pytest.raises(SyncToolError, match="person a stands"):
         check(clips(["a", "a"]), [Assignment("k0", "a", "train"), Assignment("k1", "a", "val")])
     check(rows, [Assignment("k0", "a", "left out"), Assignment("k1", "b", "val")])
 
 
-def test_unnamed_people_without_faces_are_told_apart_by_film() -> None:
+def test_unnamed_people_without_faces_are_told_apart_by_video() -> None:
     films = [f"f{i // 4}" for i in range(80)]
     rows = clips([""] * 80, films=films)
     made = assign(rows, val_fraction=0.25, test_fraction=0, seed=2)

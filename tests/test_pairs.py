@@ -104,7 +104,7 @@ def test_the_sound_of_others_is_of_the_same_collection_where_that_has_others(
         assert len({source[row[end].split("#")[1]] for end in ("video_dir", "audio_dir")}) == 1
 
 
-def test_the_sound_of_others_comes_from_other_films(tmp_path: Path) -> None:
+def test_the_sound_of_others_comes_from_other_videos(tmp_path: Path) -> None:
     infos = [info(n, speaker=f"s{n % 4}", film="talk" if n % 4 < 2 else f"f{n}") for n in range(24)]
     report(tmp_path, infos)
     settings = PairsSettings(val_fraction=0, test_fraction=0, other_speaker=12)
@@ -176,7 +176,7 @@ def test_no_sample_is_opened_where_all_are_named(processed: Path, tmp_path: Path
         pairs(processed)
 
 
-def test_many_unnamed_are_told_apart_by_film(
+def test_many_unnamed_are_told_apart_by_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [talking_sample(f"k{n}", seed=n, frames=12) for n in range(12)]
@@ -191,7 +191,7 @@ def test_many_unnamed_are_told_apart_by_film(
     monkeypatch.setattr(module, "MOST_FACES", 11)
     with pytest.raises(UsageError, match="12 clips are too many") as caught:
         pairs(tmp_path, settings=PairsSettings(unnamed="face"))
-    assert "--unnamed film" in caught.value.remedy
+    assert "--unnamed video" in caught.value.remedy
     assert people.GROUPED_AT_ONCE < people.MOST_FACES
 
 
@@ -348,7 +348,7 @@ def test_the_command_shows_a_table(
     assert main([*words, "--dry-run"]) == EXIT_OK
     shown = capsys.readouterr()
     lines = [line.split() for line in shown.out.splitlines()]
-    assert lines[0][:6] == ["SPLIT", "CLIPS", "PEOPLE", "FILMS", "HOURS", "PAIRS"]
+    assert lines[0][:6] == ["SPLIT", "CLIPS", "PEOPLE", "VIDEOS", "HOURS", "PAIRS"]
     assert lines[1] == ["train", "90", "9", "90", "0.04", "360", "90", "270", "0", "0"]
     assert "nothing is written" in shown.err
     out = tmp_path / "lists" / "p.json"

@@ -1,4 +1,4 @@
-"""Films made worse: the offset stays what it was, and each perturbation does what it says."""
+"""Videos made worse: the offset stays what it was, and each perturbation does what it says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from fake_plugins import run_python
-from films import CLICKS_S, Sound, Video, clicks, make_film, murmur, read_time_ms, time_picture
 from synctool.comparison.degradations import (
     PERTURBATIONS,
     changes_sound_only,
@@ -24,8 +23,9 @@ from synctool.comparison.degradations.audio_codecs import SOUND_CODECS, through_
 from synctool.comparison.degradations.audio_degradations import speech_power
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.detector import Face, points_from_box
-from synctool.media.film import Film
-from synctool.media.frames import FilmFrames, Frame
+from synctool.media.frames import Frame, VideoFrames
+from synctool.media.video_file import VideoFile
+from videos import CLICKS_S, Sound, Video, clicks, make_video, murmur, read_time_ms, time_picture
 
 pytestmark = pytest.mark.integration
 
@@ -63,10 +63,10 @@ def picture(time_s: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film whose picture and sound both tell the time."""
+def video_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video whose picture and sound both tell the time."""
     times = np.arange(round(25 * SECONDS)) / 25
-    return make_film(
+    return make_video(
         tmp_path_factory.mktemp("film") / "film.mkv",
         seconds=SECONDS,
         video=Video(
@@ -79,26 +79,26 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def copies(film: Path, tmp_path_factory: pytest.TempPathFactory):
+def copies(video_file: Path, tmp_path_factory: pytest.TempPathFactory):
     """Copies by name and level, each made once."""
     folder = tmp_path_factory.mktemp("copies")
 
     @cache
     def copy(name: str, level: int) -> Path:
         out = folder / f"{name}-{level}.mkv"
-        return perturbed(film, out, name, level, seed=3, detector=OneFace())
+        return perturbed(video_file, out, name, level, seed=3, detector=OneFace())
 
     return copy
 
 
 def frames_of(path: Path) -> tuple[list[Frame], np.ndarray]:
-    with FilmFrames(path) as opened:
+    with VideoFrames(path) as opened:
         frames = list(opened)
         return frames, opened.sound.pop(opened.sound.end)
 
 
 def ticks_of(path: Path) -> list[np.ndarray | None]:
-    with Film(path) as opened:
+    with VideoFile(path) as opened:
         return [picture.luma for picture in opened]
 
 
@@ -156,8 +156,8 @@ def test_the_offset_stays_what_it_was(copies, name: str, level: int) -> None:
 @pytest.mark.parametrize(
     "name", [n for n in PERTURBATIONS if n not in ("faster", "slower", "resolution", "fps")]
 )
-def test_every_tick_of_the_timeline_is_there(film: Path, copies, name: str) -> None:
-    with Film(copies(name, 5)) as opened, Film(film) as original:
+def test_every_tick_of_the_timeline_is_there(video_file: Path, copies, name: str) -> None:
+    with VideoFile(copies(name, 5)) as opened, VideoFile(video_file) as original:
         assert sum(1 for _ in opened) == sum(1 for _ in original) == 25 * SECONDS
         assert opened.sound.end == original.sound.end
         assert opened.source.video_start_s == opened.source.audio_start_s == 0.0
@@ -238,9 +238,9 @@ def test_codecs_take_the_rate_told_and_delay_nothing(speech, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SOUND_ONLY)
-def test_sound_in_memory_is_the_sound_of_the_copy(film: Path, copies, name: str) -> None:
+def test_sound_in_memory_is_the_sound_of_the_copy(video_file: Path, copies, name: str) -> None:
     assert changes_sound_only(name)
-    _, sound = frames_of(film)
+    _, sound = frames_of(video_file)
     made = perturbed_sound(sound, name, 5, seed=3)
     assert made.dtype == np.int16
     assert np.array_equal(made, frames_of(copies(name, 5))[1])
@@ -258,11 +258,11 @@ def test_silence_and_nothing_stay_as_good_as_silent() -> None:
 
 @pytest.fixture(scope="module")
 def textured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film with something to code."""
+    """A video with something to code."""
     rng = np.random.default_rng(0)
     grain = cv2.GaussianBlur(rng.integers(0, 256, (96, 96), np.uint8), (0, 0), 1)
     video = Video(size=(96, 96), pictures=[np.roll(grain, (3 * i, i), (0, 1)) for i in range(20)])
-    return make_film(tmp_path_factory.mktemp("grain") / "film.mkv", seconds=0.8, video=video)
+    return make_video(tmp_path_factory.mktemp("grain") / "film.mkv", seconds=0.8, video=video)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("h264", "h264"), ("h265", "hevc")])
@@ -278,7 +278,7 @@ def test_coded_pictures_get_smaller(textured: Path, tmp_path, name: str, codec: 
 
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_the_resolution_is_as_told(copies, level: int) -> None:
-    with Film(copies("resolution", level)) as opened:
+    with VideoFile(copies("resolution", level)) as opened:
         share = PERTURBATIONS["resolution"].levels[level - 1] / 100
         assert abs(opened.source.height_px - share * HEIGHT) <= 1
         assert abs(opened.source.width_px - max(16, share * WIDTH)) <= 1
@@ -291,8 +291,10 @@ def test_blurred_pictures_lose_their_edges(copies) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 3, 5])
-def test_low_light_is_so_many_stops_darker(film: Path, copies, level: int) -> None:
-    before, after = (ticks_of(p)[10].astype(float) - 16 for p in (film, copies("low-light", level)))
+def test_low_light_is_so_many_stops_darker(video_file: Path, copies, level: int) -> None:
+    before, after = (
+        ticks_of(p)[10].astype(float) - 16 for p in (video_file, copies("low-light", level))
+    )
     stops = PERTURBATIONS["low-light"].levels[level - 1]
     bright = before > 150
     in_light = np.mean(after[bright]) / np.mean(before[bright])
@@ -302,8 +304,10 @@ def test_low_light_is_so_many_stops_darker(film: Path, copies, level: int) -> No
 
 
 @pytest.mark.parametrize("level", [1, 3, 5])
-def test_the_box_over_the_mouth_is_as_wide_as_told(film: Path, copies, level: int) -> None:
-    before, after = (np.stack(ticks_of(p)).astype(int) for p in (film, copies("mouth", level)))
+def test_the_box_over_the_mouth_is_as_wide_as_told(video_file: Path, copies, level: int) -> None:
+    before, after = (
+        np.stack(ticks_of(p)).astype(int) for p in (video_file, copies("mouth", level))
+    )
     covered = (np.abs(before - after) > 6).any(0)
     rows, columns = np.where(covered)
     width = PERTURBATIONS["mouth"].levels[level - 1] / 100 * (BOX[2] - BOX[0])
@@ -314,8 +318,10 @@ def test_the_box_over_the_mouth_is_as_wide_as_told(film: Path, copies, level: in
 
 
 @pytest.mark.parametrize("level", [1, 5])
-def test_the_head_leaves_the_frame_for_a_part_of_the_film(film: Path, copies, level: int) -> None:
-    before, after = ticks_of(film), ticks_of(copies("head", level))
+def test_the_head_leaves_the_frame_for_a_part_of_the_video(
+    video_file: Path, copies, level: int
+) -> None:
+    before, after = ticks_of(video_file), ticks_of(copies("head", level))
     assert np.abs(before[5].astype(int) - after[5]).mean() < 2  # at rest
     # Out, at 1.2 s: black comes in from one side, so wide as the picture has moved.
     black = (after[30][90] < 22).sum()
@@ -329,11 +335,13 @@ def test_the_head_leaves_the_frame_for_a_part_of_the_film(film: Path, copies, le
 
 
 @pytest.mark.parametrize("level", [1, 5])
-def test_frames_are_dropped_and_repeated_as_often_as_told(film: Path, level: int, tmp_path) -> None:
+def test_frames_are_dropped_and_repeated_as_often_as_told(
+    video_file: Path, level: int, tmp_path
+) -> None:
     for name in ("dropped", "duplicated"):
         seen = total = 0
         for seed in range(4):
-            out = perturbed(film, tmp_path / "copy.mkv", name, level, seed=seed)
+            out = perturbed(video_file, tmp_path / "copy.mkv", name, level, seed=seed)
             frames, _ = frames_of(out)
             seen += len({spelled_s(f.planes[0]) for f in frames})
             total += 60
@@ -401,37 +409,37 @@ def test_all_mistakes_are_named_at_once() -> None:
     assert "blur has no level '9'" in caught.value.cause
 
 
-def test_wrong_names_and_levels_are_refused(film: Path, tmp_path: Path) -> None:
+def test_wrong_names_and_levels_are_refused(video_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy.mkv"
     with pytest.raises(UsageError, match="did you mean 'clipping'"):
-        perturbed(film, out, "cliping", 1)
+        perturbed(video_file, out, "cliping", 1)
     with pytest.raises(UsageError, match="noise has no level 6"):
-        perturbed(film, out, "noise", 6)
+        perturbed(video_file, out, "noise", 6)
     with pytest.raises(UsageError, match="does not change the audio alone"):
         perturbed_sound(np.zeros(9, np.int16), "blur", 1)
     with pytest.raises(UsageError, match="Matroska"):
-        perturbed(film, tmp_path / "copy.avi", "noise", 1)
+        perturbed(video_file, tmp_path / "copy.avi", "noise", 1)
     assert not list(tmp_path.iterdir())
 
 
-def test_films_that_cannot_be_made_worse_say_why(film: Path, tmp_path: Path) -> None:
+def test_videos_that_cannot_be_made_worse_say_why(video_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy.mkv"
     with pytest.raises(MissingError, match="no such file"):
         perturbed(tmp_path / "none.mp4", out, "noise", 1)
-    (tmp_path / "text.mp4").write_text("not a film")
+    (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(MediaError, match="cannot be read"):
         perturbed(tmp_path / "text.mp4", out, "blur", 1)
-    mute = make_film(tmp_path / "mute.mkv", seconds=0.4, sounds=[])
+    mute = make_video(tmp_path / "mute.mkv", seconds=0.4, sounds=[])
     with pytest.raises(MediaError, match="no sound"):
         perturbed(mute, out, "blur", 1)
     with pytest.raises(MediaError, match=r"no face was found.*mouth"):
-        perturbed(film, out, "mouth", 1, detector=NoFace())
+        perturbed(video_file, out, "mouth", 1, detector=NoFace())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mute.mkv", "text.mp4"]
 
 
 @pytest.mark.parametrize(("name", "encoder"), [("h265", "libx265"), ("opus", "libopus")])
 def test_an_encoder_that_is_not_there_is_named(
-    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, encoder: str
+    video_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, encoder: str
 ) -> None:
     known = av.codec.Codec
 
@@ -440,15 +448,17 @@ def test_an_encoder_that_is_not_there_is_named(
 
     monkeypatch.setattr(av.codec, "Codec", without)
     with pytest.raises(MissingError, match=encoder):
-        perturbed(film, tmp_path / "copy.mkv", name, 1)
+        perturbed(video_file, tmp_path / "copy.mkv", name, 1)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["noise", "babble", "low-light", "dropped", "h264", "h265"])
-def test_the_same_seed_writes_the_same_file(film: Path, copies, tmp_path: Path, name: str) -> None:
-    again = perturbed(film, tmp_path / "again.mkv", name, 5, seed=3)
+def test_the_same_seed_writes_the_same_file(
+    video_file: Path, copies, tmp_path: Path, name: str
+) -> None:
+    again = perturbed(video_file, tmp_path / "again.mkv", name, 5, seed=3)
     assert again.read_bytes() == copies(name, 5).read_bytes()
-    other = perturbed(film, tmp_path / "other.mkv", name, 5, seed=4)
+    other = perturbed(video_file, tmp_path / "other.mkv", name, 5, seed=4)
     assert (other.read_bytes() == again.read_bytes()) == name.startswith("h26")
 
 

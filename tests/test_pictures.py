@@ -83,7 +83,7 @@ def test_training_and_measuring_make_the_same_of_a_crop() -> None:
     rgb = VideoInput(crop="face", size_px=8, colour="rgb", **KINETICS)
     bgr = VideoInput(crop="face", size_px=8, colour="bgr", value_range=(0.0, 255.0))
     assert torch.equal(prepared(as_batch(crops), rgb), torch.from_numpy(as_input(crops, rgb)))
-    shown_bgr = np.ascontiguousarray(crops[..., ::-1])  # as a film is decoded for this contract
+    shown_bgr = np.ascontiguousarray(crops[..., ::-1])  # as a video is decoded for this contract
     assert torch.equal(prepared(as_batch(crops), bgr), torch.from_numpy(as_input(shown_bgr, bgr)))
     grey = VideoInput(crop="face", size_px=8, colour="gray", **KINETICS)
     made = prepared(as_batch(crops[..., 0]), grey)
@@ -211,7 +211,7 @@ def test_crops_of_no_use_say_how_to_make_others(
 ) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         fitted(Stored(*stored), VideoInput(*wanted), any_crop=False)
-    assert f"synctool preprocess FILMS FOLDER {command}" in caught.value.remedy
+    assert f"synctool preprocess VIDEOS FOLDER {command}" in caught.value.remedy
 
 
 def test_crops_that_are_too_small_for_any_network() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from films import Sound, Video, make_film
 from synctool.errors import MediaError, MissingError, SyncToolError
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
+from videos import Sound, Video, make_video
 
 FAST = {"preset": "ultrafast"}
 SECONDS = 1.0
@@ -26,7 +26,7 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     for start in range(5):
         video = Video(options=FAST, start_s=start * SECONDS)
         sound = Sound(start_s=start * SECONDS)
-        path = make_film(folder / f"{start}.ts", seconds=SECONDS, video=video, sounds=[sound])
+        path = make_video(folder / f"{start}.ts", seconds=SECONDS, video=video, sounds=[sound])
         made.append(path.read_bytes())
     return made
 
@@ -63,9 +63,9 @@ KINDS = [hls, ffconcat]
 
 
 def ticks(path: Path, **more: bool) -> tuple[int, list[str]]:
-    with Film(path, **more) as film:
-        count = sum(picture.luma is not None for picture in film)
-        return count, film.warnings
+    with VideoFile(path, **more) as video_file:
+        count = sum(picture.luma is not None for picture in video_file)
+        return count, video_file.warnings
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -190,11 +190,11 @@ def test_a_missing_file_is_named(place: Path, make: Callable[..., Path]) -> None
 def test_missing_files_count_as_not_covered(place: Path, gone: tuple[int, ...]) -> None:
     names = ["a.ts", "below/b.ts", "2.ts", "3.ts", "4.ts"]
     path = hls(place, *(f"gone{i}.ts" if i in gone else name for i, name in enumerate(names)))
-    with Film(path) as film:
-        for _ in film:
+    with VideoFile(path) as video_file:
+        for _ in video_file:
             pass
-    assert film.source.unread_share == pytest.approx(len(gone) / 5, abs=0.06)
-    assert film.source.unread_s == pytest.approx(SECONDS * len(gone), abs=0.3)
+    assert video_file.source.unread_share == pytest.approx(len(gone) / 5, abs=0.06)
+    assert video_file.source.unread_s == pytest.approx(SECONDS * len(gone), abs=0.3)
 
 
 def test_a_playlist_without_an_end_is_read_to_what_it_has(place: Path) -> None:

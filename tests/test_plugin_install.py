@@ -41,7 +41,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> FreshEnvironment:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny ``processed`` and a film ``talk.mp4``."""
+    """A folder with a tiny ``processed`` and a video ``talk.mp4``."""
     return work_folder(tmp_path_factory.mktemp("work"))
 
 

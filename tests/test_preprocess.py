@@ -1,4 +1,4 @@
-"""Films to samples: faces, failures, resume, workers that die, clusters, full disks."""
+"""Videos to samples: faces, failures, resume, workers that die, clusters, full disks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from films import PlacedFace, face_film
 from synctool.data.processed import Processed
 from synctool.data.storage import storage
 from synctool.errors import MediaError, MissingError, OutputError, SyncToolError, UsageError
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.prepare import preprocess as preprocessing
 from synctool.prepare import shards
 from synctool.prepare.clips import SyncSettings
@@ -30,6 +29,7 @@ from synctool.prepare.shards import ShardJob, make_shard
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.workers import KILLED
+from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 
@@ -37,15 +37,15 @@ SETTINGS = PreprocessSettings(jobs=1, shard_films=2)
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("films")
     for speaker in ("ann", "bo"):
         (folder / speaker).mkdir()
     face = PlacedFace(160, 100, 90)
     for name, frames in (("ann/1 'talk'.mp4", 30), ("ann/2.mp4", 31), ("bo/3.mp4", 32)):
-        face_film(folder / name, [(frames, lambda i: [face])], size=(320, 200))
-    (folder / "bo" / "4.mp4").write_text("no film")
-    face_film(folder / "bo" / "5.mp4", [(20, lambda i: [])], size=(320, 200))
+        face_video(folder / name, [(frames, lambda i: [face])], size=(320, 200))
+    (folder / "bo" / "4.mp4").write_text("no video")
+    face_video(folder / "bo" / "5.mp4", [(20, lambda i: [])], size=(320, 200))
     return folder
 
 
@@ -65,9 +65,9 @@ def contents(out: Path) -> dict[str, bytes]:
 # --------------------------------------------------------------------------- what comes out
 
 
-def test_films_become_samples_and_failures_have_reasons(films: Path, tmp_path: Path) -> None:
+def test_videos_become_samples_and_failures_have_reasons(videos: Path, tmp_path: Path) -> None:
     told: list[PreprocessProgress] = []
-    done = preprocess(films, tmp_path / "out", SETTINGS, on_progress=told.append)
+    done = preprocess(videos, tmp_path / "out", SETTINGS, on_progress=told.append)
     assert (done.films_done, done.samples, done.failures) == (5, 3, 2)
     assert told[0].films_done == 0 and told[-1] == done
     assert [t.films_done for t in told] == sorted(t.films_done for t in told)
@@ -83,8 +83,8 @@ def test_films_become_samples_and_failures_have_reasons(films: Path, tmp_path: P
         assert sample.crops.std() > 10
 
 
-def test_the_manifest_counts(films: Path, tmp_path: Path) -> None:
-    preprocess(films, tmp_path / "out", SETTINGS)
+def test_the_manifest_counts(videos: Path, tmp_path: Path) -> None:
+    preprocess(videos, tmp_path / "out", SETTINGS)
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert (manifest["films"], manifest["samples"], manifest["failures"]) == (5, 3, 2)
     assert manifest["hours"] == pytest.approx((30 + 31 + 32) / 25 / 3600, abs=1e-4)
@@ -95,9 +95,9 @@ def test_the_manifest_counts(films: Path, tmp_path: Path) -> None:
     assert sum(sizes) == manifest["size_bytes"]
 
 
-def test_faces_in_colour_as_folders(films: Path, tmp_path: Path) -> None:
+def test_faces_in_colour_as_folders(videos: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, crop="face", size=112, layout="folders")
-    done = preprocess(films, tmp_path / "out", settings)
+    done = preprocess(videos, tmp_path / "out", settings)
     assert done.samples == 3
     clips = sorted(p.parent for p in (tmp_path / "out").rglob("info.json"))
     assert [c.relative_to(tmp_path / "out").as_posix() for c in clips] == [
@@ -110,11 +110,11 @@ def test_faces_in_colour_as_folders(films: Path, tmp_path: Path) -> None:
         assert sample.sound.size == sample.info.num_frames * SAMPLES_PER_FRAME
 
 
-def test_long_films_become_several_samples(tmp_path: Path, monkeypatch) -> None:
+def test_long_videos_become_several_samples(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("synctool.data.samples._LONGEST_FRAMES", 40)
     (tmp_path / "in").mkdir()
     face = PlacedFace(160, 100, 90)
-    face_film(tmp_path / "in/a.mp4", [(100, lambda i: [face])], size=(320, 200))
+    face_video(tmp_path / "in/a.mp4", [(100, lambda i: [face])], size=(320, 200))
     preprocess(tmp_path / "in", tmp_path / "out", SETTINGS)
     samples = list(Processed(tmp_path / "out").samples())
     assert [(s.info.first_tick, s.info.num_frames) for s in samples] == [
@@ -131,24 +131,24 @@ def test_long_films_become_several_samples(tmp_path: Path, monkeypatch) -> None:
     assert samples[1].info.sound_lead == 25 * SAMPLES_PER_FRAME
 
 
-def test_small_faces_are_passed_over(films: Path, tmp_path: Path) -> None:
-    preprocess(films, tmp_path / "out", replace(SETTINGS, min_face=150))
+def test_small_faces_are_passed_over(videos: Path, tmp_path: Path) -> None:
+    preprocess(videos, tmp_path / "out", replace(SETTINGS, min_face=150))
     assert failures(tmp_path / "out")["bo/3.mp4"] == "no face was found"
 
 
 # --------------------------------------------------------------------------- hostile trees
 
 
-def test_the_same_film_twice_is_packed_once(films: Path, tmp_path: Path) -> None:
+def test_the_same_video_twice_is_packed_once(videos: Path, tmp_path: Path) -> None:
     tree = tmp_path / "in"
-    shutil.copytree(films, tree)
+    shutil.copytree(videos, tree)
     shutil.copy(tree / "ann/2.mp4", tree / "bo/again.mp4")
     done = preprocess(tree, tmp_path / "out", SETTINGS)
     assert (done.films_done, done.samples) == (6, 3)
     assert failures(tmp_path / "out")["bo/again.mp4"] == "the same content as ann/2.mp4"
 
 
-def test_names_that_collide_are_told_apart(films: Path, tmp_path: Path) -> None:
+def test_names_that_collide_are_told_apart(videos: Path, tmp_path: Path) -> None:
     tree = tmp_path / "in"
     tree.mkdir()
     for source, name in (
@@ -156,7 +156,7 @@ def test_names_that_collide_are_told_apart(films: Path, tmp_path: Path) -> None:
         ("bo/3.mp4", "a_b.mp4"),
         ("ann/1 'talk'.mp4", "A_B.avi"),
     ):
-        shutil.copy(films / source, tree / name)
+        shutil.copy(videos / source, tree / name)
     preprocess(tree, tmp_path / "out", replace(SETTINGS, layout="folders"))
     infos = [info for _, info in Processed(tmp_path / "out").infos()]
     assert sorted(i.video_path for i in infos) == ["A_B.avi", "a b.mp4", "a_b.mp4"]
@@ -166,12 +166,12 @@ def test_names_that_collide_are_told_apart(films: Path, tmp_path: Path) -> None:
 def test_silence_is_no_speech(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     face = PlacedFace(160, 100, 90)
-    face_film(tmp_path / "in/a.mp4", [(30, lambda i: [face])], size=(320, 200), speech=False)
+    face_video(tmp_path / "in/a.mp4", [(30, lambda i: [face])], size=(320, 200), speech=False)
     preprocess(tmp_path / "in", tmp_path / "out", SETTINGS)
     assert failures(tmp_path / "out") == {"a.mp4": "the audio is silent"}
 
 
-def test_unreadable_folders_are_said(films: Path, tmp_path: Path, monkeypatch) -> None:
+def test_unreadable_folders_are_said(videos: Path, tmp_path: Path, monkeypatch) -> None:
     real = os.scandir
 
     def refuses(path):
@@ -180,21 +180,21 @@ def test_unreadable_folders_are_said(films: Path, tmp_path: Path, monkeypatch) -
         return real(path)
 
     monkeypatch.setattr(os, "scandir", refuses)
-    done = preprocess(films, tmp_path / "out", SETTINGS)
+    done = preprocess(videos, tmp_path / "out", SETTINGS)
     assert done.samples == 2
     assert failures(tmp_path / "out") == {"bo/": "the folder cannot be read: Permission denied"}
 
 
-def test_a_decoder_that_hangs_is_given_up(films: Path, tmp_path: Path, monkeypatch) -> None:
-    real = Film._demux
+def test_a_decoder_that_hangs_is_given_up(videos: Path, tmp_path: Path, monkeypatch) -> None:
+    real = VideoFile._demux
 
-    def hangs(film: Film) -> None:
-        if film.path.name == "3.mp4":
-            film._stop.wait()
-        real(film)
+    def hangs(video: VideoFile) -> None:
+        if video.path.name == "3.mp4":
+            video._stop.wait()
+        real(video)
 
-    monkeypatch.setattr(Film, "_demux", hangs)
-    done = preprocess(films, tmp_path / "out", replace(SETTINGS, stall_timeout=0.5))
+    monkeypatch.setattr(VideoFile, "_demux", hangs)
+    done = preprocess(videos, tmp_path / "out", replace(SETTINGS, stall_timeout=0.5))
     assert done.samples == 2
     assert (
         failures(tmp_path / "out")["bo/3.mp4"]
@@ -202,47 +202,47 @@ def test_a_decoder_that_hangs_is_given_up(films: Path, tmp_path: Path, monkeypat
     )
 
 
-def test_an_unexpected_error_costs_one_film(films: Path, tmp_path: Path, monkeypatch) -> None:
-    real = shards.FilmClips
+def test_an_unexpected_error_costs_one_video(videos: Path, tmp_path: Path, monkeypatch) -> None:
+    real = shards.VideoClips
 
-    def stumbles(film, entry, *rest):
+    def stumbles(video, entry, *rest):
         if entry.name == "bo/3.mp4":
             raise IndexError("list index\nout of range")
-        return real(film, entry, *rest)
+        return real(video, entry, *rest)
 
-    monkeypatch.setattr(shards, "FilmClips", stumbles)
-    done = preprocess(films, tmp_path / "out", SETTINGS)
+    monkeypatch.setattr(shards, "VideoClips", stumbles)
+    done = preprocess(videos, tmp_path / "out", SETTINGS)
     assert done.samples == 2
     why = failures(tmp_path / "out")["bo/3.mp4"]
     assert why == "unexpected IndexError: list index out of range"
 
 
-def test_a_film_that_breaks_off_keeps_what_was_whole(tmp_path: Path, monkeypatch) -> None:
+def test_a_video_that_breaks_off_keeps_what_was_whole(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("synctool.data.samples._LONGEST_FRAMES", 30)
     (tmp_path / "in").mkdir()
     face = PlacedFace(160, 100, 90)
-    face_film(tmp_path / "in/a.mp4", [(150, lambda i: [face])], size=(320, 200))
-    real = shards.FilmClips
+    face_video(tmp_path / "in/a.mp4", [(150, lambda i: [face])], size=(320, 200))
+    real = shards.VideoClips
 
     def breaks(*given):
         for n, sample in enumerate(real(*given)):
             if n == 2:
-                raise MediaError("the film cannot be decoded")
+                raise MediaError("the video cannot be decoded")
             yield sample
 
-    monkeypatch.setattr(shards, "FilmClips", breaks)
+    monkeypatch.setattr(shards, "VideoClips", breaks)
     preprocess(tmp_path / "in", tmp_path / "out", SETTINGS)
     assert len(list(Processed(tmp_path / "out").samples())) == 2
     why = failures(tmp_path / "out")["a.mp4"]
-    assert why == "the film cannot be decoded (its first 2 samples are kept)"
+    assert why == "the video cannot be decoded (its first 2 samples are kept)"
 
 
-def test_a_damaged_plan_is_said(films: Path, tmp_path: Path) -> None:
-    preprocess(films, tmp_path / "out", SETTINGS)
+def test_a_damaged_plan_is_said(videos: Path, tmp_path: Path) -> None:
+    preprocess(videos, tmp_path / "out", SETTINGS)
     for rubbish in ("{", "[]", "{}", "3"):
         (tmp_path / "out/plan.json").write_text(rubbish)
         with pytest.raises(SyncToolError, match="damaged"):
-            preprocess(films, tmp_path / "out", SETTINGS)
+            preprocess(videos, tmp_path / "out", SETTINGS)
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
@@ -250,67 +250,67 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
         preprocess(tmp_path / "none", tmp_path / "out", SETTINGS)
 
 
-def test_an_unknown_layout_of_folders_is_said(films: Path, tmp_path: Path) -> None:
+def test_an_unknown_layout_of_folders_is_said(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder layout"):
-        preprocess(films, tmp_path / "out", replace(SETTINGS, tree="voxcelebs"))
+        preprocess(videos, tmp_path / "out", replace(SETTINGS, tree="voxcelebs"))
 
 
 # --------------------------------------------------------------------------- stopping and going on
 
 
 @pytest.mark.parametrize("layout", ["packed", "folders"])
-def test_an_interrupted_run_goes_on(films: Path, tmp_path: Path, monkeypatch, layout: str) -> None:
+def test_an_interrupted_run_goes_on(videos: Path, tmp_path: Path, monkeypatch, layout: str) -> None:
     settings = replace(SETTINGS, layout=layout)
-    whole = preprocess(films, tmp_path / "whole", settings)
-    real, made = shards.FilmClips, []
+    whole = preprocess(videos, tmp_path / "whole", settings)
+    real, made = shards.VideoClips, []
 
-    def dies(film, entry, *rest):
+    def dies(video, entry, *rest):
         made.append(entry.name)
         if len(made) == 3:
             raise KeyboardInterrupt
-        return real(film, entry, *rest)
+        return real(video, entry, *rest)
 
-    monkeypatch.setattr(shards, "FilmClips", dies)
+    monkeypatch.setattr(shards, "VideoClips", dies)
     with pytest.raises(KeyboardInterrupt):
-        preprocess(films, tmp_path / "out", settings)
+        preprocess(videos, tmp_path / "out", settings)
     assert len(Processed(tmp_path / "out").names) == 1
     if layout == "packed":
         assert not list((tmp_path / "out").glob("*.part*"))
     made.clear()
     monkeypatch.setattr(
         shards,
-        "FilmClips",
-        lambda film, entry, *rest: made.append(entry.name) or real(film, entry, *rest),
+        "VideoClips",
+        lambda video, entry, *rest: made.append(entry.name) or real(video, entry, *rest),
     )
-    done = preprocess(films, tmp_path / "out", settings)
+    done = preprocess(videos, tmp_path / "out", settings)
     assert replace(done, film_s=0, resumed_films=0) == replace(whole, film_s=0, resumed_films=0)
     assert done.resumed_films == 2
     assert "ann/2.mp4" not in made  # the finished group was not made again
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_other_films_or_settings_are_refused(films: Path, tmp_path: Path) -> None:
+def test_other_videos_or_settings_are_refused(videos: Path, tmp_path: Path) -> None:
     tree = tmp_path / "in"
-    shutil.copytree(films, tree)
+    shutil.copytree(videos, tree)
     preprocess(tree, tmp_path / "out", SETTINGS)
     with pytest.raises(UsageError, match=r"other settings \(min_frames\)"):
         preprocess(tree, tmp_path / "out", replace(SETTINGS, min_frames=20))
     (tree / "bo/5.mp4").unlink()
-    with pytest.raises(UsageError, match="other films"):
+    with pytest.raises(UsageError, match="other videos"):
         preprocess(tree, tmp_path / "out", SETTINGS)
-    preprocess(films, tmp_path / "other", replace(SETTINGS, jobs=2))
+    preprocess(videos, tmp_path / "other", replace(SETTINGS, jobs=2))
 
 
-def test_workers_make_the_same_bytes(films: Path, tmp_path: Path) -> None:
+def test_workers_make_the_same_bytes(videos: Path, tmp_path: Path) -> None:
     told: list[PreprocessProgress] = []
-    preprocess(films, tmp_path / "one", SETTINGS)
-    preprocess(films, tmp_path / "two", replace(SETTINGS, jobs=2), on_progress=told.append)
+    preprocess(videos, tmp_path / "one", SETTINGS)
+    preprocess(videos, tmp_path / "two", replace(SETTINGS, jobs=2), on_progress=told.append)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert told[-1].films_done == 5
 
 
 def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
-    films: Path, tmp_path: Path, monkeypatch
+    videos: Path, tmp_path: Path, monkeypatch
 ) -> None:
     real = shards.WRITERS["packed"]
 
@@ -338,10 +338,10 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
 
     monkeypatch.setitem(shards.WRITERS, "packed", Opened)
     with pytest.raises(OutputError, match="No space left") as caught:
-        preprocess(films, tmp_path / "out", SETTINGS)
+        preprocess(videos, tmp_path / "out", SETTINGS)
     assert "disk is full" in caught.value.remedy
     monkeypatch.setitem(shards.WRITERS, "packed", real)
-    done = preprocess(films, tmp_path / "out", SETTINGS)
+    done = preprocess(videos, tmp_path / "out", SETTINGS)
     assert (done.samples, done.resumed_films) == (3, 2)
     assert not list((tmp_path / "out").glob("*.part*"))
 
@@ -356,9 +356,9 @@ if __name__ == "__main__":
 """
 
 
-def run_in_another_process(films: Path, out: Path, script: Path) -> subprocess.Popen:
+def run_in_another_process(videos: Path, out: Path, script: Path) -> subprocess.Popen:
     script.write_text(RUN)
-    words = [sys.executable, str(script), str(films), str(out)]
+    words = [sys.executable, str(script), str(videos), str(out)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
@@ -378,10 +378,10 @@ def workers_of(pid: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to find the workers in")
 def test_a_killed_run_leaves_no_worker_and_ends_with_the_same_bytes(
-    films: Path, tmp_path: Path
+    videos: Path, tmp_path: Path
 ) -> None:
-    preprocess(films, tmp_path / "whole", replace(SETTINGS, shard_films=1))
-    run = run_in_another_process(films, tmp_path / "out", tmp_path / "run.py")
+    preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_films=1))
+    run = run_in_another_process(videos, tmp_path / "out", tmp_path / "run.py")
     while int(run.stdout.readline() or 9) < 1:
         pass
     orphans = workers_of(run.pid)
@@ -393,14 +393,14 @@ def test_a_killed_run_leaves_no_worker_and_ends_with_the_same_bytes(
         time.sleep(0.1)
     assert not [pid for pid in orphans if Path(f"/proc/{pid}").exists()]
     assert 1 <= len(Processed(tmp_path / "out").names) < 5
-    preprocess(films, tmp_path / "out", replace(SETTINGS, shard_films=1))
+    preprocess(videos, tmp_path / "out", replace(SETTINGS, shard_films=1))
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to find the workers in")
-def test_a_killed_worker_costs_no_film(films: Path, tmp_path: Path) -> None:
-    preprocess(films, tmp_path / "whole", replace(SETTINGS, shard_films=1))
-    run = run_in_another_process(films, tmp_path / "out", tmp_path / "run.py")
+def test_a_killed_worker_costs_no_video(videos: Path, tmp_path: Path) -> None:
+    preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_films=1))
+    run = run_in_another_process(videos, tmp_path / "out", tmp_path / "run.py")
     while int(run.stdout.readline() or 9) < 1:
         pass
     os.kill(workers_of(run.pid)[0], signal.SIGKILL)
@@ -409,8 +409,8 @@ def test_a_killed_worker_costs_no_film(films: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def deadly(job: ShardJob, on_film=None):
-    """Packs films as ever, but one of them kills the process."""
+def deadly(job: ShardJob, on_video=None):
+    """Packs videos as ever, but one of them kills the process."""
     real = shards._pack
 
     def pack(job, entry, *rest):
@@ -419,16 +419,16 @@ def deadly(job: ShardJob, on_film=None):
         return real(job, entry, *rest)
 
     shards._pack = pack
-    return make_shard(job, on_film)
+    return make_shard(job, on_video)
 
 
 @pytest.mark.parametrize("shard_films", [2, 64])
-def test_a_film_that_kills_workers_is_left_out(
-    films: Path, tmp_path: Path, monkeypatch, shard_films: int
+def test_a_video_that_kills_workers_is_left_out(
+    videos: Path, tmp_path: Path, monkeypatch, shard_films: int
 ) -> None:
     monkeypatch.setattr(preprocessing, "shard_maker", deadly_maker)
     settings = replace(SETTINGS, jobs=2, shard_films=shard_films)  # several groups, or one
-    done = preprocess(films, tmp_path / "out", settings)
+    done = preprocess(videos, tmp_path / "out", settings)
     assert (done.films_done, done.samples, done.failures) == (5, 2, 3)
     assert failures(tmp_path / "out")["ann/2.mp4"] == KILLED
     assert not list((tmp_path / "out").glob("*.now"))
@@ -438,42 +438,42 @@ def deadly_maker():
     return deadly
 
 
-def test_two_runs_do_not_share_a_folder(films: Path, tmp_path: Path) -> None:
-    preprocess(films, tmp_path / "out", SETTINGS)
+def test_two_runs_do_not_share_a_folder(videos: Path, tmp_path: Path) -> None:
+    preprocess(videos, tmp_path / "out", SETTINGS)
     started, refused = threading.Event(), []
 
     def wait(progress: PreprocessProgress) -> None:
         started.set()
         try:
-            preprocess(films, tmp_path / "out", SETTINGS)
+            preprocess(videos, tmp_path / "out", SETTINGS)
         except SyncToolError as error:
             refused.append(error.cause)
 
-    preprocess(films, tmp_path / "out", SETTINGS, on_progress=wait)
+    preprocess(videos, tmp_path / "out", SETTINGS, on_progress=wait)
     assert refused and "another run" in refused[0]
 
 
 # --------------------------------------------------------------------------- elsewhere
 
 
-def test_films_and_samples_in_an_object_store(films: Path, tmp_path: Path) -> None:
+def test_videos_and_samples_in_an_object_store(videos: Path, tmp_path: Path) -> None:
     import fsspec
 
     store = fsspec.filesystem("memory")
-    films_at = f"memory://bucket/{films.name}"  # the name of the source is the folder's
-    store.put(f"{films}/", f"/bucket/{films.name}/", recursive=True)
-    done = preprocess(films_at, "memory://bucket/out", SETTINGS)
+    videos_at = f"memory://bucket/{videos.name}"  # the name of the source is the folder's
+    store.put(f"{videos}/", f"/bucket/{videos.name}/", recursive=True)
+    done = preprocess(videos_at, "memory://bucket/out", SETTINGS)
     assert done.samples == 3
-    preprocess(films, tmp_path / "out", SETTINGS)
+    preprocess(videos, tmp_path / "out", SETTINGS)
     here = contents(tmp_path / "out")
     there = {p.removeprefix("/bucket/out/"): store.cat(p) for p in store.find("/bucket/out")}
     assert there == here
-    again = preprocess(films_at, "memory://bucket/out", SETTINGS)
+    again = preprocess(videos_at, "memory://bucket/out", SETTINGS)
     assert again.resumed_films == 5
     assert [s.info.key for s in Processed("memory://bucket/out").samples()] == [
         s.info.key for s in Processed(tmp_path / "out").samples()
     ]
-    preprocess(films_at, "memory://bucket/folders", replace(SETTINGS, layout="folders"))
+    preprocess(videos_at, "memory://bucket/folders", replace(SETTINGS, layout="folders"))
     assert len(list(Processed("memory://bucket/folders").samples())) == 3
 
 
@@ -509,13 +509,13 @@ def test_clips_are_brought_into_sync() -> None:
             assert np.array_equal(mended.sound[begin : begin + length], wanted)
 
 
-def test_sync_correct_needs_crops_that_the_network_takes(films: Path, tmp_path: Path) -> None:
+def test_sync_correct_needs_crops_that_the_network_takes(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="takes mouth crops"):
-        preprocess(films, tmp_path / "out", SETTINGS, crop="face", sync_correct=True)
+        preprocess(videos, tmp_path / "out", SETTINGS, crop="face", sync_correct=True)
 
 
-def test_noise_does_not_sync_and_is_dropped(films: Path, tmp_path: Path) -> None:
-    done = preprocess(films, tmp_path / "out", SETTINGS, sync_correct=True, sync_confidence=0.9)
+def test_noise_does_not_sync_and_is_dropped(videos: Path, tmp_path: Path) -> None:
+    done = preprocess(videos, tmp_path / "out", SETTINGS, sync_correct=True, sync_confidence=0.9)
     assert done.samples == 0
     assert "does not sync" in failures(tmp_path / "out")["ann/2.mp4"]
 

@@ -11,30 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from films import PlacedFace, face_film
 from synctool.cli.app import main
 from synctool.data.processed import Processed
+from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("films")
     face = PlacedFace(160, 100, 90)
     for i in range(6):
-        face_film(folder / f"{i}.mp4", [(30 + i, lambda _: [face])], size=(320, 200))
-    (folder / "broken.mp4").write_text("no film")
+        face_video(folder / f"{i}.mp4", [(30 + i, lambda _: [face])], size=(320, 200))
+    (folder / "broken.mp4").write_text("no video")
     return folder
 
 
-def test_it_says_what_came_of_it(films: Path, tmp_path: Path, capsys) -> None:
+def test_it_says_what_came_of_it(videos: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "my 'samples'"
-    assert main(["preprocess", str(films), str(out), "-j", "1"]) == 0
+    assert main(["preprocess", str(videos), str(out), "-j", "1"]) == 0
     told = capsys.readouterr()
-    assert "7 films: 6 samples" in told.out and "failures.json" in told.out
+    assert "7 videos: 6 samples" in told.out and "failures.json" in told.out
     assert told.err == ""
-    assert main(["preprocess", str(films), str(out), "-j", "1", "--json"]) == 0
+    assert main(["preprocess", str(videos), str(out), "-j", "1", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["films_done"], facts["samples"], facts["resumed_films"]) == (7, 6, 7)
 
@@ -61,18 +61,18 @@ def test_it_says_what_came_of_it(films: Path, tmp_path: Path, capsys) -> None:
     ],
 )
 def test_mistakes_are_told_before_the_work(
-    films: Path, tmp_path: Path, capsys, monkeypatch, words: list[str], code: int, said: str
+    videos: Path, tmp_path: Path, capsys, monkeypatch, words: list[str], code: int, said: str
 ) -> None:
-    (tmp_path / "films").symlink_to(films)
+    (tmp_path / "films").symlink_to(videos)
     monkeypatch.chdir(tmp_path)
     assert main(["preprocess", *words]) == code
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out/shard-00000.json").exists()
 
 
-def test_ctrl_c_loses_nothing(films: Path, tmp_path: Path) -> None:
+def test_ctrl_c_loses_nothing(videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["preprocess", str(films), str(out), "-j", "2", "--shard-films", "1"]
+    words = ["preprocess", str(videos), str(out), "-j", "2", "--shard-films", "1"]
     code = f"import sys; from synctool.cli.app import main; sys.exit(main({words!r}))"
     script = tmp_path / "run.py"
     script.write_text(f"if __name__ == '__main__':\n    {code}\n")

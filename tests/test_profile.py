@@ -51,7 +51,7 @@ def strided() -> None:
 def test_what_is_counted(strided: None) -> None:
     profile = measured("strided", "cpu")
     assert profile.parameters == 64 * 8 * 4 + 8 + 8, "with the length of every filter"
-    assert profile.multiply_adds == 25 * 64 * 8 * 4, "a second of film"
+    assert profile.multiply_adds == 25 * 64 * 8 * 4, "a second of video"
     assert profile.embedding_size == 8
     assert profile.times_real_time == pytest.approx(1000 / profile.ms)
     assert profile.memory_mb >= 0

@@ -14,7 +14,6 @@ import av
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, Video, clicks, find_clicks, lead_ms, make_film, murmur, packets
 from synctool.cli.app import main
 from synctool.errors import (
     InconclusiveError,
@@ -24,7 +23,7 @@ from synctool.errors import (
     SyncToolError,
     UsageError,
 )
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.repairing.containers import container_for
 from synctool.repairing.edit_list import Edit, Units, moved_edits
 from synctool.repairing.fix import fix
@@ -32,6 +31,7 @@ from synctool.repairing.plan import OffsetSpan, RepairPlan, plan_repair
 from synctool.repairing.resample import MovedSamples
 from synctool.repairing.run import repair
 from synctool.types import DetectResult, FrameSeries, Segment, Source
+from videos import CLICKS_S, Sound, Video, clicks, find_clicks, lead_ms, make_video, murmur, packets
 
 MILLISECOND = 1.01
 """Timestamps of Matroska are whole milliseconds."""
@@ -52,8 +52,8 @@ SOURCES = {
 def ends_s(path: Path) -> dict[str, float]:
     """Where the streams of a kind end, by what is played of them."""
     ends: dict[str, float] = {}
-    with av.open(str(path)) as film:
-        for packet in film.demux():
+    with av.open(str(path)) as video_file:
+        for packet in video_file.demux():
             if packet.size and not packet.is_discard:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 ends[packet.stream.type] = max(ends.get(packet.stream.type, 0.0), end)
@@ -68,7 +68,7 @@ def ends_s(path: Path) -> dict[str, float]:
 def test_one_offset_is_repaired_without_new_audio(
     tmp_path: Path, name: str, offset_ms: float
 ) -> None:
-    source = make_film(tmp_path / name, **SOURCES[name])
+    source = make_video(tmp_path / name, **SOURCES[name])
     target = tmp_path / f"fixed{source.suffix}"
     report = repair(source, target, offset_ms)
     assert not report.reencoded
@@ -82,22 +82,22 @@ def test_one_offset_is_repaired_without_new_audio(
 
 @pytest.mark.parametrize(("name", "target"), [("a.mp4", "b.mkv"), ("a.ts", "b.mp4")])
 def test_into_another_container(tmp_path: Path, name: str, target: str) -> None:
-    source = make_film(tmp_path / name)
+    source = make_video(tmp_path / name)
     repair(source, tmp_path / target, -60)
     assert lead_ms(tmp_path / target) == pytest.approx(60, abs=MILLISECOND)
 
 
 def test_back_and_forth_in_mp4_loses_no_packet(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4")
+    source = make_video(tmp_path / "a.mp4")
     repair(source, tmp_path / "b.mp4", -150)
     repair(tmp_path / "b.mp4", tmp_path / "c.mp4", 150)
-    with av.open(str(tmp_path / "b.mp4")) as film:
-        assert film.streams.audio[0].frames == 142, "hidden by the edit list, and still there"
+    with av.open(str(tmp_path / "b.mp4")) as video_file:
+        assert video_file.streams.audio[0].frames == 142, "hidden by the edit list, and still there"
     assert lead_ms(tmp_path / "c.mp4") == pytest.approx(0, abs=0.1)
 
 
 def test_the_index_of_mp4_comes_first(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4")
+    source = make_video(tmp_path / "a.mp4")
     repair(source, tmp_path / "b.mp4", 80)
     raw = (tmp_path / "b.mp4").read_bytes()
     assert raw.index(b"moov") < raw.index(b"mdat")
@@ -105,7 +105,7 @@ def test_the_index_of_mp4_comes_first(tmp_path: Path) -> None:
 
 
 def test_mp4_in_fragments(tmp_path: Path) -> None:
-    whole = make_film(tmp_path / "a.mp4")
+    whole = make_video(tmp_path / "a.mp4")
     options = {"movflags": "frag_keyframe+empty_moov"}
     with av.open(str(whole)) as old, av.open(str(tmp_path / "f.mp4"), "w", options=options) as new:
         made = {s.index: new.add_stream_from_template(s) for s in old.streams}
@@ -149,11 +149,11 @@ def test_two_offsets_in_the_audios_own_codec(tmp_path: Path, name: str) -> None:
     """The clicks of the source are moved as the plan says they were, so that they end up in place."""
     heard = [t - (-0.08 if t < 1.5 else 0.04) for t in CLICKS_S]
     sound = replace(SOURCES[name].get("sounds", [Sound()])[0], samples=clicks(3, 48_000, heard))
-    source = make_film(tmp_path / name, **(SOURCES[name] | {"sounds": [sound]}))
+    source = make_video(tmp_path / name, **(SOURCES[name] | {"sounds": [sound]}))
     target = tmp_path / f"fixed{source.suffix}"
     report = repair(source, target, STEPS)
     assert report.reencoded
-    silent = make_film(tmp_path / f"same{source.suffix}", **SOURCES[name])
+    silent = make_video(tmp_path / f"same{source.suffix}", **SOURCES[name])
     assert lead_ms(target) == pytest.approx(lead_ms(silent), abs=1.5)
     assert packets(target)["video"] == packets(source)["video"]
     with av.open(str(source)) as old, av.open(str(target)) as new:
@@ -165,12 +165,12 @@ def test_two_offsets_in_the_audios_own_codec(tmp_path: Path, name: str) -> None:
 
 def test_lossless_audio_stays_lossless(tmp_path: Path) -> None:
     sound = Sound(codec="flac", samples=murmur(3, 48_000), layout="mono")
-    source = make_film(tmp_path / "a.mkv", sounds=[sound])
+    source = make_video(tmp_path / "a.mkv", sounds=[sound])
     repair(source, tmp_path / "b.mkv", STEPS)
 
     def samples(path: Path) -> tuple[int, np.ndarray]:
-        with av.open(str(path)) as film:
-            frames = list(film.decode(audio=0))
+        with av.open(str(path)) as video_file:
+            frames = list(video_file.decode(audio=0))
             start = round(frames[0].pts * frames[0].time_base * 48_000)
             return start, np.concatenate([f.to_ndarray().ravel() for f in frames])
 
@@ -185,12 +185,12 @@ def test_lossless_audio_stays_lossless(tmp_path: Path) -> None:
 def test_a_drift_is_resampled(tmp_path: Path) -> None:
     heard = [t - (0.03 + 0.02 * t) for t in CLICKS_S]  # the offset when it is seen
     sound = Sound(codec="flac", samples=clicks(3, 48_000, heard))
-    source = make_film(tmp_path / "a.mkv", sounds=[sound])
+    source = make_video(tmp_path / "a.mkv", sounds=[sound])
     repair(source, tmp_path / "b.mkv", RepairPlan((OffsetSpan(0.0, 30.0, 1200.0),)))
-    with Film(tmp_path / "b.mkv") as film:
-        for _ in film:
+    with VideoFile(tmp_path / "b.mkv") as video_file:
+        for _ in video_file:
             pass
-        found = find_clicks(film.sound.pop(film.sound.end))
+        found = find_clicks(video_file.sound.pop(video_file.sound.end))
     np.testing.assert_allclose(found, CLICKS_S, atol=0.0015)
 
 
@@ -211,13 +211,13 @@ def test_resampling_is_clean() -> None:
 # ---------------------------------------------------------------------------------- all else
 
 
-def rich_film(path: Path) -> Path:
+def rich_video(path: Path) -> Path:
     """Two audio tracks, subtitles, chapters, an attached font, a title and a language."""
-    plain = make_film(
+    plain = make_video(
         path.with_name("plain.mkv"), sounds=[Sound(), Sound(samples=murmur(3, 48_000), codec="ac3")]
     )
     with av.open(str(plain)) as old, av.open(str(path), "w") as new:
-        new.metadata["title"] = "Ein Film"
+        new.metadata["title"] = "Ein Video"
         new.add_attachment("a.ttf", "font/ttf", b"font" * 100)
         made = {s.index: new.add_stream_from_template(s) for s in old.streams}
         made[1].metadata["language"] = "ger"
@@ -252,34 +252,34 @@ def rich_film(path: Path) -> Path:
 
 def content(path: Path) -> tuple:
     """All that a repair has to keep of a Matroska file."""
-    with av.open(str(path)) as film:
+    with av.open(str(path)) as video_file:
         kept = [
             (s.type, s.metadata.get("language"), int(s.disposition), s.metadata.get("filename"))
-            for s in film.streams
+            for s in video_file.streams
         ]
-        chapters = [(c["start"], c["metadata"]) for c in film.chapters()]
+        chapters = [(c["start"], c["metadata"]) for c in video_file.chapters()]
         data: dict[int, list] = {}
-        for packet in film.demux():
+        for packet in video_file.demux():
             if packet.size and packet.stream.type != "audio":
                 data.setdefault(packet.stream.index, []).append((packet.pts, bytes(packet)))
-        return kept, chapters, film.metadata["title"], data
+        return kept, chapters, video_file.metadata["title"], data
 
 
 @pytest.mark.parametrize("plan", [RepairPlan.constant(-80), STEPS], ids=["constant", "steps"])
 def test_everything_else_is_kept(tmp_path: Path, plan: RepairPlan) -> None:
-    source = rich_film(tmp_path / "a.mkv")
+    source = rich_video(tmp_path / "a.mkv")
     repair(source, tmp_path / "b.mkv", plan)
     assert content(tmp_path / "b.mkv") == content(source)
 
 
 def test_one_track_of_two(tmp_path: Path) -> None:
-    source = rich_film(tmp_path / "a.mkv")
+    source = rich_video(tmp_path / "a.mkv")
     report = repair(source, tmp_path / "b.mkv", RepairPlan.constant(200, audio_track=1))
     assert report.tracks == (1,)
 
     def starts(path: Path) -> list[float]:
-        with av.open(str(path)) as film:
-            return [float(s.start_time * s.time_base) for s in film.streams.audio]
+        with av.open(str(path)) as video_file:
+            return [float(s.start_time * s.time_base) for s in video_file.streams.audio]
 
     before, after = starts(source), starts(tmp_path / "b.mkv")
     assert np.subtract(after, before) == pytest.approx([0, 0.2], abs=0.0015)
@@ -287,7 +287,7 @@ def test_one_track_of_two(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plan", [RepairPlan.constant(-80), STEPS], ids=["constant", "steps"])
 def test_rotation_and_cover_are_kept(tmp_path: Path, plan: RepairPlan) -> None:
-    source = make_film(tmp_path / "a.mp4", video=Video(rotation=90), cover=True)
+    source = make_video(tmp_path / "a.mp4", video=Video(rotation=90), cover=True)
     repair(source, tmp_path / "b.mp4", plan)
     with av.open(str(source)) as old, av.open(str(tmp_path / "b.mp4")) as new:
         covers = [
@@ -303,25 +303,25 @@ def test_rotation_and_cover_are_kept(tmp_path: Path, plan: RepairPlan) -> None:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory) -> Path:
-    return make_film(tmp_path_factory.mktemp("repair") / "a.mp4", seconds=1)
+def video_file(tmp_path_factory) -> Path:
+    return make_video(tmp_path_factory.mktemp("repair") / "a.mp4", seconds=1)
 
 
-def test_the_video_itself_is_never_overwritten(film: Path, tmp_path: Path) -> None:
-    (tmp_path / "link.mp4").symlink_to(film)
-    os.link(film, tmp_path / "hard.mp4")
-    for name in (film, tmp_path / "link.mp4", tmp_path / "hard.mp4"):
+def test_the_video_itself_is_never_overwritten(video_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.mp4").symlink_to(video_file)
+    os.link(video_file, tmp_path / "hard.mp4")
+    for name in (video_file, tmp_path / "link.mp4", tmp_path / "hard.mp4"):
         with pytest.raises(UsageError, match="never overwritten"):
-            repair(film, name, 80, overwrite=True)
+            repair(video_file, name, 80, overwrite=True)
 
 
-def test_a_file_that_is_there(film: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_there(video_file: Path, tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(b"old")
     with pytest.raises(UsageError, match="is there already") as caught:
-        repair(film, tmp_path / "b.mp4", 80)
+        repair(video_file, tmp_path / "b.mp4", 80)
     assert "--overwrite" in caught.value.remedy
     assert (tmp_path / "b.mp4").read_bytes() == b"old"
-    repair(film, tmp_path / "b.mp4", 80, overwrite=True)
+    repair(video_file, tmp_path / "b.mp4", 80, overwrite=True)
     assert (tmp_path / "b.mp4").stat().st_size > 1000
 
 
@@ -339,10 +339,10 @@ def test_a_file_that_is_there(film: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_written(
-    film: Path, tmp_path: Path, target: str, plan: RepairPlan | float, kind: type, told: str
+    video_file: Path, tmp_path: Path, target: str, plan: RepairPlan | float, kind: type, told: str
 ) -> None:
     with pytest.raises(kind, match=told) as caught:
-        repair(film, tmp_path / target, plan)
+        repair(video_file, tmp_path / target, plan)
     assert caught.value.remedy
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
@@ -364,9 +364,9 @@ def jumping(time_s: float) -> float:
 def test_videos_that_cannot_be_repaired(
     tmp_path: Path, name: str, more: dict | None, kind: type, told: str
 ) -> None:
-    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "text.mp4").write_text("no video")
     if more is not None:
-        make_film(tmp_path / name, seconds=2, **more)
+        make_video(tmp_path / name, seconds=2, **more)
     with pytest.raises(kind, match=told) as caught:
         repair(tmp_path / name, tmp_path / "out.mkv", 80)
     assert caught.value.remedy
@@ -375,7 +375,7 @@ def test_videos_that_cannot_be_repaired(
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, name: str) -> None:
-    source = make_film(tmp_path / name, seconds=1)
+    source = make_video(tmp_path / name, seconds=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (source.stat().st_size // 2, limits[1]))
     try:
@@ -388,16 +388,16 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, name: str) -> N
 
 def test_lengths_that_differ(tmp_path: Path) -> None:
     """Audio longer than the video, and shorter: both keep their own ends."""
-    long = make_film(tmp_path / "a.mkv", seconds=1, sounds=[Sound(samples=clicks(3, 48_000))])
+    long = make_video(tmp_path / "a.mkv", seconds=1, sounds=[Sound(samples=clicks(3, 48_000))])
     repair(long, tmp_path / "b.mkv", 80)
     assert ends_s(tmp_path / "b.mkv")["audio"] == pytest.approx(ends_s(long)["audio"], abs=0.03)
-    short = make_film(tmp_path / "c.mkv", sounds=[Sound(samples=clicks(1, 48_000))])
+    short = make_video(tmp_path / "c.mkv", sounds=[Sound(samples=clicks(1, 48_000))])
     repair(short, tmp_path / "d.mkv", 80)
     assert ends_s(tmp_path / "d.mkv")["audio"] == pytest.approx(1.08, abs=0.03)
 
 
 def test_one_frame(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4", seconds=0.04)
+    source = make_video(tmp_path / "a.mp4", seconds=0.04)
     repair(source, tmp_path / "b.mp4", -10)
     assert len(packets(tmp_path / "b.mp4")["video"]) == 1
 
@@ -464,10 +464,10 @@ def by_clicks(path: str) -> DetectResult:
 
 
 @pytest.fixture(scope="module")
-def wrong(film: Path) -> Path:
-    whole = make_film(film.with_name("whole.mp4"))
-    repair(whole, film.with_name("wrong.mp4"), -120)
-    return film.with_name("wrong.mp4")
+def wrong(video_file: Path) -> Path:
+    whole = make_video(video_file.with_name("whole.mp4"))
+    repair(whole, video_file.with_name("wrong.mp4"), -120)
+    return video_file.with_name("wrong.mp4")
 
 
 def test_fix_measures_repairs_and_measures_again(wrong: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from synctool.types import Segment, Track
 
 NAMES = [
     "plain.mp4",
-    'it\'s a "film", really.mp4',
+    'it\'s a "video", really.mp4',
     "😀 映画 فيلم $\\frac{$.mp4",
     "[bold]no markup[/bold] [/] :smile:.mp4",
     "tab\tand\nline\x1b[31m.mp4",
@@ -81,17 +81,17 @@ def test_json_of_an_inconclusive_video() -> None:
 
 def test_nan_never_appears() -> None:
     nan = float("nan")
-    film = made_result(
+    video = made_result(
         min_distance=nan, frames=series(nan, 1.0, None), timing_s={"total": float("inf")}
     )
 
     def refuse(word: str) -> None:
         raise AssertionError(word)
 
-    data = json.loads(to_json(film), parse_constant=refuse)
+    data = json.loads(to_json(video), parse_constant=refuse)
     assert data["min_distance"] is data["timing_s"]["total"] is None
     assert data["frames"]["offset_frames"] == [None, 1.0, None]
-    assert "nan" not in to_csv([film])
+    assert "nan" not in to_csv([video])
 
 
 def test_one_object_is_readable_and_several_are_lines(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_one_object_is_readable_and_several_are_lines(tmp_path: Path) -> None:
     write_json([made_result()], one)
     assert json.loads(one.read_text("utf-8"))["input"] == "talk.mp4"
     assert 10 < len(one.read_text("utf-8").splitlines()) < 40
-    films = [made_result("a"), FAILURE, made_result("c")]
-    write_json(films, several)
+    videos = [made_result("a"), FAILURE, made_result("c")]
+    write_json(videos, several)
     lines = [json.loads(line) for line in several.read_text("utf-8").splitlines()]
     assert [line["input"] for line in lines] == ["a", "gone.mp4", "c"]
     assert lines[1]["schema"] == "synctool.failure/1"
@@ -144,14 +144,14 @@ def test_what_cannot_be_written_says_what_to_do(write, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES[:-3])
 def test_csv_comes_back(name: str, tmp_path: Path) -> None:
-    film = made_result(name, reason='a "reason", with\nall sorts')
-    write_csv([film, FAILURE, inconclusive("too short")], tmp_path / "a.csv")
+    video = made_result(name, reason='a "reason", with\nall sorts')
+    write_csv([video, FAILURE, inconclusive("too short")], tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
     assert tuple(reader.fieldnames) == COLUMNS
     assert rows[0]["input"] == name
-    assert rows[0]["reason"] == film.reason
+    assert rows[0]["reason"] == video.reason
     figures = ("offset_ms", "offset_frames", "audio_is", "segments", "width_px", "total_s", "error")
     assert [rows[0][key] for key in figures] == ["120", "3.0", "ahead", "1", "1920", "0.5", ""]
     assert rows[1]["error"] == "no such file: gone.mp4. Check the path and its spelling."
@@ -188,8 +188,8 @@ def test_one_video_begins_with_the_sentence() -> None:
 
 
 def test_the_share_that_carries_the_verdict_is_shown_with_its_segment() -> None:
-    film = made_result(coverage=1.0, verdict_coverage=0.17)
-    text = shown(print_result, film)
+    video = made_result(coverage=1.0, verdict_coverage=0.17)
+    text = shown(print_result, video)
     assert "100 % (share with a face; the verdict rests on 17 %)" in text
     assert "Segments" in text
     whole = shown(print_result, made_result(verdict_coverage=1.0))
@@ -197,7 +197,7 @@ def test_the_share_that_carries_the_verdict_is_shown_with_its_segment() -> None:
 
 
 def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:
-    film = made_result(
+    video = made_result(
         segments=(Segment(0, 2, 3.0, 0.9), Segment(2, 4, -5.0, 0.8)),
         tracks=(
             *made_result().tracks,
@@ -205,8 +205,8 @@ def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:
         ),
         drift_ms_per_min=None,
     )
-    film = replace(film, source=replace(film.source, warnings=("variable frame rate",)))
-    text = shown(print_result, film)
+    video = replace(video, source=replace(video.source, warnings=("variable frame rate",)))
+    text = shown(print_result, video)
     assert "200 ms behind" in text
     assert "variable frame rate" in text
     assert "not known: the video is too short" in text
@@ -239,13 +239,13 @@ def test_names_of_models_are_no_markup_either() -> None:
 
 
 def test_the_summary_has_a_row_for_every_video() -> None:
-    films = [
+    videos = [
         made_result("a.mp4"),
         made_result("b.mp4", offset_frames=-1.0, verdict="in sync", segments=()),
         inconclusive("the sound is silent", input="c.mp4"),
         FAILURE,
     ]
-    rows = shown(print_summary, films).splitlines()[1:]
+    rows = shown(print_summary, videos).splitlines()[1:]
     assert [row.split()[0] for row in rows] == ["a.mp4", "b.mp4", "c.mp4", "gone.mp4"]
     for row, part in zip(
         rows,

@@ -1,4 +1,4 @@
-"""Films written anew: the timeline of the new film is that of the old, whatever the old one is like."""
+"""Videos written anew: the timeline of the new video is that of the old, whatever the old one is like."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms, time_picture
 from synctool.errors import MediaError, MissingError, OutputError, UsageError
-from synctool.media.film import Film
-from synctool.media.frames import FilmFrames, Frame
+from synctool.media.frames import Frame, VideoFrames
 from synctool.media.rewrite import PictureCoding, rewrite
+from synctool.media.video_file import VideoFile
+from videos import CLICKS_S, Sound, Video, find_clicks, make_video, read_time_ms, time_picture
 
 pytestmark = pytest.mark.integration
 
@@ -56,16 +56,18 @@ SOURCES: dict[str, tuple[str, Video, Sound]] = {
 
 
 def contents(path: Path) -> tuple[list[np.ndarray | None], np.ndarray]:
-    with Film(path) as film:
-        return [picture.luma for picture in film], film.sound.pop(film.sound.end)
+    with VideoFile(path) as video_file:
+        return [picture.luma for picture in video_file], video_file.sound.pop(video_file.sound.end)
 
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_tick_shows_what_it_showed(kind: str, tmp_path: Path) -> None:
     suffix, video, sound = SOURCES[kind]
-    film = make_film(tmp_path / f"film.{suffix}", seconds=SECONDS, video=video, sounds=[sound])
-    rewrite(film, tmp_path / "new.mkv")
-    (before, heard), (after, heard_after) = contents(film), contents(tmp_path / "new.mkv")
+    video_file = make_video(
+        tmp_path / f"video.{suffix}", seconds=SECONDS, video=video, sounds=[sound]
+    )
+    rewrite(video_file, tmp_path / "new.mkv")
+    (before, heard), (after, heard_after) = contents(video_file), contents(tmp_path / "new.mkv")
     assert np.array_equal(heard, heard_after)
     assert len(after) == len(before) >= 25
     for old, new in zip(before, after):
@@ -80,32 +82,32 @@ def test_colours_are_kept(tmp_path: Path) -> None:
     colours = np.zeros((64, 96, 3), np.uint8)
     colours[:, :48], colours[:, 48:] = (200, 40, 40), (30, 90, 180)
     video = usual(pictures=[colours] * 10)
-    film = make_film(tmp_path / "film.mkv", seconds=0.4, video=video)
-    rewrite(film, tmp_path / "new.mkv")
+    video_file = make_video(tmp_path / "film.mkv", seconds=0.4, video=video)
+    rewrite(video_file, tmp_path / "new.mkv")
     shown = []
-    for path in (film, tmp_path / "new.mkv"):
-        with Film(path, colour="rgb") as opened:
+    for path in (video_file, tmp_path / "new.mkv"):
+        with VideoFile(path, colour="rgb") as opened:
             shown.append(list(opened)[-1].colour.astype(int))
     assert np.abs(shown[0] - shown[1]).mean() < 2
     assert np.abs(shown[1][20, 20] - (200, 40, 40)).max() < 8
 
 
 def test_frames_and_sound_can_be_changed(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mkv", seconds=SECONDS, video=usual(), sounds=[late(0)])
+    video_file = make_video(tmp_path / "film.mkv", seconds=SECONDS, video=usual(), sounds=[late(0)])
 
     def mirrored(frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
             yield frame.changed(lambda planes: tuple(plane[:, ::-1] for plane in planes))
 
-    rewrite(film, tmp_path / "new.mkv", frames=mirrored, sound=lambda sound: sound // 2)
-    (before, heard), (after, quiet) = contents(film), contents(tmp_path / "new.mkv")
+    rewrite(video_file, tmp_path / "new.mkv", frames=mirrored, sound=lambda sound: sound // 2)
+    (before, heard), (after, quiet) = contents(video_file), contents(tmp_path / "new.mkv")
     assert np.abs(after[9][:, ::-1].astype(int) - before[9]).mean() < 2
     assert np.array_equal(quiet, heard // 2)
     assert np.allclose(find_clicks(quiet), CLICKS_S[:3], atol=1e-3)
 
 
 def test_frames_that_stop_early_leave_the_sound_whole(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mkv", seconds=SECONDS, video=usual(), sounds=[late(0)])
+    video_file = make_video(tmp_path / "film.mkv", seconds=SECONDS, video=usual(), sounds=[late(0)])
 
     def first_half(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield from (frame for frame in frames if frame.time_s < SECONDS / 2)
@@ -115,28 +117,28 @@ def test_frames_that_stop_early_leave_the_sound_whole(tmp_path: Path) -> None:
             yield next(frames)
 
     for frames in (first_half, only_ten):
-        rewrite(film, tmp_path / "new.mkv", frames=frames)
-        assert contents(tmp_path / "new.mkv")[1].size == contents(film)[1].size
+        rewrite(video_file, tmp_path / "new.mkv", frames=frames)
+        assert contents(tmp_path / "new.mkv")[1].size == contents(video_file)[1].size
 
 
 def test_a_frame_of_another_size_is_fitted(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mkv", seconds=0.4, video=usual(), sounds=[late(0)])
+    video_file = make_video(tmp_path / "film.mkv", seconds=0.4, video=usual(), sounds=[late(0)])
 
     def uneven(frames: Iterator[Frame]) -> Iterator[Frame]:
         for number, frame in enumerate(frames):
             small = tuple(np.ascontiguousarray(plane[::2, ::2]) for plane in frame.planes)
             yield replace(frame, planes=small) if number == 5 else frame
 
-    rewrite(film, tmp_path / "new.mkv", frames=uneven)
+    rewrite(video_file, tmp_path / "new.mkv", frames=uneven)
     times = [read_time_ms(luma) for luma in contents(tmp_path / "new.mkv")[0]]
     assert times == [40 * i for i in range(10)]
 
 
 def test_frames_come_at_their_own_times(tmp_path: Path) -> None:
     video = usual(times_s=UNEVEN_S)
-    film = make_film(tmp_path / "film.mkv", seconds=SECONDS, video=video, sounds=[late(0)])
-    for path in (film, tmp_path / "new.mkv"):
-        with FilmFrames(path) as opened:
+    video_file = make_video(tmp_path / "film.mkv", seconds=SECONDS, video=video, sounds=[late(0)])
+    for path in (video_file, tmp_path / "new.mkv"):
+        with VideoFrames(path) as opened:
             frames = list(opened)
         assert np.allclose([f.time_s for f in frames], UNEVEN_S, atol=1e-3)
         spelled = [read_time_ms(f.planes[0]) for f in frames]
@@ -144,27 +146,27 @@ def test_frames_come_at_their_own_times(tmp_path: Path) -> None:
         luma, blue, red = frames[0].planes
         assert luma.shape == (64, 96)
         assert blue.shape == red.shape == (32, 48)
-        if path == film:
-            rewrite(film, tmp_path / "new.mkv")
+        if path == video_file:
+            rewrite(video_file, tmp_path / "new.mkv")
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mkv", seconds=0.2, video=usual(), sounds=[late(0)])
+    video_file = make_video(tmp_path / "film.mkv", seconds=0.2, video=usual(), sounds=[late(0)])
     with pytest.raises(UsageError, match="Matroska"):
-        rewrite(film, tmp_path / "new.mp4")
+        rewrite(video_file, tmp_path / "new.mp4")
     with pytest.raises(MissingError, match="no encoder"):
-        rewrite(film, tmp_path / "new.mkv", coding=PictureCoding("no-such-encoder", {}))
+        rewrite(video_file, tmp_path / "new.mkv", coding=PictureCoding("no-such-encoder", {}))
     with pytest.raises(OutputError):
-        rewrite(film, tmp_path / "nowhere" / "new.mkv")
+        rewrite(video_file, tmp_path / "nowhere" / "new.mkv")
     tiny = Video("ffv1", size=(10, 8), pictures=[time_picture(0, (10, 8))] * 5)
-    make_film(tmp_path / "tiny.mkv", seconds=0.2, video=tiny, sounds=[late(0)])
+    make_video(tmp_path / "tiny.mkv", seconds=0.2, video=tiny, sounds=[late(0)])
     with pytest.raises(MediaError, match="too small"):
         rewrite(tmp_path / "tiny.mkv", tmp_path / "new.mkv")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mkv", "tiny.mkv"]
 
 
-def test_a_film_can_be_written_over_itself(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mkv", seconds=0.4, video=usual(), sounds=[late(0)])
-    before = contents(film)[1]
-    rewrite(film, film, sound=lambda sound: sound[::-1])
-    assert np.array_equal(contents(film)[1], before[::-1])
+def test_a_video_can_be_written_over_itself(tmp_path: Path) -> None:
+    video_file = make_video(tmp_path / "film.mkv", seconds=0.4, video=usual(), sounds=[late(0)])
+    before = contents(video_file)[1]
+    rewrite(video_file, video_file, sound=lambda sound: sound[::-1])
+    assert np.array_equal(contents(video_file)[1], before[::-1])

@@ -252,7 +252,7 @@ def test_weights_of_ones_own_run_in_pytorch(tmp_path: Path) -> None:
         assert load_model("flicker", weights=weights).runtime.name == "torch"
 
 
-def test_graphs_of_one_length_cannot_measure_films(tmp_path: Path) -> None:
+def test_graphs_of_one_length_cannot_measure_videos(tmp_path: Path) -> None:
     folder = exported(tmp_path / "artefact")
     data = json.loads((folder / "synctool.json").read_text())
     data["parts"]["video"]["inputs"] = {"video": ["batch", 1, 25, 16, 16]}
@@ -349,8 +349,10 @@ print(json.dumps({"code": code, "torch": "torch" in sys.modules}))
 
 
 def test_detect_measures_without_importing_pytorch(tmp_path: Path) -> None:
-    film = flicker.flicker_film(tmp_path / "film.mkv")
-    done = run_python(_WITHOUT_TORCH, str(film), str(tmp_path / "r.json"), str(tmp_path / "r.html"))
+    video_file = flicker.flicker_video(tmp_path / "film.mkv")
+    done = run_python(
+        _WITHOUT_TORCH, str(video_file), str(tmp_path / "r.json"), str(tmp_path / "r.html")
+    )
     assert json.loads(done.stdout.strip().splitlines()[-1])["torch"] is False
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["runtime"] == "onnx" and result["backbone"] == "fcn-cls"

@@ -1,4 +1,4 @@
-"""Confidence is the probability of being right, also on films that took no part in the fit."""
+"""Confidence is the probability of being right, also on videos that took no part in the fit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fitted() -> Calibration:
     return fit_calibration(*drawn(1, 400))
 
 
-def test_a_fit_is_calibrated_on_other_films(fitted: Calibration) -> None:
+def test_a_fit_is_calibrated_on_other_videos(fitted: Calibration) -> None:
     estimates, correct = drawn(2, 400)
     assert 0.25 < np.mean(correct) < 0.75
     confidences = [fitted.confidence(e) for e in estimates]

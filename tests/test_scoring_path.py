@@ -1,4 +1,4 @@
-"""The offset along a film: per frame, in segments, and its drift."""
+"""The offset along a video: per frame, in segments, and its drift."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_stretch_without_confidence_is_no_segment() -> None:
     assert follow_offset(volume, calibration=never).segments == ()
 
 
-def test_pauses_do_not_cut_a_film() -> None:
+def test_pauses_do_not_cut_a_video() -> None:
     truth = pieces(*[(2, 3), (np.nan, 1.5)] * 12)
     (segment,) = follow_offset(volume_of(truth, height=4)).segments
     assert segment.offset_frames == pytest.approx(2, abs=0.1)
@@ -142,13 +142,13 @@ def test_drift_in_two_parts_is_not_the_jump_between_them() -> None:
 
 def test_what_is_not_confident_does_not_drift() -> None:
     offsets, sure = np.arange(2500) / 500.0, np.full(2500, 0.9)
-    film = (Segment(0.0, 100.0, 2.5, 0.9),)
-    assert find_drift(offsets, sure, film, window_s=2.0).ms_per_min == pytest.approx(120)
-    assert find_drift(offsets, sure / 2, film, window_s=2.0) is None
+    video = (Segment(0.0, 100.0, 2.5, 0.9),)
+    assert find_drift(offsets, sure, video, window_s=2.0).ms_per_min == pytest.approx(120)
+    assert find_drift(offsets, sure / 2, video, window_s=2.0) is None
     assert find_drift(offsets, sure, (), window_s=2.0) is None
 
 
-def test_a_short_film_says_nothing_about_drift() -> None:
+def test_a_short_video_says_nothing_about_drift() -> None:
     assert follow_offset(constant(1, 15, height=4)).drift is None
     assert follow_offset(constant(1, 30, height=4)).drift_ms_per_min == 0
 
@@ -196,13 +196,13 @@ def test_the_series_has_none_and_never_nan() -> None:
     assert len(frames.t_s) == len(frames.offset_frames) == len(frames.confidence) == 250
 
 
-def test_the_offset_of_a_film_of_two_parts_is_that_of_the_longer() -> None:
+def test_the_offset_of_a_video_of_two_parts_is_that_of_the_longer() -> None:
     path = follow_offset(volume_of(pieces((3, 25), (-5, 35))))
     assert path.overall.offset_frames == pytest.approx(-5, abs=0.2)
     assert path.overall.confidence > 0.9
 
 
-def test_the_offset_of_an_even_film_is_that_of_all_of_it() -> None:
+def test_the_offset_of_an_even_video_is_that_of_all_of_it() -> None:
     path = follow_offset(constant(3.3, 20))
     assert path.overall.offset_frames == path.estimate.offset_frames
     assert path.overall.confidence == UNCALIBRATED.confidence(path.estimate)

@@ -73,7 +73,7 @@ def test_nothing_is_compared_outside_the_sound() -> None:
 
 
 @pytest.mark.parametrize("pad", ["nan", "zeros"])
-def test_a_film_in_pieces_gives_the_same_distances(pad: str) -> None:
+def test_a_video_in_pieces_gives_the_same_distances(pad: str) -> None:
     video, audio = embeddings(700, 1), embeddings(690, 2)
     whole = pairwise_distances(video, audio, K, pad=pad)
     pieces = []

@@ -138,7 +138,7 @@ def test_what_carries_an_answer() -> None:
     assert decide(2.0, **{**SOUND, "confidence": 0.5}) == Decision("detectable")
 
 
-def test_a_film_is_in_sync_only_if_all_of_it_is() -> None:
+def test_a_video_is_in_sync_only_if_all_of_it_is() -> None:
     parts = [Segment(0, 9, 0.0, 0.9), Segment(9, 12, 8.0, 0.9), Segment(12, 14, -9.0, 0.2)]
     assert decide(0.0, **SOUND, segments=parts[:1]).verdict == "in sync"
     assert decide(0.0, **SOUND, segments=parts[:2]).verdict == "unacceptable"
@@ -176,15 +176,15 @@ def test_offsets_in_words(ms: float, words: str) -> None:
 )
 def test_sentences(offset_frames: float, verdict: str, expected: str) -> None:
     parts = (Segment(0, 4, offset_frames, 0.9),)
-    film = made_result(offset_frames=offset_frames, verdict=verdict, segments=parts)
-    assert sentence(film) == expected
+    video = made_result(offset_frames=offset_frames, verdict=verdict, segments=parts)
+    assert sentence(video) == expected
 
 
 def test_the_sentence_without_an_answer_says_why() -> None:
     assert sentence(inconclusive("the audio is silent")) == "inconclusive: the audio is silent"
 
 
-def test_no_shift_is_advised_where_none_repairs_the_film() -> None:
+def test_no_shift_is_advised_where_none_repairs_the_video() -> None:
     parts = (Segment(0, 2, 3.0, 0.9), Segment(2, 4, -5.0, 0.9))
     said = sentence(made_result(segments=parts))
     assert said == (
@@ -201,9 +201,9 @@ def test_segments_that_agree_are_not_worth_a_word() -> None:
 
 
 def test_drift_is_told_when_it_adds_up_to_a_frame() -> None:
-    film = made_result(drift_ms_per_min=-12.0)
-    assert "drift" not in sentence(film)
-    long = replace(film, source=replace(film.source, duration_s=600.0))
+    video = made_result(drift_ms_per_min=-12.0)
+    assert "drift" not in sentence(video)
+    long = replace(video, source=replace(video.source, duration_s=600.0))
     assert sentence(long) == (
         "audio is 120 ms ahead of the video: unacceptable; "
         "it drifts behind by 12 ms per minute, which no constant shift repairs"
@@ -212,14 +212,14 @@ def test_drift_is_told_when_it_adds_up_to_a_frame() -> None:
 
 def test_the_sentence_tells_what_part_of_the_video_the_verdict_rests_on() -> None:
     parts = (Segment(30.0, 36.0, 3.0, 0.9), Segment(2.0, 4.0, -9.0, 0.3))
-    film = made_result(verdict_coverage=0.167, segments=parts)
-    assert sentence(film) == (
+    video = made_result(verdict_coverage=0.167, segments=parts)
+    assert sentence(video) == (
         "audio is 120 ms ahead of the video: unacceptable; delay the audio by 120 ms; "
         "the verdict rests on 17 % of the video (30.0 to 36.0 s)"
     )
-    several = replace(film, segments=(parts[0], Segment(40.0, 42.0, 3.0, 0.8)))
+    several = replace(video, segments=(parts[0], Segment(40.0, 42.0, 3.0, 0.8)))
     assert sentence(several).endswith("rests on 17 % of the video (2 segments)")
-    assert "rests" not in sentence(replace(film, verdict_coverage=0.9))
+    assert "rests" not in sentence(replace(video, verdict_coverage=0.9))
 
 
 def test_segments_without_confidence_do_not_differ() -> None:

@@ -14,10 +14,10 @@ from av.stream import Disposition
 from synctool.data.augmentation.music import music
 from synctool.errors import MediaError, UsageError
 from synctool.media.downmix import Downmix, channel_names
-from synctool.media.film import Film
 from synctool.media.listening import Signal, TrackAudio
 from synctool.media.selection import select
 from synctool.media.speech_likeness import CLEAR_SPEECH, NO_SPEECH, speech_likeness
+from synctool.media.video_file import VideoFile
 from synctool.report.text import chosen_streams, passed_over
 from synctool.types import AUDIO_HZ, StreamSelection
 from transport_streams import PMT_PID, pat, pmt, with_tables
@@ -87,8 +87,11 @@ def mono(samples: np.ndarray, **more: object) -> Audio:
 
 def write(path: Path, *tracks: Audio | Picture) -> Path:
     """Write tracks in this order."""
-    with av.open(str(path), "w") as film:
-        streams = [_video(film, t) if isinstance(t, Picture) else _audio(film, t) for t in tracks]
+    with av.open(str(path), "w") as video_file:
+        streams = [
+            _video(video_file, t) if isinstance(t, Picture) else _audio(video_file, t)
+            for t in tracks
+        ]
         for stream, track in zip(streams, tracks):
             stream.disposition = track.flags
             if getattr(track, "title", ""):
@@ -101,20 +104,20 @@ def write(path: Path, *tracks: Audio | Picture) -> Path:
             packets += made
         packets.sort(key=lambda p: float((p.dts or 0) * p.time_base))
         for packet in packets:
-            film.mux(packet)
+            video_file.mux(packet)
     return path
 
 
-def _video(film, track: Picture):
+def _video(video_file, track: Picture):
     options = {"preset": "ultrafast"} if track.codec == "libx264" else {}
-    stream = film.add_stream(track.codec, rate=25, options=options)
+    stream = video_file.add_stream(track.codec, rate=25, options=options)
     stream.width = stream.height = 64
     stream.pix_fmt = "yuv420p" if track.codec == "libx264" else "yuvj420p"
     return stream
 
 
-def _audio(film, track: Audio):
-    return film.add_stream(track.codec, rate=HZ, layout=track.layout)
+def _audio(video_file, track: Audio):
+    return video_file.add_stream(track.codec, rate=HZ, layout=track.layout)
 
 
 def _pictures(stream, track: Picture) -> list[av.Packet]:
@@ -138,16 +141,16 @@ def _sounds(stream, track: Audio) -> list[av.Packet]:
     return packets + stream.encode(None)
 
 
-def measured(path: Path, **wanted: object) -> tuple[Film, np.ndarray, int]:
-    """The film after it was read, its audio, and the grey of its last frame."""
-    with Film(path, streams=StreamSelection(**wanted)) as film:
-        lumas = [picture.luma for picture in film if picture.luma is not None]
+def measured(path: Path, **wanted: object) -> tuple[VideoFile, np.ndarray, int]:
+    """The video after it was read, its audio, and the grey of its last frame."""
+    with VideoFile(path, streams=StreamSelection(**wanted)) as video_file:
+        lumas = [picture.luma for picture in video_file if picture.luma is not None]
         grey = round(float(lumas[-1].mean()))
-        return film, film.sound.pop(film.sound.end), grey
+        return video_file, video_file.sound.pop(video_file.sound.end), grey
 
 
-def chosen(film: Film) -> dict[str, int]:
-    return {track.kind: track.number for track in film.source.tracks if track.measured}
+def chosen(video_file: VideoFile) -> dict[str, int]:
+    return {track.kind: track.number for track in video_file.source.tracks if track.measured}
 
 
 def alike(sound: np.ndarray, wanted: np.ndarray) -> float:
@@ -173,12 +176,12 @@ def test_speech_is_told_from_time_code_noise_hum_and_silence() -> None:
 
 
 def test_real_talk_is_like_speech(corpus: Path) -> None:
-    films = sorted((corpus / "grid" / "s4").glob("*.mp4"))[:6]
-    assert len(films) == 6
-    for path in films:
-        with Film(path, need_video=False) as film:
-            list(film)
-            sound = film.sound.pop(film.sound.end)
+    videos = sorted((corpus / "grid" / "s4").glob("*.mp4"))[:6]
+    assert len(videos) == 6
+    for path in videos:
+        with VideoFile(path, need_video=False) as video_file:
+            list(video_file)
+            sound = video_file.sound.pop(video_file.sound.end)
         assert speech_likeness(sound.astype(np.float32) / 32768) > CLEAR_SPEECH
 
 
@@ -190,8 +193,8 @@ def test_the_default_flag_wins_over_the_order(tmp_path: Path) -> None:
         tmp_path / "a.mkv",
         Picture(50), Picture(150, DEFAULT), mono(talk(1)), mono(talk(2), flags=DEFAULT),
     )  # fmt: skip
-    film, sound, grey = measured(path)
-    assert chosen(film) == {"video": 1, "audio": 1}
+    video_file, sound, grey = measured(path)
+    assert chosen(video_file) == {"video": 1, "audio": 1}
     assert abs(grey - 150) <= 9 and alike(sound, talk(2)) > 0.9
 
 
@@ -204,29 +207,29 @@ def test_the_default_flag_wins_over_the_order(tmp_path: Path) -> None:
 )
 def test_a_comment_is_never_measured_by_itself(tmp_path: Path, flags: Disposition) -> None:
     path = write(tmp_path / "a.mkv", Picture(), mono(talk(1), flags=flags), mono(talk(2)))
-    film, sound, _ = measured(path)
-    if not any(track.dispositions for track in film.source.tracks):
+    video_file, sound, _ = measured(path)
+    if not any(track.dispositions for track in video_file.source.tracks):
         pytest.skip(f"Matroska does not keep the flag {flags}")
-    assert chosen(film)["audio"] == 1 and alike(sound, talk(2)) > 0.9
+    assert chosen(video_file)["audio"] == 1 and alike(sound, talk(2)) > 0.9
 
 
 def test_a_title_tells_a_comment_too(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.mkv", Picture(), mono(talk(1), title="Director's Commentary"), mono(talk(2))
     )
-    film, _, _ = measured(path)
-    assert chosen(film)["audio"] == 1
-    assert [t.note for t in film.source.tracks if t.kind == "audio"] == [
+    video_file, _, _ = measured(path)
+    assert chosen(video_file)["audio"] == 1
+    assert [t.note for t in video_file.source.tracks if t.kind == "audio"] == [
         "not the programme's own",
         "",
     ]
 
 
 def test_a_comment_alone_is_better_than_nothing(tmp_path: Path) -> None:
-    film, sound, _ = measured(
+    video_file, sound, _ = measured(
         write(tmp_path / "a.mkv", Picture(), mono(talk(1), flags=Disposition.comment))
     )
-    assert chosen(film)["audio"] == 0 and alike(sound, talk(1)) > 0.9
+    assert chosen(video_file)["audio"] == 0 and alike(sound, talk(1)) > 0.9
 
 
 def test_one_frame_and_stills_are_passed_over(tmp_path: Path) -> None:
@@ -240,51 +243,53 @@ def test_one_frame_and_stills_are_passed_over(tmp_path: Path) -> None:
             continue_with = tmp_path / "a.mov"  # PCM
         else:
             continue_with = tmp_path / name
-        film, _, grey = measured(write(continue_with, first, Picture(150), audio))
-        if first.flags and not film.source.tracks[0].dispositions:
+        video_file, _, grey = measured(write(continue_with, first, Picture(150), audio))
+        if first.flags and not video_file.source.tracks[0].dispositions:
             continue  # a container that does not keep the flag
-        assert chosen(film)["video"] == 1, name
-        assert abs(grey - 150) <= 9 and film.source.tracks[0].note
+        assert chosen(video_file)["video"] == 1, name
+        assert abs(grey - 150) <= 9 and video_file.source.tracks[0].note
 
 
 def test_a_still_alone_is_shown(tmp_path: Path) -> None:
-    film, _, grey = measured(
+    video_file, _, grey = measured(
         write(tmp_path / "a.mov", Picture(150, seconds=0.04, codec="mjpeg"), mono(talk(1)))
     )
-    assert chosen(film) == {"video": 0, "audio": 0} and abs(grey - 150) <= 9
+    assert chosen(video_file) == {"video": 0, "audio": 0} and abs(grey - 150) <= 9
 
 
 def test_empty_tracks_are_passed_over_and_that_is_told(tmp_path: Path) -> None:
     tracks = [mono(hush()), mono(hush()), mono(1e-4 * talk(3)), mono(talk(2)), mono(hush())]
-    film, sound, _ = measured(write(tmp_path / "a.mov", Picture(), *tracks))
-    assert chosen(film)["audio"] == 3 and alike(sound, talk(2)) > 0.9
-    assert film.warnings == ["audio track 0 is silent; track 3 is measured"]
-    assert film.source.tracks[1].note == "is silent"
+    video_file, sound, _ = measured(write(tmp_path / "a.mov", Picture(), *tracks))
+    assert chosen(video_file)["audio"] == 3 and alike(sound, talk(2)) > 0.9
+    assert video_file.warnings == ["audio track 0 is silent; track 3 is measured"]
+    assert video_file.source.tracks[1].note == "is silent"
 
 
 def test_time_code_gives_way_to_a_voice_but_music_does_not(tmp_path: Path) -> None:
-    film, sound, _ = measured(
+    video_file, sound, _ = measured(
         write(tmp_path / "a.mov", Picture(), mono(time_code()), mono(tune()), mono(talk(2)))
     )
-    assert chosen(film)["audio"] == 2 and alike(sound, talk(2)) > 0.9
-    assert "holds no speech" in film.warnings[0]
+    assert chosen(video_file)["audio"] == 2 and alike(sound, talk(2)) > 0.9
+    assert "holds no speech" in video_file.warnings[0]
 
 
 def test_silence_everywhere_keeps_the_first(tmp_path: Path) -> None:
-    film, _, _ = measured(write(tmp_path / "a.mov", Picture(), mono(hush()), mono(hush())))
-    assert chosen(film)["audio"] == 0 and not film.warnings
+    video_file, _, _ = measured(write(tmp_path / "a.mov", Picture(), mono(hush()), mono(hush())))
+    assert chosen(video_file)["audio"] == 0 and not video_file.warnings
 
 
 def test_who_names_a_track_gets_it_silent_or_not(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", Picture(50), Picture(150), mono(hush()), mono(talk(1)))
-    film, sound, grey = measured(path, audio_track=0, video_track=1)
-    assert chosen(film) == {"video": 1, "audio": 0} and not sound.any() and abs(grey - 150) <= 9
+    video_file, sound, grey = measured(path, audio_track=0, video_track=1)
+    assert (
+        chosen(video_file) == {"video": 1, "audio": 0} and not sound.any() and abs(grey - 150) <= 9
+    )
     for wanted, flag in (
         ({"audio_track": 2}, "--audio-track"),
         ({"video_track": -1}, "--video-track"),
     ):
         with pytest.raises(UsageError, match="has no") as caught:
-            Film(path, streams=StreamSelection(**wanted))
+            VideoFile(path, streams=StreamSelection(**wanted))
         assert f"{flag} 0 to 1" in caught.value.remedy
 
 
@@ -338,10 +343,10 @@ def test_the_video_is_of_the_programme_whose_audio_speaks(tmp_path: Path, order)
         mono(talk(1), codec="mp2"),
     )
     path = two_programmes(tmp_path / "a.ts", *(tracks[i] for i in order))
-    film, sound, grey = measured(path)
-    assert chosen(film) == {"video": 1, "audio": 1}
+    video_file, sound, grey = measured(path)
+    assert chosen(video_file) == {"video": 1, "audio": 1}
     assert abs(grey - 150) <= 9 and sound.any()
-    assert any("video track 1 is measured" in text for text in film.warnings)
+    assert any("video track 1 is measured" in text for text in video_file.warnings)
     asked, _, grey = measured(path, video_track=0)
     assert chosen(asked)["video"] == 0 and abs(grey - 50) <= 9
     asked, _, grey = measured(path, audio_track=1)
@@ -350,9 +355,9 @@ def test_the_video_is_of_the_programme_whose_audio_speaks(tmp_path: Path, order)
 
 def test_what_is_lacking_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no sound track"):
-        Film(write(tmp_path / "a.mkv", Picture()))
+        VideoFile(write(tmp_path / "a.mkv", Picture()))
     with pytest.raises(MediaError, match="no picture"):
-        Film(write(tmp_path / "b.mkv", mono(talk(1))))
+        VideoFile(write(tmp_path / "b.mkv", mono(talk(1))))
 
 
 # ------------------------------------------------------------------------------------------ channels
@@ -363,17 +368,17 @@ def stereo(left: np.ndarray, right: np.ndarray, layout: str = "stereo") -> Audio
 
 
 def test_antiphase_stereo_does_not_cancel(tmp_path: Path) -> None:
-    film, sound, _ = measured(write(tmp_path / "a.mkv", Picture(), stereo(talk(1), -talk(1))))
-    assert film.source.channel == "FL" and alike(sound, talk(1)) > 0.9
-    assert "cancel each other" in film.warnings[0]
+    video_file, sound, _ = measured(write(tmp_path / "a.mkv", Picture(), stereo(talk(1), -talk(1))))
+    assert video_file.source.channel == "FL" and alike(sound, talk(1)) > 0.9
+    assert "cancel each other" in video_file.warnings[0]
 
 
 @pytest.mark.parametrize("other", [time_code, tune], ids=["time code", "music"])
 def test_a_voice_is_not_drowned_by_the_other_channel(tmp_path: Path, other) -> None:
     for name, sides in (("r.mkv", (2 * other(), talk(1))), ("l.mkv", (talk(1), 2 * other()))):
-        film, sound, _ = measured(write(tmp_path / name, Picture(), stereo(*sides)))
-        assert film.source.channel == {"r.mkv": "FR", "l.mkv": "FL"}[name]
-        assert alike(sound, talk(1)) > 0.9 and film.warnings
+        video_file, sound, _ = measured(write(tmp_path / name, Picture(), stereo(*sides)))
+        assert video_file.source.channel == {"r.mkv": "FR", "l.mkv": "FL"}[name]
+        assert alike(sound, talk(1)) > 0.9 and video_file.warnings
 
 
 @pytest.mark.parametrize(
@@ -408,8 +413,8 @@ def test_channels_that_speak_less_clearly_are_not_called_speechless(
     ids=["same", "panned", "music on both sides", "two in turn", "one side", "silence"],
 )
 def test_ordinary_stereo_is_mixed_as_ever(tmp_path: Path, sides) -> None:
-    film, sound, _ = measured(write(tmp_path / "a.mkv", Picture(), stereo(*sides)))
-    assert film.source.channel == "mix" and not film.warnings
+    video_file, sound, _ = measured(write(tmp_path / "a.mkv", Picture(), stereo(*sides)))
+    assert video_file.source.channel == "mix" and not video_file.warnings
     _, mixed, _ = measured(tmp_path / "a.mkv", channel="mix")
     assert np.array_equal(sound, mixed)
     assert np.abs(sound / 32768).max() <= 1
@@ -417,29 +422,33 @@ def test_ordinary_stereo_is_mixed_as_ever(tmp_path: Path, sides) -> None:
 
 def test_a_centre_beside_loud_surround_is_heard(tmp_path: Path) -> None:
     loud = [2.5 * tune(i) for i in range(5)]
-    film, sound, _ = measured(
+    video_file, sound, _ = measured(
         write(
             tmp_path / "a.mov",
             Picture(),
             Audio(np.stack([*loud[:2], 0.5 * talk(1), *loud[2:]]), "5.1"),
         )
     )
-    assert film.source.channel == "FC" and alike(sound, talk(1)) > 0.9
+    assert video_file.source.channel == "FC" and alike(sound, talk(1)) > 0.9
 
 
 @pytest.mark.parametrize("name", ["FR", "fr", "1"])
 def test_a_channel_can_be_named(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "a.mkv", Picture(), stereo(talk(1), talk(2)))
-    film, sound, _ = measured(path, channel=name)
-    assert film.source.channel == "FR" and alike(sound, talk(2)) > 0.9 and not film.warnings
+    video_file, sound, _ = measured(path, channel=name)
+    assert (
+        video_file.source.channel == "FR"
+        and alike(sound, talk(2)) > 0.9
+        and not video_file.warnings
+    )
     for wrong in ("2", "FC", "left", "-1"):
         with pytest.raises(UsageError, match="no audio channel") as caught:
-            Film(path, streams=StreamSelection(channel=wrong))
+            VideoFile(path, streams=StreamSelection(channel=wrong))
         assert "0 (FL), 1 (FR)" in caught.value.remedy
     lone = write(tmp_path / "b.mkv", Picture(), mono(talk(1)))
     measured(lone, channel="0")
     with pytest.raises(UsageError, match="mono"):
-        Film(lone, streams=StreamSelection(channel="FR"))
+        VideoFile(lone, streams=StreamSelection(channel="FR"))
 
 
 LAYOUTS = (
@@ -517,8 +526,8 @@ def test_a_look_costs_little_of_a_long_file(
     left = np.concatenate([hush(20), talk(1, seconds=20), hush(20)])
     right = np.concatenate([time_code(seconds=60)])
     path = write(tmp_path / "a.mkv", Picture(seconds=60), stereo(left, right))
-    with Film(path) as film:
-        assert film.source.channel == "FL"
+    with VideoFile(path) as video_file:
+        assert video_file.source.channel == "FL"
     assert 0 < sum(decoded) < 8
 
 
@@ -530,9 +539,9 @@ def test_the_choice_is_told(tmp_path: Path) -> None:
         tmp_path / "a.mkv",
         Picture(), mono(talk(1), title="Commentary"), stereo(talk(2), 2 * time_code()),
     )  # fmt: skip
-    film, _, _ = measured(path)
-    assert chosen_streams(film.source) == "audio track 1 of 2 (pcm_s16le), channel FL"
-    assert passed_over(film.source) == [
+    video_file, _, _ = measured(path)
+    assert chosen_streams(video_file.source) == "audio track 1 of 2 (pcm_s16le), channel FL"
+    assert passed_over(video_file.source) == [
         "audio track 0 (pcm_s16le, Commentary): not the programme's own"
     ]
     plain, _, _ = measured(write(tmp_path / "b.mkv", Picture(), mono(talk(1))))

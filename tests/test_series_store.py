@@ -67,15 +67,15 @@ def test_series_of_a_comparison_do_not_stay_in_memory(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(series_store, "FrameSeries", Watched)
     monkeypatch.setattr(series_store, "_RECENT", 2)
-    films = [f"{number}.mp4" for number in range(8)]
+    videos = [f"{number}.mp4" for number in range(8)]
     outputs = CompareOutputs(
-        [Entry(film) for film in films],
+        [Entry(video) for video in videos],
         Targets(json="r.json", trials="r.jsonl", csv="r.csv", report="r.html"),
         one=False, read=[], command="", settings={}, by=["person"], quiet=True,
     )  # fmt: skip
-    for film in films:
+    for video in videos:
         for backbone in ("fcn-cls", "syncnet"):
-            made = made_trial(film, backbone, truth_frames=3.0)
+            made = made_trial(video, backbone, truth_frames=3.0)
             outputs.stream(replace(made, frames=Watched(**vars(made.frames))))
     del made
     lines = Path("r.jsonl").read_text().splitlines()

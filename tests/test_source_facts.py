@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms
 from synctool.errors import MediaError
 from synctool.media import opening
 from synctool.media.announced import announced_length_s
-from synctool.media.film import Film
 from synctool.media.frame_rate import FrameRate
+from synctool.media.video_file import VideoFile
 from synctool.types import Source, StreamSelection
+from videos import CLICKS_S, Sound, Video, find_clicks, make_video, read_time_ms
 
 pytestmark = pytest.mark.integration
 
@@ -24,20 +24,20 @@ NTSC = Fraction(30000, 1001)
 
 
 def facts(path: Path, **options: object) -> Source:
-    with Film(path, **options) as film:
-        for _ in film:
+    with VideoFile(path, **options) as video_file:
+        for _ in video_file:
             pass
-        return film.source
+        return video_file.source
 
 
 def raw_dv(path: Path, fps: Fraction, height: int, seconds: float) -> Path:
     """A raw DV stream, as cameras of that time wrote it: picture and sound in one."""
     rate = round(48_000 * seconds)
-    with av.open(str(path), "w", format="dv") as film:
-        video = film.add_stream("dvvideo", rate=fps)
+    with av.open(str(path), "w", format="dv") as video_file:
+        video = video_file.add_stream("dvvideo", rate=fps)
         video.width, video.height = 720, height
         video.pix_fmt = "yuv411p" if height == 480 else "yuv420p"
-        audio = film.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        audio = video_file.add_stream("pcm_s16le", rate=48_000, layout="stereo")
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 2 * rate), np.int16), "s16", "stereo")
         sound.sample_rate, sound.pts, sound.time_base = 48_000, 0, Fraction(1, 48_000)
         packets = list(audio.encode(sound))
@@ -48,18 +48,18 @@ def raw_dv(path: Path, fps: Fraction, height: int, seconds: float) -> Path:
             packets += video.encode(frame)
         packets += [*video.encode(None), *audio.encode(None)]
         for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
-            film.mux(packet)
+            video_file.mux(packet)
     return path
 
 
 @pytest.mark.parametrize(("fps", "height"), [(Fraction(25), 576), (NTSC, 480)])
 def test_raw_dv_has_the_rate_of_its_frames(tmp_path, fps, height):
     path = raw_dv(tmp_path / "a.dv", fps, height, 1.0)
-    with Film(path) as film:
-        assert film.source.video_fps == pytest.approx(float(fps), abs=0.001)
-        ticks = sum(1 for _ in film)
+    with VideoFile(path) as video_file:
+        assert video_file.source.video_fps == pytest.approx(float(fps), abs=0.001)
+        ticks = sum(1 for _ in video_file)
     assert ticks == pytest.approx(25, abs=1)
-    assert film.source.video_fps == pytest.approx(float(fps), abs=0.001)
+    assert video_file.source.video_fps == pytest.approx(float(fps), abs=0.001)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
@@ -69,9 +69,9 @@ def test_the_rate_is_that_of_the_frames_where_the_header_says_another(
 ):
     times = [n / true for n in range(round(4 * true))]
     video = Video(fps=claimed, times_s=times, options=FAST)
-    with Film(make_film(tmp_path / name, seconds=4.0, video=video)) as film:
-        shown = [read_time_ms(picture.luma) for picture in film]
-    assert film.source.video_fps == pytest.approx(true, rel=0.002)
+    with VideoFile(make_video(tmp_path / name, seconds=4.0, video=video)) as video_file:
+        shown = [read_time_ms(picture.luma) for picture in video_file]
+    assert video_file.source.video_fps == pytest.approx(true, rel=0.002)
     assert shown[-1] >= 1000 * times[-1] - 41  # the last frame stays as long as the others
     assert len(shown) == pytest.approx(100, abs=2)
 
@@ -120,44 +120,46 @@ def test_without_any_frame_the_header_has_the_word():
 @pytest.mark.parametrize("name", ["a.mkv", "a.nut", "a.mp4", "a.ts", "a.mov"])
 def test_streams_that_begin_late_are_not_shorter_than_announced(tmp_path, name):
     video = Video(start_s=20.0, options=FAST)
-    path = make_film(tmp_path / name, video=video, sounds=[Sound("mp2", start_s=20.0)])
+    path = make_video(tmp_path / name, video=video, sounds=[Sound("mp2", start_s=20.0)])
     with av.open(str(path)) as container:
         assert announced_length_s(container) == pytest.approx(3.0, abs=0.1)
-    with Film(path) as film:
-        assert film.expected_ticks == pytest.approx(75, abs=2)
-        shown = [read_time_ms(picture.luma) for picture in film]
-        heard = find_clicks(film.sound.pop(film.sound.end))
-    assert film.warnings == []
+    with VideoFile(path) as video_file:
+        assert video_file.expected_ticks == pytest.approx(75, abs=2)
+        shown = [read_time_ms(picture.luma) for picture in video_file]
+        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
+    assert video_file.warnings == []
     assert next(t for t in shown if t is not None) == 20_000
     assert len(heard) == len(CLICKS_S)
-    assert film.source.duration_s == pytest.approx(3.0, abs=0.1)
+    assert video_file.source.duration_s == pytest.approx(3.0, abs=0.1)
 
 
 def test_half_of_a_late_beginning_is_told(tmp_path):
     video = Video(start_s=20.0, options=FAST)
-    path = make_film(
+    path = make_video(
         tmp_path / "a.mkv", seconds=6.0, video=video, sounds=[Sound("mp2", start_s=20.0)]
     )
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with Film(path) as film:
-        for _ in film:
+    with VideoFile(path) as video_file:
+        for _ in video_file:
             pass
-    assert any("shorter than its header" in text for text in film.warnings)
+    assert any("shorter than its header" in text for text in video_file.warnings)
 
 
 @pytest.mark.parametrize(("kept", "told"), [(0.4, True), (1.0, False)])
 def test_an_avi_that_is_cut_off_is_told_and_counted(tmp_path, kept, told):
     """Of one without its index FFmpeg announces what is there."""
     video = Video("mpeg4")
-    path = make_film(tmp_path / "a.avi", seconds=6.0, video=video, sounds=[Sound("mp2")])
+    path = make_video(tmp_path / "a.avi", seconds=6.0, video=video, sounds=[Sound("mp2")])
     data = path.read_bytes()
     path.write_bytes(data[: round(kept * len(data))])
-    with Film(path) as film:
-        shown_s = sum(1 for _ in film) / 25
-    assert any("shorter than its header" in text for text in film.warnings) == told
-    assert film.source.unread_s == pytest.approx(6.0 - shown_s if told else 0.0, abs=0.3)
-    assert film.source.unread_share == pytest.approx(1 - shown_s / 6 if told else 0.0, abs=0.05)
+    with VideoFile(path) as video_file:
+        shown_s = sum(1 for _ in video_file) / 25
+    assert any("shorter than its header" in text for text in video_file.warnings) == told
+    assert video_file.source.unread_s == pytest.approx(6.0 - shown_s if told else 0.0, abs=0.3)
+    assert video_file.source.unread_share == pytest.approx(
+        1 - shown_s / 6 if told else 0.0, abs=0.05
+    )
 
 
 LATE_S = 9.0
@@ -172,7 +174,7 @@ def with_late_audio(path: Path, codec: str) -> Path:
         video = Video("mpeg2video", size=(480, 320), pictures=many, options={"qmax": "4"})
     else:
         video = Video(options=FAST)
-    return make_film(path, seconds=12.0, video=video, sounds=[sound])
+    return make_video(path, seconds=12.0, video=video, sounds=[sound])
 
 
 @pytest.mark.parametrize(
@@ -180,20 +182,24 @@ def with_late_audio(path: Path, codec: str) -> Path:
 )
 def test_audio_that_begins_late_is_found_with_its_rate(tmp_path, name, codec):
     path = with_late_audio(tmp_path / name, codec)
-    with Film(path, streams=StreamSelection()) as film:
-        for _ in film:
+    with VideoFile(path, streams=StreamSelection()) as video_file:
+        for _ in video_file:
             pass
-        heard = find_clicks(film.sound.pop(film.sound.end))
-    audio = next(track for track in film.source.tracks if track.kind == "audio")
-    assert (film.source.audio_hz, audio.channels, film.source.channel) == (48_000, 2, "mix")
-    assert film.source.audio_start_s == pytest.approx(LATE_S, abs=0.1)
+        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
+    audio = next(track for track in video_file.source.tracks if track.kind == "audio")
+    assert (video_file.source.audio_hz, audio.channels, video_file.source.channel) == (
+        48_000,
+        2,
+        "mix",
+    )
+    assert video_file.source.audio_start_s == pytest.approx(LATE_S, abs=0.1)
     late = np.array(heard[: len(CLICKS_S)]) - CLICKS_S
     assert late == pytest.approx(LATE_S, abs=0.06) and np.ptp(late) < 0.001
 
 
 def test_video_that_begins_late_is_found(tmp_path):
     video = Video("mpeg2video", start_s=LATE_S)
-    path = make_film(tmp_path / "a.mpg", seconds=20.0, video=video, sounds=[Sound("mp2")])
+    path = make_video(tmp_path / "a.mpg", seconds=20.0, video=video, sounds=[Sound("mp2")])
     source = facts(path)
     assert (source.width_px, source.height_px) == (192, 128)
     assert source.video_start_s == pytest.approx(LATE_S, abs=0.1)
@@ -207,6 +213,6 @@ def test_what_is_decoded_has_the_last_word_on_the_sample_rate(tmp_path, monkeypa
 
 
 def test_video_alone_in_a_program_stream_has_no_audio(tmp_path):
-    path = make_film(tmp_path / "a.mpg", video=Video("mpeg2video"), sounds=[])
+    path = make_video(tmp_path / "a.mpg", video=Video("mpeg2video"), sounds=[])
     with pytest.raises(MediaError, match="no sound track"):
-        Film(path)
+        VideoFile(path)

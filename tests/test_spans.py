@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from films import Sound, Video, make_film
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
+from videos import Sound, Video, make_video
 
 pytestmark = pytest.mark.integration
 
@@ -15,14 +15,14 @@ _CONTRADICTION = "do not last as their headers say"
 
 
 def _warnings(path: Path) -> list[str]:
-    with Film(path) as film:
-        for _ in film:
-            film.sound.pop(film.sound.available)
-        return film.warnings
+    with VideoFile(path) as video_file:
+        for _ in video_file:
+            video_file.sound.pop(video_file.sound.available)
+        return video_file.warnings
 
 
 def _avi(path: Path) -> Path:
-    return make_film(
+    return make_video(
         path, video=Video(codec="mpeg4"), sounds=[Sound(codec="pcm_s16le", rate=16_000)]
     )
 
@@ -61,7 +61,7 @@ def test_lost_frames_of_an_avi_are_told_of(tmp_path: Path) -> None:
 
 
 def test_an_edit_list_that_skips_more_than_the_headers_say_is_told_of(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mp4", video=Video(options={"bf": "0"}))
+    path = make_video(tmp_path / "a.mp4", video=Video(options={"bf": "0"}))
     data = bytearray(path.read_bytes())
     at = (
         data.index(b"elst") + 12
@@ -91,7 +91,7 @@ def test_an_edit_list_that_skips_more_than_the_headers_say_is_told_of(tmp_path: 
 def test_ordinary_files_have_no_such_warning(
     tmp_path: Path, name: str, video: Video, sound: Sound
 ) -> None:
-    path = make_film(tmp_path / name, video=video, sounds=[sound])
+    path = make_video(tmp_path / name, video=video, sounds=[sound])
     assert not [text for text in _warnings(path) if _CONTRADICTION in text]
 
 
@@ -104,8 +104,8 @@ def test_a_file_cut_off_has_no_such_warning(tmp_path: Path) -> None:
 
 def _joined(path: Path, again_s: float) -> Path:
     """A transport stream of two recordings: the second begins before the first one's end."""
-    first = make_film(path.with_suffix(".1.ts"))
-    later = make_film(
+    first = make_video(path.with_suffix(".1.ts"))
+    later = make_video(
         path.with_suffix(".2.ts"),
         video=Video(start_s=3 - again_s),
         sounds=[Sound(start_s=3 - again_s)],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from films import murmur
 from synctool.features.steadiness import LevelSpread
+from videos import murmur
 
 RATE = 16_000
 

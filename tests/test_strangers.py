@@ -1,4 +1,4 @@
-"""The benchmark command: what it says when the films are not there, and how it writes the page."""
+"""The benchmark command: what it says when the videos are not there, and how it writes the page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def strangers(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
 
 
-def test_without_the_films_it_says_so(tmp_path: Path) -> None:
+def test_without_the_videos_it_says_so(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "none")
     done = strangers(tmp_path, "--corpus", nowhere, "--clips", nowhere, "--processed", nowhere)
     assert done.returncode == 5

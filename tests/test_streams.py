@@ -259,7 +259,7 @@ def test_a_volume_in_blocks_is_the_volume_in_one(
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
 
 
-def test_only_sound_within_the_film_is_compared(model) -> None:
+def test_only_sound_within_the_video_is_compared(model) -> None:
     """Row K + n of picture t is the sound at t - n: outside the sound there is no score."""
     audio, k, first = AudioEmbeddings(embeddings(32, 20, 2), -5), 15, 5
     face = FaceEmbeddings(0, 0, embeddings(32, 30, 1))
@@ -299,33 +299,33 @@ def combined(faces: list[volumes.FaceScores], frames: int) -> volumes.VideoScore
 
 def test_faces_one_after_the_other_are_put_together() -> None:
     one, two = scores(0, 5, 50, 15, 5.0), scores(1, 70, 30, 15, 5.0)
-    film = combined([one, two], 120)
-    np.testing.assert_array_equal(film.volume[:, 5:55], one.volume)
-    np.testing.assert_array_equal(film.distances[:, 70:100], two.distances)
-    assert np.isnan(film.volume[:, [0, 4, 55, 69, 100, 119]]).all()
-    assert film.coverage == pytest.approx(80 / 120)
+    video_file = combined([one, two], 120)
+    np.testing.assert_array_equal(video_file.volume[:, 5:55], one.volume)
+    np.testing.assert_array_equal(video_file.distances[:, 70:100], two.distances)
+    assert np.isnan(video_file.volume[:, [0, 4, 55, 69, 100, 119]]).all()
+    assert video_file.coverage == pytest.approx(80 / 120)
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_two_faces_the_one_that_fits_is_heard(turned: bool) -> None:
     silent, speaking = scores(0, 0, 150, 3, 0.0), scores(1, 10, 130, 18, 6.0)
     faces = [speaking, silent] if turned else [silent, speaking]
-    film = combined(faces, 150)
-    chosen = (film.volume[:, 10:140] == speaking.volume).all(0)
+    video_file = combined(faces, 150)
+    chosen = (video_file.volume[:, 10:140] == speaking.volume).all(0)
     assert chosen.mean() > 0.95
-    assert film.coverage == 1.0, "where it is not there, the other one is"
+    assert video_file.coverage == 1.0, "where it is not there, the other one is"
 
 
 def test_no_face_no_coverage() -> None:
-    film = combined([], 40)
-    assert film.coverage == 0.0
-    assert np.isnan(film.volume).all()
+    video_file = combined([], 40)
+    assert video_file.coverage == 0.0
+    assert np.isnan(video_file.volume).all()
 
 
-def test_a_face_that_outlasts_the_film_is_cut() -> None:
-    film = combined([scores(0, 10, 50, 15, 5.0)], 40)
-    assert film.volume.shape == (31, 40)
-    assert film.coverage == pytest.approx(30 / 40)
+def test_a_face_that_outlasts_the_video_is_cut() -> None:
+    video_file = combined([scores(0, 10, 50, 15, 5.0)], 40)
+    assert video_file.volume.shape == (31, 40)
+    assert video_file.coverage == pytest.approx(30 / 40)
 
 
 # ------------------------------------------------------------------------------------------ input

@@ -106,7 +106,7 @@ def assert_close(got: Tensor, wanted: Tensor) -> None:
 
 def test_rows_of_the_picture_are_published_windows(network: SyncNet) -> None:
     video = torch.rand(1, 3, 6, 224, 224) * 255
-    padded = held(video, 2, dim=2)  # window i of the film itself is window i + 2 of the padded one
+    padded = held(video, 2, dim=2)  # window i of the video itself is window i + 2 of the padded one
     windows = [padded[:, :, t : t + 5] for t in range(6)]
     wanted = [network.netfclip(network.netcnnlip(w).flatten(1)) for w in windows]
     assert torch.equal(windows[2], video[:, :, :5])

@@ -393,5 +393,5 @@ def test_weights_of_a_run_are_detected_with(processed: Path, tmp_path: Path) -> 
 def test_what_to_do_with_the_weights_names_the_network() -> None:
     weights = Path("my run/best.safetensors")
     said = use_of(weights, "fcn-cls")
-    assert said == "use them: synctool detect FILM --weights 'my run/best.safetensors'"
+    assert said == "use them: synctool detect VIDEO --weights 'my run/best.safetensors'"
     assert "--backbone resnet3d+vggish --weights" in use_of(weights, "resnet3d+vggish")

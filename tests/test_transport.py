@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from films import CLICKS_S, Sound, Video, find_clicks, make_film, read_time_ms
-from synctool.media.film import Film
 from synctool.media.transport import Programme, TransportScanner, UnitStart, later_s
+from synctool.media.video_file import VideoFile
 from transport_streams import (
     H264,
     MPEG2,
@@ -27,6 +26,7 @@ from transport_streams import (
     pmt,
     with_tables,
 )
+from videos import CLICKS_S, Sound, Video, find_clicks, make_video, read_time_ms
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ class Seen:
 
     times_ms: list[int | None]
     clicks_s: np.ndarray
-    film: Film
+    video_file: VideoFile
 
     def assert_complete(self, parts: int, within_ms: float = 41) -> None:
         """Every part of three seconds is there, its frames and clicks at their own times."""
@@ -66,9 +66,11 @@ class Seen:
 
 
 def see(path: Path) -> Seen:
-    with Film(path) as film:
-        times = [read_time_ms(picture.luma) for picture in film]
-        return Seen(times, np.array(find_clicks(film.sound.pop(film.sound.end))), film)
+    with VideoFile(path) as video_file:
+        times = [read_time_ms(picture.luma) for picture in video_file]
+        return Seen(
+            times, np.array(find_clicks(video_file.sound.pop(video_file.sound.end))), video_file
+        )
 
 
 CHANGES: dict[str, tuple[int, Callable[[Part], bytes]]] = {
@@ -225,12 +227,14 @@ def test_a_pixel_aspect_that_changes_is_heeded_from_its_first_frame_on(tmp_path,
         start_s = 1.0 + 3.0 * number
         video = Video(codec, start_s=start_s, aspect=aspect, options=options)
         sound = Sound("mp2", start_s=start_s)
-        made = make_film(tmp_path / f"{number}.ts", video=video, sounds=[sound])
+        made = make_video(tmp_path / f"{number}.ts", video=video, sounds=[sound])
         data += made.read_bytes()
     path = tmp_path / "a.ts"
     path.write_bytes(data)
-    with Film(path) as film:
-        shown = [(read_time_ms(p.luma), p.luma.shape, p.scale) for p in film if p.luma is not None]
+    with VideoFile(path) as video_file:
+        shown = [
+            (read_time_ms(p.luma), p.luma.shape, p.scale) for p in video_file if p.luma is not None
+        ]
     before = [
         (shape, scale) for time_ms, shape, scale in shown if time_ms < 4000 or time_ms >= 7000
     ]

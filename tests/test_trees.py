@@ -1,4 +1,4 @@
-"""Who speaks, told by where a film lies."""
+"""Who speaks, told by where a video lies."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from synctool.prepare.videos import duplicates, keys_of
         ("videos/take.mov", "", "videos/take", ""),
     ],
 )
-def test_layouts_are_known_by_their_names(path: str, speaker: str, film: str, split: str) -> None:
-    assert known(tuple(path.split("/"))) == Identity(speaker, film, split)
+def test_layouts_are_known_by_their_names(path: str, speaker: str, video: str, split: str) -> None:
+    assert known(tuple(path.split("/"))) == Identity(speaker, video, split)
 
 
 def test_every_layout_is_registered_and_answers_for_any_path() -> None:

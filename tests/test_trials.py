@@ -1,4 +1,4 @@
-"""Trials: the sound moved in memory is the sound moved in the film."""
+"""Trials: the sound moved in memory is the sound moved in the video."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 import flicker_models as fakes
 from fake_volumes import volume_of
-from flicker import flicker_film
+from flicker import flicker_video
 from synctool.comparison import trials as trials_module
 from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.trials import failed_trial, peak_memory_mb, trials, true_offset
@@ -34,14 +34,14 @@ pytestmark = pytest.mark.integration
 
 FINE = 0.15
 AHEAD = 1.0
-"""Frames by which the sound of the film is ahead."""
+"""Frames by which the sound of the video is ahead."""
 KNOWN = Label(AHEAD)
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("films") / "a.mkv"
-    return flicker_film(path, ahead_frames=AHEAD, seconds=6)
+    return flicker_video(path, ahead_frames=AHEAD, seconds=6)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def model() -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def encoded(film: Path, model: LoadedModel) -> EncodedVideo:
-    return encode(film, [model], detector="whole", keep_samples=True, isolated=True)
+def encoded(video: Path, model: LoadedModel) -> EncodedVideo:
+    return encode(video, [model], detector="whole", keep_samples=True, isolated=True)
 
 
 @pytest.fixture
@@ -88,11 +88,11 @@ def test_the_answer_moves_with_the_sound(tried, moved: float) -> None:
 
 
 @pytest.mark.parametrize("moved", [4.0, 1.3, 2.5])
-def test_a_move_in_memory_is_a_move_in_the_film(
-    tried, model, film: Path, tmp_path: Path, moved: float
+def test_a_move_in_memory_is_a_move_in_the_video(
+    tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
-    """The film's sound now begins before its picture; all of it is compared as before."""
-    move_sound(film, tmp_path / "moved.mkv", by_ms=40 * moved)
+    """The video's sound now begins before its picture; all of it is compared as before."""
+    move_sound(video, tmp_path / "moved.mkv", by_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
     assert trial.offset_frames == pytest.approx(result.offset_frames, abs=1e-4)
@@ -103,11 +103,11 @@ def test_a_move_in_memory_is_a_move_in_the_film(
 
 
 @pytest.mark.parametrize("moved", [-4.0, -2.5])
-def test_a_delay_in_memory_is_a_delay_in_the_film(
-    tried, model, film: Path, tmp_path: Path, moved: float
+def test_a_delay_in_memory_is_a_delay_in_the_video(
+    tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
-    """A film has silence before its late sound, which is compared; in memory there is nothing."""
-    move_sound(film, tmp_path / "moved.mkv", by_ms=40 * moved)
+    """A video has silence before its late sound, which is compared; in memory there is nothing."""
+    move_sound(video, tmp_path / "moved.mkv", by_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
     assert trial.offset_frames == pytest.approx(result.offset_frames, abs=0.02)
@@ -128,7 +128,7 @@ def test_every_head_takes_a_sound_that_begins_later(name: str) -> None:
         assert torch.equal(volume.isfinite(), inside_sound(frames, length, 15, -late))
 
 
-def test_a_real_film_with_the_default_network(clips: Path) -> None:
+def test_a_real_video_with_the_default_network(clips: Path) -> None:
     """Published: the sound is three frames ahead."""
     network = load_model("fcn-cls", device="cpu")
     example = encode(
@@ -170,7 +170,7 @@ def test_missing_sound_is_no_sound(tried, encoded) -> None:
     assert len(trial.frames.t_s) == encoded.frames
 
 
-def test_a_film_without_any_sound_left(encoded, model) -> None:
+def test_a_video_without_any_sound_left(encoded, model) -> None:
     deaf = replace(encoded, samples=np.zeros(0, np.int16))
     conditions = [Condition(), Condition("shift", 3.0), Condition("piece", 0.0, 0.0, 2.0)]
     for trial in trials(deaf, [model], conditions, Label(AHEAD), film="a"):
@@ -211,13 +211,13 @@ def test_a_sound_is_encoded_once_for_all_moves_by_whole_frames(tried, monkeypatc
         assert untimed(trial) == untimed(alone)
 
 
-def test_a_second_run_gives_the_same(film: Path, model) -> None:
+def test_a_second_run_gives_the_same(video: Path, model) -> None:
     conditions = [Condition(), *shift_conditions("random:2", 3), *piece_conditions(150, 2, 3)]
     first, second = (
         [
             untimed(t)
             for t in trials(
-                encode(film, [model], detector="whole", keep_samples=True, isolated=True),
+                encode(video, [model], detector="whole", keep_samples=True, isolated=True),
                 [model],
                 conditions,
                 Label(),
@@ -281,15 +281,15 @@ def test_a_piece_hears_its_own_sound_only(tried, encoded, model) -> None:
 def test_a_piece_without_a_face(encoded, model) -> None:
     face = encoded.models[0].faces[0]
     short = replace(face, rows=face.rows[:, :40])
-    film = replace(encoded, models=(replace(encoded.models[0], faces=(short,)),))
+    video = replace(encoded, models=(replace(encoded.models[0], faces=(short,)),))
     conditions = [Condition("piece", 1.0, s, s + 2.0) for s in (0.0, 2.0)]
-    first, second = trials(film, [model], conditions, Label(), film="a")
+    first, second = trials(video, [model], conditions, Label(), film="a")
     assert first.coverage == pytest.approx(0.8)
     assert second.reason == "no face was found"
     assert second.coverage == 0.0 and second.windows == {}
 
 
-def test_pieces_beyond_the_film(tried) -> None:
+def test_pieces_beyond_the_video(tried) -> None:
     """Nothing breaks; there is nothing to hear."""
     (trial,) = tried(Condition("piece", 0.0, 90.0, 92.0))
     assert trial.error is None and trial.verdict == "inconclusive"
@@ -428,13 +428,13 @@ def test_no_room_to_move() -> None:
         piece_conditions(100, 2, max_offset=2)
 
 
-def test_pieces_of_a_film() -> None:
+def test_pieces_of_a_video() -> None:
     found = piece_conditions(260, 2.0, 5)
     assert [(c.start_s, c.end_s) for c in found] == [(2.0 * i, 2.0 * i + 2) for i in range(5)]
     assert {c.kind for c in found} == {"piece"}
     moved = [c.moved_frames for c in found]
     assert len(set(moved)) == 5 and max(map(abs, moved)) <= 10
-    assert found[0].moved_frames >= 0, "there is no sound before the film"
+    assert found[0].moved_frames >= 0, "there is no sound before the video"
     assert found == piece_conditions(260, 2.0, 5, sound_samples=260 * SAMPLES_PER_FRAME)
     assert found != piece_conditions(260, 2.0, 5, film="b.mp4")
     assert max(abs(c.moved_frames) for c in piece_conditions(2600, 2, max_offset=5)) <= 2

@@ -390,9 +390,9 @@ def test_headers_that_lead_nowhere(header: dict[str, str], words: str, tmp_path:
 def test_detect_says_what_to_do_about_a_pair(
     name: str, code: int, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    film = tmp_path / "film.mp4"
-    film.write_bytes(b"never opened")
-    assert main(["detect", str(film), "--backbone", name]) == code
+    video_file = tmp_path / "film.mp4"
+    video_file.write_bytes(b"never opened")
+    assert main(["detect", str(video_file), "--backbone", name]) == code
     assert words in capsys.readouterr().err
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from films import Sound, Video, make_film, with_spoiled_packets
-from synctool.media.film import Film
 from synctool.media.unread import Unread
+from synctool.media.video_file import VideoFile
 from synctool.types import Source
 from transport_streams import part, pat, pmt, with_tables
+from videos import Sound, Video, make_video, with_spoiled_packets
 
 pytestmark = pytest.mark.integration
 
@@ -18,10 +18,10 @@ FAST = {"preset": "ultrafast", "g": "25"}
 
 
 def facts(path: Path) -> Source:
-    with Film(path) as film:
-        for _ in film:
+    with VideoFile(path) as video_file:
+        for _ in video_file:
             pass
-        return film.source
+        return video_file.source
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -30,7 +30,7 @@ def facts(path: Path) -> Source:
 @pytest.mark.parametrize("span_s", [(4.0, 9.0), (2.0, 6.0)], ids=["to the end", "in between"])
 def test_packets_that_cannot_be_decoded_are_counted(tmp_path, name, codec, kinds, span_s):
     video = Video(codec, options=FAST if codec == "libx264" else {"g": "25"})
-    whole = make_film(tmp_path / name, seconds=8.0, video=video)
+    whole = make_video(tmp_path / name, seconds=8.0, video=video)
     assert facts(whole).unread_s == 0.0
     source = facts(with_spoiled_packets(whole, tmp_path / f"b{name}", kinds, [span_s]))
     lost_s = min(span_s[1], 8.0) - span_s[0]
@@ -40,7 +40,7 @@ def test_packets_that_cannot_be_decoded_are_counted(tmp_path, name, codec, kinds
 
 
 def test_what_is_cut_off_is_counted(tmp_path):
-    path = make_film(tmp_path / "a.mkv", seconds=8.0, video=Video(options=FAST))
+    path = make_video(tmp_path / "a.mkv", seconds=8.0, video=Video(options=FAST))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     source = facts(path)
@@ -65,14 +65,14 @@ def test_a_part_in_a_codec_without_decoder_is_counted(tmp_path):
 
 def test_slides_and_pauses_are_not_losses(tmp_path):
     times = [0.0, 0.04, 3.0, 3.04, 7.5]
-    path = make_film(tmp_path / "a.mkv", seconds=8.0, video=Video(times_s=times, options=FAST))
+    path = make_video(tmp_path / "a.mkv", seconds=8.0, video=Video(times_s=times, options=FAST))
     assert facts(path).unread_s == 0.0
     assert not facts(path).warnings
 
 
 def test_audio_that_is_shorter_than_the_video_is_no_loss(tmp_path):
     sounds = [Sound(lost_s=[(0.0, 2.0), (5.0, 99.0)])]
-    path = make_film(tmp_path / "a.mp4", seconds=8.0, video=Video(options=FAST), sounds=sounds)
+    path = make_video(tmp_path / "a.mp4", seconds=8.0, video=Video(options=FAST), sounds=sounds)
     assert facts(path).unread_s == 0.0
 
 

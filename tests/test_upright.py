@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from films import PlacedFace, face_picture
 from synctool.faces.centerface import CenterFaceDetector
 from synctool.faces.detector import Face, points_from_box
 from synctool.faces.tracking import FaceTracker
@@ -17,6 +16,7 @@ from synctool.faces.upright import (
     turned,
 )
 from synctool.media.pictures import Picture
+from videos import PlacedFace, face_picture
 
 pytestmark = pytest.mark.integration
 

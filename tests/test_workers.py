@@ -1,4 +1,4 @@
-"""Worker processes: each film once, none lost, whatever becomes of a worker."""
+"""Worker processes: each video once, none lost, whatever becomes of a worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has t
 
 
 def working(folder: str, deadly: dict[int, int], number: int, tell: Callable[[Any], None]) -> int:
-    """Squares a number; dies as often as it says there, with films that are deadly."""
+    """Squares a number; dies as often as it says there, with videos that are deadly."""
     path = Path(folder) / f"{number}"
     with path.open("a") as notes:
         notes.write(f"{os.getpid()}\n")
@@ -69,7 +69,7 @@ def run(work: Callable[[], Any], tasks: list[int], **more: Any) -> dict[int, Any
     return found
 
 
-def test_each_film_is_done_once_by_workers_that_stay(tmp_path: Path) -> None:
+def test_each_video_is_done_once_by_workers_that_stay(tmp_path: Path) -> None:
     told: list[tuple[int, Any]] = []
     found = run(make(tmp_path), [3, 1, 4, 9], on_told=lambda *what: told.append(what))
     assert found == {3: 9, 1: 1, 4: 16, 9: 81}
@@ -80,7 +80,7 @@ def test_each_film_is_done_once_by_workers_that_stay(tmp_path: Path) -> None:
 
 
 @unix
-def test_a_film_that_kills_its_worker_costs_no_other(tmp_path: Path) -> None:
+def test_a_video_that_kills_its_worker_costs_no_other(tmp_path: Path) -> None:
     found = run(make(tmp_path, {1: 9, 2: 1}), [0, 1, 2, 3])
     assert found == {0: 0, 1: Died(KILLED), 2: 4, 3: 9}
     tries = {n: len((tmp_path / f"{n}").read_text().split()) for n in found}
@@ -104,12 +104,12 @@ def test_workers_that_die_before_they_begin_are_not_made_for_ever() -> None:
 @unix
 def test_nobody_runs_too_far_ahead_and_leaving_ends_the_workers() -> None:
     seen: dict[int, int] = {}
-    films = in_workers(
+    videos = in_workers(
         sleepy, list(range(9)), workers=2, ahead=3, on_told=lambda n, pid: seen.update({n: pid})
     )
-    assert [next(films)[0], next(films)[0]] == [1, 2]
-    films.close()
-    assert set(seen) == {0, 1, 2}, "film 0 holds up all but two"
+    assert [next(videos)[0], next(videos)[0]] == [1, 2]
+    videos.close()
+    assert set(seen) == {0, 1, 2}, "video 0 holds up all but two"
     for pid in set(seen.values()):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from films import Sound, Video, make_film
+from videos import Sound, Video, make_video
 
 PACKET = 188
 PART_S = 3.0
@@ -46,7 +46,7 @@ def part(
     """
     start_s = PART_S * number
     video, sound = replace(video, start_s=start_s), replace(sound, start_s=start_s)
-    made = make_film(path / f"made{number}.mkv", seconds=seconds, video=video, sounds=[sound])
+    made = make_video(path / f"made{number}.mkv", seconds=seconds, video=video, sounds=[sound])
     target = path / f"part{number}.ts"
     options = {"mpegts_pmt_start_pid": str(pmt_pid), "mpegts_service_id": str(service)}
     with av.open(str(made)) as old, av.open(str(target), "w", "mpegts", options=options) as new:

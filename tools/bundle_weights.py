@@ -4,9 +4,9 @@ python tools/bundle_weights.py runs/x/last.safetensors fcn-cls.v2 [--zero 0.0]
 python tools/bundle_weights.py runs/y/last.safetensors graph-cls.v1 --backbone graph-cls \\
     --into plugins/graph/src/synctool_plugin_graph/bundled
 
-The default model is exported as well, as ``WeightsSpec.exported`` names it, and checked on real films:
+The default model is exported as well, as ``WeightsSpec.exported`` names it, and checked on real videos:
 
-synctool export --half --clips FILMS --out src/synctool/weights/bundled/fcn-cls.v2.onnx
+synctool export --half --clips VIDEOS --out src/synctool/weights/bundled/fcn-cls.v2.onnx
 """
 
 from __future__ import annotations

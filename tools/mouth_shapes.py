@@ -6,10 +6,10 @@ parts of the face that do not move in speech, made the same for a face and its m
 their principal components within clips.
 
     pip install "mediapipe<0.10.15"   # in an environment of its own: later ones come without the model
-    python tools/mouth_shapes.py PROCESSED FILMS shapes.safetensors
+    python tools/mouth_shapes.py PROCESSED VIDEOS shapes.safetensors
     synctool train --data PROCESSED --targets shapes.safetensors ...
 
-Films with several faces get no shapes, as the detector's face may be another than the sample's.
+Videos with several faces get no shapes, as the detector's face may be another than the sample's.
 """
 
 from __future__ import annotations
@@ -105,18 +105,18 @@ def reduced(clips: dict[str, np.ndarray], values: int = VALUES) -> dict[str, np.
     }
 
 
-def landmarks(films: Path, name: str) -> tuple[str, np.ndarray]:
-    """Landmarks ``[T, 478, 3]`` in pixels of every tick of a film, NaN where no face was found."""
+def landmarks(videos: Path, name: str) -> tuple[str, np.ndarray]:
+    """Landmarks ``[T, 478, 3]`` in pixels of every tick of a video, NaN where no face was found."""
     import mediapipe
 
-    from synctool.media.film import Film
+    from synctool.media.video_file import VideoFile
 
     found = []
     mesh = mediapipe.solutions.face_mesh.FaceMesh(
         refine_landmarks=True, min_detection_confidence=0.3, min_tracking_confidence=0.3
     )
-    with mesh, Film(films / name, colour="rgb") as film:
-        for picture in film:
+    with mesh, VideoFile(videos / name, colour="rgb") as video:
+        for picture in video:
             points = np.full((478, 3), np.nan, np.float32)
             if picture.colour is not None:
                 height, width = picture.colour.shape[:2]
@@ -147,12 +147,12 @@ def main() -> None:
     names = [name for name, infos in tracks.items() if len({i.track for i in infos}) == 1]
     with ProcessPoolExecutor(given.workers) as pool:
         results: Iterable = pool.map(partial(landmarks, given.films), names, chunksize=8)
-        films = dict(track(results, "looking at faces", total=len(names)))
-    means = [np.nanmean(f, 0) for f in films.values() if not np.isnan(f).all()]
+        videos = dict(track(results, "looking at faces", total=len(names)))
+    means = [np.nanmean(f, 0) for f in videos.values() if not np.isnan(f).all()]
     reference = np.mean(means, 0)
     clips = {}
-    for name, film in films.items():
-        shapes = np.stack([symmetric(upright(p, reference)) for p in film])
+    for name, video in videos.items():
+        shapes = np.stack([symmetric(upright(p, reference)) for p in video])
         for info in tracks[name]:
             clips[info.key] = shapes[info.first_tick : info.first_tick + info.num_frames]
     save_file(reduced(clips), given.out)

@@ -117,7 +117,7 @@ def clip_constants(
         spec: What the network takes, and how far it looks.
         person: Who is in a clip.
         own: Let a clip of a person without a name have a say in its own constant, as the clips of such
-            a person may come from many films.
+            a person may come from many videos.
         on_progress: Told how many clips are done, and how many there are.
 
     Returns:

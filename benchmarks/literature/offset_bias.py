@@ -20,7 +20,7 @@ FARTHEST_FROM_SOURCE_FRAMES = 2.0
 PRIOR_CLIPS = 8
 """A person's own clips weigh against so many of the source's mean."""
 CLIP_SPREAD_FRAMES = 1.0
-"""How far clips of many films lie from their person's constant: standard deviation."""
+"""How far clips of many videos lie from their person's constant: standard deviation."""
 EVIDENCE = 0.35
 """Neighbouring frames say nearly the same: so much of a frame counts as evidence of its own."""
 

@@ -9,7 +9,7 @@
 ``cut``
     Windows cut out: the whole network with its head sees N frames of picture, N frames of each of the 31
     sounds, and nothing beyond.
-``film``
+``video``
     The clip is encoded whole, as ``detect`` does it, and the head's scores are averaged over N frames:
     the network has seen more than the window.
 
@@ -63,7 +63,7 @@ class WindowReader(ClipReader):
         sound = self._sound(MAX_OFFSET, shift_samples)
         heard = SoundWindows(self._model, lambda: sound, self._spec)
         seen = PictureWindows(self._model, self._pictures, self._spec)
-        _, film = self.film(shift_samples=shift_samples)
+        _, video_file = self.film(shift_samples=shift_samples)
         alone = self.local(shift_samples=shift_samples)
         if alone is None:
             compared = _cosines if self._head is not None else self._scored
@@ -72,7 +72,7 @@ class WindowReader(ClipReader):
         for n in contexts:
             scores["alone", n] = pooled(alone, n - STACK + 1)[0]
             scores["cut", n] = self._cut(heard.cut(n), seen.cut(n))
-            scores["film", n] = pooled(film, n)[0]
+            scores["film", n] = pooled(video_file, n)[0]
         return scores
 
     def _cut(self, heard: Tensor, seen: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""The pieces test: a film has one true offset, so all its pieces must agree.
+"""The pieces test: a video has one true offset, so all its pieces must agree.
 
-A film is cut into pieces of 2 or 3 seconds with different content, and each piece's sound comes from a
+A video is cut into pieces of 2 or 3 seconds with different content, and each piece's sound comes from a
 place moved by its own random known amount. All answers minus their moves must agree; a spurious match
-cannot do that. It is the honest test on films whose offset nobody has published.
+cannot do that. It is the honest test on videos whose offset nobody has published.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 
 @dataclass(frozen=True)
 class PiecesResult:
-    """How many pieces agree with their film.
+    """How many pieces agree with their video.
 
     Attributes:
-        pieces: Pieces in films that have a consensus.
+        pieces: Pieces in videos that have a consensus.
         answered: Of these, so many were answered.
         of_all: Share of all pieces whose best match is right; no match is wrong.
         of_answered: Share of the answered ones that are right; None if there is none.
         answered_right: Share of all pieces that were answered and right.
-        consensus: Offset of each film in frames.
+        consensus: Offset of each video in frames.
     """
 
     pieces: int
@@ -44,7 +44,7 @@ class PiecesResult:
 
 
 def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
-    """Clips as one film.
+    """Clips as one video.
 
     Returns:
         Crops uint8 ``[T, S, S]`` or ``[T, S, S, 3]``, and int16 sound of exactly as long; what a clip
@@ -83,7 +83,7 @@ def measure(
 
 
 def pieces_of(
-    film: str,
+    video: str,
     person: Hashable,
     samples: Sequence[Sample],
     model: LoadedModel,
@@ -91,10 +91,10 @@ def pieces_of(
     piece_frames: int,
     rng: np.random.Generator,
 ) -> list[Piece]:
-    """The pieces of one person's clips joined to a film.
+    """The pieces of one person's clips joined to a video.
 
     Args:
-        film: Name for it.
+        video: Name for it.
         person: Who speaks.
         samples: The clips.
         model: The model.
@@ -111,17 +111,17 @@ def pieces_of(
             sound[begin : begin + length],
             stored=samples[0].info,
         )
-        found.append(Piece(film, person, moved / SAMPLES_PER_FRAME, answer))
+        found.append(Piece(video, person, moved / SAMPLES_PER_FRAME, answer))
     return found
 
 
 def agreement(pieces: Sequence[Piece]) -> PiecesResult | None:
-    """Compare pieces with their films' consensus.
+    """Compare pieces with their videos' consensus.
 
-    Films of fewer than three pieces take no part; see ``consensus_of``.
+    Videos of fewer than three pieces take no part; see ``consensus_of``.
 
     Returns:
-        None if no film has a consensus.
+        None if no video has a consensus.
     """
     consensus = consensus_of(pieces)
     counted = [piece for piece in pieces if piece.film in consensus]

@@ -49,7 +49,7 @@ async function main() {
   const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
   const took =
     `Loading took ${seconds(loaded - started)}, ` +
-    `measuring ${seconds(frames * MS_PER_FRAME)} of film ${seconds(performance.now() - loaded)}.`;
+    `measuring ${seconds(frames * MS_PER_FRAME)} of video ${seconds(performance.now() - loaded)}.`;
   const kept = model.facts.precision;
   const inexact = kept === "float32" ? "" : ` on the offsets; other numbers differ where weights are ${kept}`;
   if (same) say("same", `The browser and Python agree${inexact}. ${took}`);

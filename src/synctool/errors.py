@@ -63,7 +63,7 @@ class TransientError(MissingError):
 
 
 class MediaError(SyncToolError):
-    """A film that cannot be read, or that lacks a stream that the job needs."""
+    """A video that cannot be read, or that lacks a stream that the job needs."""
 
     exit_code = EXIT_UNEXPECTED
 

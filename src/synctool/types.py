@@ -94,7 +94,7 @@ class MediaTrack:
 
 @dataclass(frozen=True)
 class Source:
-    """What the film itself is, on its own presentation timeline.
+    """What the video itself is, on its own presentation timeline.
 
     ``turned_deg`` is by how much its pictures were turned clockwise beyond what the file says, as faces stand
     upright only then: 0, 90, 180 or 270.
@@ -121,7 +121,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of film with one offset."""
+    """A stretch of video with one offset."""
 
     start_s: float
     end_s: float
@@ -153,7 +153,7 @@ class FrameSeries:
 
 @dataclass(frozen=True)
 class DetectResult:
-    """Everything that ``detect`` knows about one film; the JSON output has the same keys."""
+    """Everything that ``detect`` knows about one video; the JSON output has the same keys."""
 
     input: str
     backbone: str
@@ -243,13 +243,13 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 @dataclass(frozen=True)
 class Condition:
-    """How a film was presented to the models.
+    """How a video was presented to the models.
 
     Attributes:
         kind: ``plain``, ``shift`` (the sound moved), ``piece`` (a stretch of it, its sound moved) or
             ``perturbed`` (made worse).
         moved_frames: By how much the sound was moved ahead; a multiple of one sample, 1/640.
-        start_s: Begin of the stretch, None for the whole film.
+        start_s: Begin of the stretch, None for the whole video.
         end_s: End of the stretch.
         perturbation: What was done to it, "" for nothing.
         level: Step of severity, 1 to 5; 0 for nothing.
@@ -269,14 +269,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Label:
-    """What is known about a film.
+    """What is known about a video.
 
     Attributes:
         offset_frames: Its true offset, None where it is not known.
         person: Who speaks, "" where nobody said.
         source: The collection.
         language: What is spoken.
-        segments: True offsets by stretch, where it changes within the film.
+        segments: True offsets by stretch, where it changes within the video.
     """
 
     offset_frames: float | None = None
@@ -288,13 +288,13 @@ class Label:
 
 @dataclass(frozen=True)
 class Trial:
-    """One film under one condition through one model: what ``compare`` collects.
+    """One video under one condition through one model: what ``compare`` collects.
 
     Attributes:
-        film: The film as it was given.
+        video: The video as it was given.
         backbone: Full name of the model.
         weights: Name and checksum of its weights.
-        condition: How the film was presented.
+        condition: How the video was presented.
         label: What is known about it.
         truth_frames: True offset under this condition, None where it is not known.
         offset_frames: The best match, whether or not it is shown; None where nothing can be compared.

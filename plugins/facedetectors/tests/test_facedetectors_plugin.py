@@ -48,22 +48,24 @@ def spot(size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
     return picture
 
 
-def spot_film(path: Path, picture: np.ndarray, *, frames: int) -> Path:
-    """A film that shows one picture, to noise."""
+def spot_video(path: Path, picture: np.ndarray, *, frames: int) -> Path:
+    """A video that shows one picture, to noise."""
     sound = np.random.default_rng(0).normal(0, 3000, (1, frames * 640)).astype(np.int16)
-    with av.open(str(path), "w") as film:
-        video = film.add_stream("mpeg4", rate=25, width=picture.shape[1], height=picture.shape[0])
+    with av.open(str(path), "w") as video_file:
+        video = video_file.add_stream(
+            "mpeg4", rate=25, width=picture.shape[1], height=picture.shape[0]
+        )
         video.pix_fmt, video.bit_rate = "yuv420p", 2_000_000
-        audio = film.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        audio = video_file.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture, "gray").reformat(format="yuv420p")
             frame.pts = number
-            film.mux(video.encode(frame))
-        film.mux(video.encode(None))
+            video_file.mux(video.encode(frame))
+        video_file.mux(video.encode(None))
         samples = av.AudioFrame.from_ndarray(sound, "s16", "mono")
         samples.sample_rate = 16_000
-        film.mux(audio.encode(samples))
-        film.mux(audio.encode(None))
+        video_file.mux(audio.encode(samples))
+        video_file.mux(audio.encode(None))
     return path
 
 
@@ -229,8 +231,8 @@ def test_yunet_from_a_name_in_another_script(tmp_path: Path, yunet_file: Path) -
 
 def test_detect_with_yunet(cache: Path, tmp_path: Path) -> None:
     write_yunet(cache / "yunet" / YUNET_FILE)
-    film = spot_film(tmp_path / "a.mkv", spot((192, 128), (80, 64, 96, 80)), frames=30)
-    result = synctool.detect(film, detector="yunet", device="cpu")
+    video_file = spot_video(tmp_path / "a.mkv", spot((192, 128), (80, 64, 96, 80)), frames=30)
+    result = synctool.detect(video_file, detector="yunet", device="cpu")
     (track,) = result.tracks
     box, _ = expected_yunet(5, 4, 1.0)
     np.testing.assert_allclose(track.box_px, [*box[:2], *FACE_PX], atol=1.0)
@@ -449,8 +451,8 @@ def test_s3fd_never_runs_what_is_in_a_file(tmp_path: Path) -> None:
 def test_detect_with_s3fd_of_the_published_size(cache: Path, tmp_path: Path) -> None:
     path = write_s3fd(cache / "s3fd" / S3FD_FILE, spot_network(width=64))
     assert path.stat().st_size > 80e6, "as large as the published file"
-    film = spot_film(tmp_path / "a.mkv", spot((96, 64), (40, 28, 44, 32)), frames=15)
-    result = synctool.detect(film, detector="s3fd", device="cpu")
+    video_file = spot_video(tmp_path / "a.mkv", spot((96, 64), (40, 28, 44, 32)), frames=15)
+    result = synctool.detect(video_file, detector="s3fd", device="cpu")
     (track,) = result.tracks
     box = expected_s3fd(10, 7)
     np.testing.assert_allclose(track.box_px, [*box[:2], 16, 24], atol=0.2)
@@ -472,9 +474,9 @@ def test_specs_fit_the_catalogue(name: str, landmarks: bool) -> None:
 def test_without_its_weights(cache: Path, tmp_path: Path, capsys, name: str) -> None:
     with pytest.raises(MissingError, match=f"weights of the face detector {name}"):
         build_detector(name)
-    film = tmp_path / "a.mkv"
-    film.write_bytes(b"")
-    for command in (["detect", film], ["preprocess", tmp_path, tmp_path / "out"]):
+    video_file = tmp_path / "a.mkv"
+    video_file.write_bytes(b"")
+    for command in (["detect", video_file], ["preprocess", tmp_path, tmp_path / "out"]):
         assert main([*map(str, command), "--detector", name]) == EXIT_MISSING
         assert f"synctool download {name}" in capsys.readouterr().err
 

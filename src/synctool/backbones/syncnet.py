@@ -5,7 +5,7 @@ layer the PyTorch network that belongs to ``syncnet_v2.model``: a picture stream
 sound stream over 20 MFCC steps of 10 ms, which meet in 1024 dimensions where the L2 distance tells
 how well they go together.
 
-The published code cuts a film into windows: number i is frames ``i .. i+4`` and MFCC steps
+The published code cuts a video into windows: number i is frames ``i .. i+4`` and MFCC steps
 ``4i .. 4i+19``. The middle of both is frame ``i + 2``, so window i is row ``i + 2`` here. The first
 and the last two rows, for which the published code has no window, repeat the outermost frame.
 """

@@ -111,7 +111,7 @@ def compare(
         return
     from synctool.cli.compare_outputs import CompareOutputs, Targets
     from synctool.comparison.entries import entries_for
-    from synctool.prepare.inputs import means_one_film
+    from synctool.prepare.inputs import means_one_video
 
     entries = entries_for(
         videos or [],
@@ -132,7 +132,7 @@ def compare(
             html=renamed("--report", "--html", report, html),
             journal=journal,
         ),
-        one=dataset is None and means_one_film(videos or [], from_file=from_file),
+        one=dataset is None and means_one_video(videos or [], from_file=from_file),
         read=[
             str(name)
             for name in (labels, settings.split, settings.constants, from_file)
@@ -166,7 +166,7 @@ def _run(
                 settings,
                 journal=journal,
                 on_progress=bar,
-                on_film=outputs.film,
+                on_video=outputs.film,
                 thumbnails=outputs.thumbnails,
             ):
                 outputs.stream(trial)

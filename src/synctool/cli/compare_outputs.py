@@ -13,7 +13,7 @@ from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED
 
 if TYPE_CHECKING:
     from synctool.comparison.entries import Entry
-    from synctool.comparison.run import FilmFacts
+    from synctool.comparison.run import VideoFacts
     from synctool.comparison.series_store import SeriesStore
     from synctool.report.compare_out import Metric
     from synctool.report.html.shots import Shot
@@ -113,7 +113,7 @@ class CompareOutputs(Outputs):
         missing = all(video in self._videos and not os.path.lexists(video) for video in failed)
         return EXIT_MISSING if missing else EXIT_UNEXPECTED
 
-    def film(self, facts: FilmFacts) -> None:
+    def film(self, facts: VideoFacts) -> None:
         """Take what a video's trials do not hold: what reading it cost, and its thumbnails."""
         self._shared_s[facts.film] = facts.shared_s
         if facts.thumbnails:

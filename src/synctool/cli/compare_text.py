@@ -15,14 +15,14 @@ _LONGEST_SHOWN = 30
 
 
 class CompareBar:
-    """Films done, the film and step at hand, and the time left."""
+    """Videos done, the video and step at hand, and the time left."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._bars = progress_bar(quiet=quiet)
 
     def __enter__(self) -> CompareBar:
         self._bar = self._bars.__enter__()
-        self._task = self._bar.add_task("films", total=None, speed="")
+        self._task = self._bar.add_task("videos", total=None, speed="")
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -34,7 +34,7 @@ class CompareBar:
         failed = f"{progress.failed} failed" if progress.failed else ""
         self._bar.update(
             self._task,
-            # Of many films each is a step; of one, the step that it is at.
+            # Of many videos each is a step; of one, the step that it is at.
             completed=progress.films_done if many else (share or 0.0),
             total=progress.films_total if many else (None if share is None else 1.0),
             description=described(progress),
@@ -43,13 +43,13 @@ class CompareBar:
 
 
 def described(progress: CompareProgress) -> str:
-    """Which film and step, for example ``3/12 talk.mp4: noise 3``."""
+    """Which video and step, for example ``3/12 talk.mp4: noise 3``."""
     from synctool.report.text import printable, shortened
 
     name = printable(os.path.basename(progress.film) or progress.film)
     place = f"{progress.films_done}/{progress.films_total}" if progress.films_total > 1 else ""
     step = f": {progress.step}" if progress.step else ""
-    return " ".join(filter(None, [place, shortened(name, _LONGEST_SHOWN) + step])) or "films"
+    return " ".join(filter(None, [place, shortened(name, _LONGEST_SHOWN) + step])) or "videos"
 
 
 def show_perturbations() -> None:

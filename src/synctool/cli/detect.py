@@ -84,7 +84,7 @@ def detect(
     2 usage, 1 anything else; several videos give the worst.
     """
     settings = given.settings()
-    from synctool.prepare.inputs import expand, means_one_film
+    from synctool.prepare.inputs import expand, means_one_video
 
     names = expand(videos or [], from_file=from_file)
     if fresh and len(names) == 1:
@@ -92,7 +92,7 @@ def detect(
             "--fresh has no effect on a single video, which is always measured",
             remedy="Leave it out.",
         )
-    one = means_one_film(videos or [], from_file=from_file)
+    one = means_one_video(videos or [], from_file=from_file)
     command = ["synctool", *(context.obj or ["detect"])]
     outputs = DetectOutputs(
         names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet

@@ -91,4 +91,4 @@ def _use_of(report: ExportReport) -> str:
     """How to measure with an exported model, in one line."""
     name = "" if report.backbone == DEFAULT_BACKBONE else f"--backbone {report.backbone} "
     trust = f" --trust {report.trust}" if report.trust else ""
-    return f"use it: synctool detect FILM {name}--weights {shlex.quote(report.folder)}{trust}"
+    return f"use it: synctool detect VIDEO {name}--weights {shlex.quote(report.folder)}{trust}"

@@ -91,10 +91,10 @@ def fix(
     repair; 5 something is missing, 2 usage, 1 anything else; several videos give the worst.
     """
     settings = given.settings()
-    from synctool.prepare.inputs import expand, means_one_film
+    from synctool.prepare.inputs import expand, means_one_video
 
     names = expand(videos or [], from_file=from_file)
-    one = means_one_film(videos or [], from_file=from_file)
+    one = means_one_video(videos or [], from_file=from_file)
     outputs = Outputs({JSON: json}, plot=None, one=one, kept=names, quiet=quiet)
     outputs.check()
 

@@ -51,19 +51,19 @@ def preprocess(
         print_json(vars(done))
     elif not quiet:
         print_text(
-            f"{done.films_done} films: {done.samples} samples, {done.hours:.2f} hours of faces, "
+            f"{done.films_done} videos: {done.samples} samples, {done.hours:.2f} hours of faces, "
             f"{done.failures} without (failures.json in {out} says why)"
         )
     if done.to_try_again:
         print_text(
-            f"{done.to_try_again} films could not be read this time: run the same command again to "
+            f"{done.to_try_again} videos could not be read this time: run the same command again to "
             "try them again.",
             err=True,
         )
 
 
 class _Bar:
-    """Films done, films a second, and times real time."""
+    """Videos done, videos a second, and times real time."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._bars = progress_bar(quiet=quiet)
@@ -71,7 +71,7 @@ class _Bar:
 
     def __enter__(self) -> _Bar:
         self._bar = self._bars.__enter__()
-        self._task = self._bar.add_task("films", total=None, speed="")
+        self._task = self._bar.add_task("videos", total=None, speed="")
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -79,12 +79,12 @@ class _Bar:
 
     def __call__(self, progress: PreprocessProgress) -> None:
         passed = max(time.monotonic() - self._started, 1e-3)
-        films = progress.films_done - progress.resumed_films
-        speed = f"{films / passed:.1f} films/s, {progress.film_s / passed:.1f} x real time"
+        video_files = progress.films_done - progress.resumed_films
+        speed = f"{video_files / passed:.1f} videos/s, {progress.film_s / passed:.1f} x real time"
         self._bar.update(
             self._task,
             completed=progress.films_done,
             total=progress.films_total,
             speed=speed,
-            description=f"films ({progress.failures} failed)" if progress.failures else "films",
+            description=f"videos ({progress.failures} failed)" if progress.failures else "videos",
         )

@@ -43,7 +43,7 @@ def show_plan(plan: TrainPlan) -> None:
 def use_of(weights: Path, backbone: str) -> str:
     """How to measure with trained weights, in one line."""
     name = "" if backbone == DEFAULT_BACKBONE else f"--backbone {backbone} "
-    return f"use them: synctool detect FILM {name}--weights {shlex.quote(str(weights))}"
+    return f"use them: synctool detect VIDEO {name}--weights {shlex.quote(str(weights))}"
 
 
 class TrainBar:

@@ -21,7 +21,7 @@ def check_settings(settings: CompareSettings, entries: Sequence[Entry]) -> None:
         UsageError: Nothing to compare, or settings that make no sense.
     """
     if not entries:
-        raise UsageError("nothing to compare", remedy="Give films, or a --dataset.")
+        raise UsageError("nothing to compare", remedy="Give videos, or a --dataset.")
     if not settings.backbones:
         raise UsageError("no models to compare", remedy="Name them: --backbones syncnet,fcn-cls")
     parse_by(",".join(settings.by))
@@ -34,5 +34,5 @@ def check_settings(settings: CompareSettings, entries: Sequence[Entry]) -> None:
     if coded and any(entry.clip is not None for entry in entries):
         raise UsageError(
             f"clips of a processed folder cannot be made worse by {coded[0]}",
-            remedy="Give films, or only such as change nothing but the sound, like noise.",
+            remedy="Give videos, or only such as change nothing but the sound, like noise.",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from synctool.comparison.entries import Entry
-from synctool.comparison.video_trials import FilmTrials
+from synctool.comparison.video_trials import VideoTrials
 from synctool.errors import SyncToolError, UsageError
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
@@ -62,7 +62,7 @@ def make_worker(
     scratch: Path | None,
     threads: int,
     thumbnails: int,
-) -> FilmTrials:
+) -> VideoTrials:
     """What a worker process begins with.
 
     Args:
@@ -74,7 +74,7 @@ def make_worker(
     """
     models = load_models(settings, threads=threads)
     limit_torch(threads)
-    return FilmTrials(
+    return VideoTrials(
         entries=entries,
         models=models,
         settings=settings,

@@ -1,4 +1,4 @@
-"""Under which conditions a film is measured: its sound moved by known amounts, whole or in pieces."""
+"""Under which conditions a video is measured: its sound moved by known amounts, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ SHORTEST_PIECE_S = 1.0
 """Shorter pieces carry no answer."""
 MOST_SHIFTS = 1000
 ROOM_FRAMES = 3
-"""Random moves stay so far within the searched range: a film has an offset of its own as well."""
+"""Random moves stay so far within the searched range: a video has an offset of its own as well."""
 _FORM = "Give frames of 40 ms with commas between them, as -10,-5,0,5,10, or random:N for N moves."
 
 
 def shift_conditions(
     spec: str, seed: int = 0, *, max_offset: int = DEFAULT_MAX_OFFSET, film: str = ""
 ) -> list[Condition]:
-    """Moves of a film's sound.
+    """Moves of a video's sound.
 
     Args:
         spec: Frames by which the sound is moved ahead, ``-10,-5,0,5,10``, or ``random:N`` for N moves
             evenly distributed within ±10 frames, or ``max_offset`` less three where that is less.
         seed: Of chance.
         max_offset: Largest offset searched, in frames; nothing is moved further.
-        film: Mixed into the seed, so that every film has moves of its own.
+        video: Mixed into the seed, so that every video has moves of its own.
 
     Returns:
         Conditions in the order given, moved by whole samples; the same move only once.
@@ -55,18 +55,18 @@ def piece_conditions(
     max_offset: int = DEFAULT_MAX_OFFSET,
     film: str = "",
 ) -> list[Condition]:
-    """The pieces of a film, each with its sound from a place moved by its own amount, as ``cuts``.
+    """The pieces of a video, each with its sound from a place moved by its own amount, as ``cuts``.
 
     Args:
-        ticks: Length of the film in frames.
+        ticks: Length of the video in frames.
         seconds: Length of a piece.
         seed: Of chance.
         sound_samples: Length of its sound at 16 kHz; None: as long as the picture.
         max_offset: Largest offset searched, in frames.
-        film: Mixed into the seed, so that every film has moves of its own.
+        video: Mixed into the seed, so that every video has moves of its own.
 
     Returns:
-        Conditions in the order of time; none for a film that is shorter than a piece. A move by which a
+        Conditions in the order of time; none for a video that is shorter than a piece. A move by which a
         piece would leave the sound is turned round, and what leaves it both ways is left out.
 
     Raises:

@@ -1,7 +1,7 @@
-"""What is compared: films with what is known about them, and sets that know it by themselves.
+"""What is compared: videos with what is known about them, and sets that know it by themselves.
 
 A set is a folder that ``preprocess`` made, whose clips are in sync but for a constant of their source or
-person, or a folder of films with a ``labels.csv`` or a ``manifest.csv``.
+person, or a folder of videos with a ``labels.csv`` or a ``manifest.csv``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synctool.comparison.labels import LabelledFilm, read_labels
+from synctool.comparison.labels import LabelledVideo, read_labels
 from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo
@@ -22,7 +22,7 @@ from synctool.media.locating import is_pipe
 from synctool.names import printable
 from synctool.prepare.inputs import expand
 from synctool.prepare.pairs import read_split, split_in
-from synctool.prepare.videos import MANIFEST, FilmEntry, collection
+from synctool.prepare.videos import MANIFEST, VideoEntry, collection
 from synctool.settings.compare import CompareSettings
 from synctool.training.data import read_constants
 from synctool.types import Label
@@ -38,12 +38,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Entry:
-    """One film to compare, or a clip that stands for one.
+    """One video to compare, or a clip that stands for one.
 
     Attributes:
-        name: The film as it was given, or the key of the clip.
+        name: The video as it was given, or the key of the clip.
         label: What is known about it.
-        clip: The clip, of a processed folder; None for a film.
+        clip: The clip, of a processed folder; None for a video.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def identity(self) -> list[Any]:
-        """What changes when the film does: plain data."""
+        """What changes when the video does: plain data."""
         if self.clip is not None:
             return [self.name, self.clip.info.to_json().decode()]
         try:
@@ -62,29 +62,29 @@ class Entry:
         return [self.name, found.st_size, found.st_mtime_ns]
 
 
-def film_entries(
-    films: Sequence[str], *, labels: str | os.PathLike[str] | None = None
+def video_entries(
+    video_files: Sequence[str], *, labels: str | os.PathLike[str] | None = None
 ) -> list[Entry]:
-    """Films with what a labels file says about them.
+    """Videos with what a labels file says about them.
 
     Args:
-        films: The films, as ``expand`` gives them.
+        videos: The videos, as ``expand`` gives them.
         labels: ``truth.csv``; see ``read_labels``.
 
     Raises:
         MissingError: There is no such file.
-        UsageError: It is of another form, or does not know all films; or one of them is a pipe.
+        UsageError: It is of another form, or does not know all videos; or one of them is a pipe.
     """
-    for film in films:
-        if is_pipe(film):
+    for video in video_files:
+        if is_pipe(video):
             raise UsageError(
-                f"{printable(film)} is a pipe, and videos that are compared may be read again",
+                f"{printable(video)} is a pipe, and videos that are compared may be read again",
                 remedy="Save it, and give the file.",
             )
     if labels is None:
-        return [Entry(film) for film in films]
-    known = read_labels(labels).match(films)
-    return [Entry(film, label) for film, label in zip(films, known)]
+        return [Entry(video) for video in video_files]
+    known = read_labels(labels).match(video_files)
+    return [Entry(video, label) for video, label in zip(video_files, known)]
 
 
 def entries_for(
@@ -115,7 +115,7 @@ def entries_for(
             raise UsageError(
                 f"--{idle[0]} has no effect without --dataset", remedy="Add --dataset FOLDER."
             )
-        return film_entries(expand(videos, from_file=from_file), labels=labels)
+        return video_entries(expand(videos, from_file=from_file), labels=labels)
     if videos or from_file is not None or labels is not None:
         raise UsageError(
             "--dataset brings its own videos and labels",
@@ -133,13 +133,13 @@ def dataset_entries(
     constants: str | os.PathLike[str] | None = None,
     limit: int = 0,
 ) -> list[Entry]:
-    """The films or clips of a set, with what is known about them.
+    """The videos or clips of a set, with what is known about them.
 
     Args:
-        place: A processed folder, or a folder of films with ``labels.csv`` or ``manifest.csv``.
+        place: A processed folder, or a folder of videos with ``labels.csv`` or ``manifest.csv``.
         part: One of ``PARTS``.
         split: ``split.json`` of a processed folder; None looks in it.
-        constants: JSON object of constant offsets in frames by sample (or film), person or source.
+        constants: JSON object of constant offsets in frames by sample (or video), person or source.
         limit: At most so many of each source, every k-th; 0 takes all.
 
     Raises:
@@ -156,10 +156,10 @@ def dataset_entries(
         return _clips(place, part, None if split is None else Path(split), zeros, limit)
     if split is not None:
         raise UsageError(
-            f"{place} holds no processed films, so --split says nothing about them",
+            f"{place} holds no processed videos, so --split says nothing about them",
             remedy="Leave --split out.",
         )
-    return _films(Path(place), part, zeros, limit)
+    return _videos(Path(place), part, zeros, limit)
 
 
 def _clips(
@@ -181,7 +181,7 @@ def _clips(
 
     def label(info: SampleInfo) -> Label:
         person = info.speaker if assigned is None else assigned[info.key].person
-        # Clips of one film are of one person, also where nobody said of whom.
+        # Clips of one video are of one person, also where nobody said of whom.
         person = person or f"{info.source}/{info.film or info.video_path}"
         return Label(_zero(zeros, info.key, person, info.source) or 0.0, person, info.source)
 
@@ -189,16 +189,16 @@ def _clips(
     return [Entry(sample.info.key, label(sample.info), sample) for sample in pool]
 
 
-def _films(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> list[Entry]:
+def _videos(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> list[Entry]:
     if not folder.is_dir():
         raise MissingError(f"no such folder: {folder}", remedy="Check the path of --dataset.")
-    listed: dict[str, FilmEntry] = {}
+    listed: dict[str, VideoEntry] = {}
     if (folder / MANIFEST).is_file():
         listed = {os.path.normpath(e.name): e for e in collection(storage(folder)).films}
-    rows: Iterable[tuple[str, LabelledFilm | None]]
+    rows: Iterable[tuple[str, LabelledVideo | None]]
     if (folder / LABELS).is_file():
         table = read_labels(folder / LABELS)
-        rows = [(table.path_of(film), film) for film in table.films]
+        rows = [(table.path_of(video), video) for video in table.films]
     elif listed:
         rows = [(os.path.join(folder, e.name), None) for e in listed.values()]
     else:
@@ -209,7 +209,7 @@ def _films(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> l
     entries, parts = [], []
     for path, row in rows:
         name = os.path.normpath(os.path.relpath(path, folder))
-        about = listed.get(name, FilmEntry(name))
+        about = listed.get(name, VideoEntry(name))
         label = row.label if row else Label()
         label = replace(
             label, person=label.person or about.speaker, source=label.source or about.source

@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LabelledFilm:
+class LabelledVideo:
     """What a labels file says about one video.
 
     Attributes:
@@ -67,13 +67,13 @@ class LabelTable:
 
     Attributes:
         place: The file.
-        films: What it says, in its order.
+        videos: What it says, in its order.
     """
 
     place: Path
-    films: tuple[LabelledFilm, ...]
+    films: tuple[LabelledVideo, ...]
 
-    def path_of(self, film: LabelledFilm) -> str:
+    def path_of(self, film: LabelledVideo) -> str:
         """Where the video is: relative paths start at the file's folder."""
         return os.path.join(self.place.parent, _slashes(film.path))
 
@@ -81,7 +81,7 @@ class LabelTable:
         """The label of each video.
 
         Args:
-            films: Videos as they were given.
+            videos: Videos as they were given.
             every: Whether each must have one.
 
         Returns:
@@ -93,7 +93,7 @@ class LabelTable:
         by_path = self._by_path()
         found = [by_path.get(_full(film)) for film in films]
         taken = {id(row) for row in found if row}
-        by_name: dict[str, list[LabelledFilm]] = {}
+        by_name: dict[str, list[LabelledVideo]] = {}
         for row in self.films:
             if id(row) not in taken:
                 by_name.setdefault(_name(row.path), []).append(row)
@@ -109,8 +109,8 @@ class LabelTable:
         self._check(films, found, alike, every)
         return [row.label if row else Label() for row in found]
 
-    def _by_path(self) -> dict[str, LabelledFilm]:
-        found: dict[str, LabelledFilm] = {}
+    def _by_path(self) -> dict[str, LabelledVideo]:
+        found: dict[str, LabelledVideo] = {}
         for row in self.films:
             before = found.setdefault(_full(self.path_of(row)), row)
             if before is not row:
@@ -120,7 +120,7 @@ class LabelTable:
         return found
 
     def _check(
-        self, films: Sequence[str], found: list[LabelledFilm | None], alike: int, every: bool
+        self, films: Sequence[str], found: list[LabelledVideo | None], alike: int, every: bool
     ) -> None:
         lacking = [film for film, row in zip(films, found) if row is None]
         if lacking and every:
@@ -213,11 +213,11 @@ class _Rows:
         )
         self._rows.setdefault(os.path.normpath(_slashes(made.path)), []).append(made)
 
-    def films(self) -> tuple[LabelledFilm, ...]:
+    def films(self) -> tuple[LabelledVideo, ...]:
         if not self._rows:
             raise UsageError(f"{self._place} labels no video", remedy="Give a line for each video.")
         return tuple(
-            LabelledFilm(rows[0].path, rows[0].line, self._label(rows))
+            LabelledVideo(rows[0].path, rows[0].line, self._label(rows))
             for rows in self._rows.values()
         )
 

@@ -1,7 +1,7 @@
-"""``compare``: the same films through several networks, under the same conditions, side by side.
+"""``compare``: the same videos through several networks, under the same conditions, side by side.
 
-Each film is read once for all networks. With several jobs, processes take films in turn, and the
-trials come out in the order of the films all the same. With a journal, what is finished stays
+Each video is read once for all networks. With several jobs, processes take videos in turn, and the
+trials come out in the order of the videos all the same. With a journal, what is finished stays
 finished: a killed comparison goes on where it stopped, and ends with the same numbers.
 """
 
@@ -23,7 +23,7 @@ from synctool.comparison.checks import check_settings
 from synctool.comparison.compared_models import load_models, make_worker
 from synctool.comparison.degradations import parse_perturb
 from synctool.comparison.entries import Entry, entries_for
-from synctool.comparison.video_trials import FilmDone, FilmTrials, failed_rows
+from synctool.comparison.video_trials import VideoDone, VideoTrials, failed_rows
 from synctool.cores import usable_cores
 from synctool.evaluation.metrics import Metric, summarise
 from synctool.journal import Journal, RowKind
@@ -38,7 +38,7 @@ from synctool.workers import Died, core_share, in_order, in_workers
 __all__ = [
     "CompareProgress",
     "Comparison",
-    "FilmFacts",
+    "VideoFacts",
     "compare",
     "run_trials",
     "summarise",
@@ -52,8 +52,8 @@ TRIALS: RowKind[Trial] = RowKind(
     shape=Trial,
 )
 """Rows of the journal of ``compare``."""
-_AHEAD_FILMS = 16
-"""A worker may be ahead of the slowest by so many films for each job: finished films wait in memory."""
+_AHEAD_VIDEOS = 16
+"""A worker may be ahead of the slowest by so many videos for each job: finished videos wait in memory."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class CompareProgress:
     """How far a comparison is.
 
     Attributes:
-        films_done: Films that are finished.
-        films_total: All films.
-        resumed: Films that an earlier run had finished.
-        failed: Finished films of which something failed.
-        film: The film last heard of.
+        films_done: Videos that are finished.
+        films_total: All videos.
+        resumed: Videos that an earlier run had finished.
+        failed: Finished videos of which something failed.
+        video: The video last heard of.
         step: What is done with it: ``reading``, or a perturbation with its level; "" when finished.
         share: How far that is, 0..1; None where it is not known.
     """
@@ -80,11 +80,11 @@ class CompareProgress:
 
 
 @dataclass(frozen=True)
-class FilmFacts:
-    """A finished film.
+class VideoFacts:
+    """A finished video.
 
     Attributes:
-        film: Its name.
+        video: Its name.
         trials: Its trials.
         shared_s: Seconds that its networks shared: decoding, faces, crops.
         thumbnails: Pictures of it; none where an earlier run had finished it.
@@ -103,7 +103,7 @@ class Comparison:
     """What ``compare`` found.
 
     Attributes:
-        trials: Every film under every condition through every network.
+        trials: Every video under every condition through every network.
         metrics: What they add up to.
     """
 
@@ -142,25 +142,25 @@ def run_trials(
     *,
     journal: str | os.PathLike[str] | None = None,
     on_progress: Callable[[CompareProgress], None] | None = None,
-    on_film: Callable[[FilmFacts], None] | None = None,
+    on_video: Callable[[VideoFacts], None] | None = None,
     thumbnails: int = 0,
 ) -> Iterator[Trial]:
-    """Try films with several networks, one film after the other.
+    """Try videos with several networks, one video after the other.
 
-    What fails for a film, or for one network with it, becomes a trial that says why. Leaving the
-    iteration early ends the workers; finished films are in the journal.
+    What fails for a video, or for one network with it, becomes a trial that says why. Leaving the
+    iteration early ends the workers; finished videos are in the journal.
 
     Args:
-        entries: The films, see ``film_entries`` and ``dataset_entries``.
+        entries: The videos, see ``film_entries`` and ``dataset_entries``.
         settings: What to try.
-        journal: File that keeps finished films; a second run with the same settings goes on with it.
-            A film that failed because memory or disk ran out, or because its worker died, is not kept.
+        journal: File that keeps finished videos; a second run with the same settings goes on with it.
+            A video that failed because memory or disk ran out, or because its worker died, is not kept.
         on_progress: Called as the work goes on.
-        on_film: Called with each film before its trials are given.
-        thumbnails: At most so many images of each film.
+        on_film: Called with each video before its trials are given.
+        thumbnails: At most so many images of each video.
 
     Yields:
-        Trials, in the order of the films: ``plain`` first, then moved, pieces, made worse; within a
+        Trials, in the order of the videos: ``plain`` first, then moved, pieces, made worse; within a
         condition in the order of the networks.
 
     Raises:
@@ -192,12 +192,12 @@ def run_trials(
         )
         del models  # several workers have their own
 
-        def finished() -> Iterator[tuple[int, FilmDone]]:
+        def finished() -> Iterator[tuple[int, VideoDone]]:
             for number, done in made:
                 entry = entries[number]
                 if isinstance(done, Died):
                     why = failed_rows(networks, Condition(), entry, done.reason)
-                    done = FilmDone(tuple(why), lasting=False)
+                    done = VideoDone(tuple(why), lasting=False)
                 if noted is not None and done.lasting:
                     noted.add(keys[number], entry.name, done.trials, {"shared_s": done.shared_s})
                 state.finished(entry.name, done)
@@ -210,13 +210,13 @@ def run_trials(
             resumed = i not in unfinished
             if noted is not None and resumed:
                 record = noted.read(keys[i])
-                done = FilmDone(record.rows, float(record.facts.get("shared_s", 0.0)))
+                done = VideoDone(record.rows, float(record.facts.get("shared_s", 0.0)))
                 state.known_failure(done)
             else:
                 _, done = next(in_turn)
-            if on_film:
-                facts = FilmFacts(entry.name, done.trials, done.shared_s, done.thumbnails, resumed)
-                on_film(facts)
+            if on_video:
+                facts = VideoFacts(entry.name, done.trials, done.shared_s, done.thumbnails, resumed)
+                on_video(facts)
             yield from done.trials
 
 
@@ -228,13 +228,13 @@ def _made(
     scratch: Path | None,
     state: _State,
     thumbnails: int,
-) -> Generator[tuple[int, FilmDone | Died]]:
-    """Films as they are finished, in this process or in several."""
+) -> Generator[tuple[int, VideoDone | Died]]:
+    """Videos as they are finished, in this process or in several."""
     jobs = min(settings.jobs or usable_cores(), len(waiting))
     if jobs <= 1:
         work = None
         for number in waiting:
-            work = work or FilmTrials(
+            work = work or VideoTrials(
                 entries=entries,
                 models=models,
                 settings=settings,
@@ -248,7 +248,7 @@ def _made(
         partial(make_worker, list(entries), settings, scratch, core_share(jobs), thumbnails),
         waiting,
         workers=jobs,
-        ahead=jobs * _AHEAD_FILMS,
+        ahead=jobs * _AHEAD_VIDEOS,
         on_told=lambda number, told: state.told(entries[number].name, told),
     )
 
@@ -271,10 +271,10 @@ class _State:
         self._now = replace(self._now, film=film, step=step, share=share)
         self.tell()
 
-    def known_failure(self, done: FilmDone) -> None:
+    def known_failure(self, done: VideoDone) -> None:
         self._now = replace(self._now, failed=self._now.failed + done.failed)
 
-    def finished(self, film: str, done: FilmDone) -> None:
+    def finished(self, film: str, done: VideoDone) -> None:
         now = self._now
         self._now = replace(
             now,
@@ -290,7 +290,7 @@ class _State:
 def _decides(
     settings: CompareSettings, networks: Sequence[tuple[str, str]], runtimes: Sequence[Runtime]
 ) -> dict[str, Any]:
-    """All that trials depend on, but the films themselves."""
+    """All that trials depend on, but the videos themselves."""
     external = {"allow_external": True} if settings.allow_external else {}
     return {
         **external,

@@ -1,4 +1,4 @@
-"""All trials of one film: read once for all networks, then shifted, cut into pieces and made worse."""
+"""All trials of one video: read once for all networks, then shifted, cut into pieces and made worse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from synctool.settings.compare import CompareSettings
 from synctool.types import VIDEO_FPS, Condition, Label, Trial
 
 Tell = Callable[[tuple[str, float | None]], None]
-"""Told what is being done with the film, and how far that is, 0..1 or None."""
+"""Told what is being done with the video, and how far that is, 0..1 or None."""
 READING = "reading"
 _COPY_BYTES_PER_PIXEL = 0.25
 _COPY_BYTES_PER_S = 32_000
@@ -41,8 +41,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FilmDone:
-    """What became of a film.
+class VideoDone:
+    """What became of a video.
 
     Attributes:
         trials: Its trials: condition by condition, within each network by network.
@@ -62,15 +62,15 @@ class FilmDone:
         return any(trial.error is not None for trial in self.trials)
 
 
-class FilmTrials:
-    """Makes the trials of films, with networks that are loaded once.
+class VideoTrials:
+    """Makes the trials of videos, with networks that are loaded once.
 
     Args:
-        entries: The films.
+        entries: The videos.
         models: The networks.
         settings: What to try.
         scratch: Folder for perturbed copies; None where there are none.
-        thumbnails: At most so many images of each film.
+        thumbnails: At most so many images of each video.
 
     Raises:
         UsageError: No such face detector, or settings that make no sense.
@@ -95,16 +95,16 @@ class FilmTrials:
         films = any(entry.clip is None for entry in entries)
         self._detector = build_detector(settings.detector) if films else None
 
-    def __call__(self, number: int, tell: Tell) -> FilmDone:
-        """The trials of one film; whatever fails becomes a row that says why."""
+    def __call__(self, number: int, tell: Tell) -> VideoDone:
+        """The trials of one video; whatever fails becomes a row that says why."""
         entry = self._entries[number]
         tell((READING, 0.0))
         try:
             encoded = self._encoded(entry, tell)
-        except Exception as error:  # also a bug with one film must not cost the others
+        except Exception as error:  # also a bug with one video must not cost the others
             _note(entry.name, error)
             failed = self._failed(entry, Condition(), error)
-            return FilmDone(tuple(failed), lasting=_lasting(error))
+            return VideoDone(tuple(failed), lasting=_lasting(error))
         made, lasting = [], True
         try:
             conditions = self._conditions(entry, encoded)
@@ -130,7 +130,7 @@ class FilmTrials:
                 _note(entry.name, error)
                 made += self._failed(entry, condition, error)
                 lasting = lasting and _lasting(error)
-        return FilmDone(tuple(made), encoded.shared_s, encoded.thumbnails, lasting)
+        return VideoDone(tuple(made), encoded.shared_s, encoded.thumbnails, lasting)
 
     def _encoded(self, entry: Entry, tell: Tell) -> EncodedVideo:
         if entry.clip is not None:
@@ -194,7 +194,7 @@ class FilmTrials:
     def _perturbed(
         self, entry: Entry, encoded: EncodedVideo, name: str, level: int
     ) -> EncodedVideo:
-        """The film made worse: in memory where only the sound changes, else by way of a copy."""
+        """The video made worse: in memory where only the sound changes, else by way of a copy."""
         seed = self._settings.seed
         if changes_sound_only(name):
             return replace(
@@ -224,9 +224,9 @@ class FilmTrials:
         entry: Entry,
         own: dict[tuple[str, str], Trial],
     ) -> Iterator[Trial]:
-        """Trials of a film made worse, against what is known of the undisturbed one.
+        """Trials of a video made worse, against what is known of the undisturbed one.
 
-        Where nothing is known, each network is held against its own answer to the undisturbed film,
+        Where nothing is known, each network is held against its own answer to the undisturbed video,
         if it gave one. The label of such a trial says nothing, and still the trial has a truth.
         """
         label = entry.label
@@ -254,8 +254,8 @@ def failed_rows(
 
     Args:
         networks: Full name and weights of each.
-        condition: How the film would have been presented.
-        entry: The film.
+        condition: How the video would have been presented.
+        entry: The video.
         why: The reason.
     """
     return [
@@ -265,7 +265,7 @@ def failed_rows(
 
 
 def _stretched(label: Label, factor: float) -> Label:
-    """The label of a film that plays for ``factor`` of its time: offsets shrink with it."""
+    """The label of a video that plays for ``factor`` of its time: offsets shrink with it."""
     if factor == 1.0:
         return label
     offset = label.offset_frames

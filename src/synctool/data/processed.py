@@ -35,12 +35,12 @@ class ShardReport:
     Attributes:
         name: Name of the group: ``shard-00000``.
         layout: ``packed`` or ``folders``.
-        films: Videos in it.
+        videos: Videos in it.
         film_s: Seconds of video that could be read.
         samples: Facts of its samples, as dictionaries.
-        failures: Videos without a sample, each with ``film`` and ``reason``, and with ``try_again`` where
+        failures: Videos without a sample, each with ``video`` and ``reason``, and with ``try_again`` where
             a further run is to try it again.
-        dropped: Clips that would not sync, each with ``film``, ``clip`` and ``reason``.
+        dropped: Clips that would not sync, each with ``video``, ``clip`` and ``reason``.
         size_bytes: Size of the samples.
         sha256: Checksum of the shard; None for folders.
     """
@@ -127,7 +127,7 @@ class Processed:
         if not self.names:
             raise MissingError(
                 f"{self.storage.place} holds no processed videos",
-                remedy="Make them with: synctool preprocess FILMS FOLDER",
+                remedy="Make them with: synctool preprocess VIDEOS FOLDER",
             )
 
     def reports(self) -> Iterator[ShardReport]:

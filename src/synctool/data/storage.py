@@ -1,7 +1,7 @@
 """A folder that may lie on this machine or in an object store, read and written in the same words.
 
 Local folders go through ``synctool.files`` (atomic, with remedies). Addresses such as
-``s3://bucket/films`` go through fsspec, which needs the package for the store (``s3fs``, ``gcsfs``,
+``s3://bucket/videos`` go through fsspec, which needs the package for the store (``s3fs``, ``gcsfs``,
 ``adlfs`` ...). What is written appears whole or not at all in both.
 """
 

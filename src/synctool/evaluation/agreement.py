@@ -69,8 +69,8 @@ def agreement(trials: Iterable[Trial]) -> list[Agreement]:
         if trial.error is None:
             films.setdefault(trial.film, []).append(trial)
     pairs: dict[frozenset, _Pair] = {}
-    for of_film in films.values():
-        _add_film(pairs, of_film)
+    for of_video in films.values():
+        _add_video(pairs, of_video)
     names = model_names(models)
     return [
         _agreement(names[a], names[b], pairs.get(frozenset((a, b)), _Pair()))
@@ -78,7 +78,7 @@ def agreement(trials: Iterable[Trial]) -> list[Agreement]:
     ]
 
 
-def _add_film(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
+def _add_video(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
     """Count what every two models share of one video."""
     heard: dict[Hashable, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
     for trial in trials:

@@ -32,7 +32,7 @@ class Piece:
     """A piece of a video and the answer to it.
 
     Attributes:
-        film: Which video.
+        video: Which video.
         person: Who speaks in it.
         moved_frames: How far its audio was moved ahead.
         answer: The answer.

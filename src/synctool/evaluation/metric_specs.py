@@ -313,7 +313,7 @@ METRICS: Mapping[str, MetricSpec] = {
     ),
     "piece_consistency": MetricSpec(
         "pieces agree",
-        "Share of a film's pieces, each with its sound moved by its own amount, whose best match minus "
+        "Share of a video's pieces, each with its sound moved by its own amount, whose best match minus "
         "the move is within a frame of the median of all.",
         "share",
         _PIECES,
@@ -347,7 +347,7 @@ METRICS: Mapping[str, MetricSpec] = {
     ),
     "speed": MetricSpec(
         "speed",
-        "Seconds of film that the model does in a second, without what the models share.",
+        "Seconds of video that the model does in a second, without what the models share.",
         "s/s",
         "real-time factor, inverted",
         True,

@@ -1,4 +1,4 @@
-"""How often a network and its exported model are right on a labelled set: the same films through both,
+"""How often a network and its exported model are right on a labelled set: the same videos through both,
 as ``compare`` does it."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from synctool.comparison.entries import Entry
-from synctool.comparison.video_trials import FilmTrials
+from synctool.comparison.video_trials import VideoTrials
 from synctool.errors import ExportError
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.exporting.formats.checks import AccuracyChange, Share
@@ -57,28 +57,28 @@ def accuracy_change(
     entries: Sequence[Entry],
     *,
     detector: str = DEFAULT_DETECTOR,
-    on_film: Callable[[int, int], None] | None = None,
+    on_video: Callable[[int, int], None] | None = None,
 ) -> tuple[AccuracyChange, ...]:
-    """Measure both on all films.
+    """Measure both on all videos.
 
-    Films that the network itself fails on take no part.
+    Videos that the network itself fails on take no part.
 
     Args:
         before: The network in PyTorch.
         after: The exported model.
-        entries: Films with their true offsets; those without take no part.
-        detector: Face detector for films.
-        on_film: Told how many films are done, and how many there are.
+        entries: Videos with their true offsets; those without take no part.
+        detector: Face detector for videos.
+        on_film: Told how many videos are done, and how many there are.
 
     Returns:
         Windows of 5 and of 15 frames, and whole clips; what could not be measured is left out.
 
     Raises:
-        ExportError: The exported model fails on a film that PyTorch can do.
+        ExportError: The exported model fails on a video that PyTorch can do.
     """
     models = [replace(before, weights=_BEFORE), replace(after, weights=_AFTER)]
     settings = CompareSettings(detector=detector, device="cpu")
-    work = FilmTrials(entries=entries, models=models, settings=settings)
+    work = VideoTrials(entries=entries, models=models, settings=settings)
     pairs: dict[_Cell, _Pairs] = {}
     for number, entry in enumerate(entries):
         found = {trial.weights: trial for trial in work(number, lambda told: None).trials}
@@ -93,14 +93,14 @@ def accuracy_change(
             for cell in shares[0].keys() & shares[1].keys():
                 row = (shares[0][cell], shares[1][cell], entry.label.person or entry.name)
                 pairs.setdefault(cell, _Pairs()).rows.append(row)
-        if on_film:
-            on_film(number + 1, len(entries))
+        if on_video:
+            on_video(number + 1, len(entries))
     cells = sorted(pairs, key=lambda cell: (cell[0] == "clips", cell[1]))
     return tuple(pairs[cell].change(cell) for cell in cells)
 
 
 def _shares(trial: Trial) -> Mapping[_Cell, float]:
-    """What of one film is right."""
+    """What of one video is right."""
     shares: dict[_Cell, float] = {}
     for frames in WINDOWS:
         right, of = trial.windows.get(frames, (0, 0))

@@ -49,7 +49,7 @@ class Check:
         settings: What was asked for.
         spec: The format.
         windows: What to compare on.
-        entries: Labelled films; none for no accuracy.
+        entries: Labelled videos; none for no accuracy.
         tell: Told how far it is.
     """
 
@@ -222,7 +222,7 @@ class Check:
                 replace(self._model, runtime=cast(Runtime, opened)),
                 self._entries,
                 detector=self._settings.detector,
-                on_film=lambda n, of: self._tell(ExportEvent("measuring the accuracy", n, of)),
+                on_video=lambda n, of: self._tell(ExportEvent("measuring the accuracy", n, of)),
             )
         except ExportError as error:
             self._problems.append(error.cause)

@@ -1,4 +1,4 @@
-"""What a second of film costs on this machine: each graph of an exported model beside PyTorch."""
+"""What a second of video costs on this machine: each graph of an exported model beside PyTorch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def speeds(
     Args:
         reference: PyTorch.
         opened: Opens the graphs, to compute with so many threads.
-        window: What they are given: the longer, the more like a film.
+        window: What they are given: the longer, the more like a video.
 
     Yields:
         Graph by graph, the thread counts one after the other.

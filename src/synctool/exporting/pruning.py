@@ -165,7 +165,7 @@ def fine_tune(
     Raises:
         UsageError: The folder of the run holds another one, or the clips are not what the network
             takes.
-        MissingError: There are no processed films.
+        MissingError: There are no processed videos.
     """
     return train(
         processed,

@@ -80,7 +80,7 @@ def check_settings(settings: ExportSettings, spec: ExporterSpec) -> None:
     if settings.precision == "int8-static" and not settings.clips:
         raise UsageError(
             "int8-static finds the ranges of its numbers on real clips, and there are none",
-            remedy="Add --clips PROCESSED (or films), or take --int8 dynamic.",
+            remedy="Add --clips PROCESSED (or videos), or take --int8 dynamic.",
         )
     if settings.parts == (ONE,):
         _check_one(settings)

@@ -190,7 +190,7 @@ def _windows(model: LoadedModel, settings: ExportSettings, tell: Tell) -> Window
         calibration=_CALIBRATION_WINDOWS if settings.precision == "int8-static" else 0,
         detector=settings.detector,
         allow_external=settings.allow_external,
-        on_film=lambda film: tell(ExportEvent(f"reading {Path(film).name}")),
+        on_video=lambda video: tell(ExportEvent(f"reading {Path(video).name}")),
     )
 
 

@@ -1,5 +1,5 @@
 """Stretches of pictures with the sound round them, to compare an exported model on: out of processed
-folders or films, cut as ``detect`` cuts them; or made up where there are none."""
+folders or videos, cut as ``detect`` cuts them; or made up where there are none."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import as_batch, prepared
 from synctool.features.stored_crops import fitted
 from synctool.measure.tracks import build_detector
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.media.waiting import STALL_S
 from synctool.plugins.specs import ModelSpec
-from synctool.prepare.clips import CropSettings, FilmClips
+from synctool.prepare.clips import CropSettings, VideoClips
 from synctool.prepare.inputs import expand
 from synctool.prepare.pairs import split_in
-from synctool.prepare.videos import FilmEntry
+from synctool.prepare.videos import VideoEntry
 from synctool.settings.shared import DEFAULT_DETECTOR
 from synctool.types import SAMPLES_PER_FRAME
 
@@ -102,7 +102,7 @@ class Windows:
     Attributes:
         compared: To compare on.
         calibration: To find the ranges of numbers with.
-        real: Whether they are from films.
+        real: Whether they are from videos.
     """
 
     compared: tuple[Window, ...]
@@ -139,43 +139,43 @@ def real_windows(
     calibration: int = 0,
     detector: str = DEFAULT_DETECTOR,
     allow_external: bool = False,
-    on_film: Callable[[str], None] | None = None,
+    on_video: Callable[[str], None] | None = None,
 ) -> Windows:
-    """Cut windows out of processed folders and films.
+    """Cut windows out of processed folders and videos.
 
     Of a folder with a split, ranges are found on the people that were trained on, and the comparison
     takes the others.
 
     Args:
-        places: Processed folders; films, globs, folders of films.
+        places: Processed folders; videos, globs, folders of videos.
         spec: What the network takes.
         rows: R of each window.
         count: How many to compare on, fewer where there is not so much.
         calibration: How many to find ranges with.
-        detector: Face detector for films.
+        detector: Face detector for videos.
         allow_external: Whether a playlist may name local files outside its folder.
-        on_film: Told each film that is read.
+        on_film: Told each video that is read.
 
     Raises:
         MissingError: No such place, or no face with sound in any of them.
         UsageError: The crops are not what the network takes.
-        SyncToolError: A film or a shard cannot be read.
+        SyncToolError: A video or a shard cannot be read.
     """
     held: list[Clip] = []
     trained: list[Clip] = []
-    films: list[str] = []
+    video_files: list[str] = []
     for place in places:
         if _is_processed(place):
             ours, theirs = _processed(place)
             held += ours
             trained += theirs
         else:
-            films += expand([place])
-    each = -(-(count + calibration) // max(len(films), 1))
-    for film in films:
-        if on_film:
-            on_film(film)
-        held += _of_film(film, spec, detector, each, allow_external)
+            video_files += expand([place])
+    each = -(-(count + calibration) // max(len(video_files), 1))
+    for video_file in video_files:
+        if on_video:
+            on_video(video_file)
+        held += _of_video(video_file, spec, detector, each, allow_external)
     held, trained = (
         [c for c in cs if c.info.num_frames >= _LEAST_FRAMES] for cs in (held, trained)
     )
@@ -184,7 +184,7 @@ def real_windows(
     if not held:
         raise MissingError(
             "there is no stretch with a face and sound in what --clips names",
-            remedy="Give a folder that preprocess made, or films of somebody who speaks.",
+            remedy="Give a folder that preprocess made, or videos of somebody who speaks.",
         )
     for clip in (*held, *trained):
         fitted(clip.info, spec.video, any_crop=False)
@@ -238,20 +238,22 @@ def _processed(place: str) -> tuple[list[Clip], list[Clip]]:
     return sides
 
 
-def _of_film(
-    film: str, spec: ModelSpec, detector: str, windows: int, allow_external: bool
+def _of_video(
+    video_file: str, spec: ModelSpec, detector: str, windows: int, allow_external: bool
 ) -> Iterator[Clip]:
-    """Clips of a film until there is enough for so many windows."""
+    """Clips of a video until there is enough for so many windows."""
     wanted = spec.video
     colour = "gray" if wanted.colour == "gray" else "rgb"
     settings = CropSettings(
         crop=wanted.crop, size_px=wanted.size_px, colour=colour, min_frames=_LEAST_FRAMES
     )
-    entry = FilmEntry(film, key=Path(film).stem)
+    entry = VideoEntry(video_file, key=Path(video_file).stem)
     frames = 0
     wanted_colour = None if colour == "gray" else colour
-    with Film(film, colour=wanted_colour, allow_external=allow_external, stall_s=STALL_S) as opened:
-        for clip in FilmClips(opened, entry, build_detector(detector), settings):
+    with VideoFile(
+        video_file, colour=wanted_colour, allow_external=allow_external, stall_s=STALL_S
+    ) as opened:
+        for clip in VideoClips(opened, entry, build_detector(detector), settings):
             yield clip
             frames += clip.info.num_frames
             if frames >= windows * max(LENGTHS):

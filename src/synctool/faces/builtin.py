@@ -24,7 +24,7 @@ def synctool_face_detectors() -> list[FaceDetectorSpec]:
         FaceDetectorSpec(
             name="whole",
             factory="synctool.faces.whole:WholePicture",
-            summary="for films that are face crops already: no detection",
+            summary="for videos that are face crops already: no detection",
             landmarks=False,
         ),
     ]

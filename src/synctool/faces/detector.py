@@ -37,7 +37,7 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in a grey picture. One instance serves many films: it keeps nothing between pictures.
+    """Finds faces in a grey picture. One instance serves many videos: it keeps nothing between pictures.
 
     A detector may also have ``refind(gray, boxes) -> list[Face]``: look only where faces were a moment
     ago, for speed.

@@ -126,7 +126,7 @@ class FaceTracker:
             yield from self._settle()
 
     def flush(self) -> Iterator[TrackedPicture]:
-        """Give the rest, at the end of the film."""
+        """Give the rest, at the end of the video."""
         yield from self._settle(everything=True)
 
     def _detect(self, tick: int, luma: np.ndarray) -> None:
@@ -230,7 +230,7 @@ class FaceTracker:
 
 def _assigned(match: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of rows and columns of the greatest sum (Kuhn 1955, "The Hungarian method")."""
-    if 1 in match.shape:  # the usual film of one face does without a slow import
+    if 1 in match.shape:  # the usual video of one face does without a slow import
         i, j = np.unravel_index(match.argmax(), match.shape)
         return [(int(i), int(j))]
     from scipy.optimize import linear_sum_assignment

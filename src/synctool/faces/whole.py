@@ -1,4 +1,4 @@
-"""For films that are face crops already: the whole picture is the face."""
+"""For videos that are face crops already: the whole picture is the face."""
 
 from __future__ import annotations
 

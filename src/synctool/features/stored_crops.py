@@ -83,9 +83,9 @@ def _unfit(stored: StoredCrops, wanted: VideoInput) -> UsageError:
         size_px = -(-wanted.size_px * outer // inner)
     colour = "gray" if wanted.colour == "gray" else "rgb"
     return UsageError(
-        f"the processed films are {words.get(stored.colour, 'colour')} {stored.crop} crops of "
+        f"the processed videos are {words.get(stored.colour, 'colour')} {stored.crop} crops of "
         f"{stored.size_px} px, and the network takes {words.get(wanted.colour, 'colour')} "
         f"{wanted.crop} crops of {wanted.size_px} px",
-        remedy="Make them anew: synctool preprocess FILMS FOLDER "
+        remedy="Make them anew: synctool preprocess VIDEOS FOLDER "
         f"--crop {wanted.crop} --size {size_px} --colour {colour}",
     )

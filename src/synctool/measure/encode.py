@@ -34,7 +34,7 @@ from synctool.measure.threads import encoding_pool, sharing_cores
 from synctool.measure.thumbnails import ThumbnailKeeper
 from synctool.measure.timing import Stopwatch, network_clock
 from synctool.measure.tracks import build_detector, followed
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.media.waiting import STALL_S
 from synctool.networks.loaded import LoadedModel
 from synctool.settings.shared import DEFAULT_DETECTOR
@@ -107,7 +107,7 @@ def encode(
     level = LevelSpread()
     with (
         encoding_pool(*(model.runtime for model in models)) as pool,
-        Film(
+        VideoFile(
             path,
             streams=streams,
             colour=colour,

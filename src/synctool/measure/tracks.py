@@ -11,7 +11,7 @@ from synctool.faces.tracking import FaceTracker, TrackedPicture
 from synctool.faces.upright import UprightFaces
 from synctool.measure.detectors import needed
 from synctool.measure.timing import Stopwatch
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.plugins import registry
 
 
@@ -46,7 +46,7 @@ def build_detector(name: str) -> FaceDetector:
 
 
 def followed(
-    video: Film,
+    video: VideoFile,
     detector: FaceDetector,
     *,
     max_faces: int,

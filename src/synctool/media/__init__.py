@@ -1,1 +1,1 @@
-"""Films: opening, timestamp-true decoding, sound on the common time base."""
+"""Videos: opening, timestamp-true decoding, sound on the common time base."""

@@ -45,7 +45,7 @@ def judge_completeness(
     _count_joined(opened, decoder, unread, ends_s=ends_s, reached=reached, warn=warn)
     measured_s = _measured_s(decoder, announced_s)
     if measured_s and ends_s < 0.9 * measured_s - 1.0:
-        warn("the film is shorter than its header says: it may be cut off")
+        warn("the video is shorter than its header says: it may be cut off")
         for kind in decoder.clocks:
             unread.at_least_after(kind, measured_s - ends_s)
     _count_missing(decoder, unread, missing_s=opened.missing_s, lack_s=measured_s - ends_s)

@@ -221,5 +221,5 @@ def _audio_lasts_s(frame: AudioFrame) -> float:
 def _seconds(
     stamp: int | None, frame: VideoFrame | AudioFrame, stream: VideoStream | AudioStream
 ) -> float | None:
-    unit = frame.time_base or stream.time_base  # the last frames of a broken film have none
+    unit = frame.time_base or stream.time_base  # the last frames of a broken video have none
     return None if stamp is None or not unit else float(stamp * unit)

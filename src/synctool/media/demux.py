@@ -160,7 +160,7 @@ class Demuxer:
             except (FFmpegError, IndexError) as error:
                 # IndexError: PyAV stumbles at the end over streams that appeared on the way.
                 if isinstance(error, FFmpegError):
-                    self._warn(f"the film breaks off: {ffmpeg_words(error)}")
+                    self._warn(f"the video breaks off: {ffmpeg_words(error)}")
                 break
             if self._stopped():
                 raise Stopped

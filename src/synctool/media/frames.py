@@ -1,7 +1,7 @@
-"""One pass over a film with every frame that it has, at the time at which a player shows it.
+"""One pass over a video with every frame that it has, at the time at which a player shows it.
 
-``Film`` gives what networks see, one picture per 25 Hz tick. Here the frames come as they were stored,
-at any rate, in planes of luma and chroma as encoders take them; times and sound are ``Film``'s own.
+``Video`` gives what networks see, one picture per 25 Hz tick. Here the frames come as they were stored,
+at any rate, in planes of luma and chroma as encoders take them; times and sound are ``Video``'s own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import cast
 from av import VideoFrame
 
 from synctool.media.decode import Screen
-from synctool.media.film import Film
 from synctool.media.frame_choice import Lateness
 from synctool.media.pictures import PictureReader, Planes
+from synctool.media.video_file import VideoFile
 
 _EPSILON_S = 1e-6
 _RGB = 0
@@ -26,8 +26,8 @@ class Frame:
     """One stored picture.
 
     Attributes:
-        time_s: When it comes on screen, on the film's timeline.
-        lasts_s: How long it stays, as far as the film tells.
+        time_s: When it comes on screen, on the video's timeline.
+        lasts_s: How long it stays, as far as the video tells.
         planes: What it shows: upright, with square pixels.
     """
 
@@ -40,22 +40,22 @@ class Frame:
         return replace(self, planes=change(self.planes))
 
 
-class FilmFrames(Film):
-    """A film opened for one pass over its frames: used as ``Film`` is, but gives ``Frame`` objects.
+class VideoFrames(VideoFile):
+    """A video opened for one pass over its frames: used as ``Video`` is, but gives ``Frame`` objects.
 
     Frames that would come on screen before timeline 0, and those whose time runs backwards, are left
-    out, as ``Film`` does.
+    out, as ``Video`` does.
     """
 
     @property
     def colour_matrix(self) -> int | None:
-        """How the planes stand for colours, as FFmpeg counts it; None where the film does not tell."""
+        """How the planes stand for colours, as FFmpeg counts it; None where the video does not tell."""
         video = self._selected.video
         matrix = _RGB if video is None else video.codec_context.colorspace
         return None if matrix == _RGB else int(matrix)
 
     def frames(self) -> Iterator[Frame]:
-        """Iterate over the film: see the class."""
+        """Iterate over the video: see the class."""
         return cast("Iterator[Frame]", iter(self))
 
     def _new_screen(self) -> Screen:

@@ -23,7 +23,7 @@ class Picture:
 
     Attributes:
         index: Number of the tick; it stands for the time ``index / 25`` s.
-        luma: uint8 ``[H, W]`` in video range (black 16, white 235), or None where the film shows no
+        luma: uint8 ``[H, W]`` in video range (black 16, white 235), or None where the video shows no
             picture yet.
         colour: uint8 ``[H, W, 3]`` in the order asked for, or None if not asked for.
         scale: Width of these arrays relative to the first frame of the video as a player shows it: 1.0

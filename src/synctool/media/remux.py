@@ -1,4 +1,4 @@
-"""Writing a film anew without touching its picture or sound: only their timing against each other."""
+"""Writing a video anew without touching its picture or sound: only their timing against each other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from av.stream import Disposition, Stream
 
 from synctool.errors import MediaError, OutputError, UsageError
 from synctool.files import atomic_path
-from synctool.media.film import Film
 from synctool.media.locating import is_pipe
 from synctool.media.opening import open_video
+from synctool.media.video_file import VideoFile
 from synctool.names import printable
 
 _CANNOT_START_LATE = (".avi",)
@@ -35,22 +35,22 @@ def move_sound(
     by_ms: float,
     allow_external: bool = False,
 ) -> None:
-    """Copy a film with its sound moved against the picture, all streams copied bit for bit.
+    """Copy a video with its sound moved against the picture, all streams copied bit for bit.
 
     All sound tracks are moved; subtitles stay with the picture, as far as the container can hold
     them. Cover pictures, attachments and chapters are left out.
 
     Args:
-        source: The film.
-        target: The new film; its suffix chooses the container. It may be the film itself.
+        source: The video.
+        target: The new video; its suffix chooses the container. It may be the video itself.
         by_ms: How far the sound is moved ahead; negative delays it.
         allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
-        MissingError: There is no such film.
+        MissingError: There is no such video.
         UsageError: It is a pipe.
-        MediaError: The film cannot be read, lacks picture or sound, or has no timestamps to copy.
-        OutputError: The new film cannot be written, or its container cannot hold the streams.
+        MediaError: The video cannot be read, lacks picture or sound, or has no timestamps to copy.
+        OutputError: The new video cannot be written, or its container cannot hold the streams.
     """
     suffix = Path(target).suffix.lower()
     if suffix in _CANNOT_START_LATE:
@@ -62,7 +62,7 @@ def move_sound(
             f"{printable(os.fspath(source))} is a pipe, and a copy must read it twice",
             remedy="Save it, and give the file.",
         )
-    Film(
+    VideoFile(
         source, allow_external=allow_external
     ).close()  # says what is wrong with it, if anything is
     late_s = {"audio": Fraction(max(-by_ms, 0.0)) / 1000, "video": Fraction(max(by_ms, 0.0)) / 1000}
@@ -87,12 +87,14 @@ def _named(path: str | os.PathLike[str]) -> str:
     return f"file:{os.fspath(path)}"
 
 
-def _check_timestamps(film: InputContainer, source: str | os.PathLike[str]) -> None:
+def _check_timestamps(video_file: InputContainer, source: str | os.PathLike[str]) -> None:
     """AVI stores the decoding order only; where that is not the order of show, a copy would stutter."""
-    reordered = any(s.codec_context.has_b_frames for s in film.streams.video if s.codec_context)
-    if film.format.name == "avi" and reordered:
+    reordered = any(
+        s.codec_context.has_b_frames for s in video_file.streams.video if s.codec_context
+    )
+    if video_file.format.name == "avi" and reordered:
         raise MediaError(
-            f"{os.fspath(source)} is an AVI film with B-frames, whose timestamps cannot be copied",
+            f"{os.fspath(source)} is an AVI video with B-frames, whose timestamps cannot be copied",
             remedy="Convert it to MP4 or Matroska first, and give that.",
         )
 
@@ -111,16 +113,16 @@ def _created(part: Path, target: str | os.PathLike[str]) -> Iterator[OutputConta
 
 
 def _copy(
-    film: InputContainer,
+    video_file: InputContainer,
     copy: OutputContainer,
     late_s: dict[str, Fraction],
 ) -> None:
-    copies = _streams(film, copy)
-    known = {k: v for k, v in film.metadata.items() if k not in _OF_THE_OLD_FILE}
+    copies = _streams(video_file, copy)
+    known = {k: v for k, v in video_file.metadata.items() if k not in _OF_THE_OLD_FILE}
     copy.metadata.update(known)
     orders = {index: _DecodingOrder() for index in copies}
-    streams = [s for s in film.streams if s.index in copies]
-    for packet in film.demux(streams):
+    streams = [s for s in video_file.streams if s.index in copies]
+    for packet in video_file.demux(streams):
         if not packet.size:  # the end of a stream
             continue
         for ready in orders[packet.stream.index].push(packet):
@@ -130,12 +132,12 @@ def _copy(
             _mux(copy, copies, ready, late_s)
 
 
-def _streams(film: InputContainer, copy: OutputContainer) -> dict[int, Stream]:
-    """The streams of the new film, by index in the old one."""
+def _streams(video_file: InputContainer, copy: OutputContainer) -> dict[int, Stream]:
+    """The streams of the new video, by index in the old one."""
     covers = Disposition.attached_pic
-    shown = [s for s in film.streams.video if not s.disposition & covers]
+    shown = [s for s in video_file.streams.video if not s.disposition & covers]
     copies = {}
-    for stream in (*shown, *film.streams.audio, *film.streams.subtitles):
+    for stream in (*shown, *video_file.streams.audio, *video_file.streams.subtitles):
         try:
             made = copy.add_stream_from_template(stream)
         except ValueError:
@@ -194,7 +196,7 @@ class _DecodingOrder:
         yield packet
 
     def flush(self) -> Iterator[av.Packet]:
-        """Give what still waits, at the end of the film."""
+        """Give what still waits, at the end of the video."""
         shown = [p.pts for p in self._waiting if p.pts is not None]
         yield from self._settle(min(shown, default=0))
 

@@ -1,7 +1,7 @@
-"""Writing a film anew, frame by frame, with picture and sound changed and their sync kept.
+"""Writing a video anew, frame by frame, with picture and sound changed and their sync kept.
 
-Both are taken from the film's presentation timeline and written back to it: the new film's timeline
-is the old one's. Frames stream through; of a long film no more than the 16 kHz sound is held.
+Both are taken from the video's presentation timeline and written back to it: the new video's timeline
+is the old one's. Frames stream through; of a long video no more than the 16 kHz sound is held.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, MissingError, OutputError, UsageError
 from synctool.files import atomic_path
-from synctool.media.frames import FilmFrames, Frame
+from synctool.media.frames import Frame, VideoFrames
 from synctool.media.pictures import Planes
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, StreamSelection
 
@@ -63,32 +63,32 @@ def rewrite(
     streams: StreamSelection = PLAYED,
     allow_external: bool = False,
 ) -> None:
-    """Write a film anew.
+    """Write a video anew.
 
     Pictures are 8-bit 4:2:0, upright, with square pixels and at most 1920 px wide or high; the sound is
     16 kHz mono PCM, which is what every network is given. Frames keep their own times, to the
     millisecond that Matroska counts in.
 
     Args:
-        source: The film.
-        target: The new film; ends in ``.mkv``.
+        source: The video.
+        target: The new video; ends in ``.mkv``.
         frames: Changes the frames: takes them in order of their times and gives them so.
         sound: Changes the sound: takes and gives int16 ``[N]``, from timeline 0.
         coding: How the pictures are stored.
-        fps: Frames per second of what ``frames`` gives, if not the film's own.
+        fps: Frames per second of what ``frames`` gives, if not the video's own.
         streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         UsageError: The new name does not end in ``.mkv``, or there is no such sound track.
-        MissingError: There is no such film, or this FFmpeg lacks the encoder.
-        MediaError: The film cannot be read, or lacks picture or sound.
-        OutputError: The new film cannot be written.
+        MissingError: There is no such video, or this FFmpeg lacks the encoder.
+        MediaError: The video cannot be read, or lacks picture or sound.
+        OutputError: The new video cannot be written.
     """
     check_target(target)
     check_encoder(coding.encoder, "w")
     with (
-        FilmFrames(source, streams=streams, allow_external=allow_external) as film,
+        VideoFrames(source, streams=streams, allow_external=allow_external) as video,
         atomic_path(target) as part,
         tempfile.SpooledTemporaryFile(_HELD_BYTES) as spool,
     ):
@@ -97,33 +97,33 @@ def rewrite(
             with av.open(
                 f"file:{part}", "w", format="matroska", options={"fflags": "bitexact"}
             ) as copy:
-                writer = _Writer(copy, coding, fps or film.source.video_fps, film.colour_matrix)
-                shown = film.frames()
+                writer = _Writer(copy, coding, fps or video.source.video_fps, video.colour_matrix)
+                shown = video.frames()
                 pictures = _Packets(spool)
                 for frame in frames(shown) if frames else shown:
                     pictures.add(writer.encode(frame))
                 for _ in shown:  # to the end, so that the sound is complete
                     pass
                 pictures.add(writer.finish())
-                heard = film.sound.pop(film.sound.end)
+                heard = video.sound.pop(video.sound.end)
                 writer.interleave(pictures, sound(heard) if sound else heard)
         except FFmpegError as error:
             reason = error.strerror or str(error)
             raise OutputError(
                 f"cannot write {os.fspath(target)} with {coding.encoder}: {reason}",
-                remedy="See whether the disk is full; or give a film of a common size.",
+                remedy="See whether the disk is full; or give a video of a common size.",
             ) from error
 
 
 def check_target(target: str | os.PathLike[str]) -> None:
-    """See whether a film can have this name.
+    """See whether a video can have this name.
 
     Raises:
         UsageError: It does not end in ``.mkv``.
     """
     if Path(target).suffix.lower() != SUFFIX:
         raise UsageError(
-            f"{os.fspath(target)}: films are written anew as Matroska only",
+            f"{os.fspath(target)}: videos are written anew as Matroska only",
             remedy=f"Give a name that ends in {SUFFIX}.",
         )
 
@@ -145,7 +145,7 @@ def check_encoder(name: str, mode: Literal["r", "w"]) -> None:
 
 
 class _Writer:
-    """The streams of the new film."""
+    """The streams of the new video."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class _Writer:
             if min(height, width) < _SMALLEST_PX:
                 raise MediaError(
                     f"pictures of {width}x{height} px are too small to be stored",
-                    remedy=f"Give a film of at least {_SMALLEST_PX} px.",
+                    remedy=f"Give a video of at least {_SMALLEST_PX} px.",
                 )
             self._size = (width, height)
             self._video.width, self._video.height = self._size

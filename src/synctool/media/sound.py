@@ -1,4 +1,4 @@
-"""The sound of a film as 16 kHz mono samples on the presentation timeline."""
+"""The sound of a video as 16 kHz mono samples on the presentation timeline."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class SoundReader:
             self._held = (frame, time_s, step_s)
 
     def finish(self) -> None:
-        """Take what is still under way, at the end of the film."""
+        """Take what is still under way, at the end of the video."""
         if (
             self._held is not None and self._held[2] > 0
         ):  # alone after a gap: nothing speaks against it

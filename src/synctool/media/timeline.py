@@ -77,7 +77,7 @@ class PresentationTimes:
 
 
 class Timeline:
-    """The timeline that the streams of one film share.
+    """The timeline that the streams of one video share.
 
     Args:
         origin_s: The streams' own time that is timeline 0; None takes the first timestamp seen.

@@ -1,6 +1,6 @@
 """Attention that stays local: over channels, over neighbouring frames, over neighbouring candidates.
 
-An embedding must look at so many frames and no more, so that long films can be encoded in pieces; a
+An embedding must look at so many frames and no more, so that long videos can be encoded in pieces; a
 score must not depend on how many candidates were asked for. So nothing here looks at a whole clip.
 """
 

@@ -1,4 +1,4 @@
-"""Networks that step at another rate than the film: placed and pooled so that rows are frames.
+"""Networks that step at another rate than the video: placed and pooled so that rows are frames.
 
 A network that slides windows of ``window`` samples by ``hop`` samples over a waveform gives
 ``640 / hop`` steps for each 25 Hz frame. With ``window - hop`` samples of padding, half of it on either

@@ -13,10 +13,10 @@ from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import Pose
 from synctool.measure.tracks import followed
-from synctool.media.film import Film
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
-from synctool.prepare.videos import FilmEntry
+from synctool.media.video_file import VideoFile
+from synctool.prepare.videos import VideoEntry
 from synctool.types import SAMPLES_PER_FRAME
 
 CONTEXT_FRAMES = 25
@@ -78,11 +78,11 @@ class _Stretch:
         return (self.end_tick + CONTEXT_FRAMES) * SAMPLES_PER_FRAME
 
 
-class FilmClips:
+class VideoClips:
     """Iterates over the samples of one video.
 
     Args:
-        film: An opened video, not yet iterated.
+        video: An opened video, not yet iterated.
         entry: What is known about it.
         detector: Finds the faces.
         settings: What to cut.
@@ -93,9 +93,9 @@ class FilmClips:
     """
 
     def __init__(
-        self, film: Film, entry: FilmEntry, detector: FaceDetector, settings: CropSettings
+        self, film: VideoFile, entry: VideoEntry, detector: FaceDetector, settings: CropSettings
     ) -> None:
-        self._film = film
+        self._video = film
         self._entry = entry
         self._detector = detector
         self._settings = settings
@@ -109,7 +109,7 @@ class FilmClips:
     def __iter__(self) -> Iterator[Sample]:
         tick = 0
         for tracked in followed(
-            self._film,
+            self._video,
             self._detector,
             max_faces=self._settings.max_faces,
             smallest_face_px=self._settings.min_face_px or None,

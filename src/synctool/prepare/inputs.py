@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from synctool.errors import MissingError, UsageError
-from synctool.prepare.videos import films_in
+from synctool.prepare.videos import videos_in
 
 
 def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
@@ -42,12 +42,12 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
         )
     found: dict[str, None] = {}
     for name in wanted:
-        for film in _meant(name):
-            found[film] = None
+        for video in _meant(name):
+            found[video] = None
     return list(found)
 
 
-def means_one_film(names: Iterable[str], *, from_file: str | None = None) -> bool:
+def means_one_video(names: Iterable[str], *, from_file: str | None = None) -> bool:
     """Whether the user named one video, and not a list, folder or glob that happens to hold one.
 
     The form of what is written for machines hangs on this alone, so that it can be foreseen.
@@ -60,10 +60,10 @@ def means_one_film(names: Iterable[str], *, from_file: str | None = None) -> boo
 
 def _meant(name: str) -> list[str]:
     if os.path.isdir(name):
-        films = [os.fspath(p) for p in films_in(Path(name))]
-        if not films:
+        video_files = [os.fspath(p) for p in videos_in(Path(name))]
+        if not video_files:
             raise MissingError(f"no videos below {name}", remedy="Give a folder that holds videos.")
-        return films
+        return video_files
     if os.path.lexists(name) or not glob.has_magic(name):
         return [name]
     return sorted(p for p in glob.glob(name, recursive=True) if not os.path.isdir(p)) or [name]

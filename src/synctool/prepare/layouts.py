@@ -1,4 +1,4 @@
-"""Who speaks in a film, told by where it lies: the folder layouts of the known corpora."""
+"""Who speaks in a video, told by where it lies: the folder layouts of the known corpora."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _CONTAINERS = frozenset(
-    "dev test train val valid validation trainval pretrain main mp4 mp4s mpg mpeg video videos films "
+    "dev test train val valid validation trainval pretrain main mp4 mp4s mpg mpeg video videos videos "
     "clips data vox1 vox2 voxceleb voxceleb1 voxceleb2 grid lrs2 lrs3 mvlrs_v1 lrw lipread_mp4".split()
 )
 """Folders that hold speakers and are none."""
@@ -23,11 +23,11 @@ _LRW = re.compile(r"[A-Z]+_\d{5}")
 
 @dataclass(frozen=True)
 class Identity:
-    """Who and what a film is.
+    """Who and what a video is.
 
     Attributes:
         speaker: Who speaks, "" if the place does not tell.
-        film: The recording it is a part of.
+        video: The recording it is a part of.
         split: ``train``, ``dev`` or ``test`` where the place says so, else "".
     """
 
@@ -80,12 +80,12 @@ def folders_tree(parts: tuple[str, ...]) -> Identity:
 
 
 def flat(parts: tuple[str, ...]) -> Identity:
-    """Any place: every film for itself, nobody named."""
+    """Any place: every video for itself, nobody named."""
     return Identity("", "/".join((*parts[:-1], _stem(parts))))
 
 
 def known(parts: tuple[str, ...]) -> Identity:
-    """Tell the layout by the names themselves, each film for itself."""
+    """Tell the layout by the names themselves, each video for itself."""
     folders = parts[:-1]
     if any(_VOXCELEB.fullmatch(name) for name in folders):
         return voxceleb(parts)

@@ -47,7 +47,7 @@ def pairs(
     on_progress: Tell | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """Split a processed folder by person and film, and list labelled pairs.
+    """Split a processed folder by person and video, and list labelled pairs.
 
     For ``NAME.json`` this writes ``NAME_train.json``, ``NAME_val.json`` and ``NAME_test.json`` (see
     ``synctool.prepare.pair_files``), the statistics ``NAME_stats.json``, and ``split.json`` with the person
@@ -63,7 +63,7 @@ def pairs(
         changes: Settings by name that differ from ``settings``: see ``PairsSettings``.
 
     Returns:
-        The statistics: per split clips, people, films, hours, pairs, and pairs of each kind; how
+        The statistics: per split clips, people, videos, hours, pairs, and pairs of each kind; how
         unnamed people were told apart; and notes on what is less than was asked for.
 
     Raises:
@@ -218,7 +218,7 @@ def _by_face(unnamed: int, how: str) -> bool | None:
         raise UsageError(
             f"{unnamed} clips are too many to be grouped by face, which takes memory and time by the "
             f"square of their number (at most {MOST_FACES})",
-            remedy="Tell people apart by their recordings: --unnamed film",
+            remedy="Tell people apart by their recordings: --unnamed video",
         )
     return how == "face" or (how == "auto" and unnamed <= GROUPED_AT_ONCE)
 
@@ -356,7 +356,7 @@ class _PartPairs:
 
 
 class _Others:
-    """Finds clips of other people and other films: of the same collection, where it has any.
+    """Finds clips of other people and other videos: of the same collection, where it has any.
 
     The sound of another collection would tell by its noise alone that it does not belong.
 
@@ -385,7 +385,7 @@ class _Others:
         before, own = person[0] - first, person[1] - person[0]
         room = last - first - own
         clip, found = self._part.clips[index], []
-        # More than wanted, as two people may share a film and so its sound.
+        # More than wanted, as two people may share a video and so its sound.
         for at in self._rng.sample(range(room), min(room, 2 * count + 8)):
             other = self._part.clips[self._order[first + at + (own if at >= before else 0)]]
             if (other.source, other.film) != (clip.source, clip.film):

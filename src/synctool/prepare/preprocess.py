@@ -1,6 +1,6 @@
-"""``preprocess``: a tree of films becomes samples of crops and sound to train on.
+"""``preprocess``: a tree of videos becomes samples of crops and sound to train on.
 
-The films are dealt into groups by a plan that is written first. A worker makes one group at a time and
+The videos are dealt into groups by a plan that is written first. A worker makes one group at a time and
 finishes it atomically, so a killed run goes on where it stopped, never leaves half a clip, and ends with
 the same bytes as one that was never interrupted.
 """
@@ -26,7 +26,7 @@ from synctool.measure.detectors import needed
 from synctool.plugins import registry
 from synctool.prepare.clips import CropSettings, SyncSettings
 from synctool.prepare.shards import ShardJob, make_shard, shard_maker, without_killer
-from synctool.prepare.videos import Collection, FilmEntry, collection, duplicates
+from synctool.prepare.videos import Collection, VideoEntry, collection, duplicates
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.types import PLAYED
 from synctool.untrusted.documents import parse_json, typed
@@ -38,7 +38,7 @@ MANIFEST = "manifest.json"
 FAILURES = "failures.json"
 SCHEMA = "synctool.processed/1"
 GROUP_BYTES = 256 << 20
-"""A group ends at so many bytes of film, however few films that are: a kill loses no more."""
+"""A group ends at so many bytes of video, however few videos that are: a kill loses no more."""
 _LOCK = ".synctool-lock"
 
 
@@ -47,13 +47,13 @@ class PreprocessProgress:
     """How far a run is.
 
     Attributes:
-        films_done: Films read, with or without a face in them.
-        films_total: All films.
+        films_done: Videos read, with or without a face in them.
+        films_total: All videos.
         samples: Samples in finished groups.
-        failures: Films without a sample in finished groups.
+        failures: Videos without a sample in finished groups.
         hours: Hours of samples in finished groups.
-        film_s: Seconds of film read by this run.
-        resumed_films: Films that an earlier run had done.
+        film_s: Seconds of video read by this run.
+        resumed_films: Videos that an earlier run had done.
         to_try_again: Of the failures, those that a further run tries again.
     """
 
@@ -75,26 +75,26 @@ def preprocess(
     on_progress: Callable[[PreprocessProgress], None] | None = None,
     **changes: Any,
 ) -> PreprocessProgress:
-    """Cut all films below a folder into samples.
+    """Cut all videos below a folder into samples.
 
     Args:
         videos: Folder with videos, with or without a ``manifest.csv``: a path, or an address that
             fsspec knows.
         out: Folder for the samples, likewise; an unfinished run in it is continued.
         settings: What to crop, and how to work; None for the defaults.
-        on_progress: Called after each film (after each group on a cluster).
+        on_progress: Called after each video (after each group on a cluster).
         changes: Settings by name that differ from ``settings``: see ``PreprocessSettings``.
 
     Returns:
         The final counts.
 
     Raises:
-        MissingError: No such folder, no films in it, or something the work needs is not here.
-        UsageError: The output holds a run over other films or with other settings.
+        MissingError: No such folder, no videos in it, or something the work needs is not here.
+        UsageError: The output holds a run over other videos or with other settings.
         OutputError: The output cannot be written; what is finished stays, and the run can go on.
     """
     settings = PreprocessSettings.of(settings, changes)
-    films_at, target = storage(videos), storage(out)
+    videos_at, target = storage(videos), storage(out)
     crops, sync = crop_settings(settings), sync_settings(settings)
     needed(settings.detector)
     if settings.engine == "ray":
@@ -107,15 +107,15 @@ def preprocess(
         from synctool.prepare.resync import check
 
         check(sync, crop=crops.crop, size_px=crops.size_px, colour=crops.colour)
-    found = collection(films_at, identify=identify)
+    found = collection(videos_at, identify=identify)
     made_with = _lasting(settings, crops, sync)
     target.make()
     with _alone(target):
-        plan = _settled_plan(target, films_at, found, made_with, settings.shard_films)
+        plan = _settled_plan(target, videos_at, found, made_with, settings.shard_films)
         jobs = [
             ShardJob(
                 number=number,
-                source=films_at.address,
+                source=videos_at.address,
                 output=target.address,
                 films=films,
                 layout=settings.layout,
@@ -133,7 +133,7 @@ def preprocess(
         waiting = []
         for job in jobs:
             report = read_report(target, job.name) if f"{job.name}.json" in finished else None
-            if report is None or _worth_another_try(report, films_at):
+            if report is None or _worth_another_try(report, videos_at):
                 waiting.append(job)
             else:
                 counts.add(report, resumed=True)
@@ -167,14 +167,14 @@ def sync_settings(settings: PreprocessSettings) -> SyncSettings | None:
     return SyncSettings(settings.backbone, weights, settings.sync_confidence)
 
 
-def _worth_another_try(report: ShardReport, films_at: Storage) -> bool:
-    """Whether a finished group has films that could not be read then and can be now.
+def _worth_another_try(report: ShardReport, videos_at: Storage) -> bool:
+    """Whether a finished group has videos that could not be read then and can be now.
 
     It is made anew as a whole, so that it ends with the bytes of one that never failed.
     """
     for film in report.to_try_again:
         try:
-            films_at.head(film, 1)
+            videos_at.head(film, 1)
         except MissingError:
             continue
         return True
@@ -189,7 +189,7 @@ def _made(
 
         yield from on_ray(waiting, address=settings.address, workers=settings.jobs)
         return
-    if settings.jobs == 1:  # wanted so: in this process, which a film may then kill
+    if settings.jobs == 1:  # wanted so: in this process, which a video may then kill
         yield from (make_shard(job, counts.film) for job in waiting)
         return
     reports = in_workers(
@@ -205,23 +205,23 @@ def _made(
 
 
 class _Counts:
-    """Adds up reports, and films of groups under way."""
+    """Adds up reports, and videos of groups under way."""
 
     def __init__(
         self, total: int, skipped: int, on_progress: Callable[[PreprocessProgress], None] | None
     ) -> None:
         self._on_progress = on_progress
         self._now = PreprocessProgress(skipped, total, 0, skipped, 0.0, 0.0, skipped)
-        self._told_films, self._told_s = 0, 0.0
+        self._told_videos, self._told_s = 0, 0.0
 
     def film(self, seconds: float) -> None:
-        """One film of a group under way is done."""
-        self._told_films += 1
+        """One video of a group under way is done."""
+        self._told_videos += 1
         self._told_s += seconds
         self.tell()
 
     def add(self, report: ShardReport, *, resumed: bool = False) -> None:
-        """A group is finished; its films have been told one by one, or not at all."""
+        """A group is finished; its videos have been told one by one, or not at all."""
         now = self._now
         self._now = replace(
             now,
@@ -234,13 +234,13 @@ class _Counts:
             resumed_films=now.resumed_films + (report.films if resumed else 0),
         )
         if not resumed:
-            self._told_films = max(0, self._told_films - report.films)
+            self._told_videos = max(0, self._told_videos - report.films)
             self._told_s = max(0.0, self._told_s - report.film_s)
 
     def tell(self) -> PreprocessProgress:
         now = replace(
             self._now,
-            films_done=min(self._now.films_done + self._told_films, self._now.films_total),
+            films_done=min(self._now.films_done + self._told_videos, self._now.films_total),
             film_s=self._now.film_s + self._told_s,
         )
         if self._on_progress:
@@ -250,7 +250,7 @@ class _Counts:
 
 @dataclass(frozen=True)
 class _Plan:
-    groups: list[tuple[FilmEntry, ...]]
+    groups: list[tuple[VideoEntry, ...]]
     skipped: list[dict[str, str]]
 
 
@@ -274,7 +274,7 @@ def _lasting(
 
 def _settled_plan(
     out: Storage,
-    films_at: Storage,
+    videos_at: Storage,
     found: Collection,
     settings: dict[str, Any],
     shard_films: int,
@@ -289,7 +289,7 @@ def _settled_plan(
         _refuse_another(out, old, facts)
         same = old["duplicates"]
     else:
-        same = duplicates(films_at, found.films)
+        same = duplicates(videos_at, found.films)
         out.write(PLAN, _json({**facts, "duplicates": same}))
     skipped = [*found.unreadable]
     skipped += [{"film": n, "reason": f"the same content as {first}"} for n, first in same.items()]
@@ -318,14 +318,14 @@ def _refuse_another(out: Storage, old: dict[str, Any], new: dict[str, Any]) -> N
         )
     if old.get("listing") != new["listing"]:
         raise UsageError(
-            f"{out.place} holds a run over other films ({old.get('films')} then, "
+            f"{out.place} holds a run over other videos ({old.get('films')} then, "
             f"{new['films']} now)",
             remedy="Choose an empty folder, or delete this one to start over.",
         )
 
 
-def _groups(films: list[FilmEntry], most: int) -> Iterator[tuple[FilmEntry, ...]]:
-    group: list[FilmEntry] = []
+def _groups(films: list[VideoEntry], most: int) -> Iterator[tuple[VideoEntry, ...]]:
+    group: list[VideoEntry] = []
     size = 0
     for film in films:
         if group and (len(group) == most or size + film.size_bytes > GROUP_BYTES):

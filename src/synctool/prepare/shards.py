@@ -14,10 +14,10 @@ from synctool.data.storage import Storage, storage
 from synctool.errors import OutputError, SyncToolError, TransientError, described
 from synctool.faces.detector import FaceDetector
 from synctool.measure.tracks import build_detector
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.media.waiting import STALL_S
-from synctool.prepare.clips import CropSettings, FilmClips, SyncSettings
-from synctool.prepare.videos import FilmEntry
+from synctool.prepare.clips import CropSettings, SyncSettings, VideoClips
+from synctool.prepare.videos import VideoEntry
 from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 from synctool.workers import KILLED, Work
 
@@ -35,7 +35,7 @@ class ShardJob:
         number: Number of the group.
         source: Folder of the videos: a path or an address.
         output: The processed folder, likewise.
-        films: The videos.
+        videos: The videos.
         layout: ``packed`` or ``folders``.
         detector: Name of the face detector.
         crops: What is cut out.
@@ -50,7 +50,7 @@ class ShardJob:
     number: int
     source: str
     output: str
-    films: tuple[FilmEntry, ...]
+    films: tuple[VideoEntry, ...]
     layout: str
     detector: str
     crops: CropSettings
@@ -67,7 +67,7 @@ class ShardJob:
         return report_name(self.number)
 
 
-def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) -> ShardReport:
+def make_shard(job: ShardJob, on_video: Callable[[float], None] | None = None) -> ShardReport:
     """Pack a group of videos; one that fails is noted and the rest goes on.
 
     The report is written last: it says that the group is finished.
@@ -91,8 +91,8 @@ def make_shard(job: ShardJob, on_film: Callable[[float], None] | None = None) ->
             )
             if why is not None:
                 report.failures.append({"film": entry.name, **why})
-            if on_film:
-                on_film(report.film_s - before)
+            if on_video:
+                on_video(report.film_s - before)
     report.film_s = round(report.film_s, 2)
     report.size_bytes, report.sha256 = writer.size_bytes, writer.sha256
     output.write(f"{job.name}.json", report.to_json())
@@ -132,7 +132,7 @@ def without_killer(job: ShardJob, deaths: int = 0) -> ShardJob:
 
 def _pack(
     job: ShardJob,
-    entry: FilmEntry,
+    entry: VideoEntry,
     source: Storage,
     writer: PackedWriter | FolderWriter,
     report: ShardReport,
@@ -143,7 +143,7 @@ def _pack(
         colour = None if job.crops.colour == "gray" else job.crops.colour
         with (
             source.local(entry.name) as path,
-            Film(
+            VideoFile(
                 path,
                 streams=job.streams,
                 colour=colour,
@@ -151,7 +151,7 @@ def _pack(
                 allow_external=job.allow_external,
             ) as film,
         ):
-            clips = FilmClips(film, entry, _detector(job.detector), job.crops)
+            clips = VideoClips(film, entry, _detector(job.detector), job.crops)
             for sample in clips:
                 if job.sync is not None:
                     clip = sample.info.key

@@ -31,7 +31,7 @@ class Clip:
         speaker: Who speaks, or "".
         source: The collection.
         split: ``train``, ``val`` or ``test`` where the collection says so, else "".
-        film: The recording that it is a part of.
+        video: The recording that it is a part of.
         num_frames: T.
     """
 
@@ -272,6 +272,6 @@ def _guard(splits: list[str], unnamed: Sequence[int], described: np.ndarray) -> 
     if left and "train" not in splits:
         raise UsageError(
             "every face to train on resembles one that is held out",
-            remedy="Give smaller --val-fraction and --test-fraction, or --unnamed film.",
+            remedy="Give smaller --val-fraction and --test-fraction, or --unnamed video.",
         )
     return len(left)

@@ -35,7 +35,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
-class FilmEntry:
+class VideoEntry:
     """A video of a collection.
 
     Attributes:
@@ -43,7 +43,7 @@ class FilmEntry:
         speaker: Who speaks, or "" where nobody said.
         source: The collection it comes from, for constants that differ by source.
         split: ``train``, ``dev`` or ``test`` where the collection says so, else "".
-        film: The recording that it is a part of.
+        video: The recording that it is a part of.
         size_bytes: Its size.
         key: Stem of the keys of its samples, unique in the collection.
     """
@@ -59,13 +59,13 @@ class FilmEntry:
 
 @dataclass(frozen=True)
 class Collection:
-    """The videos of a folder, in order, and what could not be read: ``film`` and ``reason`` each."""
+    """The videos of a folder, in order, and what could not be read: ``video`` and ``reason`` each."""
 
-    films: tuple[FilmEntry, ...]
+    films: tuple[VideoEntry, ...]
     unreadable: tuple[dict[str, str], ...] = ()
 
 
-def films_in(folder: Path) -> list[Path]:
+def videos_in(folder: Path) -> list[Path]:
     """All files below a folder that are videos by their names, sorted; see ``video_files``.
 
     Files that only their content tells to be videos are left out, and named in the log.
@@ -134,7 +134,7 @@ def collection(
     Args:
         folder: Top of the tree.
         identify: Tells who speaks by the parts of a video's path. None believes a ``manifest.csv`` in
-            the folder (columns path, speaker, and optionally film, source, split), and without one
+            the folder (columns path, speaker, and optionally video, source, split), and without one
             tells the layout by the names of the folders.
 
     Raises:
@@ -160,7 +160,7 @@ def collection(
     else:
         tell, source = identify or known, re.split(r"[/\\]", folder.address.rstrip("/"))[-1]
         entries = [
-            FilmEntry(name, who.speaker, source, who.split, who.film, sizes[name])
+            VideoEntry(name, who.speaker, source, who.split, who.film, sizes[name])
             for name in sorted(sizes)
             for who in (tell(tuple(name.split("/"))),)
         ]
@@ -173,7 +173,7 @@ def collection(
     keys = keys_of([e.name for e in entries])
     return Collection(
         tuple(
-            FilmEntry(e.name, e.speaker, e.source, e.split, e.film, e.size_bytes, key)
+            VideoEntry(e.name, e.speaker, e.source, e.split, e.film, e.size_bytes, key)
             for e, key in zip(entries, keys)
         ),
         tuple(unreadable),
@@ -192,7 +192,7 @@ def _head(folder: Storage, name: str, size_bytes: int) -> bytes:
     return b""
 
 
-def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[FilmEntry]:
+def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[VideoEntry]:
     text = folder.read(MANIFEST).decode("utf-8-sig")
     rows: Iterable[dict[str, str]] = list(csv.DictReader(io.StringIO(text, newline="")))
     if rows and not {"path", "speaker"} <= set(next(iter(rows))):
@@ -202,7 +202,7 @@ def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[FilmEntry]:
         )
     # A speaker that only repeats the name of its source is no speaker.
     return [
-        FilmEntry(
+        VideoEntry(
             name=row["path"],
             speaker=row["speaker"] if row["speaker"] != row.get("source") else "",
             source=row.get("source") or "",
@@ -244,14 +244,14 @@ def _digest(name: str) -> str:
     return hashlib.blake2s(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
 
 
-def duplicates(folder: Storage, films: Sequence[FilmEntry]) -> dict[str, str]:
+def duplicates(folder: Storage, films: Sequence[VideoEntry]) -> dict[str, str]:
     """Videos whose content another video before them has already.
 
     Only videos of one size are read: their first 64 KB, and all of it where those are the same.
 
     Args:
         folder: Where they lie.
-        films: The videos.
+        videos: The videos.
 
     Returns:
         The first video of the same content, by name of the later one. A video that cannot be read is
@@ -264,8 +264,8 @@ def duplicates(folder: Storage, films: Sequence[FilmEntry]) -> dict[str, str]:
     return {later: group[0] for group in groups for later in group[1:]}
 
 
-def _by_size(films: Sequence[FilmEntry]) -> list[list[FilmEntry]]:
-    sizes: dict[int, list[FilmEntry]] = {}
+def _by_size(films: Sequence[VideoEntry]) -> list[list[VideoEntry]]:
+    sizes: dict[int, list[VideoEntry]] = {}
     for film in films:
         sizes.setdefault(film.size_bytes, []).append(film)
     return [group for size, group in sizes.items() if size and len(group) > 1]

@@ -213,24 +213,24 @@ class _Repair:
             MediaError: It cannot.
         """
         opened.check_decodable(*moved)
-        film = opened.container
-        if any(s.codec_context is None for s in (*moved, *film.streams.video)):
+        video_file = opened.container
+        if any(s.codec_context is None for s in (*moved, *video_file.streams.video)):
             raise MediaError(
                 f"{opened.name}: a stream has no decoder here, and cannot be copied",
                 remedy="Convert it to a common codec first.",
             )
-        if len(getattr(film, "programs", ())) > 1 and self._container.muxer == "mpegts":
+        if len(getattr(video_file, "programs", ())) > 1 and self._container.muxer == "mpegts":
             raise MediaError(
                 f"{opened.name} holds several programmes, which would become one",
                 remedy="Take one of them out first, or write to .mkv.",
             )
-        if self._container.muxer == AVI and film.format.name != AVI:
+        if self._container.muxer == AVI and video_file.format.name != AVI:
             raise OutputError(
                 "AVI has no timestamps: only a video that is AVI can be written as AVI",
                 remedy="Write to .mkv, .mp4 or .mov.",
             )
-        reordered = any(s.codec_context.has_b_frames for s in film.streams.video)
-        if film.format.name == AVI and self._container.muxer != AVI and reordered:
+        reordered = any(s.codec_context.has_b_frames for s in video_file.streams.video)
+        if video_file.format.name == AVI and self._container.muxer != AVI and reordered:
             raise MediaError(
                 f"{opened.name} is an AVI with B-frames, which has no timestamps to copy",
                 remedy="Write to .avi again, or convert it first.",

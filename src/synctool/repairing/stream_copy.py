@@ -56,16 +56,16 @@ def write_copy(
     Raises:
         OutputError: The container cannot hold a stream, or the file cannot be written.
     """
-    film = opened.container
+    video_file = opened.container
     with ExitStack() as stack:
         options = dict(container.options)
-        if any(key.startswith("com.") for key in film.metadata) and "movflags" in options:
+        if any(key.startswith("com.") for key in video_file.metadata) and "movflags" in options:
             options["movflags"] += "+use_metadata_tags"
         copy = stack.enter_context(
             av.open(f"file:{target}", "w", format=container.muxer, options=options)
         )
         job = _Copy(opened, copy, container, repairs, facts)
-        for packet in film.demux([s for s in film.streams if s.index in job.copies]):
+        for packet in video_file.demux([s for s in video_file.streams if s.index in job.copies]):
             if packet.size:
                 job.push(packet)
                 if on_progress and packet.dts is not None and facts.end > facts.begin:
@@ -106,16 +106,16 @@ class _Copy:
         repairs: Mapping[int, TrackRepair],
         facts: Survey,
     ) -> None:
-        self._film, self._copy, self._container = opened.container, copy, container
+        self._video, self._copy, self._container = opened.container, copy, container
         self._repairs, self._facts = repairs, facts
         self._same_family = bool(container.family & set(opened.container.format.name.split(",")))
         self.copies: dict[int, Stream] = {}
         self.counted: dict[Place, Copied] = {}
         self._later = -facts.begin if container.from_zero else Fraction(0)
         copy.metadata.update(
-            {k: v for k, v in self._film.metadata.items() if k not in _OF_THE_OLD_FILE}
+            {k: v for k, v in self._video.metadata.items() if k not in _OF_THE_OLD_FILE}
         )
-        for stream in self._film.streams:
+        for stream in self._video.streams:
             try:
                 made = self._stream(stream)
             except ValueError as error:
@@ -126,7 +126,7 @@ class _Copy:
                 ) from error
             if made is not None:
                 self.copies[stream.index] = made
-        copy.set_chapters(self._film.chapters())
+        copy.set_chapters(self._video.chapters())
         self._places = _places(copy, {m.index for i, m in self.copies.items() if self._is_cover(i)})
         self._orders = {
             index: _DecodingOrder(untold=container.muxer == AVI) for index in self.copies
@@ -169,7 +169,7 @@ class _Copy:
         return made
 
     def _is_cover(self, index: int) -> bool:
-        return is_attached(self._film.streams[index])
+        return is_attached(self._video.streams[index])
 
     def _is_made_by_muxer(self, stream: Stream) -> bool:
         """Whether MP4 and MOV get this stream from the metadata: the timecode, and the chapters' texts."""
@@ -177,7 +177,7 @@ class _Copy:
             return False
         if stream.name is None:
             return "timecode" in stream.metadata
-        chapters = self._film.chapters()
+        chapters = self._video.chapters()
         return bool(chapters) and self._facts.streams[stream.index].packets == len(chapters)
 
     def _described(self, stream: Stream, made: Stream) -> None:
@@ -314,9 +314,11 @@ def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) 
     """
     found = {place: Copied() for place in counted}
     try:
-        with av.open(f"file:{target}", metadata_errors="replace") as film:
-            places = _places(film, {s.index for s in film.streams.video if is_attached(s)})
-            for packet in film.demux():
+        with av.open(f"file:{target}", metadata_errors="replace") as video_file:
+            places = _places(
+                video_file, {s.index for s in video_file.streams.video if is_attached(s)}
+            )
+            for packet in video_file.demux():
                 place = places.get(packet.stream.index)
                 if packet.size and place in found:
                     found[place].add(packet)
@@ -330,11 +332,11 @@ def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) 
             raise _not_as_written(f"{name} has {got.packets} packets of {wanted.packets}")
 
 
-def _places(film: Container, covers: Collection[int]) -> dict[int, Place]:
+def _places(video_file: Container, covers: Collection[int]) -> dict[int, Place]:
     """Kinds and numbers of streams by index, without covers."""
     places: dict[int, Place] = {}
     numbers: Counter[str] = Counter()
-    for stream in film.streams:
+    for stream in video_file.streams:
         if stream.index not in covers:
             places[stream.index] = (stream.type, numbers[stream.type])
             numbers[stream.type] += 1

@@ -78,20 +78,20 @@ def survey(
         MediaError: There is no audio, nothing else, or the timestamps break off.
         UsageError: There is no such audio track.
     """
-    film = opened.container
-    if not film.streams.audio:
+    video_file = opened.container
+    if not video_file.streams.audio:
         raise MediaError(
             f"{opened.name} has no audio track", remedy="There is nothing that could be moved."
         )
-    videos = [s for s in film.streams.video if not is_attached(s)]
+    videos = [s for s in video_file.streams.video if not is_attached(s)]
     if not videos:
         raise MediaError(
             f"{opened.name} has no video track", remedy="Give a file with video and audio."
         )
-    found = Survey({s.index: StreamFacts() for s in film.streams})
+    found = Survey({s.index: StreamFacts() for s in video_file.streams})
     last: dict[int, Fraction] = {}
-    length = float(film.duration or 0) / av.time_base
-    for packet in film.demux():
+    length = float(video_file.duration or 0) / av.time_base
+    for packet in video_file.demux():
         if not packet.size:
             continue
         stream, unit = packet.stream, packet.time_base
@@ -115,13 +115,13 @@ def survey(
             if on_progress and length:
                 on_progress(min(1.0, max(0.0, float(now) / length)))
     opened.check()
-    played = [s for s in (*videos, *film.streams.audio) if found.streams[s.index].packets]
+    played = [s for s in (*videos, *video_file.streams.audio) if found.streams[s.index].packets]
     shown = {s.index: _start(s, found.streams[s.index]) for s in played}
     if not any(s.index in shown for s in videos):
         raise MediaError(f"{opened.name} has no frames", remedy="Give another video.")
     found.begin = min(shown.values())
     found.end = max(found.streams[index].end for index in shown)
-    found.origin = _origin(film, measured, found.begin)
+    found.origin = _origin(video_file, measured, found.begin)
     return found
 
 
@@ -170,9 +170,13 @@ def _start(stream: Stream, facts: StreamFacts) -> Fraction:
     return facts.start if facts.start is not None else Fraction(0)
 
 
-def _origin(film: InputContainer, measured: StreamSelection, begin: Fraction) -> Fraction:
-    videos = [s for s in film.streams.video if not is_attached(s)]
-    video = videos[0] if measured.video_track is None else film.streams.video[measured.video_track]
-    audio = film.streams.audio[measured.audio_track or 0]
+def _origin(video_file: InputContainer, measured: StreamSelection, begin: Fraction) -> Fraction:
+    videos = [s for s in video_file.streams.video if not is_attached(s)]
+    video = (
+        videos[0]
+        if measured.video_track is None
+        else video_file.streams.video[measured.video_track]
+    )
+    audio = video_file.streams.audio[measured.audio_track or 0]
     origin_s = timeline_origin_s(starts_s(video, audio))
     return begin if origin_s is None else Fraction(origin_s).limit_denominator(90_000)

@@ -11,7 +11,7 @@ command       what was typed
 versions      of synctool, Python and the packages that figures depend on
 settings      what the models were given: shifts, pieces, largest offset, seed ...
 models        ``name`` as in the metrics, ``backbone``, ``weights``
-films         names, in order
+videos         names, in order
 metrics       figures with 95% intervals: ``synctool.evaluation.metric_specs.Metric``
 agreement     pairs of models: share of frames, and of trials, on which they are within a frame
 reliability   by model: bins of confidence, and how often it was right

@@ -233,7 +233,7 @@ class Calibration:
 
 UNCALIBRATED = Calibration(intercept=-3.5, log1p_t_stat=3.2, log_frames=0.1)
 """For a model that nobody has calibrated: more cautious than a fit to peaks in plain noise, because
-real scores err in less random ways. For two seconds of film, t = 0 gives 0.04, t = 2 gives 0.6 and
+real scores err in less random ways. For two seconds of video, t = 0 gives 0.04, t = 2 gives 0.6 and
 t = 5 gives 0.93. It ignores the margin, whose unit differs by model."""
 
 
@@ -251,7 +251,7 @@ def fit_calibration(
     answer finite when all estimates are right.
 
     Args:
-        estimates: Estimates of stretches of many lengths, from films that took no part in training.
+        estimates: Estimates of stretches of many lengths, from videos that took no part in training.
         correct: Whether each is right within ±1 frame.
         foreign: Whether the audio of each is another's. Where some are and some are not, the two questions
             are fitted apart; how many of each there are does not count.

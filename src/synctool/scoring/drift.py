@@ -1,6 +1,6 @@
-"""Drift: an offset that grows along the film, as from a wrong sample rate.
+"""Drift: an offset that grows along the video, as from a wrong sample rate.
 
-The robust slope of Theil and Sen over windows with a confident offset. A film cut from parts with
+The robust slope of Theil and Sen over windows with a confident offset. A video cut from parts with
 different offsets does not drift: slopes are taken within the parts only.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from synctool.types import FRAME_MS, VIDEO_FPS, Segment
 
 LEAST_CONFIDENT_S = 20.0
-"""Seconds of confident film without which nothing is said about drift."""
+"""Seconds of confident video without which nothing is said about drift."""
 CONFIDENT = 0.5
 JUMP_FRAMES = 0.75
 """Windows that are further apart than their neighbours by this much belong to different parts."""
@@ -45,12 +45,12 @@ def find_drift(
     *,
     window_s: float,
 ) -> Drift | None:
-    """Measure the drift of a film.
+    """Measure the drift of a video.
 
     Args:
         offset_frames: Offset per frame ``[T]`` from windows of ``window_s``, NaN where unknown.
         confidence: Its confidence ``[T]``.
-        segments: Segments of the film; only what lies near the offset of its segment counts.
+        segments: Segments of the video; only what lies near the offset of its segment counts.
         window_s: Length of the windows; one value per window is used.
 
     Returns:
@@ -65,7 +65,7 @@ def find_drift(
     parts = [part for part in _parts(at, offset_frames[at]) if len(part[0]) >= _LEAST_WINDOWS]
     if sum(len(part[0]) for part in parts) * step < LEAST_CONFIDENT_S * VIDEO_FPS:
         return None
-    from scipy.stats import theilslopes  # slow to import, and few films are long enough
+    from scipy.stats import theilslopes  # slow to import, and few videos are long enough
 
     slopes, precision = [], []
     for frames, offsets in parts:

@@ -1,4 +1,4 @@
-"""One offset for a whole stretch of film, and how far it stands out from all others."""
+"""One offset for a whole stretch of video, and how far it stands out from all others."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _stand_out(volume: np.ndarray, curve: np.ndarray, row: int) -> tuple[float, 
     rival = int(np.nanargmax(rivals))
     difference = (volume[row] - volume[rival]).astype(np.float64)
     difference = difference[np.isfinite(difference)]
-    if len(difference) < 2:  # rows of a short film that have no frame in common
+    if len(difference) < 2:  # rows of a short video that have no frame in common
         return float(curve[row] - curve[rival]), 0.0
     margin = float(difference.mean())
     return margin, float(t_statistic(margin, difference.std(ddof=1), len(difference)))

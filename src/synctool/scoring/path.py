@@ -1,4 +1,4 @@
-"""The offset along a whole film: per frame, in segments, and its drift."""
+"""The offset along a whole video: per frame, in segments, and its drift."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ WINDOW_S = 2.0
 
 @dataclass(frozen=True)
 class OffsetPath:
-    """How the offset runs along a film.
+    """How the offset runs along a video.
 
     Attributes:
         offset_frames: Sub-frame offset round every 25 Hz frame, float32 ``[T]``, NaN without
             evidence; > 0: audio ahead.
         confidence: Probability that it is right within ±1 frame, float32 ``[T]``, NaN likewise.
         segments: Stretches of nearly one offset, in the order of time.
-        drift: Slope of the offset; None with less than 20 s of confident film.
+        drift: Slope of the offset; None with less than 20 s of confident video.
         estimate: The one offset that suits the whole best; None where nothing can be compared.
         overall: The offset to report for the whole, None likewise.
     """
@@ -54,7 +54,7 @@ class OffsetPath:
 def follow_offset(
     volume: np.ndarray, *, calibration: Calibration = UNCALIBRATED, window_s: float = WINDOW_S
 ) -> OffsetPath:
-    """Follow the offset along a film.
+    """Follow the offset along a video.
 
     Args:
         volume: Scores ``[2K+1, T]`` like log-likelihoods, NaN where there is none.
@@ -74,7 +74,7 @@ def follow_offset(
 
 
 def _contrast(whole: OffsetEstimate, height: np.ndarray, confidence: np.ndarray) -> float:
-    """How far true peaks stand out: in confident windows, or in the film as a whole."""
+    """How far true peaks stand out: in confident windows, or in the video as a whole."""
     confident = height[confidence >= CONFIDENT]
     here = float(np.median(confident)) if len(confident) else 0.0
     return max(here, float(whole.curve[whole.row]))

@@ -48,7 +48,7 @@ def without_levels(values: np.ndarray) -> np.ndarray:
 def curve_without_levels(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What each row scores above the others, free of what each frame scores on its own.
 
-    Near the ends of a film not every row has a value in every frame. A plain mean would then
+    Near the ends of a video not every row has a value in every frame. A plain mean would then
     compare rows over different frames, and frames differ in level by more than rows do (silence
     scores low everywhere). This is the least-squares fit of ``score[k, t] = row[k] + frame[t]`` to
     the valid values, with the frames eliminated from the normal equations; where nothing is

@@ -1,8 +1,8 @@
-"""Cutting a film into stretches of one offset.
+"""Cutting a video into stretches of one offset.
 
 A Viterbi search over the rows of the volume and one more state, "no evidence", in steps of five
 frames. A step of one row is cheap (drift), a jump dear, and so is coming and going. How much a score
-counts is measured on the film itself: the height of its peaks against the spread of the other rows.
+counts is measured on the video itself: the height of its peaks against the spread of the other rows.
 A talking person also pauses, so a step without evidence costs a row only little.
 """
 
@@ -59,7 +59,7 @@ class _Run:
 
 
 def find_segments(volume: np.ndarray, *, contrast: float) -> tuple[SegmentEvidence, ...]:
-    """Cut a film into stretches of nearly one offset, each measured on its own columns.
+    """Cut a video into stretches of nearly one offset, each measured on its own columns.
 
     Args:
         volume: Scores ``[2K+1, T]``, NaN where there is none.
@@ -121,7 +121,7 @@ def _log_odds(steps: np.ndarray, contrast: float) -> np.ndarray:
     """Log-odds of "the offset is this row" against "no evidence", ``[R, N]`` float32.
 
     A peak of known height in normal noise, present in a share of the steps of a talking face. The
-    noise is the spread over the rows, here and in the film as a whole, whichever is larger.
+    noise is the spread over the rows, here and in the video as a whole, whichever is larger.
     """
     spread = 1.4826 * _median_of_rows(np.abs(steps))
     seen = np.isfinite(spread)

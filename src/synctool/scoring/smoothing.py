@@ -1,6 +1,6 @@
-"""The best offset round every frame, from a window that slides along the film.
+"""The best offset round every frame, from a window that slides along the video.
 
-Everything is done for some thousands of columns at once; a film of two hours takes seconds.
+Everything is done for some thousands of columns at once; a video of two hours takes seconds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def local_peaks(volume: np.ndarray, calibration: Calibration, *, window_s: float
 
     Args:
         volume: Scores ``[2K+1, T]``, NaN where there is none.
-        calibration: Turns the statistics of a window into a confidence, as for a whole film.
+        calibration: Turns the statistics of a window into a confidence, as for a whole video.
         window_s: Length of the window in seconds.
     """
     radius = max(1, round(window_s * VIDEO_FPS / 2))
@@ -54,7 +54,7 @@ def local_peaks(volume: np.ndarray, calibration: Calibration, *, window_s: float
 
 
 def _with_halo(volume: np.ndarray, part: slice, radius: int) -> np.ndarray:
-    """The columns of ``part`` and ``radius`` more on both sides, NaN beyond the film's ends."""
+    """The columns of ``part`` and ``radius`` more on both sides, NaN beyond the video's ends."""
     start, stop = part.start - radius, part.stop + radius
     missing = (max(0, -start), max(0, stop - volume.shape[1]))
     columns = volume[:, max(0, start) : stop]

@@ -4,7 +4,7 @@ After Chung & Zisserman, "Out of time: automated lip sync in the wild" (ACCV wor
 the code published with it (``calc_pdist`` and ``evaluate``), whose numbers are reproduced exactly
 where nothing is missing. Two things differ on purpose. The rows are in the order of every volume
 here (row ``K + n`` is the offset ``n``; the published row ``i`` is the offset ``vshift - i``). And
-the published code compares frames near the ends of a film with zeros; here that is ``pad="zeros"``,
+the published code compares frames near the ends of a video with zeros; here that is ``pad="zeros"``,
 while ``pad="nan"`` leaves those comparisons out.
 """
 
@@ -27,14 +27,14 @@ _BLOCK_FRAMES = 256
 
 @dataclass(frozen=True)
 class SyncNetScore:
-    """What the published code prints for one film.
+    """What the published code prints for one video.
 
     Attributes:
         offset_frames: Offset of the row with the smallest mean distance; > 0: audio ahead.
         min_distance: That mean distance (LSE-D); smaller is better.
         syncnet_confidence: Median minus minimum of the mean distances (LSE-C); larger is better.
         curve: Mean distance per row, ``[2K+1]`` float32, NaN for rows with too few valid frames.
-        frame_confidence: Median of the curve minus the distance at the film's offset, per frame,
+        frame_confidence: Median of the curve minus the distance at the video's offset, per frame,
             median-filtered over 9 frames; ``[T]`` float32, NaN where there is no distance.
     """
 
@@ -55,7 +55,7 @@ def pairwise_distances(
 ) -> np.ndarray:
     """Distances between the embedding of every picture frame and those of the sounds around it.
 
-    A long film can be done in pieces: give some frames of the video with the audio from
+    A long video can be done in pieces: give some frames of the video with the audio from
     ``max_offset`` frames before the first to ``max_offset`` frames after the last, and say with
     ``first_audio_index`` where that audio begins.
 
@@ -91,7 +91,7 @@ def pairwise_distances(
 
 
 def syncnet_score(distances: np.ndarray, *, min_share: float = MIN_SHARE) -> SyncNetScore | None:
-    """Apply SyncNet's protocol to the distances of a whole film.
+    """Apply SyncNet's protocol to the distances of a whole video.
 
     Args:
         distances: ``[2K+1, T]``, rows as in every volume, NaN where there is none.
@@ -111,7 +111,7 @@ def syncnet_score(distances: np.ndarray, *, min_share: float = MIN_SHARE) -> Syn
     median = float(ordered[(len(ordered) - 1) // 2])  # torch.median: the lower of the middle two
     frame_confidence = (median - distances[row]).astype(np.float32)
     valid = np.isfinite(frame_confidence)
-    # As scipy.signal.medfilt, zeros beyond the ends included, but at ease with very short films.
+    # As scipy.signal.medfilt, zeros beyond the ends included, but at ease with very short videos.
     frame_confidence[valid] = median_filter(frame_confidence[valid], MEDIAN_FRAMES, mode="constant")
     return SyncNetScore(
         offset_frames=row - len(distances) // 2,

@@ -1,4 +1,4 @@
-"""``train``: from processed films to weights."""
+"""``train``: from processed videos to weights."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def train(
         Path of the weights of the best epoch; the last ones lie beside them.
 
     Raises:
-        MissingError: No processed films, no split, nothing to train on, or pairs of films that are
+        MissingError: No processed videos, no split, nothing to train on, or pairs of videos that are
             not there.
         UsageError: The backbone cannot be trained so, the folder holds another run, or the pairs,
             the teacher or the losses do not fit the settings.

@@ -146,7 +146,7 @@ def _encoder(*, factory: str, context: int, options: dict[str, Any], **rest: Any
 
     Args:
         factory: Module and callable of this package.
-        context: Frames that a piece of a long film is given around each of its own.
+        context: Frames that a piece of a long video is given around each of its own.
         options: Options of the factory with their defaults.
         rest: Fields of the spec.
     """

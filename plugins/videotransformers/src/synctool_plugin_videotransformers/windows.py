@@ -32,11 +32,11 @@ class WindowedEncoder(nn.Module, ABC):
 
     With ``hop=1`` (the default) every window contributes the two frames at its middle only, with equal
     weights. Each embedding is then the same function of the n/2 frames before and after its own,
-    wherever in the clip it is: moved pictures give moved embeddings, exactly, and long films can be
+    wherever in the clip it is: moved pictures give moved embeddings, exactly, and long videos can be
     encoded in pieces. The price is one window per frame. A larger hop costs a ``hop``-th of that with
     the same weights, and embeddings stay centred on their frames, but look ``hop - 1`` frames further
     and depend on where among the windows a frame happens to lie: the network's own marks of time show
-    through, a pattern that repeats every ``hop`` frames whatever the film. Sound has no such pattern, so
+    through, a pattern that repeats every ``hop`` frames whatever the video. Sound has no such pattern, so
     to a comparison with it that is noise.
 
     Args:
@@ -44,7 +44,7 @@ class WindowedEncoder(nn.Module, ABC):
         tubelet: Frames that the network joins in one token.
         hop: Frames from window to window, 1 to n/2; odd if there are tubelets of two frames, so that
             these begin at even and at odd frames in turn and their middles, too, cancel out.
-        stride: Frames between those of a window. Published networks saw every 4th frame of a film or
+        stride: Frames between those of a window. Published networks saw every 4th frame of a video or
             fewer; the mouth moves too fast for that, hence 1. It does not change the cost.
         gradient_checkpointing: Keep nothing of a window for the backward pass but its pictures, and
             compute it again: a third more work, and memory for a few windows only.

@@ -11,7 +11,7 @@ from synctool.plugins.specs import AudioInput, BackboneSpec, WeightsSpec
 _APACHE = "Apache-2.0"
 _SPEECH_CONTEXT = 65
 """Frames around the middle one that the positional convolution of wav2vec 2.0 reaches: 64 steps of 20 ms
-on either side. Attention reaches further; a piece of a long film gets this much on either side."""
+on either side. Attention reaches further; a piece of a long video gets this much on either side."""
 
 
 def specs() -> list[BackboneSpec]:

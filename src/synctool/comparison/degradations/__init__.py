@@ -35,7 +35,7 @@ __all__ = [
 
 
 def perturbed(
-    film: str | os.PathLike[str],
+    video: str | os.PathLike[str],
     out: str | os.PathLike[str],
     name: str,
     level: int,
@@ -52,7 +52,7 @@ def perturbed(
     same arguments give the same file.
 
     Args:
-        film: The video.
+        video: The video.
         out: The copy, which must end in ``.mkv``: H.264 that loses next to nothing (unless coding is
             the perturbation) with 16 kHz mono PCM.
         name: One of ``PERTURBATIONS``.
@@ -75,7 +75,7 @@ def perturbed(
     from synctool.comparison.degradations.degraded_copy import write_copy
 
     return write_copy(
-        Path(film),
+        Path(video),
         Path(out),
         name,
         level,

@@ -31,7 +31,7 @@ _PICTURE_CODECS = {
 
 
 def write_copy(
-    film: Path,
+    video: Path,
     out: Path,
     name: str,
     level: int,
@@ -48,27 +48,27 @@ def write_copy(
     rng = chance(seed, name, level)
     reading = {"streams": streams, "allow_external": allow_external}
     if row.changes == "sound":
-        rewrite(film, out, sound=sound_change(name, level, seed=seed), **reading)
+        rewrite(video, out, sound=sound_change(name, level, seed=seed), **reading)
     elif name in _PICTURE_CODECS:
         codec = _PICTURE_CODECS[name]
         coding = replace(codec, options={**codec.options, "crf": f"{value:g}"})
-        rewrite(film, out, coding=coding, **reading)
+        rewrite(video, out, coding=coding, **reading)
     elif name in _PICTURE:
         change = picture_change(name, value, rng)
         rewrite(
-            film,
+            video,
             out,
             frames=lambda frames: (frame.changed(change) for frame in frames),
             coding=_OF_GRAIN if name == "low-light" else NEAR_LOSSLESS,
             **reading,
         )
     elif name in _FACES:
-        frames = face_change(name, value, rng, film, detector=detector, **reading)
-        rewrite(film, out, frames=frames, **reading)
+        frames = face_change(name, value, rng, video, detector=detector, **reading)
+        rewrite(video, out, frames=frames, **reading)
     else:
         speed = value / 100 if row.changes == "both" else 1.0
         rewrite(
-            film,
+            video,
             out,
             frames=time_change(name, value, rng),
             sound=(lambda sound: at_speed(sound, speed)) if speed != 1 else None,

@@ -12,9 +12,9 @@ import numpy as np
 from synctool.errors import MediaError
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import FaceTracker, Pose, TrackedPicture
-from synctool.media.film import Film
 from synctool.media.frames import Frame
 from synctool.media.pictures import Planes
+from synctool.media.video_file import VideoFile
 from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 
 _GREY, _BLACK, _NEUTRAL = 126, 16, 128
@@ -28,7 +28,7 @@ def face_change(
     name: str,
     value: float,
     rng: np.random.Generator,
-    film: Path,
+    video: Path,
     *,
     streams: StreamSelection = PLAYED,
     allow_external: bool = False,
@@ -40,7 +40,7 @@ def face_change(
         name: ``mouth`` or ``head``.
         value: Of its level.
         rng: Random generator.
-        film: The video, which is read once to find them.
+        video: The video, which is read once to find them.
         streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
         detector: Finds the faces; CenterFace if None.
@@ -48,10 +48,10 @@ def face_change(
     Raises:
         MediaError: There is none.
     """
-    poses = _followed(film, streams, allow_external, detector)
+    poses = _followed(video, streams, allow_external, detector)
     if not any(poses):
         raise MediaError(
-            f"{film.name}: no face was found, which the perturbation {name} needs",
+            f"{video.name}: no face was found, which the perturbation {name} needs",
             remedy="Give a video that shows a face, or leave this perturbation out.",
         )
     if name == "mouth":
@@ -61,7 +61,7 @@ def face_change(
 
 
 def _followed(
-    film: Path, streams: StreamSelection, allow_external: bool, detector: FaceDetector | None
+    video: Path, streams: StreamSelection, allow_external: bool, detector: FaceDetector | None
 ) -> list[Sequence[Pose]]:
     """The faces of every tick, the largest first."""
     if detector is None:
@@ -70,12 +70,12 @@ def _followed(
         detector = CenterFaceDetector()
     tracker = FaceTracker(detector=detector)
 
-    def tracked(opened: Film) -> Iterator[TrackedPicture]:
+    def tracked(opened: VideoFile) -> Iterator[TrackedPicture]:
         for picture in opened:
             yield from tracker.push(picture)
         yield from tracker.flush()
 
-    with Film(film, streams=streams, allow_external=allow_external) as opened:
+    with VideoFile(video, streams=streams, allow_external=allow_external) as opened:
         return [
             sorted(picture.poses.values(), key=lambda pose: pose.box[1] - pose.box[3])
             for picture in tracked(opened)

@@ -1,4 +1,4 @@
-"""Films for the benchmarks: moved copies, pieces, long loops. Made in a temporary folder, never kept."""
+"""Videos for the benchmarks: moved copies, pieces, long loops. Made in a temporary folder, never kept."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 from synctool.types import AUDIO_HZ, VIDEO_FPS, DetectResult
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def shared(name: str) -> Path:
-    """The folder of real films: ``SYNCTOOL_CLIPS`` or ``SYNCTOOL_CORPUS``, or beside the project."""
+    """The folder of real videos: ``SYNCTOOL_CLIPS`` or ``SYNCTOOL_CORPUS``, or beside the project."""
     return Path(os.environ.get(f"SYNCTOOL_{name.upper()}") or ROOT.parent / "shared" / name)
 
 
@@ -31,7 +31,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def write_film(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) -> None:
+def write_video(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) -> None:
     """Write grey pictures at 25 fps (H.264, nearly lossless) with 16 kHz sound (PCM), in Matroska.
 
     Args:
@@ -39,11 +39,11 @@ def write_film(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) ->
         pictures: uint8 ``[H, W]`` each.
         sound: int16 ``[N]``.
     """
-    with av.open(str(path), "w") as film:
-        video = film.add_stream(
+    with av.open(str(path), "w") as video_file:
+        video = video_file.add_stream(
             "libx264", rate=VIDEO_FPS, options={"crf": "12", "preset": "veryfast"}
         )
-        audio = film.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
+        audio = video_file.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
         video.pix_fmt = "yuv420p"
         for i, picture in enumerate(pictures):
             height, width = (n // 2 * 2 for n in picture.shape)
@@ -53,19 +53,19 @@ def write_film(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) ->
                 np.ascontiguousarray(picture[:height, :width]), format="gray"
             ).reformat(format="yuv420p")
             frame.pts, frame.time_base = i, Fraction(1, VIDEO_FPS)
-            film.mux(video.encode(frame))
-        film.mux(video.encode(None))
+            video_file.mux(video.encode(frame))
+        video_file.mux(video.encode(None))
         heard = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
         heard.sample_rate, heard.pts, heard.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)
-        film.mux(audio.encode(heard))
-        film.mux(audio.encode(None))
+        video_file.mux(audio.encode(heard))
+        video_file.mux(audio.encode(None))
 
 
-def read_film(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """All grey pictures on the 25 Hz timeline, and the sound: for short films only."""
-    with Film(path) as film:
-        pictures = [p.luma for p in film if p.luma is not None]
-        return pictures, film.sound.pop(film.sound.end)
+def read_video(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """All grey pictures on the 25 Hz timeline, and the sound: for short videos only."""
+    with VideoFile(path) as video_file:
+        pictures = [p.luma for p in video_file if p.luma is not None]
+        return pictures, video_file.sound.pop(video_file.sound.end)
 
 
 def best_match(result: DetectResult) -> float | None:

@@ -1,4 +1,4 @@
-"""Films whose right answer is known by construction, and networks that read them without error or not at all.
+"""Videos whose answer is known by construction, and networks that read them without error or not at all.
 
 Every frame has a number of its own. Its picture is a pattern of dark and bright squares that stands for
 the number, its sound a chord that stands for it; ``CodeReader`` looks both up, so that it finds every
@@ -21,12 +21,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from films import write_film
 from synctool.models.correlation import correlate
 from synctool.plugins import loader as plugins
 from synctool.plugins.hookspecs import hookimpl
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME
+from videos import write_video
 
 READER, GUESSER = "code-reader", "code-guesser"
 CODES = 4096
@@ -61,8 +61,8 @@ SPECS = tuple(
         options={"max_offset": 15},
     )
     for name, factory, summary, size in (
-        (READER, "CodeReader", "reads made-up films whose frames are numbered", CODES),
-        (GUESSER, "CodeGuesser", "reads the same films wrongly", _GUESSES),
+        (READER, "CodeReader", "reads made-up videos whose frames are numbered", CODES),
+        (GUESSER, "CodeGuesser", "reads the same videos wrongly", _GUESSES),
     )
 )
 
@@ -150,14 +150,14 @@ def save_guesser(path: Path, *, seed: int) -> Path:
     return path
 
 
-def coded_film(path: Path, *, first: int, frames: int, ahead_frames: int = 0) -> Path:
-    """Write a film.
+def coded_video(path: Path, *, first: int, frames: int, ahead_frames: int = 0) -> Path:
+    """Write a video.
 
     Args:
         path: Ends in ``.mkv``.
-        first: Number of its first frame; films whose numbers do not overlap have nothing in common.
+        first: Number of its first frame; videos whose numbers do not overlap have nothing in common.
         frames: T.
-        ahead_frames: How far the sound is ahead; beyond the film's ends it is another film's.
+        ahead_frames: How far the sound is ahead; beyond the video's ends it is another video's.
 
     Raises:
         ValueError: There are not so many numbers.
@@ -171,7 +171,7 @@ def coded_film(path: Path, *, first: int, frames: int, ahead_frames: int = 0) ->
         for n in numbers
     ]
     sound = np.concatenate([_played(n) for n in (numbers + ahead_frames) % CODES])
-    write_film(path, pictures, sound)
+    write_video(path, pictures, sound)
     return path
 
 

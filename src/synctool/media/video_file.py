@@ -1,4 +1,4 @@
-"""One pass over a film: pictures on the 25 Hz timeline, sound at 16 kHz, both by timestamp.
+"""One pass over a video: pictures on the 25 Hz timeline, sound at 16 kHz, both by timestamp.
 
 Timeline 0 is the earlier start of the two chosen streams, moved back to the grid of the picture, so
 that constant 25 fps material is read frame for frame. Which frame a tick shows is told by
@@ -51,11 +51,11 @@ _MANY_PIXELS = 4096 * 2304
 _FEW_THREADS = 4
 _NOTABLE_S = 0.1
 
-_Film = TypeVar("_Film", bound="Film")
+_Video = TypeVar("_Video", bound="VideoFile")
 
 
-class Film:
-    """A film opened for one pass. Use it as a context manager and iterate over it once.
+class VideoFile:
+    """A video opened for one pass. Use it as a context manager and iterate over it once.
 
     Iterating gives ``Picture`` objects in order, one per 25 Hz tick, while a thread decodes;
     ``sound`` fills at the same time and is complete when the iteration ends. Leaving the iteration
@@ -141,7 +141,7 @@ class Film:
     def _new_screen(self) -> Screen:
         return PictureTimeline(self._reader, self._put, interval_s=self._rate.interval_s)
 
-    def __enter__(self: _Film) -> _Film:
+    def __enter__(self: _Video) -> _Video:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -163,7 +163,7 @@ class Film:
 
     @property
     def source(self) -> Source:
-        """Facts about the film; durations and rates are final once the iteration has ended."""
+        """Facts about the video; durations and rates are final once the iteration has ended."""
         width_px, height_px = self._decoder.size_px or (
             *(self._source.width_px, self._source.height_px),
         )
@@ -204,7 +204,7 @@ class Film:
 
     @property
     def tick(self) -> int:
-        """Ticks decoded so far; the length of the film once the iteration has ended."""
+        """Ticks decoded so far; the length of the video once the iteration has ended."""
         return self._screen.tick
 
     @property
@@ -225,7 +225,7 @@ class Film:
 
     def __iter__(self) -> Iterator[Picture]:
         if self._thread is not None or self._stop.is_set():
-            raise RuntimeError("a Film can be iterated over once, while it is open")
+            raise RuntimeError("a Video can be iterated over once, while it is open")
         self._thread = threading.Thread(target=self._decode, name="synctool-decode", daemon=True)
         self._thread.start()
         try:
@@ -272,7 +272,7 @@ class Film:
             if stream is not None and stream.codec_context is None:
                 raise MediaError(
                     f"{self._name}: no decoder for its {stream.type} stream",
-                    remedy="Convert the film to a common codec (H.264 with AAC, say) and try again.",
+                    remedy="Convert the video to a common codec (H.264 with AAC, say) and try again.",
                 )
         for note in selected.notes:
             self._warn(note)
@@ -337,7 +337,7 @@ class Film:
     def _undecodable(self, error: FFmpegError) -> SyncToolError:
         wrapped = MediaError(
             f"{self._name} cannot be decoded: {ffmpeg_words(error)}",
-            remedy="Convert the film to a common format (MP4 with H.264 and AAC, say) and try again.",
+            remedy="Convert the video to a common format (MP4 with H.264 and AAC, say) and try again.",
         )
         wrapped.__cause__ = error
         return wrapped

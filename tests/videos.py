@@ -1,4 +1,4 @@
-"""Films made for the tests: picture and sound both tell their own time, so that nothing is taken on trust.
+"""Videos made for the tests: picture and sound both tell their own time, so that nothing is taken on trust.
 
 The picture is a pattern of black and white cells that spells the frame's presentation time in
 milliseconds. The sound is silence with short tone bursts at known times. Both survive any codec.
@@ -16,7 +16,7 @@ import av
 import cv2
 import numpy as np
 
-from synctool.media.film import Film
+from synctool.media.video_file import VideoFile
 
 # --------------------------------------------------------------------------- pictures that tell the time
 
@@ -113,18 +113,18 @@ def murmur(seconds: float, rate: int = 16_000, seed: int = 0) -> np.ndarray:
     return (0.2 * noise * np.convolve(syllables, np.hanning(801) / 400, "same")).astype(np.float32)
 
 
-# --------------------------------------------------------------------------- reading films
+# --------------------------------------------------------------------------- reading videos
 
 
 def lead_ms(path: Path) -> float:
     """How far the sound is ahead of the picture: both tell their own time."""
-    with Film(path) as film:
+    with VideoFile(path) as video_file:
         shown = {}
-        for picture in film:
+        for picture in video_file:
             spelled = read_time_ms(picture.luma)
             if spelled is not None:
                 shown.setdefault(spelled, 40 * picture.index)
-        heard = find_clicks(film.sound.pop(film.sound.end))
+        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
     late_picture = float(np.median([at - spelled for spelled, at in shown.items()]))
     assert len(heard) == 7
     late_sound = 1000 * float(np.mean(np.subtract(heard, CLICKS_S)))
@@ -134,14 +134,14 @@ def lead_ms(path: Path) -> float:
 def packets(path: Path) -> dict[str, list[bytes]]:
     """The coded data of both streams."""
     found: dict[str, list[bytes]] = {}
-    with av.open(str(path)) as film:
-        for packet in film.demux():
+    with av.open(str(path)) as video_file:
+        for packet in video_file.demux():
             if packet.size:
                 found.setdefault(packet.stream.type, []).append(bytes(packet))
     return found
 
 
-# --------------------------------------------------------------------------- making films
+# --------------------------------------------------------------------------- making videos
 
 
 _QUICK = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
@@ -156,9 +156,9 @@ class Sound:
         rate: Samples per second.
         layout: Channel layout.
         samples: float32 ``[N]`` at that rate, the same in all channels; None makes clicks.
-        start_s: When it starts on the film's timeline.
+        start_s: When it starts on the video's timeline.
         lost_s: Stretches, in seconds of the track, whose packets are thrown away.
-        retime: Moves timestamps: called with seconds of the track, gives seconds of the film.
+        retime: Moves timestamps: called with seconds of the track, gives seconds of the video.
     """
 
     codec: str = "aac"
@@ -203,7 +203,7 @@ class Video:
     retime: Callable[[float], float] | None = None
 
 
-def make_film(
+def make_video(
     path: Path,
     *,
     seconds: float = 3.0,
@@ -213,7 +213,7 @@ def make_film(
     order: str = "interleaved",
     container: str | None = None,
 ) -> Path:
-    """Write a film.
+    """Write a video.
 
     Args:
         path: Its name; the ending chooses the container.
@@ -228,21 +228,21 @@ def make_film(
         The path.
     """
     options = {"max_interleave_delta": "1"} if order == "sound last" else {}
-    with av.open(f"file:{path}", "w", format=container, options=options) as film:
+    with av.open(f"file:{path}", "w", format=container, options=options) as video_file:
         tracks = []
         if cover and Path(path).suffix == ".mkv":
-            film.add_attachment("cover.jpg", "image/jpeg", _jpeg())
+            video_file.add_attachment("cover.jpg", "image/jpeg", _jpeg())
         elif cover:
-            tracks.append(_cover(film))
+            tracks.append(_cover(video_file))
         if video is not None:
-            tracks.append(_video_packets(film, video, seconds))
-        tracks.extend(_sound_packets(film, sound, seconds) for sound in sounds)
+            tracks.append(_video_packets(video_file, video, seconds))
+        tracks.extend(_sound_packets(video_file, sound, seconds) for sound in sounds)
         made = [list(track) for track in tracks]
         packets = [packet for track in made for packet in track]
         if order == "interleaved":
             packets.sort(key=lambda p: float((p.dts or 0) * p.time_base))
         for packet in packets:
-            film.mux(packet)
+            video_file.mux(packet)
     return path
 
 
@@ -252,11 +252,11 @@ def frame_times_s(fps: Fraction | float, seconds: float) -> list[float]:
 
 
 def _video_packets(
-    film: av.container.OutputContainer, video: Video, seconds: float
+    video_file: av.container.OutputContainer, video: Video, seconds: float
 ) -> Iterable[av.Packet]:
     rate = Fraction(video.fps).limit_denominator(1001)
     options = _QUICK.get(video.codec, {}) | video.options
-    stream = film.add_stream(video.codec, rate=rate, options=options)
+    stream = video_file.add_stream(video.codec, rate=rate, options=options)
     stream.width, stream.height = video.size
     stream.pix_fmt = video.pixels
     constant = video.times_s is None and video.codec in ("mpeg4", "mjpeg", "mpeg2video")
@@ -298,9 +298,9 @@ def _as_frame(picture: np.ndarray, pixels: str) -> av.VideoFrame:
 
 
 def _sound_packets(
-    film: av.container.OutputContainer, sound: Sound, seconds: float
+    video_file: av.container.OutputContainer, sound: Sound, seconds: float
 ) -> Iterable[av.Packet]:
-    stream = film.add_stream(sound.codec, rate=sound.rate, layout=sound.layout)
+    stream = video_file.add_stream(sound.codec, rate=sound.rate, layout=sound.layout)
     samples = clicks(seconds, sound.rate) if sound.samples is None else sound.samples
     as_int = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     channels = len(stream.codec_context.layout.channels)
@@ -332,8 +332,8 @@ def _jpeg() -> bytes:
     return cv2.imencode(".jpg", np.full((64, 64), 128, np.uint8))[1].tobytes()
 
 
-def _cover(film: av.container.OutputContainer) -> Iterable[av.Packet]:
-    stream = film.add_stream("mjpeg", rate=1)
+def _cover(video_file: av.container.OutputContainer) -> Iterable[av.Packet]:
+    stream = video_file.add_stream("mjpeg", rate=1)
     stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
     stream.disposition = av.stream.Disposition.attached_pic
     frame = _as_frame(np.full((64, 64), 128, np.uint8), "yuvj420p")
@@ -345,10 +345,10 @@ def _cover(film: av.container.OutputContainer) -> Iterable[av.Packet]:
 def with_spoiled_packets(
     source: Path, target: Path, kinds: Sequence[str], spans_s: Sequence[tuple[float, float]]
 ) -> Path:
-    """The same film with packets that no decoder can read.
+    """The same video with packets that no decoder can read.
 
     Args:
-        source: The film.
+        source: The video.
         target: The new one.
         kinds: Of the streams whose packets are spoiled: ``video``, ``audio``.
         spans_s: From when to when.
@@ -468,7 +468,7 @@ def face_picture(
     return picture
 
 
-def face_film(
+def face_video(
     path: Path,
     scenes: Sequence[tuple[int, Callable[[int], Sequence[PlacedFace]]]],
     *,
@@ -477,7 +477,7 @@ def face_film(
     speech: bool = True,
     video: Video | None = None,
 ) -> Path:
-    """A film with real faces and a sound.
+    """A video with real faces and a sound.
 
     Args:
         path: Its name.
@@ -500,4 +500,4 @@ def face_film(
     seconds = float(frames / Fraction(video.fps))
     samples = murmur(seconds) if speech else np.zeros(round(seconds * 16_000), np.float32)
     sound = Sound(codec="aac", rate=16_000, layout="mono", samples=samples)
-    return make_film(path, seconds=seconds, video=video, sounds=[sound])
+    return make_video(path, seconds=seconds, video=video, sounds=[sound])

@@ -1,4 +1,4 @@
-"""Real films whose sound is moved by a known amount, through the whole of ``detect``."""
+"""Real videos whose sound is moved by a known amount, through the whole of ``detect``."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from films import best_match, read_video, write_video
 from speed import loop
 
-from films import best_match, read_film, write_film
 from synctool.errors import MissingError
 from synctool.measure.detect import Detector
-from synctool.media.film import Film
 from synctool.media.remux import move_sound
+from synctool.media.video_file import VideoFile
 from synctool.types import FRAME_MS, SAMPLES_PER_FRAME
 
 SHORT_MOVE_FRAMES = 15
 LONG_MOVE_FRAMES = 122
 """Three frames less than what is searched, so that a constant cannot push the answer to the edge."""
-LONG_FILM_S = 20.0
+LONG_VIDEO_S = 20.0
 CLIPS_JOINED = 7
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One film with its sound moved.
+    """One video with its sound moved.
 
     Attributes:
-        film: Its name.
+        video: Its name.
         person: Who speaks.
         moved_frames: How far the sound was moved ahead.
         expected: The true offset in frames.
@@ -60,8 +60,8 @@ class Moved:
         return self.error is not None and abs(self.error) <= 1.0
 
 
-def dev_films(corpus: Path, *, limit: int | None = None) -> list[Path]:
-    """The films of the GRID speakers that the corpus keeps from training.
+def dev_videos(corpus: Path, *, limit: int | None = None) -> list[Path]:
+    """The videos of the GRID speakers that the corpus keeps from training.
 
     Raises:
         MissingError: The corpus is not there.
@@ -88,12 +88,12 @@ def whole_clips(
 ) -> list[Moved]:
     """GRID clips moved by up to 15 frames, whole frames or fractions of them.
 
-    The corpus's own constant is the median answer over the films unmoved.
+    The corpus's own constant is the median answer over the videos unmoved.
 
     Args:
-        films: The films; their folder is named after the speaker.
+        videos: The videos; their folder is named after the speaker.
         measuring: Searches 18 frames, so that the constant cannot push an answer to the edge.
-        work: For the moved films.
+        work: For the moved videos.
         fractional: Move by any number of milliseconds, not by whole frames.
     """
     rng = np.random.default_rng(12 if fractional else 11)
@@ -113,16 +113,16 @@ def whole_clips(
 def far_moves(
     films: Sequence[tuple[Path, str]], near: Detector, wide: Detector, work: Path
 ) -> list[Moved]:
-    """Long films moved by up to 122 frames, each three times: far behind, a little, far ahead.
+    """Long videos moved by up to 122 frames, each three times: far behind, a little, far ahead.
 
-    What a film says unmoved, by the usual short search, is taken for its own offset; for films of one
+    What a video says unmoved, by the usual short search, is taken for its own offset; for videos of one
     person its median over them.
 
     Args:
-        films: Films and who speaks in them.
+        videos: Videos and who speaks in them.
         near: Searches the usual range.
         wide: Searches 125 frames.
-        work: For the moved films.
+        work: For the moved videos.
     """
     rng = np.random.default_rng(13)
     own: dict[str, list[float]] = {}
@@ -140,8 +140,8 @@ def far_moves(
     return rows
 
 
-def joined_films(films: Iterable[Path], work: Path) -> list[tuple[Path, str]]:
-    """Films of 20 s and more from the short ones of each speaker, every one used once."""
+def joined_videos(films: Iterable[Path], work: Path) -> list[tuple[Path, str]]:
+    """Videos of 20 s and more from the short ones of each speaker, every one used once."""
     speakers: dict[str, list[Path]] = {}
     for film in films:
         speakers.setdefault(film.parent.name, []).append(film)
@@ -151,26 +151,26 @@ def joined_films(films: Iterable[Path], work: Path) -> list[tuple[Path, str]]:
             pictures: list[np.ndarray] = []
             sounds = []
             for film in own[number * CLIPS_JOINED : (number + 1) * CLIPS_JOINED]:
-                frames, sound = read_film(film)
+                frames, sound = read_video(film)
                 length = len(frames) * SAMPLES_PER_FRAME
                 pictures += frames
                 sounds.append(np.pad(sound[:length], (0, max(0, length - sound.size))))
             path = work / f"{speaker}-{number}.mkv"
-            write_film(path, pictures, np.concatenate(sounds))
+            write_video(path, pictures, np.concatenate(sounds))
             made.append((path, speaker))
     return made
 
 
-def looped_films(films: Iterable[Path], work: Path) -> list[tuple[Path, str]]:
-    """Films of 20 s and more: those that are shorter over and over."""
+def looped_videos(films: Iterable[Path], work: Path) -> list[tuple[Path, str]]:
+    """Videos of 20 s and more: those that are shorter over and over."""
     made = []
     for film in films:
-        with Film(film) as opened:
+        with VideoFile(film) as opened:
             seconds = opened.source.duration_s
         path = film
-        if seconds < LONG_FILM_S:
+        if seconds < LONG_VIDEO_S:
             path = work / f"{film.stem}-looped.mkv"
-            loop(film, path, LONG_FILM_S / 60)
+            loop(film, path, LONG_VIDEO_S / 60)
         made.append((path, film.stem))
     return made
 

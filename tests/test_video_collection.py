@@ -1,4 +1,4 @@
-"""Finding films and speakers."""
+"""Finding videos and speakers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from synctool.data.storage import storage
 from synctool.errors import MissingError, UsageError
-from synctool.prepare.videos import collection, films_in
+from synctool.prepare.videos import collection, videos_in
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -19,9 +19,9 @@ def touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"x")
 
 
-def test_films_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
+def test_videos_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
     touch(tmp_path, "b/2.MKV", "a/1.mp4", "a/notes.txt", "a/.hidden.mp4", "c.avi")
-    assert [p.relative_to(tmp_path).as_posix() for p in films_in(tmp_path)] == [
+    assert [p.relative_to(tmp_path).as_posix() for p in videos_in(tmp_path)] == [
         "a/1.mp4",
         "b/2.MKV",
         "c.avi",
@@ -87,7 +87,7 @@ def put(folder: Path, **kinds: str) -> None:
 )
 def test_what_cameras_and_broadcasters_write_is_found(tmp_path: Path, suffix: str) -> None:
     touch(tmp_path, f"a{suffix}", "sound.wav", "sound.m4a", "image.jpg", "stream.m2v", "list.m3u8")
-    assert [p.name for p in films_in(tmp_path)] == [f"a{suffix}"]
+    assert [p.name for p in videos_in(tmp_path)] == [f"a{suffix}"]
     assert [f.name for f in collection(storage(tmp_path)).films] == [f"a{suffix}"]
 
 
@@ -95,7 +95,7 @@ def test_an_ending_that_other_files_share_is_settled_by_the_first_bytes(tmp_path
     put(tmp_path, talk__ogg="ogg video", song__ogg="ogg audio", go__mod="go module")
     put(tmp_path, camera__mod="program stream", disc__DAT="program stream", table__dat="wav")
     found = ["camera.mod", "disc.DAT", "talk.ogg"]
-    assert [p.name for p in films_in(tmp_path)] == found
+    assert [p.name for p in videos_in(tmp_path)] == found
     assert sorted(f.name for f in collection(storage(tmp_path)).films) == found
 
 
@@ -104,6 +104,6 @@ def test_a_video_under_a_foreign_name_is_left_out_and_told(tmp_path: Path, caplo
     put(tmp_path, d__xyz="m4a", e__xyz="wav", f__xyz="jpeg", g__xyz="ogg audio")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.xyz")
-    assert [p.name for p in films_in(tmp_path)] == ["a.mp4"]
+    assert [p.name for p in videos_in(tmp_path)] == ["a.mp4"]
     (told,) = caplog.messages
     assert "3 files" in told and "b.xyz" in told
