@@ -22,7 +22,7 @@ from synctool.features import inputs
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.pictures import prepared
 from synctool.measure.audio_encoder import AudioEncoder
-from synctool.measure.encode import encode_crops
+from synctool.measure.encode_clip import encode_crops
 from synctool.measure.face_encoder import FaceEncoder
 from synctool.models.correlation import correlate
 from synctool.plugins.specs import BackboneSpec

@@ -229,7 +229,7 @@ def test_clips_go_to_other_processes(tmp_path: Path) -> None:
 
 
 def test_a_network_that_takes_no_face_crops_of_that_size_says_so(tmp_path: Path) -> None:
-    from synctool.measure.encode import encode_clip
+    from synctool.measure.encode_clip import encode_clip
     from synctool.networks.load import load_model
 
     with flicker.installed():

@@ -17,7 +17,7 @@ from synctool.data.samples import Sample, SampleInfo
 from synctool.evaluation.bootstrap import Interval, mean_interval
 from synctool.evaluation.consensus import Answer, Piece, agrees, consensus_of
 from synctool.measure.analyze import analyze
-from synctool.measure.encode import encode_audio, encode_crops
+from synctool.measure.encode_clip import encode_audio, encode_crops
 from synctool.networks.loaded import LoadedModel
 from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 

@@ -23,7 +23,7 @@ import numpy as np
 from synctool.errors import described
 from synctool.measure.analyze import Findings, analyze
 from synctool.measure.embeddings import AudioEmbeddings, EncodedVideo, FaceEmbeddings
-from synctool.measure.encode import encode_audio, is_silent
+from synctool.measure.encode_clip import encode_audio, is_silent
 from synctool.measure.threads import sharing_cores
 from synctool.measure.timing import network_clock
 from synctool.measure.volumes import video_volume

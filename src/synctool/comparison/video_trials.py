@@ -24,7 +24,8 @@ from synctool.comparison.trials import failed_trial, trials
 from synctool.disk_space import amount, free_bytes
 from synctool.errors import OutputError, described
 from synctool.measure.embeddings import EncodedVideo
-from synctool.measure.encode import encode, encode_clip
+from synctool.measure.encode import encode
+from synctool.measure.encode_clip import encode_clip
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.tracks import build_detector
 from synctool.networks.loaded import LoadedModel

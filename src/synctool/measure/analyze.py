@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from synctool._version import __version__
-from synctool.faces.upright import box_before_turning
+from synctool.faces.turning import box_before_turning
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
 from synctool.measure.volumes import (
     FaceScores,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synctool.measure.thumbnails import Thumbnail
 from synctool.networks.loaded import LoadedModel
 from synctool.types import VIDEO_FPS, Source
+
+if TYPE_CHECKING:
+    from synctool.measure.thumbnails import Thumbnail
 
 
 @dataclass(frozen=True)

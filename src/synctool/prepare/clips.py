@@ -12,6 +12,7 @@ from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo, longest_frame
 from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import Pose
+from synctool.measure.encode_clip import is_silent
 from synctool.measure.tracks import followed
 from synctool.media.pictures import Picture
 from synctool.media.sound import SoundTrack
@@ -21,8 +22,6 @@ from synctool.types import SAMPLES_PER_FRAME
 
 CONTEXT_FRAMES = 25
 """Sound kept on either side of a sample, where the video has it."""
-_SILENT_PEAK = 33
-"""Audio that never exceeds -60 dB of full scale is silence."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class VideoClips:
 
     def _sample(self, stretch: _Stretch) -> Iterator[Sample]:
         sound = self._sound.between(stretch.begin_sample, stretch.end_sample)
-        if not sound.size or int(np.abs(sound.astype(np.int32)).max()) < _SILENT_PEAK:
+        if is_silent(sound):
             self.silent += 1
             return
         entry, s = self._entry, self._settings

@@ -12,7 +12,7 @@ import torch
 
 from synctool.data.samples import Sample
 from synctool.errors import UsageError
-from synctool.measure.encode import encode_audio, encode_crops
+from synctool.measure.encode_clip import encode_audio, encode_crops
 from synctool.measure.volumes import score_face
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel

@@ -19,7 +19,7 @@ from torch import nn
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
-from synctool.measure.encode import encode_audio, encode_crops
+from synctool.measure.encode_clip import encode_audio, encode_crops
 from synctool.measure.volumes import score_volume
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ModelSpec
