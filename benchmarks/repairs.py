@@ -360,9 +360,9 @@ def others(path: Path) -> tuple[dict, float]:
 def _heard(clip: Clip, fixed: Path, own_ms: float) -> float:
     """The worst distance of the repaired audio from where it belongs, over pieces of two seconds."""
     with VideoFile(fixed) as video_file:
-        shown = [picture.index for picture in video_file if picture.luma is not None]
+        shown = [None if p.luma is None else _thumbnail(p.luma) for p in video_file]
         audio = video_file.sound.pop(video_file.sound.end).astype(np.float32)
-    audio = audio[shown[0] * AUDIO_HZ // 25 :]  # from the first frame on, as the clip's own
+    audio = audio[_late_ticks(clip, shown) * AUDIO_HZ // 25 :]
     wanted = clip.audio[:: RATE // AUDIO_HZ]
     size, reach, worst = 2 * AUDIO_HZ, AUDIO_HZ // 2, 0.0
     pieces = list(range(reach, min(len(audio), len(wanted)) - size - reach, size))
@@ -377,6 +377,23 @@ def _heard(clip: Clip, fixed: Path, own_ms: float) -> float:
         off = late_ms - own_ms  # the clip's own offset is repaired, too
         worst = max(worst, off, key=abs)
     return worst
+
+
+def _thumbnail(luma: np.ndarray) -> np.ndarray:
+    return cv2.resize(luma, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _late_ticks(clip: Clip, shown: Sequence[np.ndarray | None]) -> int:
+    """How many ticks later than in the clip the frames are shown: some containers begin with an empty one."""
+    wanted = [_thumbnail(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)) for f in clip.frames]
+
+    def error(late: int) -> float:
+        pairs = [
+            (a, b) for a, b in zip(shown[late:], wanted) if a is not None and a.shape == b.shape
+        ]
+        return float(np.mean([np.abs((a - a.mean()) - (b - b.mean())).mean() for a, b in pairs]))
+
+    return min(range(4), key=error)
 
 
 def own_offset_ms(name: str, corpus: Path, folder: Path, measure: Callable) -> float:
