@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 
 from synctool.errors import MediaError, OutputError, UsageError
 from synctool.files import atomic_path
+from synctool.media.decoding_order import DecodingOrder
 from synctool.media.locating import is_pipe
 from synctool.media.opening import open_video
 from synctool.media.video_file import VideoFile
@@ -120,7 +121,7 @@ def _copy(
     copies = _streams(video_file, copy)
     known = {k: v for k, v in video_file.metadata.items() if k not in _OF_THE_OLD_FILE}
     copy.metadata.update(known)
-    orders = {index: _DecodingOrder() for index in copies}
+    orders = {index: DecodingOrder() for index in copies}
     streams = [s for s in video_file.streams if s.index in copies]
     for packet in video_file.demux(streams):
         if not packet.size:  # the end of a stream
@@ -170,40 +171,3 @@ def _mux(
     packet.time_base = base
     packet.stream = copies[stream.index]
     copy.mux(packet)
-
-
-class _DecodingOrder:
-    """Gives every packet of one stream a decoding timestamp.
-
-    Matroska stores presentation timestamps only, and what is derived from them is missing for the
-    first packets where pictures are reordered. They are counted back from the first that has one.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: list[av.Packet] = []
-        self._last: int | None = None
-
-    def push(self, packet: av.Packet) -> Iterator[av.Packet]:
-        """Take a packet; give those whose timestamp is settled."""
-        if packet.dts is None and self._last is None:
-            self._waiting.append(packet)
-            return
-        if packet.dts is not None:
-            yield from self._settle(packet.dts)
-        if packet.dts is None:
-            packet.dts = (self._last or 0) + 1
-        self._last = packet.dts
-        yield packet
-
-    def flush(self) -> Iterator[av.Packet]:
-        """Give what still waits, at the end of the video."""
-        shown = [p.pts for p in self._waiting if p.pts is not None]
-        yield from self._settle(min(shown, default=0))
-
-    def _settle(self, until: int) -> Iterator[av.Packet]:
-        """Count the waiting packets back from the timestamp of the one after them."""
-        waiting, self._waiting = self._waiting, []
-        for number, packet in enumerate(waiting):
-            step = max(1, packet.duration or 1)
-            packet.dts = until - step * (len(waiting) - number)
-            yield packet

@@ -18,6 +18,7 @@ from av.error import FFmpegError
 from av.stream import AttachmentStream, Stream
 
 from synctool.errors import OutputError
+from synctool.media.decoding_order import COARSE, FINE, DecodingOrder
 from synctool.media.opening import OpenedVideo
 from synctool.repairing.containers import AVI, TargetContainer
 from synctool.repairing.survey import Survey, is_attached
@@ -25,9 +26,6 @@ from synctool.repairing.tracks import TrackRepair
 
 _OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _OF_THE_OLD_STREAM = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS", "vendor_id")
-_COARSE = Fraction(1, 1000)
-"""Units of time that leave no room between two packets."""
-_FINE = Fraction(1, 90_000)
 _MIME = {"mjpeg": "image/jpeg", "png": "image/png"}
 
 
@@ -129,7 +127,7 @@ class _Copy:
         copy.set_chapters(self._video.chapters())
         self._places = _places(copy, {m.index for i, m in self.copies.items() if self._is_cover(i)})
         self._orders = {
-            index: _DecodingOrder(untold=container.muxer == AVI) for index in self.copies
+            index: DecodingOrder(untold=container.muxer == AVI) for index in self.copies
         }
 
     def _stream(self, stream: Stream) -> Stream | None:
@@ -161,8 +159,8 @@ class _Copy:
         if stream.type == "data" and stream.name is None:
             raise ValueError("a stream of no known kind")
         made = self._copy.add_stream_from_template(stream, opaque=True)
-        if self._container.muxer != AVI and (made.time_base is None or made.time_base >= _COARSE):
-            made.time_base = _FINE  # a wish; the container has the last word
+        if self._container.muxer != AVI and (made.time_base is None or made.time_base >= COARSE):
+            made.time_base = FINE  # a wish; the container has the last word
         self._described(stream, made)
         if self._same_family and made.codec_context is not None:
             self._keep_tag(stream, made)
@@ -237,68 +235,6 @@ def _move(packet: av.Packet, later: Fraction) -> None:
             setattr(packet, name, round((stamp * base + later) / fine))
     packet.duration = round((packet.duration or 0) * base / fine)
     packet.time_base = fine
-
-
-class _DecodingOrder:
-    """Gives every packet of one stream a decoding timestamp, later than that of the one before.
-
-    Matroska stores presentation timestamps only, and what is derived from them is missing for the
-    first packets where frames are reordered. They are counted back from the first that has one.
-
-    Args:
-        untold: Whether presentation timestamps mean nothing, as in AVI.
-    """
-
-    def __init__(self, *, untold: bool) -> None:
-        self._untold = untold
-        self._waiting: list[av.Packet] = []
-        self._last: int | None = None
-
-    def push(self, packet: av.Packet) -> Iterable[av.Packet]:
-        """Take a packet; give those whose timestamp is settled."""
-        self._refine(packet)
-        if packet.dts is None and self._last is None:
-            self._waiting.append(packet)
-            return
-        yield from self._settled(packet.dts)
-        yield self._after(packet)
-
-    def flush(self) -> Iterable[av.Packet]:
-        """Give what still waits, at the end of the video."""
-        shown = [p.pts for p in self._waiting if p.pts is not None]
-        yield from self._settled(min(shown, default=0))
-
-    def _settled(self, until: int | None) -> Iterable[av.Packet]:
-        """Count the waiting packets back from the timestamp of the one after them."""
-        waiting, self._waiting = self._waiting, []
-        for number, packet in enumerate(waiting):
-            step = max(1, packet.duration or 1)
-            packet.dts = (until or 0) - step * (len(waiting) - number)
-            yield self._after(packet)
-
-    def _after(self, packet: av.Packet) -> av.Packet:
-        if packet.dts is None or (self._last is not None and packet.dts <= self._last):
-            packet.dts = (self._last or 0) + 1
-        self._last = packet.dts
-        if self._untold:
-            packet.pts = packet.dts
-        elif packet.pts is None:
-            packet.pts = packet.dts
-        elif packet.pts < packet.dts:
-            packet.dts = packet.pts
-        return packet
-
-    def _refine(self, packet: av.Packet) -> None:
-        """Count in units that leave room between packets."""
-        if not self._untold and packet.time_base >= _COARSE:
-            finer = math.ceil(packet.time_base / _FINE)
-            base = packet.time_base / finer
-            if packet.dts is not None:
-                packet.dts *= finer
-            if packet.pts is not None:
-                packet.pts *= finer
-            packet.duration = (packet.duration or 0) * finer
-            packet.time_base = base
 
 
 def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) -> None:
