@@ -31,6 +31,7 @@ from synctool.repairing.plan import OffsetSpan, RepairPlan, plan_repair
 from synctool.repairing.resample import MovedSamples
 from synctool.repairing.run import repair
 from synctool.types import DetectResult, FrameSeries, Segment, Source
+from transport_streams import pat, pmt, with_tables
 from videos import CLICKS_S, Sound, Video, clicks, find_clicks, lead_ms, make_video, murmur, packets
 
 MILLISECOND = 1.01
@@ -384,6 +385,20 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, name: str) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_several_programmes_would_become_one(tmp_path: Path) -> None:
+    made = make_video(tmp_path / "a.ts", seconds=1)
+    data = made.read_bytes()
+    tables = [
+        pat({1: 0x1000, 2: 0x1001}),
+        pmt(0x1000, 1, [(0x1B, 0x100)]),
+        pmt(0x1001, 2, [(0x0F, 0x101)]),
+    ]
+    made.write_bytes(with_tables(data, tables, of=[0, 0x1000]))
+    with pytest.raises(MediaError, match="several programmes"):
+        repair(made, tmp_path / "b.ts", 80)
+    assert repair(made, tmp_path / "b.mkv", 80).method == "timestamps"
 
 
 def test_lengths_that_differ(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from synctool.repairing.containers import AVI, TargetContainer, container_for
 from synctool.repairing.plan import OffsetSpan, RepairPlan
 from synctool.repairing.reencode import NewAudio, encoder_for
 from synctool.repairing.stream_copy import check_copy, write_copy
-from synctool.repairing.survey import Survey, moved_tracks, survey
+from synctool.repairing.survey import Survey, holds_programmes, moved_tracks, survey
 from synctool.repairing.tracks import WORST_ROUNDING_S, CountedPackets, MovedPackets, TrackRepair
 
 _REWRITTEN_PACKETS = {"mpegts"}
@@ -219,7 +219,7 @@ class _Repair:
                 f"{opened.name}: a stream has no decoder here, and cannot be copied",
                 remedy="Convert it to a common codec first.",
             )
-        if len(getattr(video_file, "programs", ())) > 1 and self._container.muxer == "mpegts":
+        if self._container.muxer == "mpegts" and holds_programmes(opened):
             raise MediaError(
                 f"{opened.name} holds several programmes, which would become one",
                 remedy="Take one of them out first, or write to .mkv.",

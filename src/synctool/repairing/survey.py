@@ -14,9 +14,12 @@ from synctool.errors import MediaError, UsageError
 from synctool.media.opening import OpenedVideo
 from synctool.media.time_base import starts_s, timeline_origin_s
 from synctool.media.timeline import LONGEST_GAP_S
+from synctool.media.transport import Programme, TransportScanner
 from synctool.types import StreamSelection
 
 _BACK_S = 1.0
+_TABLES_WITHIN_BYTES = 4 << 20
+"""Every programme of a broadcast has told its streams by then."""
 
 
 @dataclass
@@ -151,6 +154,16 @@ def moved_tracks(opened: OpenedVideo, number: int | None) -> list[av.AudioStream
             else f"It has {len(tracks)}: --audio-track 0 to {len(tracks) - 1}.",
         )
     return [tracks[number]]
+
+
+def holds_programmes(opened: OpenedVideo) -> bool:
+    """Whether a video is an MPEG-TS with several programmes that share no stream."""
+    if opened.path is None or opened.container.format.name != "mpegts":
+        return False
+    with open(opened.path, "rb") as file:
+        events = TransportScanner(file).to(_TABLES_WITHIN_BYTES)
+        found = [set(event.codings) for event in events if isinstance(event, Programme)]
+    return any(pids and found[0].isdisjoint(pids) for pids in found[1:])
 
 
 def broken_timestamps(name: str, stream: Stream, before_s: float, now_s: float) -> MediaError:
