@@ -6,6 +6,7 @@ import csv
 import gc
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -22,12 +23,15 @@ import flicker
 from fake_results import inconclusive, made_result, series
 from flicker import flicker_video
 from synctool.cli.app import main
-from synctool.errors import MediaError
+from synctool.errors import MediaError, SyncToolError
 from synctool.journal import Journal
 from synctool.measure import result_journal
-from synctool.measure.detect import Detector
+from synctool.measure.detect import Detector, DetectProgress
 from synctool.measure.result_journal import RESULTS, video_key
+from synctool.measure.video_work import BUG, Measured, video_worker
+from synctool.settings.detect import DetectSettings
 from synctool.types import DetectResult, MediaTrack, Source
+from synctool.workers import Died
 
 pytestmark = pytest.mark.integration
 
@@ -105,7 +109,7 @@ from dataclasses import replace
 sys.path.insert(0, sys.argv[1])
 import flicker
 from synctool.cli.app import main
-from synctool.measure.detect import Detector
+from synctool.measure.detect import DetectProgress, Detector
 
 measure, hold = Detector.detect, os.environ.get("HOLD_AT")
 
@@ -294,6 +298,75 @@ def test_what_cannot_be_known_again_is_measured_again(bench: Bench) -> None:
     assert bench(*names, "--csv", "r.csv") == 0
     assert bench.measured == [*names[:4], "d.mkv"]
     assert journals() == []
+
+
+# -------------------------------------------------------------------------------------------- jobs
+
+
+class LastFirst:
+    """In place of a worker pool: the last video is done first, ``b.mkv`` kills its workers."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+        self.stop_at: str | None = None
+
+    def __call__(self, make, names, *, workers: int, on_told) -> Iterator[tuple[str, object]]:
+        assert workers == 2
+        assert pickle.loads(pickle.dumps(make)).func is video_worker
+        for name in reversed(names):
+            if name == self.stop_at:
+                raise KeyboardInterrupt
+            self.tasks.append(name)
+            on_told(name, DetectProgress(25, 50))
+            died = name == "b.mkv"
+            yield name, Died("killed") if died else Measured(made_result(name))
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> LastFirst:
+    made = LastFirst()
+    monkeypatch.setattr("synctool.workers.in_workers", made)
+    return made
+
+
+def test_jobs_note_what_is_done_and_give_it_in_order(bench: Bench, pool: LastFirst, capfd) -> None:
+    pool.stop_at = "c.mkv"
+    assert bench(*NAMES, *OUTPUTS, "--jobs", "2") == 130
+    assert "Stopped after 1 of 4 videos." in capfd.readouterr().err
+    pool.stop_at = None
+    assert bench(*NAMES, *OUTPUTS, "--jobs", "2") == 1
+    assert pool.tasks == ["d.mkv", "c.mkv", "b.mkv", "a.mkv"], "each once"
+    assert bench.measured == []
+    rows = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert [row["input"] for row in rows] == list(NAMES)
+    assert [row.get("error") for row in rows] == [None, "b.mkv: killed", None, None]
+    assert "b.mkv: killed" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_pipes_are_not_for_workers(bench: Bench, pool: LastFirst) -> None:
+    os.mkfifo("pipe.mkv")
+    assert bench("a.mkv", "pipe.mkv", "c.mkv", "--json", "r.jsonl", "--jobs", "2") == 0
+    assert (bench.measured, pool.tasks) == (["pipe.mkv"], ["c.mkv", "a.mkv"])
+    assert inputs("r.jsonl") == ["a.mkv", "pipe.mkv", "c.mkv"]
+
+
+def test_what_a_worker_of_detect_begins_with(bench: Bench) -> None:
+    def answer(name: str) -> DetectResult:
+        if name == "b.mkv":
+            raise ZeroDivisionError("odd")
+        return made_result(name)
+
+    bench.answer = answer
+    settings = DetectSettings(
+        backbone="flicker", weights=Path(bench.given[3]), device="cpu", detector="whole"
+    )
+    work, told = video_worker(settings, False, 1), []
+    assert work("a.mkv", told.append) == Measured(made_result("a.mkv"))
+    assert told == [DetectProgress(0, None)]
+    failed = pickle.loads(pickle.dumps(work("b.mkv", told.append))).outcome
+    assert isinstance(failed, SyncToolError)
+    assert (failed.cause, failed.remedy) == ("ZeroDivisionError: odd", BUG)
 
 
 # ------------------------------------------------------------------------------- journals themselves

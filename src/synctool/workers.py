@@ -274,6 +274,6 @@ def _settle() -> None:
 def _no_worker() -> SyncToolError:
     return SyncToolError(
         "no worker could begin: each died while it started",
-        remedy="Free some memory or use fewer workers; a script must call synctool below "
+        remedy="Free some memory or use fewer jobs; a script must call synctool below "
         'if __name__ == "__main__".',
     )

@@ -98,11 +98,7 @@ def detect(
         names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet
     )
     outputs.check()
-    from synctool.measure.detect import Detector
-
-    run = BatchRun(
-        names, Detector(settings), outputs, limit=settings.limit, fresh=fresh, quiet=quiet
-    )
+    run = BatchRun(names, settings, outputs, limit=settings.limit, fresh=fresh, quiet=quiet)
     raise typer.Exit(
         run([*(videos or []), *([] if from_file is None else ["--from-file", from_file])])
     )

@@ -1,19 +1,20 @@
-"""The work of ``synctool detect``: one video after the other, what is finished kept on the disk."""
+"""The work of ``synctool detect``: one video after the other or several at a time, results kept on disk."""
 
 from __future__ import annotations
 
 import logging
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
 from synctool.cli.common import show_error, show_traceback
 from synctool.cli.outcomes import Outcomes
 from synctool.cli.progress import progress_bar
+from synctool.cli.video_bars import VideoBars
+from synctool.cores import usable_cores
 from synctool.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_MISSING,
@@ -25,6 +26,7 @@ from synctool.errors import (
     SyncToolError,
     described,
 )
+from synctool.media.locating import is_pipe
 from synctool.settings.detect import VERDICTS
 
 if TYPE_CHECKING:
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
     from synctool.cli.detect_outputs import DetectOutputs
     from synctool.journal import Journal
     from synctool.measure.detect import Detector
+    from synctool.measure.video_work import Measured
     from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
+    from synctool.settings.detect import DetectSettings
     from synctool.types import DetectResult, Verdict
 
 _WORST_LAST = (
@@ -45,8 +49,9 @@ _WORST_LAST = (
     EXIT_USAGE,
     EXIT_UNEXPECTED,
 )
-_LONGEST_SHOWN = 30
-_BUG = "Run this video alone with --debug to see where."
+_KILLER = (
+    "Run it alone, or use fewer --jobs; a damaged file that crashes a decoder is a bug: report it."
+)
 
 
 class BatchRun:
@@ -54,7 +59,7 @@ class BatchRun:
 
     Args:
         names: The videos.
-        detector: What measures them.
+        settings: How to measure; ``jobs`` videos at a time.
         outputs: Where the results go.
         limit: Of ``--fail-over``: a verdict, milliseconds, or None.
         fresh: Whether to measure again what an earlier run has noted.
@@ -64,14 +69,18 @@ class BatchRun:
     def __init__(
         self,
         names: Sequence[str],
-        detector: Detector,
+        settings: DetectSettings,
         outputs: DetectOutputs,
         *,
         limit: Verdict | float | None,
         fresh: bool,
         quiet: bool,
     ) -> None:
-        self._names, self._detector, self._outputs = names, detector, outputs
+        from synctool.measure.detect import Detector
+
+        self._names, self._settings, self._outputs = names, settings, outputs
+        self._jobs = min(settings.jobs or usable_cores(), len(names))
+        self._detector: Detector | None = Detector(settings)
         self._limit: Verdict | float | None = limit
         self._fresh, self._quiet = fresh, quiet
 
@@ -92,8 +101,10 @@ class BatchRun:
             return code
         from synctool.measure.result_journal import result_journal
 
-        settings = {**self._detector.decides, "pictures": self._outputs.wants_pictures}
-        with result_journal(words, settings, fresh=self._fresh) as journal:
+        decides = {**self._detector.decides, "pictures": self._outputs.wants_pictures}
+        if self._jobs > 1:
+            self._detector = None  # workers have their own
+        with result_journal(words, decides, fresh=self._fresh) as journal:
             outcomes = Outcomes(journal)
             self._tell_resumed(outcomes, journal)
             with self._told_when_stopped(outcomes, journal):
@@ -106,8 +117,11 @@ class BatchRun:
         """Measure all videos; returns the exit code, and whether everything is written."""
         worst, written = EXIT_OK, True
         try:
-            with progress_bar(quiet=self._quiet) as bar:
-                for outcome in self._measured(outcomes, bar):
+            with (
+                progress_bar(quiet=self._quiet) as bar,
+                closing(self._measured(outcomes, bar)) as measured,
+            ):
+                for outcome in measured:
                     self._outputs.stream(outcome)
                     drawn = self._drawn(outcome, bar)
                     written = written and drawn == EXIT_OK
@@ -118,41 +132,81 @@ class BatchRun:
                 self._outputs.all_done(outcomes, outcomes.shots)
         return worst, written
 
-    def _measured(self, outcomes: Outcomes, bar: Progress) -> Iterator[Outcome]:
-        """One video after the other; one that fails becomes a failure and the rest goes on."""
-        for number, name in enumerate(self._names, 1):
-            key = outcomes.key(name)
-            outcome: Outcome | None = outcomes.finished(key)
-            if outcome is not None:
-                outcomes.add(outcome, key, noted=True)
-                yield outcome
-                continue
-            shots: list[Shot] = []
-            count = f"{number}/{len(self._names)} " if len(self._names) > 1 else ""
-            with task(bar, f"{count}{short_name(name)}") as show:
-                outcome = self._one(name, show, shots, bar)
-            outcomes.add(outcome, key, shots=shots)
-            yield outcome
-
-    def _one(
-        self, name: str, show: Callable[[Any], None], shots: list[Shot], bar: Progress
-    ) -> Outcome:
-        """Measure a video, and put its small pictures into a list if they are wanted."""
+    def _measured(self, outcomes: Outcomes, bar: Progress) -> Generator[Outcome]:
+        """The outcomes in the order of the videos; one that fails becomes a failure and the rest goes on."""
         from synctool.report.outcome import Failure
 
-        more: dict[str, Any] = {}
-        if self._outputs.wants_pictures:
-            from synctool.report.html.shots import shots as encoded
+        bars = VideoBars(bar, self._names)
+        keys = {name: outcomes.key(name) for name in self._names}
+        early: dict[str, Failure] = {}  # results that come before their turn are in the journal
+        with closing(self._as_done(outcomes, keys, bars)) as as_done:
+            for name in self._names:
+                outcome: Outcome | None = early.pop(name, None) or outcomes.finished(keys[name])
+                while outcome is None:
+                    # There is always a next one, unless the journal was damaged meanwhile.
+                    done, measured = next(as_done, None) or (name, self._here(name, bars))
+                    bars.done(done)
+                    found = self._judged(done, measured, outcomes, keys[done], bar)
+                    if done == name:
+                        outcome = found
+                    elif isinstance(found, Failure):
+                        early[done] = found
+                outcomes.add(outcome, keys[name])
+                yield outcome
 
-            more["on_thumbnails"] = lambda thumbnails: shots.extend(encoded(thumbnails))
-        try:
-            return self._detector.detect(name, on_progress=show, **more)
-        except Exception as error:  # also a bug with one video must not cost the others
-            if len(self._names) == 1 and not isinstance(error, SyncToolError):
-                raise
-            told = named(error, name)
-            say(error, told, bar)
-            return Failure.of(name, told)
+    def _as_done(
+        self, outcomes: Outcomes, keys: Mapping[str, str], bars: VideoBars
+    ) -> Generator[tuple[str, Measured]]:
+        """The videos that no earlier run has finished, as they are done."""
+        waiting = [name for name in self._names if outcomes.finished(keys[name]) is None]
+        # Workers have neither the standard input nor other pipes of this process.
+        here = [name for name in waiting if self._jobs == 1 or is_pipe(name)]
+        for name in here:
+            yield name, self._here(name, bars)
+        if others := [name for name in waiting if name not in here]:
+            yield from self._by_workers(others, bars)
+
+    def _here(self, name: str, bars: VideoBars) -> Measured:
+        from synctool.measure.detect import Detector
+        from synctool.measure.video_work import VideoWork
+
+        self._detector = self._detector or Detector(self._settings)
+        work = VideoWork(self._detector, thumbnails=self._outputs.wants_pictures)
+        return work(name, partial(bars.show, name))
+
+    def _by_workers(self, names: Sequence[str], bars: VideoBars) -> Generator[tuple[str, Measured]]:
+        from synctool.measure.video_work import Measured, video_worker
+        from synctool.workers import Died, core_share, in_workers
+
+        jobs = min(self._jobs, len(names))
+        make = partial(video_worker, self._settings, self._outputs.wants_pictures, core_share(jobs))
+        for name, measured in in_workers(make, names, workers=jobs, on_told=bars.show):
+            if isinstance(measured, Died):
+                measured = Measured(SyncToolError(measured.reason, remedy=_KILLER))
+            yield name, measured
+
+    def _judged(
+        self, name: str, measured: Measured, outcomes: Outcomes, key: str, bar: Progress
+    ) -> Outcome:
+        """Note a result, or tell why there is none."""
+        from synctool.report.outcome import Failure
+
+        if not isinstance(measured.outcome, Exception):
+            outcomes.note(measured.outcome, key, shots=self._shots(measured))
+            return measured.outcome
+        error = measured.outcome
+        if len(self._names) == 1 and not isinstance(error, SyncToolError):
+            raise error
+        told = named(error, name)
+        say(error, told, bar)
+        return Failure.of(name, told)
+
+    def _shots(self, measured: Measured) -> Sequence[Shot]:
+        if not measured.thumbnails:
+            return ()
+        from synctool.report.html.shots import shots
+
+        return shots(measured.thumbnails)
 
     def _drawn(self, outcome: Outcome, bar: Progress) -> int:
         """Draw the plot of a video; one that cannot be written must not cost the other videos."""
@@ -165,13 +219,16 @@ class BatchRun:
     def _tell_resumed(self, outcomes: Outcomes, journal: Journal[DetectResult]) -> None:
         if not len(journal) or self._quiet:
             return
-        known = sum(outcomes.key(name) in journal for name in self._names)
-        if known:
+        if known := self._known(outcomes, journal):
             typer.echo(
                 f"An earlier run has measured {known} of {len(self._names)} videos; this one goes on "
                 "from there (--fresh measures all).",
                 err=True,
             )
+
+    def _known(self, outcomes: Outcomes, journal: Journal[DetectResult]) -> int:
+        """How many results are in the journal."""
+        return sum(outcomes.key(name) in journal for name in self._names)
 
     @contextmanager
     def _told_when_stopped(
@@ -182,43 +239,21 @@ class BatchRun:
         except KeyboardInterrupt:
             if journal.lasting and len(journal):
                 typer.echo(
-                    f"Stopped after {len(outcomes)} of {len(self._names)} videos. The same command "
-                    "goes on from there.",
+                    f"Stopped after {self._known(outcomes, journal)} of {len(self._names)} videos. The "
+                    "same command goes on from there.",
                     err=True,
                 )
             raise
 
 
-@contextmanager
-def task(bar: Progress, title: str) -> Iterator[Callable[[Any], None]]:
-    """A line of the progress bar for one video, and what moves it."""
-    from synctool.types import VIDEO_FPS
-
-    made = bar.add_task(title, total=None, speed="")
-    started = time.monotonic()
-
-    def show(progress: Any) -> None:
-        pace = progress.ticks_done / VIDEO_FPS / max(time.monotonic() - started, 1e-3)
-        bar.update(
-            made,
-            completed=progress.ticks_done,
-            total=progress.ticks_total,
-            speed=f"{pace:.1f}x" if progress.ticks_done else "",
-        )
-
-    try:
-        yield show
-    finally:
-        bar.remove_task(made)
-
-
 def named(error: Exception, video: str) -> SyncToolError:
     """The error with the name of its video, and what to do about a bug."""
+    from synctool.measure.video_work import BUG
     from synctool.report.text import printable
     from synctool.report.wording import named_cause
 
     if not isinstance(error, SyncToolError):
-        return SyncToolError(f"{printable(video)}: {described(error)}", remedy=_BUG)
+        return SyncToolError(f"{printable(video)}: {described(error)}", remedy=BUG)
     told = SyncToolError(named_cause(error.cause, video), remedy=error.remedy)
     told.exit_code = error.exit_code
     return told
@@ -232,12 +267,6 @@ def say(error: Exception, told: SyncToolError, bar: Progress) -> int:
     code = show_error(told, debug=False)
     bar.start()
     return code
-
-
-def short_name(name: str) -> str:
-    from synctool.report.text import printable, shortened
-
-    return shortened(printable(os.path.basename(name) or name), _LONGEST_SHOWN)
 
 
 def _code(outcome: Outcome, limit: Verdict | float | None) -> int:

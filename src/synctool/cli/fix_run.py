@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synctool.cli.detect_run import named, say, severity, short_name, task
+from synctool.cli.detect_run import named, say, severity
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
+from synctool.cli.video_bars import VideoBars
 from synctool.errors import EXIT_OK, SyncToolError, UsageError
 
 if TYPE_CHECKING:
@@ -110,8 +112,9 @@ class FixRun:
         outcomes: list[FixOutcome] = []
         try:
             with progress_bar(quiet=self._quiet) as bar:
-                for number, name in enumerate(self._names, 1):
-                    outcomes.append(self._repaired(number, name, bar))
+                bars = VideoBars(bar, self._names)
+                for name in self._names:
+                    outcomes.append(self._repaired(name, bar, bars))
                     if not self._one:
                         line = json_out.to_json_line(outcomes[-1])
                         self._outputs.append(JSON, line.encode("utf-8"))
@@ -126,27 +129,29 @@ class FixRun:
             json_out.send(target, json_out.to_json(only).encode("utf-8"))
         return max((outcome.exit_code for outcome in outcomes), key=severity, default=EXIT_OK)
 
-    def _repaired(self, number: int, name: str, bar: Progress) -> FixOutcome:
+    def _repaired(self, name: str, bar: Progress, bars: VideoBars) -> FixOutcome:
         """Repair a video; one that fails becomes a failure."""
         from synctool.repairing.fix import fix
         from synctool.report.outcome import Failure
 
-        count = f"{number}/{len(self._names)} " if len(self._names) > 1 else ""
+        show = partial(bars.show, name)
+        bars.begin(name)
         try:
-            with task(bar, f"{count}{short_name(name)}") as show:
-                return fix(
-                    name,
-                    self._targets.of(name),
-                    self._settings,
-                    measure=lambda path: self._loaded().detect(path, on_progress=show),
-                    **self._options,
-                )
+            return fix(
+                name,
+                self._targets.of(name),
+                self._settings,
+                measure=lambda path: self._loaded().detect(path, on_progress=show),
+                **self._options,
+            )
         except Exception as error:  # also a bug with one video must not cost the others
             if len(self._names) == 1 and not isinstance(error, SyncToolError):
                 raise
             told = named(error, name)
             say(error, told, bar)
             return Failure.of(name, told)
+        finally:
+            bars.done(name)
 
     def _loaded(self) -> Detector:
         """The detector, which is loaded once, and only if something is measured."""

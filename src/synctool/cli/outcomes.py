@@ -60,31 +60,34 @@ class Outcomes(Sequence["Outcome"]):
         except SyncToolError:
             return None
 
-    def add(
-        self, outcome: Outcome, key: str = "", *, shots: Sequence[Shot] = (), noted: bool = False
-    ) -> None:
-        """Take an outcome; a result is on the disk when this returns.
+    def note(self, outcome: Outcome, key: str, *, shots: Sequence[Shot] = ()) -> None:
+        """Note a result as soon as it is there; it is on the disk when this returns.
 
         Args:
-            outcome: A result or a failure.
-            key: Of the video of a result.
-            shots: Small pictures of it.
-            noted: Whether the journal has it.
+            outcome: The result.
+            key: Of its video.
+            shots: Thumbnails of it.
 
         Raises:
             OutputError: It cannot be written.
+        """
+        if self._journal is None:
+            self._shots[outcome.input] = tuple(shots)
+        else:
+            facts = {"shots": [_plain(shot) for shot in shots]}
+            self._journal.add(key, outcome.input, [outcome], facts)
+
+    def add(self, outcome: Outcome, key: str) -> None:
+        """Take the outcome of the next video: a result that was noted, by this run or an earlier one, or a
+        failure.
         """
         from synctool.report.outcome import Failure
 
         if isinstance(outcome, Failure) or self._journal is None:
             self._entries.append(outcome)
-            self._shots[outcome.input] = tuple(shots)
-            return
-        if not noted:
-            facts = {"shots": [_plain(shot) for shot in shots]}
-            self._journal.add(key, outcome.input, [outcome], facts)
-        self._entries.append(key)
-        self._keys[outcome.input] = key
+        else:
+            self._entries.append(key)
+            self._keys[outcome.input] = key
 
     def _read(self, key: str) -> DetectResult:
         if self._journal is None:

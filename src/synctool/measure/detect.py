@@ -36,6 +36,7 @@ class Detector:
     Args:
         settings: How to measure; None for the defaults.
         model: The model, in place of the one that the settings name.
+        threads: Most that an exported model computes with; None for half of the cores.
         changes: Settings by name that differ from ``settings``: see ``DetectSettings``.
 
     Raises:
@@ -48,11 +49,17 @@ class Detector:
         settings: DetectSettings | None = None,
         *,
         model: LoadedModel | None = None,
+        threads: int | None = None,
         **changes: Any,
     ) -> None:
         self._settings = s = DetectSettings.of(settings, changes)
         self._model = model or load_model(
-            s.backbone, weights=s.weights, device=s.device, runtime=s.runtime, trust=s.trust
+            s.backbone,
+            weights=s.weights,
+            device=s.device,
+            runtime=s.runtime,
+            threads=threads,
+            trust=s.trust,
         )
         self._faces = build_detector(s.detector)
 

@@ -125,7 +125,7 @@ def without_killer(job: ShardJob, deaths: int = 0) -> ShardJob:
     if video is None or video in job.skip:
         raise SyncToolError(
             "workers keep crashing, whatever video they read",
-            remedy="Free some memory, or use fewer --workers, and run again.",
+            remedy="Free some memory, or use fewer --jobs, and run again.",
         )
     return replace(job, skip={**job.skip, video: KILLED})
 

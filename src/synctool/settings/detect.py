@@ -46,6 +46,7 @@ class DetectSettings(VideoSettings):
     )
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()
+    jobs: int = shared.jobs(help="Videos of a batch at a time, 0 for one per core")
 
     @property
     def limit(self) -> Verdict | float | None:
