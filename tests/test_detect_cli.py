@@ -516,7 +516,7 @@ def test_a_bug_with_the_only_video(answers) -> None:
     answers(ZeroDivisionError("oh"))("a.mp4").failed(1, "ZeroDivisionError: oh", "--debug")
 
 
-@pytest.mark.parametrize("films", [["a.mp4"], ["a.mp4", "b.mp4"]])
+@pytest.mark.parametrize("videos", [["a.mp4"], ["a.mp4", "b.mp4"]])
 def test_debug_shows_where(answers, videos: Sequence[str]) -> None:
     ran = answers(MediaError("bad", remedy="Mend it."), FINE)(*videos, "--debug", "-q")
     assert ran.code == 1

@@ -76,11 +76,9 @@ class BatchRun:
         fresh: bool,
         quiet: bool,
     ) -> None:
-        from synctool.measure.detect import Detector
-
         self._names, self._settings, self._outputs = names, settings, outputs
         self._jobs = min(settings.jobs or usable_cores(), len(names))
-        self._detector: Detector | None = Detector(settings)
+        self._detector: Detector | None = None
         self._limit: Verdict | float | None = limit
         self._fresh, self._quiet = fresh, quiet
 
@@ -96,12 +94,13 @@ class BatchRun:
         Raises:
             OutputError: A result cannot be written.
         """
+        self._loaded()  # what is missing is told first
         if len(self._names) == 1:
             code, _ = self._measure_all(Outcomes())
             return code
         from synctool.measure.result_journal import result_journal
 
-        decides = {**self._detector.decides, "pictures": self._outputs.wants_pictures}
+        decides = {**self._loaded().decides, "pictures": self._outputs.wants_pictures}
         if self._jobs > 1:
             self._detector = None  # workers have their own
         with result_journal(words, decides, fresh=self._fresh) as journal:
@@ -112,6 +111,13 @@ class BatchRun:
             if written:
                 journal.remove()
             return code
+
+    def _loaded(self) -> Detector:
+        """What measures in this process."""
+        from synctool.measure.detect import Detector
+
+        self._detector = self._detector or Detector(self._settings)
+        return self._detector
 
     def _measure_all(self, outcomes: Outcomes) -> tuple[int, bool]:
         """Measure all videos; returns the exit code, and whether everything is written."""
@@ -167,11 +173,9 @@ class BatchRun:
             yield from self._by_workers(others, bars)
 
     def _here(self, name: str, bars: VideoBars) -> Measured:
-        from synctool.measure.detect import Detector
         from synctool.measure.video_work import VideoWork
 
-        self._detector = self._detector or Detector(self._settings)
-        work = VideoWork(self._detector, thumbnails=self._outputs.wants_pictures)
+        work = VideoWork(self._loaded(), thumbnails=self._outputs.wants_pictures)
         return work(name, partial(bars.show, name))
 
     def _by_workers(self, names: Sequence[str], bars: VideoBars) -> Generator[tuple[str, Measured]]:
