@@ -122,7 +122,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, measure) -> Callable[..., Callable[
     def use(*behaviours: Behaviour) -> Callable[..., Ran]:
         left = list(behaviours)
 
-        def detect(self: Detector, path: str, *, on_progress=None) -> DetectResult:
+        def detect(self: Detector, path: str, *, on_progress=None, **_: object) -> DetectResult:
             behaviour = left.pop(0)
             if isinstance(behaviour, BaseException):
                 raise behaviour
@@ -364,7 +364,7 @@ def test_lines_come_as_soon_as_they_can(answers, monkeypatch) -> None:
         return made_result(name)
 
     run = answers()
-    monkeypatch.setattr(Detector, "detect", lambda self, path, on_progress=None: note(path))
+    monkeypatch.setattr(Detector, "detect", lambda self, path, **_: note(path))
     run("a.mp4", "b.mp4", "--json", "-")
     assert seen[0] == ""
     assert json.loads(seen[1])["input"] == "a.mp4"
@@ -564,7 +564,7 @@ def test_a_reader_that_goes_away_ends_the_work(answers, monkeypatch) -> None:
     measured = []
     run = answers()
 
-    def detect(self: Detector, path: str, *, on_progress=None) -> DetectResult:
+    def detect(self: Detector, path: str, *, on_progress=None, **_: object) -> DetectResult:
         measured.append(path)
         return made_result(path)
 

@@ -151,8 +151,8 @@ class BatchRun:
                 while outcome is None:
                     # There is always a next one, unless the journal was damaged meanwhile.
                     done, measured = next(as_done, None) or (name, self._here(name, bars))
-                    bars.done(done)
                     found = self._judged(done, measured, outcomes, keys[done], bar)
+                    bars.done(done)
                     if done == name:
                         outcome = found
                     elif isinstance(found, Failure):
