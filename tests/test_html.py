@@ -144,7 +144,7 @@ def test_no_name_gets_out_of_its_place(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "film",
+    "video",
     [
         inconclusive("no face was found in the picture"),
         inconclusive("the sound is silent", tracks=(), coverage=0.0),

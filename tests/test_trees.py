@@ -15,7 +15,7 @@ from synctool.prepare.videos import duplicates, keys_of
 
 
 @pytest.mark.parametrize(
-    ("path", "speaker", "film", "split"),
+    ("path", "speaker", "video", "split"),
     [
         ("id00012/21Uxsk56VDQ/00001.mp4", "id00012", "id00012/21Uxsk56VDQ", ""),
         ("dev/mp4/id00012/21Uxsk56VDQ/00001.mp4", "id00012", "id00012/21Uxsk56VDQ", ""),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _CONTAINERS = frozenset(
-    "dev test train val valid validation trainval pretrain main mp4 mp4s mpg mpeg video videos videos "
+    "dev test train val valid validation trainval pretrain main mp4 mp4s mpg mpeg video videos films "
     "clips data vox1 vox2 voxceleb voxceleb1 voxceleb2 grid lrs2 lrs3 mvlrs_v1 lrw lipread_mp4".split()
 )
 """Folders that hold speakers and are none."""
