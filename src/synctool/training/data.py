@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
-from synctool.data.windows import SampleLike
 from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.prepare.pair_files import FARTHEST_FRAMES, read_pairs
 from synctool.prepare.pairs import SPLIT_FILE, read_split
@@ -18,6 +18,9 @@ from synctool.prepare.split import Assignment
 from synctool.types import VIDEO_FPS
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
+
+if TYPE_CHECKING:  # it loads PyTorch, which comparing needs none of
+    from synctool.data.windows import SampleLike
 
 _SHOWN = 3
 _log = logging.getLogger(__name__)
