@@ -19,9 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from video_files import arguments, read_video, shared, write_video
-
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
+from videos import arguments, read_video, shared, write_video
 
 _RUN = """
 import sys

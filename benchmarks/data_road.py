@@ -18,9 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from video_files import shared
-
 from synctool.cores import usable_cores
+from videos import shared
 
 VOXCELEB2_HOURS = 2442
 """Chung, Nagrani & Zisserman, "VoxCeleb2: Deep Speaker Recognition" (2018), table 1."""

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from tables import Table, around_section, write_section
-from video_files import ROOT, arguments, shared
 
 from synctool.errors import MissingError, SyncToolError
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
@@ -31,6 +30,7 @@ from synctool.networks.loaded import LoadedModel
 from synctool.scoring.path import OffsetPath, follow_offset
 from synctool.scoring.verdict import LEAST_CONFIDENCE
 from synctool.types import VIDEO_FPS
+from videos import ROOT, arguments, shared
 
 SCRIPT = "benchmarks/foreign_audio.py"
 PAGE = ROOT / "docs" / "results.md"

@@ -23,7 +23,6 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from tables import Table, write_section
-from video_files import ROOT, arguments, best_match, shared
 
 from synctool.measure.detect import Detector
 from synctool.media.frames import Frame
@@ -31,6 +30,7 @@ from synctool.media.pictures import Planes
 from synctool.media.rewrite import PictureCoding, rewrite
 from synctool.networks.load import load_model
 from synctool.types import VIDEO_FPS
+from videos import ROOT, arguments, best_match, shared
 
 SCRIPT = "benchmarks/harmless_changes.py"
 PAGE = ROOT / "docs" / "robustness.md"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from films import best_match, read_video, write_video
 from speed import loop
 
 from synctool.errors import MissingError
@@ -17,6 +16,7 @@ from synctool.measure.detect import Detector
 from synctool.media.remux import move_sound
 from synctool.media.video_file import VideoFile
 from synctool.types import FRAME_MS, SAMPLES_PER_FRAME
+from videos import best_match, read_video, write_video
 
 SHORT_MOVE_FRAMES = 15
 LONG_MOVE_FRAMES = 122

@@ -33,7 +33,6 @@ from coded_videos import (
     save_guesser,
     save_reader,
 )
-from films import ROOT
 from rich.console import Console
 from safetensors.torch import save_file
 from tables import Table, around_section, write_section
@@ -46,6 +45,7 @@ from synctool.evaluation.metrics import METRICS, Metric, summarise
 from synctool.networks.build import build
 from synctool.settings.compare import CompareSettings
 from synctool.types import VIDEO_FPS, Trial
+from videos import ROOT
 
 PAGE = ROOT / "docs" / "results.md"
 SCRIPT = "benchmarks/oracle.py"

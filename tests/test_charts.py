@@ -332,12 +332,12 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
 def test_several_videos_go_into_a_folder_with_the_metrics(
     tmp_path: Path, labelled_set: list[Trial]
 ) -> None:
-    trials = [t for t in labelled_set if t.film == "film-0.mp4"]
+    trials = [t for t in labelled_set if t.film == "video-0.mp4"]
     trials += [made_trial("one/talk.mp4"), made_trial("two/Talk.mp4")]
     written = write_compare_plots(trials, summarise(trials, by=("perturbation",)), tmp_path)
     assert sorted(path.name for path in written) == [
-        *("Talk.mp4-2.png", "film-0.mp4.png", "metrics-context.png"),
-        *("metrics-reliability.png", "metrics-robustness.png", "talk.mp4.png"),
+        *("Talk.mp4-2.png", "metrics-context.png", "metrics-reliability.png"),
+        *("metrics-robustness.png", "talk.mp4.png", "video-0.mp4.png"),
     ]
     for path in written:
         assert imread(path).std() > 0.01, path

@@ -350,8 +350,8 @@ def test_other_settings_are_another_run(
     path = tmp_path / "j.jsonl"
     list(run_trials(videos[:1], settings(networks, shift="1,2"), journal=path))
     assert len(list(run_trials(videos[:1], settings(networks, shift=" 1, 2"), journal=path))) == 3
-    for other in ({"shifts": "1,3"}, {"max_offset": 10}, {"seed": 1}, {"perturb": "noise:1"}):
-        some = settings(networks, **{"shifts": "1,2", **other})
+    for other in ({"shift": "1,3"}, {"max_offset": 10}, {"seed": 1}, {"perturb": "noise:1"}):
+        some = settings(networks, **{"shift": "1,2", **other})
         with pytest.raises(UsageError, match=f"another run: {next(iter(other))} is"):
             list(run_trials(videos[:1], some, journal=path))
     with pytest.raises(UsageError, match="networks is"):
@@ -404,7 +404,7 @@ def started(
     """A comparison in a process of its own."""
     script = folder / "script.py"
     script.write_text(SCRIPT)
-    facts = {"settings": vars(given), "films": videos, "journal": str(journal)}
+    facts = {"settings": vars(given), "videos": videos, "journal": str(journal)}
     network = given.backbones[0].partition("=")[2]
     places = [Path(network).parent, Path(__file__).parent, os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
@@ -443,7 +443,7 @@ def test_two_processes_say_what_one_says(
     some = settings(networks, "flicker", "fussy", shift="random:2", perturb="noise:1")
     facts: list[VideoFacts] = []
     progress: list[CompareProgress] = []
-    both = replace(some, jobs=2, thumbnails=1)
+    both = replace(some, jobs=2)
     found = list(
         run_trials(
             videos,
@@ -451,6 +451,7 @@ def test_two_processes_say_what_one_says(
             journal=tmp_path / "j.jsonl",
             on_video=facts.append,
             on_progress=progress.append,
+            thumbnails=1,
         )
     )
     assert untimed(found) == untimed(list(run_trials(videos, some)))

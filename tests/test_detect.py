@@ -507,7 +507,9 @@ def test_a_cut_ends_a_track(look: Detector, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- too little to go on
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0.4, "too short: 0.40 s"), (0.12, "no picture")])
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.4, "too short: 0.40 s"), (0.12, "no frame could be compared")]
+)
 def test_a_video_that_is_too_short(
     measure: Detector, tmp_path: Path, seconds: float, told: str
 ) -> None:
@@ -703,7 +705,7 @@ def test_the_published_example_is_three_frames_ahead(real: Answer, clips: Path) 
     assert result.confidence > 0.8
     assert result.coverage > 0.95
     assert result.verdict in ("detectable", "unacceptable")
-    assert "delay the sound" in sentence(result)
+    assert "delay the audio" in sentence(result)
 
 
 @pytest.mark.parametrize(

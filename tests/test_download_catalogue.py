@@ -98,7 +98,7 @@ HUB = HubSource("made/up", patterns=("*",))
     ("entry", "told"),
     [
         (entry_of(GOOD, name="A"), "the name 'A'"),
-        (entry_of(GOOD, kind="film"), "kind 'video'"),
+        (entry_of(GOOD, kind="film"), "kind 'film'"),
         (entry_of(GOOD, access="closed"), "access 'closed'"),
         (entry_of(GOOD, licence=" "), "no licence"),
         (entry_of(GOOD, summary=""), "no summary"),

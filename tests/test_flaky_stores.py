@@ -9,7 +9,6 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from video_files import PlacedFace, face_video
 
 import flaky_store
 from fake_samples import talking_sample, write_processed
@@ -23,6 +22,7 @@ from synctool.exporting.windows import _processed
 from synctool.prepare.preprocess import preprocess
 from synctool.prepare.videos import collection
 from synctool.settings.preprocess import PreprocessSettings
+from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 

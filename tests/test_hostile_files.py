@@ -536,10 +536,10 @@ def test_targets_that_cannot_be(tmp_path: Path, values: torch.Tensor) -> None:
     [
         ('"confidence": 0.0', '"confidence": "high"'),
         ('"windows": {}', '"windows": {"x": 1}'),
-        ('"frames": {', '"frames": {"more": 1, '),
+        ('"frames": {', '"frames": 3, "x": {'),
         ('"label": {', '"label": 5, "x": {'),
         ('"facts": {"seconds": 1.0}', '"facts": []'),
-        ('"video": "a.mp4", "key"', '"video": 7, "key"'),
+        ('"film": "a.mp4", "key"', '"film": 7, "key"'),
     ],
 )
 def test_journals_with_hostile_lines(tmp_path: Path, old: str, new: str) -> None:

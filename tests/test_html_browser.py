@@ -115,8 +115,8 @@ def test_a_click_sorts_by_value_and_unknown_stands_last(tab: browser.Page, folde
     assert column(tab, 2) == [*reversed(shown[:-1]), "–"]
     tab.click("table[data-sortable] th:first-child button")
     assert tab.run("document.querySelectorAll('th[aria-sort]').length") == 1
-    assert column(tab, 0)[1:4] == ["video 1.mp4", "video 2.mp4", "video 3.mp4"]
-    assert column(tab, 0)[-2:] == ["video 11.mp4", "none.mp4"]
+    assert column(tab, 0)[1:4] == ["video 0.mp4", "video 1.mp4", "video 2.mp4"]
+    assert column(tab, 0)[-2:] == ["video 10.mp4", "video 11.mp4"]
 
 
 def test_the_keyboard_reaches_and_sorts(tab: browser.Page, folder: Path) -> None:

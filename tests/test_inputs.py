@@ -157,7 +157,7 @@ def test_a_video_in_place_of_a_list(here: Path) -> None:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_standard_input(monkeypatch: pytest.MonkeyPatch, binary: bool) -> None:
-    raw = io.BytesIO("a.mp4\nfilm mit Ümlaut.mp4\n".encode())
+    raw = io.BytesIO("a.mp4\nvideo mit Ümlaut.mp4\n".encode())
     text = io.TextIOWrapper(raw, "ascii") if binary else io.StringIO(raw.getvalue().decode())
     monkeypatch.setattr(sys, "stdin", text)
     assert expand([], from_file="-") == ["a.mp4", "video mit Ümlaut.mp4"]

@@ -266,7 +266,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_trial_of_another_form_is_said(tmp_path: Path) -> None:
     path = filled(tmp_path / "j.jsonl", "a.mp4")
-    path.write_text(path.read_text().replace('"curve"', '"kurve"'))
+    path.write_text(path.read_text().replace('"curve": ', '"curve": 1, "old": '))
     with (
         Journal(path, SETTINGS, TRIALS) as journal,
         pytest.raises(SyncToolError, match=r"j\.jsonl is damaged"),

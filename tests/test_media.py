@@ -122,7 +122,7 @@ def test_every_tick_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
     times = frame_times_s(fps, seconds)
     assert_pictures_fit(seen, times, 0.0)
     assert len(seen.times_ms) == pytest.approx(25 * len(times) / float(fps), abs=1)
-    assert seen.film.source.video_fps == pytest.approx(float(fps), abs=0.001)
+    assert seen.video_file.source.video_fps == pytest.approx(float(fps), abs=0.001)
     # Whole frames only: the last one is not followed by any.
     whole = [(40 * tick, shown) for tick, shown in enumerate(seen.times_ms) if 40 * tick <= 5600]
     early = np.array([shown - at for at, shown in whole])
@@ -160,13 +160,13 @@ def test_how_far_frames_lie_beside_their_moments(tmp_path, beside_ms, late):
     seen = see(
         make_video(tmp_path / "a.mkv", seconds=2.0, video=Video(times_s=times, options=FAST))
     )
-    assert seen.film.frames_late == pytest.approx(late, abs=0.03)
+    assert seen.video_file.frames_late == pytest.approx(late, abs=0.03)
 
 
 @pytest.mark.parametrize("fps", [12.5, NTSC, 50])
 def test_at_other_rates_frames_lie_on_both_sides(tmp_path, fps):
     seen = see(make_video(tmp_path / "a.mp4", seconds=6.0, video=Video(fps=fps, options=FAST)))
-    assert abs(seen.film.frames_late) < 0.05
+    assert abs(seen.video_file.frames_late) < 0.05
 
 
 def test_a_slide_is_not_left_much_too_early(tmp_path):
@@ -203,7 +203,7 @@ def test_a_picture_held_for_long_is_kept_as_long_as_the_sound_goes_on(tmp_path):
     assert seen.times_ms[2:499] == [40] * 497
     assert seen.times_ms[500:503] == [20_000, 20_040, 20_080]
     assert seen.clicks_s == pytest.approx([20.04], abs=0.001)
-    assert not seen.film.warnings
+    assert not seen.video_file.warnings
 
 
 # --------------------------------------------------------------------------- sound
@@ -242,7 +242,7 @@ def test_picture_and_sound_keep_their_relation(tmp_path, name, video, sound, uns
     lead = seen.lead_ms - unsignalled_ms
     assert -1.0 < lead < 81.0  # at most the start of the other stream, up to the grid of 40 ms
     assert_pictures_fit(seen, frame_times_s(25, 3.0), lead)
-    assert not seen.film.warnings
+    assert not seen.video_file.warnings
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ def test_clicks_land_where_they_belong_at_any_rate(tmp_path, rate, layout):
     )
     seen = see(path)
     assert seen.clicks_s == pytest.approx(CLICKS_S, abs=CLICK_MS / 1000)
-    assert seen.film.source.audio_hz == rate
-    assert seen.film.sound.peak == pytest.approx(0.7 * 32768, rel=0.25)
+    assert seen.video_file.source.audio_hz == rate
+    assert seen.video_file.sound.peak == pytest.approx(0.7 * 32768, rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_streams_that_start_apart(tmp_path, name, video_late_s, audio_late_s):
     assert_pictures_fit(seen, [t + video_late_s for t in frame_times_s(25, 3.0)], lead)
     first = next(tick for tick, shown in enumerate(seen.times_ms) if shown is not None)
     assert 40 * first == pytest.approx(lead + 1000 * video_late_s, abs=1.1)  # on the grid
-    facts = seen.film.source
+    facts = seen.video_file.source
     apart = facts.video_start_s - facts.audio_start_s
     assert apart == pytest.approx(video_late_s - audio_late_s, abs=0.025)
-    assert any("later than the other stream" in text for text in seen.film.warnings)
+    assert any("later than the other stream" in text for text in seen.video_file.warnings)
     end = (3.0 + video_late_s + lead / 1000, 3.0 + audio_late_s + lead / 1000)
     assert facts.duration_s == pytest.approx(max(end), abs=0.1)
 
@@ -303,7 +303,7 @@ def test_lost_sound_becomes_silence_and_what_follows_stays_in_place(tmp_path):
         heard = [t for t in CLICKS_S if not 0.6 < t < 1.2]
         assert seen.clicks_s == pytest.approx(heard, abs=CLICK_MS / 1000)
         assert not np.any(seen.sound[11_000:18_500])
-        assert any("1 gap" in text for text in seen.film.warnings)
+        assert any("1 gap" in text for text in seen.video_file.warnings)
 
 
 def test_jitter_of_timestamps_is_not_a_gap(tmp_path):
@@ -313,7 +313,7 @@ def test_jitter_of_timestamps_is_not_a_gap(tmp_path):
     assert np.array(seen.clicks_s) - CLICKS_S == pytest.approx(
         np.full(len(CLICKS_S), 0.0075), abs=0.009
     )
-    assert seen.film.sound.gaps == 0
+    assert seen.video_file.sound.gaps == 0
     assert len(seen.sound) / AUDIO_HZ == pytest.approx(3.0, abs=0.03)
 
 
@@ -329,8 +329,8 @@ def test_a_sound_clock_that_runs_differently_follows_its_timestamps(tmp_path, ra
     )
     seen = see(path)
     assert seen.clicks_s == pytest.approx([t * rate for t in times], abs=0.012)
-    assert seen.film.sound.gaps == 0
-    assert any("drift apart" in text for text in seen.film.warnings)
+    assert seen.video_file.sound.gaps == 0
+    assert any("drift apart" in text for text in seen.video_file.warnings)
 
 
 def test_the_second_sound_track_can_be_chosen(tmp_path):
@@ -386,7 +386,7 @@ def test_a_stray_timestamp_is_ignored(tmp_path, name, stray_s, options):
     seen = see(make_video(tmp_path / name, video=video))
     times = [t for t in frame_times_s(25, 3.0) if t != 1.0]
     assert_pictures_fit(seen, times, 0.0)
-    assert any("stray" in text for text in seen.film.warnings)
+    assert any("stray" in text for text in seen.video_file.warnings)
 
 
 def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_video(tmp_path):
@@ -399,7 +399,7 @@ def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_video(tmp_path):
     )
     assert len(seen.times_ms) == pytest.approx(75, abs=4)
     assert_relation_after(seen, 1.6)
-    assert any("break off" in text for text in seen.film.warnings)
+    assert any("break off" in text for text in seen.video_file.warnings)
 
 
 def test_streams_that_claim_to_start_hours_apart_do_not_make_hours_of_video(tmp_path):
@@ -407,7 +407,7 @@ def test_streams_that_claim_to_start_hours_apart_do_not_make_hours_of_video(tmp_
     seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
     assert len(seen.times_ms) == 75 and len(seen.clicks_s) == len(CLICKS_S)
     assert len(seen.sound) < 10 * AUDIO_HZ
-    assert any("break off" in text for text in seen.film.warnings)
+    assert any("break off" in text for text in seen.video_file.warnings)
 
 
 def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
@@ -517,7 +517,7 @@ def test_pictures_are_upright(tmp_path, rotation, flips, turn):
     path = make_video(tmp_path / "a.mp4", seconds=0.2, video=video)
     seen = see(path, colour="rgb")
     assert seen.times_ms == [0, 40, 80, 120, 160]
-    assert (seen.film.source.width_px, seen.film.source.height_px) == shown
+    assert (seen.video_file.source.width_px, seen.video_file.source.height_px) == shown
     with VideoFile(path, colour="rgb") as video_file:
         picture = next(iter(video_file))
     assert picture.colour.shape == (*picture.luma.shape, 3) == (160, 96, 3)
@@ -689,7 +689,7 @@ def test_a_video_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
     shown = [t for t in seen.times_ms if t is not None]
     assert shown == [40 * i for i in range(len(shown))]
     if name == "a.mkv":  # a transport stream does not say how long it should be
-        assert seen.film.warnings
+        assert seen.video_file.warnings
 
 
 def test_damage_in_the_middle_is_survived_and_told(tmp_path):

@@ -21,7 +21,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from video_files import Sound, Video, find_clicks, make_video
 
 from synctool.errors import (
     EXIT_MISSING,
@@ -35,6 +34,7 @@ from synctool.errors import (
 from synctool.media import pipes
 from synctool.media.locating import locate
 from synctool.media.video_file import VideoFile
+from videos import Sound, Video, find_clicks, make_video
 
 pytestmark = pytest.mark.integration
 

@@ -23,6 +23,7 @@ from synctool.comparison.degradations.audio_codecs import SOUND_CODECS, through_
 from synctool.comparison.degradations.audio_degradations import speech_power
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.detector import Face, points_from_box
+from synctool.media import rewrite
 from synctool.media.frames import Frame, VideoFrames
 from synctool.media.video_file import VideoFile
 from videos import CLICKS_S, Sound, Video, clicks, make_video, murmur, read_time_ms, time_picture
@@ -446,7 +447,7 @@ def test_an_encoder_that_is_not_there_is_named(
     def without(asked: str, mode: str = "r"):
         return known("no-such-encoder" if asked == encoder else asked, mode)
 
-    monkeypatch.setattr(av.codec, "Codec", without)
+    monkeypatch.setattr(rewrite, "Codec", without)
     with pytest.raises(MissingError, match=encoder):
         perturbed(video_file, tmp_path / "copy.mkv", name, 1)
     assert not list(tmp_path.iterdir())

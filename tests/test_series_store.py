@@ -70,7 +70,7 @@ def test_series_of_a_comparison_do_not_stay_in_memory(tmp_path, monkeypatch) -> 
     videos = [f"{number}.mp4" for number in range(8)]
     outputs = CompareOutputs(
         [Entry(video) for video in videos],
-        Targets(json="r.json", trials="r.jsonl", csv="r.csv", report="r.html"),
+        Targets(json="r.json", trials="r.jsonl", csv="r.csv", html="r.html"),
         one=False, read=[], command="", settings={}, by=["person"], quiet=True,
     )  # fmt: skip
     for video in videos:

@@ -141,7 +141,7 @@ def test_a_programme_beside_the_measured_one_stays_where_it_is(tmp_path):
     path.write_bytes(with_tables(both, TWO_TABLES, of=[PMT_PID]))
     seen = see(path)
     seen.assert_complete(2)
-    assert seen.film.warnings == []
+    assert seen.video_file.warnings == []
 
 
 def test_a_pause_is_not_filled_from_a_programme_that_has_been_there_all_along(tmp_path):
@@ -161,7 +161,7 @@ def test_another_programme_that_goes_on_alone_is_told(tmp_path):
     path.write_bytes(with_tables(data, TWO_TABLES, of=[PMT_PID]))
     seen = see(path)
     assert len(seen.times_ms) == pytest.approx(76, abs=1)
-    assert any("another programme goes on for 3.0 s" in text for text in seen.film.warnings)
+    assert any("another programme goes on for 3.0 s" in text for text in seen.video_file.warnings)
 
 
 def test_damage_at_the_change_does_no_more_harm_than_anywhere(tmp_path):

@@ -60,7 +60,7 @@ class Outcomes(Sequence["Outcome"]):
         except SyncToolError:
             return None
 
-    def note(self, outcome: Outcome, key: str, *, shots: Sequence[Shot] = ()) -> None:
+    def note(self, outcome: DetectResult, key: str, *, shots: Sequence[Shot] = ()) -> None:
         """Note a result as soon as it is there; it is on the disk when this returns.
 
         Args:

@@ -62,9 +62,13 @@ def pairs(
         _show(stats, written=not dry_run)
 
 
+_SHOWN = {"films": "videos"}
+"""Names of columns where they differ from those in the file of statistics."""
+
+
 def _show(stats: dict[str, Any], *, written: bool) -> None:
     splits = stats["splits"]
-    columns = ["split", *splits["train"]]
+    columns = ["split", *(_SHOWN.get(name, name) for name in splits["train"])]
     print_table(columns, [[name, *map(str, row.values())] for name, row in splits.items()])
     for note in stats["notes"]:
         print_text(f"note: {note}", err=True)

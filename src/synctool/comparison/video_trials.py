@@ -147,6 +147,7 @@ class VideoTrials:
 
     def _encoded_video(self, path: str | os.PathLike[str], **how: Any) -> EncodedVideo:
         """A video through all models; one that fails is noted, and fails alone."""
+        assert self._detector is not None  # there is one where an entry is a video
         return encode(
             path,
             self._models,

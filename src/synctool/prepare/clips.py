@@ -127,6 +127,7 @@ class VideoClips:
         self.faces = True
         stretch = self._open.get(number)
         if stretch is None:
+            assert picture.luma is not None  # a face was found in it
             portrait = face_crop(picture.luma, pose.box, PORTRAIT_PX)
             height = float(pose.box[3] - pose.box[1]) / picture.scale
             stretch = self._open[number] = _Stretch(number, picture.index, portrait, height)

@@ -173,7 +173,7 @@ def check(clips: Sequence[Clip], assignments: Sequence[Assignment]) -> None:
     for clip, row in zip(clips, assignments, strict=True):
         if row.split == LEFT_OUT:
             continue
-        for thing in (("person", row.person), ("film", clip.source, clip.film)):
+        for thing in (("person", row.person), ("video", clip.source, clip.film)):
             if where.setdefault(thing, row.split) != row.split:
                 raise SyncToolError(
                     f"the {thing[0]} {'/'.join(thing[1:])} stands in {where[thing]} and in "
