@@ -145,7 +145,7 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
             notes,
         )
     strangers = _part(
-        "films",
+        "videos",
         video_entries(videos),
         CompareSettings(
             backbones=backbones,
@@ -273,7 +273,7 @@ def _part(name: str, entries: list[Entry], settings: CompareSettings, notes: Con
 
 
 def _contents(name: str, entries: Sequence[Entry]) -> str:
-    if name == "films":
+    if name == "videos":
         return f"{len(entries)} videos"
     parts = []
     for source in sorted({entry.label.source for entry in entries}):

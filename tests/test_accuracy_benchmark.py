@@ -94,7 +94,7 @@ def test_a_second_run_gives_the_same_figures(
     # three clips, each as it is and moved four times
     assert {found[model, "accuracy_1"]["count"] for model in models} == {15}
     assert not {"speed", "memory_mb"} & {name for _, name in found}
-    assert figures["people"]["failures"] == figures["films"]["failures"] == []
+    assert figures["people"]["failures"] == figures["videos"]["failures"] == []
     assert "All models" in capsys.readouterr().out
 
 

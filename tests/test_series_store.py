@@ -17,6 +17,7 @@ from synctool.comparison.entries import Entry
 from synctool.comparison.series_store import SeriesStore, StoredSeries
 from synctool.evaluation.metrics import summarise
 from synctool.report.compare_out import compare_json
+from synctool.settings.compare import CompareSettings
 from synctool.types import FrameSeries, Trial
 
 THREE = ("fcn-cls", "syncnet", "resnet3d+vggish")
@@ -71,7 +72,7 @@ def test_series_of_a_comparison_do_not_stay_in_memory(tmp_path, monkeypatch) -> 
     outputs = CompareOutputs(
         [Entry(video) for video in videos],
         Targets(json="r.json", trials="r.jsonl", csv="r.csv", html="r.html"),
-        one=False, read=[], command="", settings={}, by=["person"], quiet=True,
+        one=False, read=[], command="", settings=CompareSettings(by="person"), quiet=True,
     )  # fmt: skip
     for video in videos:
         for backbone in ("fcn-cls", "syncnet"):
