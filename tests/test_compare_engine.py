@@ -101,7 +101,7 @@ def test_what_fails_for_one_network_or_one_video_costs_nothing_else(
     assert "too short for me" in reasons.pop(("b", "fussy"))
     assert {video for video, _ in reasons} == {"c", "e", "f"}
     assert len(reasons) == 6
-    assert "no sound" in reasons["e", "flicker"]
+    assert "no audio track" in reasons["e", "flicker"]
     assert "no such file" in reasons["f", "fussy"]
     assert found[2].error is None
     assert all(t.offset_frames is None and not t.answered for t in found if t.error)

@@ -630,25 +630,25 @@ BAD = {
     ),
     "no sound": (
         lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(options=FAST), sounds=[]),
-        MediaError, EXIT_UNEXPECTED, "no sound track",
+        MediaError, EXIT_UNEXPECTED, "no audio track",
     ),
     "no picture": (
         lambda d: make_video(d / "a.m4a", seconds=0.2, video=None),
-        MediaError, EXIT_UNEXPECTED, "no picture",
+        MediaError, EXIT_UNEXPECTED, "no video track",
     ),
     "cover for a picture": (
         lambda d: make_video(d / "a.mp4", seconds=0.2, video=None, cover=True),
-        MediaError, EXIT_UNEXPECTED, "no picture",
+        MediaError, EXIT_UNEXPECTED, "no video track",
     ),
     "headers only": (lambda d: headers_only(d / "a.mkv"), MediaError, EXIT_UNEXPECTED, "cannot be read"),
     "no frame": (
         lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(times_s=[])),
-        MediaError, EXIT_UNEXPECTED, "a.mp4 has no picture",
+        MediaError, EXIT_UNEXPECTED, "a.mp4 has no video track",
     ),
     "silent track": (
         lambda d: make_video(d / "a.mkv", seconds=0.2, video=Video(options=FAST),
                             sounds=[Sound("pcm_s16le", lost_s=[(-1, 99)])]),
-        MediaError, EXIT_UNEXPECTED, "no sound could be decoded",
+        MediaError, EXIT_UNEXPECTED, "no audio could be decoded",
     ),
     "unknown picture codec": (
         lambda d: with_bytes(short(d / "a.mp4"), b"avc1", b"zzzz"),

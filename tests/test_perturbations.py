@@ -431,7 +431,7 @@ def test_videos_that_cannot_be_made_worse_say_why(video_file: Path, tmp_path: Pa
     with pytest.raises(MediaError, match="cannot be read"):
         perturbed(tmp_path / "text.mp4", out, "blur", 1)
     mute = make_video(tmp_path / "mute.mkv", seconds=0.4, sounds=[])
-    with pytest.raises(MediaError, match="no sound"):
+    with pytest.raises(MediaError, match="no audio track"):
         perturbed(mute, out, "blur", 1)
     with pytest.raises(MediaError, match=r"no face was found.*mouth"):
         perturbed(video_file, out, "mouth", 1, detector=NoFace())

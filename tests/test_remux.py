@@ -128,8 +128,8 @@ def test_videos_that_cannot_be_moved(tmp_path: Path) -> None:
     for name, kind, told in (
         ("none.mp4", MissingError, "no such file"),
         ("text.mp4", MediaError, "text.mp4"),
-        (make_video(tmp_path / "mute.mp4", sounds=[]).name, MediaError, "no sound"),
-        (make_video(tmp_path / "blind.m4a", video=None).name, MediaError, "no picture"),
+        (make_video(tmp_path / "mute.mp4", sounds=[]).name, MediaError, "no audio track"),
+        (make_video(tmp_path / "blind.m4a", video=None).name, MediaError, "no video track"),
     ):
         with pytest.raises(kind, match=told) as caught:
             move_sound(tmp_path / name, tmp_path / "out.mp4", by_ms=40)

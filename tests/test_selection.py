@@ -354,9 +354,9 @@ def test_the_video_is_of_the_programme_whose_audio_speaks(tmp_path: Path, order)
 
 
 def test_what_is_lacking_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="no sound track"):
+    with pytest.raises(MediaError, match="no audio track"):
         VideoFile(write(tmp_path / "a.mkv", Picture()))
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, match="no video track"):
         VideoFile(write(tmp_path / "b.mkv", mono(talk(1))))
 
 

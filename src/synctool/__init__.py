@@ -1,4 +1,4 @@
-"""Measure how far the sound and the picture of a talking face are apart.
+"""Measure how far audio and video of a talking face are apart.
 
 The public names are loaded when they are first used, so that importing the package stays cheap:
 

@@ -173,7 +173,7 @@ def _options(
         typer.Option("--version", is_eager=True, callback=_version, help="Show the version."),
     ] = False,
 ) -> None:
-    """Measure how far the sound and the picture of a talking face are apart."""
+    """Measure how far audio and video of a talking face are apart, and repair it."""
     if debug:
         configure_logging(debug=True)
 

@@ -137,7 +137,7 @@ class _Choosing:
         shown = [s for s in self._videos if not _has(s, Disposition.attached_pic)]
         if not shown:
             raise MediaError(
-                f"{self._name} has no picture", remedy="Give a video with a video stream."
+                f"{self._name} has no video track", remedy="Give a video with a video stream."
             )
         asked = self._asked(self._videos, self._wanted.video_track, "video")
         return asked or min(shown, key=self._video_rank)
@@ -145,8 +145,8 @@ class _Choosing:
     def audio(self, video: av.VideoStream | None) -> av.AudioStream:
         if not self._audios:
             raise MediaError(
-                f"{self._name} has no sound track",
-                remedy="Lip sync needs sound: give a video with an audio stream.",
+                f"{self._name} has no audio track",
+                remedy="Lip sync needs audio: give a video with an audio stream.",
             )
         asked = self._asked(self._audios, self._wanted.audio_track, "audio")
         if asked is not None:

@@ -65,8 +65,8 @@ class VideoFile:
         path: File to read; also a ``file:`` URL, or ``-`` for the standard input.
         streams: Which of its streams, as a player takes them unless told.
         colour: None (luma only), ``rgb`` or ``bgr``.
-        need_video: Raise if there is no picture.
-        need_audio: Raise if there is no sound.
+        need_video: Raise if there is no video track.
+        need_audio: Raise if there is no audio track.
         max_side_px: Larger pictures are reduced to this.
         stall_s: Longest time that opening, or one frame, may take; None or 0 waits for ever.
         allow_external: Whether a playlist may name local files outside its folder.
@@ -372,13 +372,13 @@ class VideoFile:
     def _judge(self, reached: int) -> None:
         if self._selected.video is not None and not self._decoder.frames:
             raise MediaError(
-                f"{self._name}: no picture could be decoded",
+                f"{self._name}: no frame could be decoded",
                 remedy="The file is damaged or cut off before its first frame; get a whole copy.",
             )
         if self._selected.audio is not None and not self.sound.end:
             raise MediaError(
-                f"{self._name}: no sound could be decoded",
-                remedy="Its sound track is empty or damaged; get a whole copy.",
+                f"{self._name}: no audio could be decoded",
+                remedy="Its audio track is empty or damaged; get a whole copy.",
             )
         if self.sound.gaps:
             self._warn(f"the sound has {self.sound.gaps} gap(s), filled with silence")
