@@ -31,7 +31,7 @@ def tensorrt_module() -> ModuleType:
             "TensorRT needs an NVIDIA card, and PyTorch finds none",
             remedy="Use it on a machine that has one, or export to another --format, such as onnx.",
         )
-    import tensorrt
+    import tensorrt  # pyright: ignore[reportMissingImports]
 
     return tensorrt
 
