@@ -214,5 +214,5 @@ def test_what_is_decoded_has_the_last_word_on_the_sample_rate(tmp_path, monkeypa
 
 def test_video_alone_in_a_program_stream_has_no_audio(tmp_path):
     path = make_video(tmp_path / "a.mpg", video=Video("mpeg2video"), sounds=[])
-    with pytest.raises(MediaError, match="no sound track"):
+    with pytest.raises(MediaError, match="no audio track"):
         VideoFile(path)

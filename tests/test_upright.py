@@ -8,10 +8,10 @@ import pytest
 from synctool.faces.centerface import CenterFaceDetector
 from synctool.faces.detector import Face, points_from_box
 from synctool.faces.tracking import FaceTracker
+from synctool.faces.turning import box_before_turning
 from synctool.faces.upright import (
     HELD_FRAMES,
     UprightFaces,
-    box_before_turning,
     is_upright,
     turned,
 )
