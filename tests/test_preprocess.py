@@ -382,8 +382,8 @@ def test_a_killed_run_leaves_no_worker_and_ends_with_the_same_bytes(
 ) -> None:
     preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_films=1))
     run = run_in_another_process(videos, tmp_path / "out", tmp_path / "run.py")
-    while int(run.stdout.readline() or 9) < 1:
-        pass
+    while run.poll() is None and not list((tmp_path / "out").glob("shard-*.json")):
+        time.sleep(0.01)
     orphans = workers_of(run.pid)
     run.kill()
     run.wait()
