@@ -61,8 +61,7 @@ class CenterFaceDetector:
         new_h, new_w = (max(32, round(n * scale / 32) * 32) for n in (height, width))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(gray, (new_w, new_h), interpolation=method).astype(np.float32)
-        batch = np.ascontiguousarray(np.broadcast_to(small, (1, 3, new_h, new_w)))
-        heat, size, shift, points = self._session.run(None, {self._input: batch})
+        heat, size, shift, points = self._session.run(None, {self._input: small[None, None]})
         boxes, marks, scores = self._decode(heat[0, 0], size[0], shift[0], points[0])
         if not len(boxes):
             return []
@@ -81,7 +80,7 @@ class CenterFaceDetector:
         Returns:
             The best face near each box; fewer than boxes where one is gone.
         """
-        batch = np.zeros((len(boxes), 3, REFIND_SIDE_PX, REFIND_SIDE_PX), np.float32)
+        batch = np.zeros((len(boxes), 1, REFIND_SIDE_PX, REFIND_SIDE_PX), np.float32)
         origins, ratios = [], []
         for i, box in enumerate(boxes):
             part, origin = _surroundings(gray, box)
