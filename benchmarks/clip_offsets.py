@@ -71,7 +71,7 @@ def main() -> int:
         read = np.array(
             [
                 [
-                    reading(m.network, c, clips[i - 1].sound, spec=m.spec)
+                    reading(m.network, c, clips[i - 1].audio, spec=m.spec)
                     for i, c in enumerate(clips)
                 ]
                 for m in models

@@ -31,7 +31,7 @@ from videos import write_video
 READER, GUESSER = "code-reader", "code-guesser"
 CODES = 4096
 """So many numbers there are: as many frames can be made without using one twice."""
-PICTURE_PX = 144
+IMAGE_PX = 144
 _SQUARES = 6
 _MIDDLE, _CONTRAST = 120, 14
 """Changes of every second square by twice the contrast are too small to be taken for a cut."""
@@ -164,14 +164,14 @@ def coded_video(path: Path, *, first: int, frames: int, ahead_frames: int = 0) -
     """
     if not 0 <= first <= CODES - frames:
         raise ValueError(f"numbers end at {CODES}")
-    side = PICTURE_PX // _SQUARES
+    side = IMAGE_PX // _SQUARES
     numbers = np.arange(first, first + frames)
-    pictures = [
+    images = [
         (_MIDDLE + _CONTRAST * _patterns()[n]).astype(np.uint8).repeat(side, 0).repeat(side, 1)
         for n in numbers
     ]
-    sound = np.concatenate([_played(n) for n in (numbers + ahead_frames) % CODES])
-    write_video(path, pictures, sound)
+    audio = np.concatenate([_played(n) for n in (numbers + ahead_frames) % CODES])
+    write_video(path, images, audio)
     return path
 
 

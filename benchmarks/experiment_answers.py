@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from synctool.data.augment import centre_crop
 from synctool.data.pool import PooledSample
-from synctool.data.windows import stretch
+from synctool.data.windows import audio_segment
 from synctool.evaluation.bootstrap import LEAST_PEOPLE, Interval, mean_interval
 from synctool.features.logmel import MARGIN as MEL_MARGIN
 from synctool.features.logmel import logmel
@@ -73,23 +73,23 @@ def cut_windows(
     count, pad = len(samples) * per_clip, MAX_OFFSET + MARGIN
     wanted = MAX_OFFSET * (2 * (rng.permutation(count) + rng.random(count)) / count - 1)
     people = [data.person(sample) for sample in samples]
-    videos, sounds, offsets, which = [], [], [], []
+    videos, waveforms, offsets, which = [], [], [], []
     for number, offset in enumerate(wanted):
         i = number % len(samples)
-        info, sound = samples[i].info, samples[i].sound
+        info, waveform = samples[i].info, samples[i].audio
         constant = data.constant(samples[i])
         moved = round((offset - constant) * SAMPLES_PER_FRAME)
         first = _place(info.num_frames - frames, moved / SAMPLES_PER_FRAME, rng)
         begin = info.sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved - MEL_MARGIN
         length = (frames + 2 * pad) * SAMPLES_PER_FRAME + 2 * MEL_MARGIN
-        heard = stretch(sound, begin, length, samples[_mate(people, i)].sound, rng)
+        heard = audio_segment(waveform, begin, length, samples[_mate(people, i)].audio, rng)
         videos.append(centre_crop(samples[i].crops[first : first + frames], SPEC.video.size_px))
-        sounds.append(logmel(heard.astype(np.float32) / 32768))
+        waveforms.append(logmel(heard.astype(np.float32) / 32768))
         offsets.append(moved / SAMPLES_PER_FRAME + constant)
         which.append(i)
     return Windows(
         video=np.stack(videos),
-        audio=np.stack(sounds),
+        audio=np.stack(waveforms),
         lead=pad,
         offset_frames=np.array(offsets),
         clips=tuple(samples[i].info.key for i in which),
@@ -97,7 +97,7 @@ def cut_windows(
     )
 
 
-def others_pictures(windows: Windows) -> Windows:
+def others_crops(windows: Windows) -> Windows:
     """The same sounds with the pictures of another clip each: what is still right is no lip reading."""
     return replace(windows, video=np.roll(windows.video, 1, axis=0))
 

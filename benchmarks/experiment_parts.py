@@ -16,7 +16,7 @@ from experiment_answers import (
     better_by,
     classified,
     cut_windows,
-    others_pictures,
+    others_crops,
     quality,
     regressed,
     soft_argmax,
@@ -66,7 +66,7 @@ def collapse(runs: Runs) -> dict[str, Any]:
     held = {s: _windows(runs, runs.strangers(s), kinds[s]) for s in sources}
     answering = _collapse_networks(folders, learnt)
     said = {source: answering(windows) for source, windows in held.items()}
-    blind = {source: answering(others_pictures(windows)) for source, windows in held.items()}
+    blind = {source: answering(others_crops(windows)) for source, windows in held.items()}
     return {
         "sources": {
             source: {
@@ -204,7 +204,7 @@ def transfer(runs: Runs) -> dict[str, Any]:
         folder = runs.train(f"transfer-{name}", clips, settings=settings, init=init)
         network = taken_up(best(folder))
         said[name] = answers(network, windows, classified)
-        blind[name] = answers(network, others_pictures(windows), classified)
+        blind[name] = answers(network, others_crops(windows), classified)
     return {
         "clips": len(clips),
         "people": len(set(map(runs.data.person, clips))),

@@ -177,8 +177,8 @@ def _section(page: Path, name: str) -> tuple[str, str]:
 
 def _document(given: argparse.Namespace, name: str, figures: dict[str, Any]) -> None:
     before, after = _section(given.page, name)
-    picture = given.page.with_name(f"experiments-{name}.png")
-    shutil.copyfile(given.out / f"{name}.png", picture)
+    plot = given.page.with_name(f"experiments-{name}.png")
+    shutil.copyfile(given.out / f"{name}.png", plot)
     plan, usual = _plan(given), Plan()
     words = [
         f"--{f.name.replace('_', '-')} {getattr(plan, f.name)}"
@@ -195,7 +195,7 @@ def _document(given: argparse.Namespace, name: str, figures: dict[str, Any]) -> 
         f"run, networks of width {WIDTH} and embedding {EMBEDDING} ({size / 1000:.0f} thousand weights)."
     )
     tables = "\n".join(table.markdown() for table in TABLES[name](figures)).strip()
-    image = f"![{name}]({picture.name})"
+    image = f"![{name}]({plot.name})"
     write_text(given.page, "\n\n".join([before, head, tables, image, after]))
 
 

@@ -25,9 +25,9 @@ from rich.progress import track
 from tables import Table, write_section
 
 from synctool.measure.detect import Detector
+from synctool.media.frame_reader import Planes
 from synctool.media.frames import Frame
-from synctool.media.pictures import Planes
-from synctool.media.rewrite import PictureCoding, rewrite
+from synctool.media.rewrite import VideoCoding, rewrite
 from synctool.networks.load import load_model
 from synctool.types import VIDEO_FPS
 from videos import ROOT, arguments, best_match, shared
@@ -86,13 +86,13 @@ def with_audio(
     return write
 
 
-def with_picture(
+def with_image(
     change: Callable[[Frame], Frame] | None = None, *, crf: int = 12
 ) -> Callable[[Path, Path], None]:
     """Audio kept, every frame changed and encoded anew."""
 
     def write(source: Path, target: Path) -> None:
-        coding = PictureCoding("libx264", {"preset": "veryfast", "crf": str(crf)})
+        coding = VideoCoding("libx264", {"preset": "veryfast", "crf": str(crf)})
         frames = None if change is None else lambda old: map(change, old)
         rewrite(source, target, frames=frames, coding=coding)
 
@@ -138,16 +138,16 @@ CHANGES: tuple[Change, ...] = (
     Change("audio codec", "MP3", with_audio(codec="libmp3lame")),
     Change("audio codec", "Opus", with_audio(codec="libopus")),
     Change("audio codec", "FLAC", with_audio(codec="flac")),
-    Change("light", "brightness +20%", with_picture(curve(lambda x: x + 0.2))),
-    Change("light", "brightness -20%", with_picture(curve(lambda x: x - 0.2))),
-    Change("light", "contrast 60%", with_picture(curve(lambda x: 0.5 + 0.6 * (x - 0.5)))),
-    Change("light", "gamma 0.6", with_picture(curve(lambda x: x**0.6))),
-    Change("light", "gamma 1.6", with_picture(curve(lambda x: x**1.6))),
-    Change("frame size", "half", with_picture(scaled(0.5))),
-    Change("frame size", "150%", with_picture(scaled(1.5))),
-    Change("mirror", "left and right", with_picture(mirrored)),
-    Change("video codec", "H.264, crf 18", with_picture(crf=18)),
-    Change("video codec", "H.264, crf 28", with_picture(crf=28)),
+    Change("light", "brightness +20%", with_image(curve(lambda x: x + 0.2))),
+    Change("light", "brightness -20%", with_image(curve(lambda x: x - 0.2))),
+    Change("light", "contrast 60%", with_image(curve(lambda x: 0.5 + 0.6 * (x - 0.5)))),
+    Change("light", "gamma 0.6", with_image(curve(lambda x: x**0.6))),
+    Change("light", "gamma 1.6", with_image(curve(lambda x: x**1.6))),
+    Change("frame size", "half", with_image(scaled(0.5))),
+    Change("frame size", "150%", with_image(scaled(1.5))),
+    Change("mirror", "left and right", with_image(mirrored)),
+    Change("video codec", "H.264, crf 18", with_image(crf=18)),
+    Change("video codec", "H.264, crf 28", with_image(crf=28)),
 )
 
 
@@ -160,7 +160,7 @@ def shortened(source: Path, target: Path) -> None:
                 return
             yield scaled(min(1.0, 640 / max(frame.planes[0].shape)))(frame)
 
-    rewrite(source, target, frames=first, sound=lambda x: x[: round(LENGTH_S * 16_000)])
+    rewrite(source, target, frames=first, audio=lambda x: x[: round(LENGTH_S * 16_000)])
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from literature.segment_agreement import Answer, Piece, agreement
 
 from synctool.comparison.segment_cuts import cuts
 from synctool.measure.detect import Detector
-from synctool.media.remux import move_sound
+from synctool.media.remux import move_audio_track
 from synctool.networks.load import load_model
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
 from videos import arguments, best_match, read_video, shared, write_video
@@ -45,7 +45,7 @@ def shift_test(videos: list[Path], measuring: Detector, wide: Detector, work: Pa
         still = best(measuring.detect(video))
         for shift in SHIFTS:
             moved = work / f"{video.stem}{shift:+d}.mkv"
-            move_sound(video, moved, by_ms=40 * shift)
+            move_audio_track(video, moved, by_ms=40 * shift)
             expected = None if still is None else still + shift
             chosen = wide if expected is None or abs(expected) > 13.5 else measuring
             answer = best(chosen.detect(moved))
@@ -72,11 +72,11 @@ def video_pieces(
     found = []
     frames = round(seconds * VIDEO_FPS)
     for video in videos:
-        pictures, sound = read_video(video)
-        for start, begin, moved in cuts(len(pictures), frames, sound.size, rng):
+        images, audio = read_video(video)
+        for start, begin, moved in cuts(len(images), frames, audio.size, rng):
             piece = work / "piece.mkv"
-            heard = sound[begin : begin + frames * SAMPLES_PER_FRAME]
-            write_video(piece, pictures[start : start + frames], heard)
+            heard = audio[begin : begin + frames * SAMPLES_PER_FRAME]
+            write_video(piece, images[start : start + frames], heard)
             result = measuring.detect(piece)
             answer = Answer(best_match(result), result.confidence, result.offset_frames is not None)
             found.append(Piece(video.name, video.name, moved / SAMPLES_PER_FRAME, answer))

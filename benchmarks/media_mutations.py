@@ -67,23 +67,23 @@ def make_base(base: Base, video: Path, path: Path, *, seconds: float) -> None:
     """
     with av.open(str(video)) as source, av.open(str(path), "w", options=dict(base.options)) as file:
         shown, heard = source.streams.video[0], source.streams.audio[0]
-        pictures = file.add_stream(base.video, rate=VIDEO_FPS, options={"g": str(VIDEO_FPS)})
-        pictures.width, pictures.height = shown.width // 2 * 2, shown.height // 2 * 2
-        pictures.pix_fmt, pictures.bit_rate = "yuv420p", 400_000
-        sound = file.add_stream(base.audio, rate=AUDIO_HZ, layout="mono")
+        images = file.add_stream(base.video, rate=VIDEO_FPS, options={"g": str(VIDEO_FPS)})
+        images.width, images.height = shown.width // 2 * 2, shown.height // 2 * 2
+        images.pix_fmt, images.bit_rate = "yuv420p", 400_000
+        audio = file.add_stream(base.audio, rate=AUDIO_HZ, layout="mono")
         mono = av.AudioResampler("s16" if base.audio == "pcm_s16le" else "fltp", "mono", AUDIO_HZ)
         packets: list[av.Packet] = []
         count = 0
         for frame in source.decode(shown, heard):
             if isinstance(frame, av.AudioFrame):
                 if frame.time is None or frame.time < seconds:
-                    packets += [p for part in mono.resample(frame) for p in sound.encode(part)]
+                    packets += [p for part in mono.resample(frame) for p in audio.encode(part)]
             elif count < seconds * VIDEO_FPS:
-                frame = frame.reformat(pictures.width, pictures.height, "yuv420p")
+                frame = frame.reformat(images.width, images.height, "yuv420p")
                 frame.pts, frame.time_base, frame.pict_type = count, Fraction(1, VIDEO_FPS), 0
-                packets += pictures.encode(frame)
+                packets += images.encode(frame)
                 count += 1
-        packets += [*pictures.encode(None), *sound.encode(None)]
+        packets += [*images.encode(None), *audio.encode(None)]
         for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
             file.mux(packet)
 

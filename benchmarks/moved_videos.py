@@ -13,7 +13,7 @@ from speed import loop
 
 from synctool.errors import MissingError
 from synctool.measure.detect import Detector
-from synctool.media.remux import move_sound
+from synctool.media.remux import move_audio_track
 from synctool.media.video_file import VideoFile
 from synctool.types import FRAME_MS, SAMPLES_PER_FRAME
 from videos import best_match, read_video, write_video
@@ -148,15 +148,15 @@ def joined_videos(films: Iterable[Path], work: Path) -> list[tuple[Path, str]]:
     made = []
     for speaker, own in speakers.items():
         for number in range(len(own) // CLIPS_JOINED):
-            pictures: list[np.ndarray] = []
-            sounds = []
+            images: list[np.ndarray] = []
+            waveforms = []
             for film in own[number * CLIPS_JOINED : (number + 1) * CLIPS_JOINED]:
-                frames, sound = read_video(film)
+                frames, waveform = read_video(film)
                 length = len(frames) * SAMPLES_PER_FRAME
-                pictures += frames
-                sounds.append(np.pad(sound[:length], (0, max(0, length - sound.size))))
+                images += frames
+                waveforms.append(np.pad(waveform[:length], (0, max(0, length - waveform.size))))
             path = work / f"{speaker}-{number}.mkv"
-            write_video(path, pictures, np.concatenate(sounds))
+            write_video(path, images, np.concatenate(waveforms))
             made.append((path, speaker))
     return made
 
@@ -179,7 +179,7 @@ def _measured(
     film: Path, person: str, shift: float, constant: float, measuring: Detector, work: Path
 ) -> Moved:
     path = work / "moved.mkv"
-    move_sound(film, path, by_ms=FRAME_MS * shift)
+    move_audio_track(film, path, by_ms=FRAME_MS * shift)
     result = measuring.detect(path)
     path.unlink()
     return Moved(

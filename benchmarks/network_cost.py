@@ -35,19 +35,19 @@ def cost(model: LoadedModel, videos: list[Path], *, weights: Path | None) -> dic
     """
     network, spec = model.network, model.spec
     size = spec.video.size_px
-    pictures = torch.rand(1, spec.video.channels, FRAMES, size, size)
+    images = torch.rand(1, spec.video.channels, FRAMES, size, size)
     front = FRONT_ENDS[spec.audio.kind]
     length = front.before + FRAMES * SAMPLES_PER_FRAME + front.after
     noise = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
-    sound = torch.from_numpy(front.compute(noise))[None]
+    audio = torch.from_numpy(front.compute(noise))[None]
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            seen, heard = network.encode_video(pictures), network.encode_audio(sound)
+            seen, heard = network.encode_video(images), network.encode_audio(audio)
             parts = {
-                "video encoder": _part(lambda: network.encode_video(pictures)),
-                "audio encoder": _part(lambda: network.encode_audio(sound)),
+                "video encoder": _part(lambda: network.encode_video(images)),
+                "audio encoder": _part(lambda: network.encode_audio(audio)),
                 "head, ±15 frames": _part(lambda: network.score(heard, seen, max_offset=15)),
                 "head, ±125 frames": _part(lambda: network.score(heard, seen, max_offset=125)),
             }

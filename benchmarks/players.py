@@ -101,8 +101,8 @@ def write(path: Path, *, ahead_ms: float = 0.0) -> Path:
         packets = []
         for number in range(round(SECONDS * FPS)):
             bright = any(abs(number / FPS - t) < 0.001 for t in FLASHES_S)
-            picture = np.full((96, 96, 3), 235 if bright else 20, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
+            image = np.full((96, 96, 3), 235 if bright else 20, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             packets += video.encode(frame)
         packets += video.encode(None)

@@ -167,8 +167,8 @@ def load(name: str, corpus: Path) -> Clip:
     """A clip at 25 frames/s and 48 kHz; ``long`` goes back and forth to be long enough."""
     place, seconds = CLIPS[name]
     with VideoFile(corpus / place, colour="rgb") as video_file:
-        frames = [_small(picture.colour) for picture in video_file if picture.colour is not None]
-        audio = video_file.sound.pop(video_file.sound.end).astype(np.float32) / 32768
+        frames = [_small(image.colour) for image in video_file if image.colour is not None]
+        audio = video_file.audio.pop(video_file.audio.end).astype(np.float32) / 32768
     length = len(frames) * AUDIO_HZ // 25
     audio = np.pad(audio, (0, max(0, length - len(audio))))[:length]
     while len(frames) < seconds * 25:
@@ -183,11 +183,11 @@ def load(name: str, corpus: Path) -> Clip:
     )
 
 
-def _small(picture: np.ndarray) -> np.ndarray:
-    height, width = picture.shape[:2]
+def _small(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
     scale = min(1.0, HEIGHT_PX / height)
     size = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def spoiled(case: Case, clip: Clip) -> np.ndarray:
@@ -230,10 +230,10 @@ def write(case: Case, clip: Clip, audio: np.ndarray, path: Path) -> None:
             words = made.add_mux_stream("mov_text" if path.suffix == ".mp4" else "subrip")
             words.time_base = Fraction(1, 1000)
         packets = []
-        for number, picture in enumerate(clip.frames):
+        for number, image in enumerate(clip.frames):
             if "vfr" in case.more and number % 5 in (2, 3):
                 continue
-            turned = np.rot90(picture, -1) if "rotated" in case.more else picture
+            turned = np.rot90(image, -1) if "rotated" in case.more else image
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(turned), "rgb24")
             unit = video.codec_context.time_base or Fraction(1, 25)
             frame.pts, frame.time_base = round(Fraction(number, 25) / unit), unit
@@ -361,8 +361,8 @@ def _heard(clip: Clip, fixed: Path, own_ms: float) -> float:
     """The worst distance of the repaired audio from where it belongs, over pieces of two seconds."""
     with VideoFile(fixed) as video_file:
         shown = [None if p.luma is None else _thumbnail(p.luma) for p in video_file]
-        audio = video_file.sound.pop(video_file.sound.end).astype(np.float32)
-    audio = audio[_late_ticks(clip, shown) * AUDIO_HZ // 25 :]
+        audio = video_file.audio.pop(video_file.audio.end).astype(np.float32)
+    audio = audio[_late_frames(clip, shown) * AUDIO_HZ // 25 :]
     wanted = clip.audio[:: RATE // AUDIO_HZ]
     size, reach, worst = 2 * AUDIO_HZ, AUDIO_HZ // 2, 0.0
     pieces = list(range(reach, min(len(audio), len(wanted)) - size - reach, size))
@@ -383,7 +383,7 @@ def _thumbnail(luma: np.ndarray) -> np.ndarray:
     return cv2.resize(luma, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _late_ticks(clip: Clip, shown: Sequence[np.ndarray | None]) -> int:
+def _late_frames(clip: Clip, shown: Sequence[np.ndarray | None]) -> int:
     """How many ticks later than in the clip the frames are shown: some containers begin with an empty one."""
     wanted = [_thumbnail(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)) for f in clip.frames]
 

@@ -30,8 +30,8 @@ from synctool.comparison.degradations import PERTURBATIONS, parse_perturb
 from synctool.comparison.run import CompareProgress, Comparison
 from synctool.errors import MediaError, MissingError, SyncToolError
 from synctool.evaluation.metrics import Metric
+from synctool.media.frame_reader import Planes
 from synctool.media.frames import Frame
-from synctool.media.pictures import Planes
 from synctool.media.rewrite import rewrite
 from synctool.report.plots import metric_charts, write_charts
 from synctool.types import AUDIO_HZ
@@ -118,11 +118,11 @@ def prepared(video: Path, folder: Path, seconds: float, side_px: int) -> Path:
             if frame.time_s < seconds:
                 yield frame.changed(lambda planes: _reduced(planes, side_px))
 
-    def first(sound: np.ndarray) -> np.ndarray:
-        return sound[: round(seconds * AUDIO_HZ)]
+    def first(audio: np.ndarray) -> np.ndarray:
+        return audio[: round(seconds * AUDIO_HZ)]
 
     target = folder / f"{video.stem}.mkv"
-    rewrite(video, target, frames=beginning, sound=first)
+    rewrite(video, target, frames=beginning, audio=first)
     return target
 
 

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from tables import Table, share, write_section
 
-from synctool.data.augment import AugmentSettings, Dice, Dose, augment_picture
+from synctool.data.augment import AugmentSettings, Dice, Dose, augment_images
 from synctool.data.augmentation.augmented_audio import fitted, mixed
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved
 from synctool.data.samples import Sample
@@ -121,19 +121,21 @@ def own_audio(
     length = frames * SAMPLES_PER_FRAME
     begin = clip.info.sound_lead + start * SAMPLES_PER_FRAME
     low = max(-LARGEST_MOVE, -begin)
-    high = min(LARGEST_MOVE, clip.sound.size - length - begin)
+    high = min(LARGEST_MOVE, clip.audio.size - length - begin)
     moved = int(rng.integers(low, high + 1)) if low <= high else 0
-    part = clip.sound[max(begin + moved, 0) :][:length]
+    part = clip.audio[max(begin + moved, 0) :][:length]
     return np.pad(part, (0, length - part.size)), moved
 
 
 def other_audio(others: Sequence[Sample], frames: int, rng: np.random.Generator) -> np.ndarray:
     """As much audio of another person."""
     length = frames * SAMPLES_PER_FRAME
-    long = [o for o in others if o.sound.size >= length] or list(others)
-    sound = long[int(rng.integers(len(long)))].sound
-    begin = int(rng.integers(0, max(1, sound.size - length + 1)))
-    return np.resize(sound[begin:], length) if sound.size < length else sound[begin:][:length]
+    long = [o for o in others if o.audio.size >= length] or list(others)
+    waveform = long[int(rng.integers(len(long)))].audio
+    begin = int(rng.integers(0, max(1, waveform.size - length + 1)))
+    return (
+        np.resize(waveform[begin:], length) if waveform.size < length else waveform[begin:][:length]
+    )
 
 
 def degraded(
@@ -142,14 +144,14 @@ def degraded(
     """A segment as a phone would record it: crops ``[T, S, S]`` and int16 audio."""
     dice = Dice(_PHONE, np.random.default_rng(int(rng.integers(2**32))))
     size = crops.shape[1]
-    crops = augment_picture(crops, size, dice, stranger=lambda: crops[:1])
-    sound = audio.astype(np.float32) / 32768
+    crops = augment_images(crops, size, dice, stranger=lambda: crops[:1])
+    waveform = audio.astype(np.float32) / 32768
     if (room := phone.draw("rir", rng)) is not None:
-        sound = convolved(sound, room, 0.7)
+        waveform = convolved(waveform, room, 0.7)
     if (noise := phone.draw("noise", rng)) is not None:
-        sound = mixed(sound, fitted(noise, sound.size, rng), rng.uniform(5, 15))
-    sound = sound * 0.5 / max(float(np.abs(sound).max()), 1e-6)
-    return crops, np.round(32767 * sound).astype(np.int16)
+        waveform = mixed(waveform, fitted(noise, waveform.size, rng), rng.uniform(5, 15))
+    waveform = waveform * 0.5 / max(float(np.abs(waveform).max()), 1e-6)
+    return crops, np.round(32767 * waveform).astype(np.int16)
 
 
 def constant_of(clip: Sample, people: HeldOut, constants: dict[str, float]) -> float:

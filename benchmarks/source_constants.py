@@ -52,7 +52,7 @@ def mean_curve(
     """
     curve = np.zeros(2 * MAX_OFFSET + 1)
     for i, clip in enumerate(clips[:first]):
-        filler = clips[(i + 1) % len(clips)].sound
+        filler = clips[(i + 1) % len(clips)].audio
         _, logits = clip_volume(network, clip, filler, spec=spec)
         curve += logits[0].float().log_softmax(0).sum(1).numpy()
     return curve

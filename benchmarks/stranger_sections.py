@@ -30,7 +30,7 @@ from synctool.evaluation.bootstrap import mean_interval
 from synctool.measure.detect import Detector
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import BackboneSpec
-from synctool.training.calibration import calibrate, known_stretches, reliability
+from synctool.training.calibration import calibrate, known_segments, reliability
 from synctool.types import FRAME_MS, VIDEO_FPS
 from synctool.weights.files import find_weights
 
@@ -242,7 +242,7 @@ def calibration_section(bench: Bench) -> tuple[dict, list[Table]]:
         person=people.person,
         own=True,
     )
-    examples = known_stretches(
+    examples = known_segments(
         bench.model.network,
         people.samples,
         spec=bench.spec,

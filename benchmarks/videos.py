@@ -31,7 +31,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def write_video(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) -> None:
+def write_video(path: Path, images: Iterable[np.ndarray], waveform: np.ndarray) -> None:
     """Write grey pictures at 25 fps (H.264, nearly lossless) with 16 kHz sound (PCM), in Matroska.
 
     Args:
@@ -45,17 +45,17 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) -
         )
         audio = video_file.add_stream("pcm_s16le", rate=AUDIO_HZ, layout="mono")
         video.pix_fmt = "yuv420p"
-        for i, picture in enumerate(pictures):
-            height, width = (n // 2 * 2 for n in picture.shape)
+        for i, image in enumerate(images):
+            height, width = (n // 2 * 2 for n in image.shape)
             if i == 0:
                 video.width, video.height = width, height
             frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(picture[:height, :width]), format="gray"
+                np.ascontiguousarray(image[:height, :width]), format="gray"
             ).reformat(format="yuv420p")
             frame.pts, frame.time_base = i, Fraction(1, VIDEO_FPS)
             video_file.mux(video.encode(frame))
         video_file.mux(video.encode(None))
-        heard = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
+        heard = av.AudioFrame.from_ndarray(waveform[None], format="s16", layout="mono")
         heard.sample_rate, heard.pts, heard.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)
         video_file.mux(audio.encode(heard))
         video_file.mux(audio.encode(None))
@@ -64,8 +64,8 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], sound: np.ndarray) -
 def read_video(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
     """All grey pictures on the 25 Hz timeline, and the sound: for short videos only."""
     with VideoFile(path) as video_file:
-        pictures = [p.luma for p in video_file if p.luma is not None]
-        return pictures, video_file.sound.pop(video_file.sound.end)
+        images = [p.luma for p in video_file if p.luma is not None]
+        return images, video_file.audio.pop(video_file.audio.end)
 
 
 def best_match(result: DetectResult) -> float | None:

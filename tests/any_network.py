@@ -72,10 +72,10 @@ class ByDistance(nn.Module):
     ) -> Tensor:
         """Negative distances ``[B, 2K+1, T]``."""
         frames = video_features.shape[-1]
-        sounds, inside = candidates(
+        audio, inside = candidates(
             audio_features, frames, max_offset=max_offset, audio_lead=audio_lead
         )
-        distances = torch.linalg.vector_norm(video_features[:, :, None] - sounds + 1e-6, dim=1)
+        distances = torch.linalg.vector_norm(video_features[:, :, None] - audio + 1e-6, dim=1)
         return (-distances).masked_fill(~inside, float("-inf"))
 
 
@@ -93,7 +93,7 @@ def spec_of(
     crop: str = "mouth",
     size_px: int = 72,
     colour: str = "gray",
-    **picture: object,
+    **image: object,
 ) -> BackboneSpec:
     """A spec of one of the networks here."""
     return BackboneSpec(
@@ -102,7 +102,7 @@ def spec_of(
         role="joint",
         factory="any_network:ByDistance",
         summary="solves made-up samples",
-        video=VideoInput(crop=crop, size_px=size_px, colour=colour, **picture),
+        video=VideoInput(crop=crop, size_px=size_px, colour=colour, **image),
         audio=AudioInput(kind=kind),
         embedding_size=5,
         receptive_field_frames=5,

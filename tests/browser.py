@@ -134,7 +134,7 @@ class Page:
             width=width, height=height, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
 
-    def picture(self, path: Path) -> None:
+    def image(self, path: Path) -> None:
         """Save a picture of the whole page."""
         done = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(done["data"]))

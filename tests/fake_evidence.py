@@ -41,7 +41,7 @@ def evidence(
     )
 
 
-class Pictures(nn.Module):
+class FakeVideo(nn.Module):
     """One linear layer per frame, ``[B, 1, T, S, S] -> [B, D, T]``."""
 
     def __init__(self, embedding: int) -> None:
@@ -53,7 +53,7 @@ class Pictures(nn.Module):
         return self.layer(x[:, 0].flatten(2) - 0.5).transpose(1, 2)
 
 
-class Sounds(nn.Module):
+class FakeAudio(nn.Module):
     """One linear layer per frame, ``[B, 1, 64, 4T] -> [B, D, T]``."""
 
     def __init__(self, embedding: int) -> None:
@@ -90,7 +90,7 @@ class Locally(nn.Module):
 def tiny_model(embedding: int = 8, *, local: bool = False, seed: int = 0) -> OffsetClassifier:
     """An offset classifier with a few hundred parameters; its crops have 4 px."""
     torch.manual_seed(seed)
-    video, audio = Pictures(embedding), Sounds(embedding)
+    video, audio = FakeVideo(embedding), FakeAudio(embedding)
     if local:
         video, audio = Locally(video, embedding), Locally(audio, embedding)
     return OffsetClassifier(video_encoder=video, audio_encoder=audio, max_offset=3, head_channels=2)

@@ -37,10 +37,10 @@ class Scored(flicker.Flicker):
     margin = 0
 
     def score_window(
-        self, sounds: Tensor, inside: Tensor, video_features: Tensor, *, outside: float
+        self, audio: Tensor, inside: Tensor, video_features: Tensor, *, outside: float
     ) -> Tensor:
         """See ``synctool.models.heads.WindowHead``."""
-        volume = correlate_window(sounds, video_features) * self.scale
+        volume = correlate_window(audio, video_features) * self.scale
         return volume.masked_fill(~inside_window(inside, video_features.shape[-1]), outside)
 
 
@@ -197,7 +197,7 @@ def flicker_sample(key: str, *, seed: int = 0, frames: int = 80, **facts: str) -
     at, lead_s = flicker.pattern(seed), 0.5
     levels = [140 if at((t + 0.5) / 25) else 110 for t in range(frames)]
     crops = np.broadcast_to(np.uint8(levels)[:, None, None], (frames, 16, 16)).copy()
-    sound = flicker.flicker_sound(at, frames / 25 + 2 * lead_s, start_s=-lead_s)
+    audio = flicker.flicker_audio(at, frames / 25 + 2 * lead_s, start_s=-lead_s)
     info = SampleInfo(
         key=key,
         video_path=f"{key}.mp4",
@@ -210,4 +210,4 @@ def flicker_sample(key: str, *, seed: int = 0, frames: int = 80, **facts: str) -
         **{"speaker": key, "source": "made", "split": "", **facts},
     )
     portrait = np.full((PORTRAIT_PX, PORTRAIT_PX), 100, np.uint8)
-    return Sample(info, crops, portrait, (sound * 32767).astype(np.int16))
+    return Sample(info, crops, portrait, (audio * 32767).astype(np.int16))

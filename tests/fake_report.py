@@ -79,20 +79,20 @@ def made_report(videos: int = 6, **changes: Any) -> CompareReport:
         "command": "synctool compare clips/ --backbones fcn-cls,syncnet --report report.html",
         "trials": trials,
         "metrics": summarise(trials, by=("person", "condition", "perturbation")),
-        "thumbnails": {trials[0].film: [made_picture(25 * n) for n in range(3)]} if trials else {},
+        "thumbnails": {trials[0].film: [made_image(25 * n) for n in range(3)]} if trials else {},
         "versions": {"torch": "2.0", "python": "3.12"},
     }
     return CompareReport(**{**given, **changes})
 
 
-def made_picture(tick: int, *, colour: bool = False) -> SimpleNamespace:
+def made_image(frame_index: int, *, colour: bool = False) -> SimpleNamespace:
     """A small picture with one face."""
     ramp = np.linspace(20, 200, 96, dtype=np.uint8)
-    picture = np.add.outer(ramp[:54] // 2, ramp // 2)
+    image = np.add.outer(ramp[:54] // 2, ramp // 2)
     if colour:
-        picture = np.stack([picture, picture // 2, 255 - picture], axis=-1)
+        image = np.stack([image, image // 2, 255 - image], axis=-1)
     return SimpleNamespace(
-        tick=tick, picture=picture, boxes=((30.0, 10.0, 24.0, 30.0),), numbers=(0,)
+        frame_index=frame_index, image=image, boxes=((30.0, 10.0, 24.0, 30.0),), numbers=(0,)
     )
 
 

@@ -46,7 +46,7 @@ def talking_sample(
         mouth[t, middle - half : middle + half, middle - 20 : middle + 20] = 40
     heard = np.roll(open_, late_frames)
     loudness = np.repeat(heard**2, SAMPLES_PER_FRAME)
-    sound = (rng.normal(0, 1, loudness.size) * loudness * 6000).astype(np.int16)
+    audio = (rng.normal(0, 1, loudness.size) * loudness * 6000).astype(np.int16)
     face = rng.integers(0, 255, (PORTRAIT_PX, PORTRAIT_PX), dtype=np.uint8)
     info = SampleInfo(
         key=key,
@@ -59,7 +59,7 @@ def talking_sample(
         num_frames=frames,
         sound_lead=0,
     )
-    return Sample(info, mouth, face, sound)
+    return Sample(info, mouth, face, audio)
 
 
 def write_processed(

@@ -24,8 +24,8 @@ def volume_of(
     noise = np.random.default_rng(seed).standard_normal((len(rows), frames))
     noise = uniform_filter1d(noise, 3, axis=1) * np.sqrt(3)
     peaks = height * np.exp(-0.5 * (rows - np.nan_to_num(truth, nan=1e6)) ** 2)
-    sound = np.arange(frames) - rows
-    return np.where((sound < 0) | (sound >= frames), np.nan, noise + peaks).astype(np.float32)
+    audio = np.arange(frames) - rows
+    return np.where((audio < 0) | (audio >= frames), np.nan, noise + peaks).astype(np.float32)
 
 
 def constant(offset: float, seconds: float, **more: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from synctool.models.correlation import correlate
 from synctool.plugins import loader as plugins
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.types import SAMPLES_PER_FRAME
-from videos import PlacedFace, Sound, Video, face_picture, frame_times_s, make_video
+from videos import Audio, PlacedFace, Video, face_image, frame_times_s, make_video
 
 NAME = "flicker"
 REACH = 8
@@ -117,7 +117,7 @@ def pattern(seed: int = 0) -> Callable[[float], int]:
     return lambda time_s: int(bits[int(np.floor(time_s * 25 + 1e-6)) + 500])
 
 
-def flicker_sound(
+def flicker_audio(
     at: Callable[[float], int], seconds: float, *, start_s: float = 0.0
 ) -> np.ndarray:
     """Noise that is loud where the pattern is 1: float32 ``[N]`` at 16 kHz, from ``start_s`` on."""
@@ -136,8 +136,8 @@ def flicker_video(
     times_s: list[float] | None = None,
     faces: Callable[[float], list[PlacedFace]] | None = None,
     size: tuple[int, int] = (64, 64),
-    sound_start_s: float = 0.0,
-    sound_s: float | None = None,
+    audio_start_s: float = 0.0,
+    audio_s: float | None = None,
     seed: int = 0,
     container: str | None = None,
 ) -> Path:
@@ -158,18 +158,18 @@ def flicker_video(
     """
     at = pattern(seed)
     times = frame_times_s(fps, seconds) if times_s is None else times_s
-    pictures = []
+    images = []
     for time_s, next_s in zip(times, [*times[1:], seconds]):
         # What a picture shows is what happens in the middle of its time on screen.
         level = _BRIGHT if at((time_s + next_s) / 2) else _DARK
         if faces is None:
-            pictures.append(np.full((size[1], size[0]), level, np.uint8))
+            images.append(np.full((size[1], size[0]), level, np.uint8))
         else:
-            picture = face_picture(size, *faces(time_s), background=90).astype(np.float32)
-            pictures.append((picture * level / _BRIGHT).astype(np.uint8))
-    lasts_s = seconds - sound_start_s if sound_s is None else sound_s
+            image = face_image(size, *faces(time_s), background=90).astype(np.float32)
+            images.append((image * level / _BRIGHT).astype(np.uint8))
+    lasts_s = seconds - audio_start_s if audio_s is None else audio_s
     ahead = ahead_frames if callable(ahead_frames) else lambda _: ahead_frames
-    samples = flicker_sound(lambda t: at(t + ahead(t) / 25), lasts_s, start_s=sound_start_s)
+    samples = flicker_audio(lambda t: at(t + ahead(t) / 25), lasts_s, start_s=audio_start_s)
     return make_video(
         path,
         seconds=seconds,
@@ -177,11 +177,11 @@ def flicker_video(
             fps=fps,
             size=size,
             times_s=times_s,
-            pictures=pictures,
+            images=images,
             options={"preset": "ultrafast", "crf": "18"},
         ),
-        sounds=[
-            Sound(codec="aac", rate=_RATE, layout="mono", samples=samples, start_s=sound_start_s)
+        audio=[
+            Audio(codec="aac", rate=_RATE, layout="mono", samples=samples, start_s=audio_start_s)
         ],
         container=container,
     )

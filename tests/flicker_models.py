@@ -14,7 +14,7 @@ from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import BackboneSpec, VideoInput
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
-from videos import Sound, Video, make_video
+from videos import Audio, Video, make_video
 
 CPU = torch.device("cpu")
 
@@ -70,16 +70,16 @@ def coloured_video(
 ) -> Path:
     """Red flickers with the sound, and blue too, or later."""
     at = flicker.pattern()
-    pictures = np.full((round(seconds * 25), 64, 64, 3), 100, np.uint8)
-    for i, picture in enumerate(pictures):
-        picture[..., 0] = 160 if at(i / 25 + 0.02) else 90
-        picture[..., 2] = 160 if at((i - late_blue_frames) / 25 + 0.02) else 90
-    sound = flicker.flicker_sound(lambda t: at(t + ahead_frames / 25), seconds)
+    images = np.full((round(seconds * 25), 64, 64, 3), 100, np.uint8)
+    for i, image in enumerate(images):
+        image[..., 0] = 160 if at(i / 25 + 0.02) else 90
+        image[..., 2] = 160 if at((i - late_blue_frames) / 25 + 0.02) else 90
+    audio = flicker.flicker_audio(lambda t: at(t + ahead_frames / 25), seconds)
     return make_video(
         path,
         seconds=seconds,
         video=Video(
-            size=(64, 64), pixels="yuv444p", pictures=pictures, options={"preset": "ultrafast"}
+            size=(64, 64), pixels="yuv444p", images=images, options={"preset": "ultrafast"}
         ),
-        sounds=[Sound(codec="pcm_s16le", rate=16_000, layout="mono", samples=sound)],
+        audio=[Audio(codec="pcm_s16le", rate=16_000, layout="mono", samples=audio)],
     )

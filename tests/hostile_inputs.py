@@ -127,7 +127,7 @@ def read_processed(path: Path) -> None:
     folder = Processed(_root(path))
     list(folder.samples())
     for sample in SamplePool(folder, cache_mb=1):
-        _ = (sample.crops, sample.portrait, sample.sound)
+        _ = (sample.crops, sample.portrait, sample.audio)
 
 
 def _pairs(suffix: str) -> Callable[[Path], Path]:

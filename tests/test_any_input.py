@@ -20,14 +20,14 @@ from synctool.data.samples import Sample
 from synctool.data.windows import WindowBatch, WindowSettings, WindowStream
 from synctool.features import inputs
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import prepared
+from synctool.features.video_input import prepared
 from synctool.measure.audio_encoder import AudioEncoder
 from synctool.measure.encode_clip import encode_crops
 from synctool.measure.face_encoder import FaceEncoder
 from synctool.models.correlation import correlate
 from synctool.plugins.specs import BackboneSpec
 from synctool.runtimes.torch import TorchRuntime
-from synctool.training.calibration import in_memory, known_stretches
+from synctool.training.calibration import in_memory, known_segments
 from synctool.training.losses.base import pooled
 from synctool.training.losses.loss_inputs import embeddings, head_margin, observe, volume_head
 from synctool.training.losses.objective import DEFAULT_TERMS, SyncObjective, build_objective
@@ -99,8 +99,8 @@ def test_windows_have_the_shapes_of_the_contract(
         clips, frames = batch.video.shape[0], batch.video.shape[2]
         assert batch.video.shape == (clips, channels, frames, size, size)
         assert batch.video.dtype == torch.uint8 and batch.video.is_contiguous()
-        assert prepared(batch.video, batch.picture).shape[1] == spec.video.channels
-        assert batch.picture == spec.video
+        assert prepared(batch.video, batch.video_input).shape[1] == spec.video.channels
+        assert batch.video_input == spec.video
         inner = {"logmel64": (1, 64), "mfcc13": (1, 13), "waveform16k": ()}[kind]
         heard = batch.audio.shape[-1] // FRONT_ENDS[kind].steps
         assert batch.audio.shape == (clips, *inner, heard * FRONT_ENDS[kind].steps)
@@ -115,11 +115,11 @@ def flashing(*, frames: int = 200, at: int = 100) -> Sample:
     crops[at] = 220
     rng = np.random.default_rng(0)
     lead = 60 * SAMPLES_PER_FRAME  # so long that no window needs another sound beyond it
-    sound = rng.normal(0, 20, frames * SAMPLES_PER_FRAME + 2 * lead).astype(np.int16)
+    audio = rng.normal(0, 20, frames * SAMPLES_PER_FRAME + 2 * lead).astype(np.int16)
     middle = lead + at * SAMPLES_PER_FRAME + SAMPLES_PER_FRAME // 2
-    sound[middle - 40 : middle + 40] += (rng.choice([-1, 1], 80) * 12_000).astype(np.int16)
+    audio[middle - 40 : middle + 40] += (rng.choice([-1, 1], 80) * 12_000).astype(np.int16)
     info = replace(sample.info, crop="face", size_px=48, colour="rgb", sound_lead=lead)
-    return replace(sample, info=info, crops=crops, sound=sound)
+    return replace(sample, info=info, crops=crops, audio=audio)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -154,7 +154,7 @@ def test_the_event_is_where_the_label_says(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_features_of_a_window_are_those_of_its_sound(kind: str) -> None:
+def test_features_of_a_window_are_those_of_its_audio(kind: str) -> None:
     """A window of a long clip, unmoved: the features are the front end's of this stretch, exactly."""
     sample = stored_sample("a", 0, frames=300)
     spec = spec_of(kind)
@@ -172,15 +172,15 @@ def test_features_of_a_window_are_those_of_its_sound(kind: str) -> None:
             continue
         begin = (first - pad) * SAMPLES_PER_FRAME - front.before
         length = front.before + (frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
-        sound = sample.sound[begin : begin + length].astype(np.float32) / 32768
-        whole = torch.from_numpy(front.compute(front.at_level(sound)))
+        audio = sample.audio[begin : begin + length].astype(np.float32) / 32768
+        whole = torch.from_numpy(front.compute(front.at_level(audio)))
         cut = front.steps * (pad - batch.audio_lead)
         assert torch.equal(whole[..., cut : cut + batch.audio.shape[-1]], batch.audio[i])
         found += 1
     assert found
 
 
-def test_a_stream_for_any_sound_can_be_sent_to_a_worker() -> None:
+def test_a_stream_for_any_audio_can_be_sent_to_a_worker() -> None:
     made = windows([stored_sample("a", 0)], spec_of("waveform16k"))
     again = pickle.loads(pickle.dumps(made))
     assert torch.equal(made.batch(1).audio, again.batch(1).audio)
@@ -233,7 +233,7 @@ def test_a_network_that_scores_by_itself() -> None:
     model, batch = ByDistance(spec), talking_batch(spec)
     assert volume_head(model) is None and head_margin(model) == 0
     seen = observe(model, batch, max_offset=7)
-    video = prepared(batch.video, batch.picture)
+    video = prepared(batch.video, batch.video_input)
     raw = model.encode_audio(batch.audio), model.encode_video(video)
     scores = model.score(*raw, max_offset=7, audio_lead=batch.audio_lead)
     assert torch.equal(seen.volume("plain"), scores) and torch.equal(seen.volume("head"), scores)
@@ -302,14 +302,14 @@ def test_multiway_accuracy_of_every_kind_of_network(spec: BackboneSpec, make) ->
 def test_cut_windows_of_a_network_that_scores_by_itself(spec: BackboneSpec) -> None:
     """Every window with every sound by itself, as if there were nothing else."""
     model, (sample, other) = ByDistance(spec), clips(spec, 2)
-    reader = WindowReader(model, sample, other.sound, spec=spec)
+    reader = WindowReader(model, sample, other.audio, spec=spec)
     scores = reader.readings((5, 8))
-    video, sound = prepared(reader._pictures(), spec.video), reader._sound(MAX_OFFSET, 0)
+    video, audio = prepared(reader._video(), spec.video), reader._audio(MAX_OFFSET, 0)
     steps = FRONT_ENDS[spec.audio.kind].steps
     for n in (5, 8):
         for window, offset in ((0, -15), (3, 2), (sample.info.num_frames - n, 15)):
             at = steps * (window - offset + MAX_OFFSET)
-            heard = model.encode_audio(sound[None, ..., at : at + steps * n])
+            heard = model.encode_audio(audio[None, ..., at : at + steps * n])
             seen = model.encode_video(video[:, :, window : window + n])
             expected = model.score(heard, seen, max_offset=0).mean()
             assert scores["cut", n][15 + offset, window].item() == pytest.approx(
@@ -324,18 +324,18 @@ def test_cut_windows_of_a_network_that_scores_by_itself(spec: BackboneSpec) -> N
 def test_a_head_that_looks_at_further_volumes_is_given_them() -> None:
     spec = SPECS[0]
     model, batch = attentive(spec), talking_batch(spec)
-    shown = prepared(batch.video, batch.picture)
+    shown = prepared(batch.video, batch.video_input)
     expected = model(batch.audio, shown, max_offset=7, audio_lead=batch.audio_lead).logits
     assert torch.allclose(observe(model, batch, max_offset=7).volume("head"), expected, atol=1e-5)
     sample, other = clips(spec, 2)
-    reader = WindowReader(model, sample, other.sound, spec=spec)
+    reader = WindowReader(model, sample, other.audio, spec=spec)
     scores = reader.readings((6,))["cut", 6]
-    video, sound, margin = prepared(reader._pictures(), spec.video), reader._sound(15, 0), 8
+    video, audio, margin = prepared(reader._video(), spec.video), reader._audio(15, 0), 8
     assert model.head.margin == margin
     for window in (0, 20):
         seen = model.encode_video(video[:, :, window : window + 6])
         starts = [4 * (window - offset + 15) for offset in range(-15, 16)]
-        heard = torch.cat([model.encode_audio(sound[None, ..., s : s + 24]) for s in starts])
+        heard = torch.cat([model.encode_audio(audio[None, ..., s : s + 24]) for s in starts])
         pairs = [(heard, seen), *model.head.further(heard, seen)]
         volumes = [F.pad((a * v).sum(1)[None], (0, 0, margin, margin)) for a, v in pairs]
         inside = F.pad(torch.ones(1, 31, 6, dtype=torch.bool), (0, 0, margin, margin))
@@ -345,20 +345,20 @@ def test_a_head_that_looks_at_further_volumes_is_given_them() -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.audio.kind)
 @pytest.mark.parametrize("make", MODELS[:2], ids=["cosines", "distances"])
-def test_stretches_and_pieces_of_every_kind(spec: BackboneSpec, make) -> None:
+def test_segments_and_pieces_of_every_kind(spec: BackboneSpec, make) -> None:
     model, samples = make(spec), clips(spec, 3)
-    examples = known_stretches(
+    examples = known_segments(
         model, samples, spec=spec, true_offset=lambda _: 0.0, person=lambda s: s.info.speaker
     )
     own = [e for e in examples if not e.foreign and e.estimate.frames >= 20]
     assert len(own) >= 3 and np.mean([e.correct for e in own]) > 0.8
-    moved = samples[0].sound[3 * SAMPLES_PER_FRAME :]
+    moved = samples[0].audio[3 * SAMPLES_PER_FRAME :]
     answer = measure(in_memory(model, spec), samples[0].crops, moved, stored=samples[0].info)
     assert answer.offset_frames == pytest.approx(3.0, abs=0.5)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 16, 17, 40])
-def test_large_pictures_are_encoded_in_pieces(frames: int, monkeypatch) -> None:
+def test_large_frames_are_encoded_in_pieces(frames: int, monkeypatch) -> None:
     spec = SPECS[1]
     network, sample = ByDistance(spec), stored_sample("a", 0, frames=60, **STORED_FACE)
     seen: list[int] = []
@@ -393,8 +393,8 @@ def test_chunks_are_not_shorter_than_their_context() -> None:
     near = replace(wide, receptive_field_frames=5)
     face = FaceEncoder(runtime=runtime, spec=near, first_frame=0)
     assert face._chunk == 8
-    sound = AudioEncoder(runtime=runtime, spec=far)
-    assert sound._chunk >= 401
+    audio = AudioEncoder(runtime=runtime, spec=far)
+    assert audio._chunk >= 401
 
 
 def test_loudness_is_heard_in_every_kind_of_features() -> None:
@@ -402,7 +402,7 @@ def test_loudness_is_heard_in_every_kind_of_features() -> None:
     levels = []
     for kind in KINDS:
         front = FRONT_ENDS[kind]
-        padded = np.pad(sample.sound, (front.before, front.after))
+        padded = np.pad(sample.audio, (front.before, front.after))
         features = torch.from_numpy(front.compute(padded))[None]
         levels.append(loudness(features, kind)[0].numpy())
         assert levels[-1].shape == (40,)

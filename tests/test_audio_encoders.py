@@ -82,10 +82,10 @@ def test_steps_are_averaged_frame_by_frame() -> None:
 def test_normalisation_is_that_of_the_published_feature_extractor() -> None:
     from transformers import Wav2Vec2FeatureExtractor
 
-    sound = noise(4, batch=2) + torch.tensor([[0.3], [-0.1]])
+    audio = noise(4, batch=2) + torch.tensor([[0.3], [-0.1]])
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
-    wanted = extractor(list(sound.numpy()), sampling_rate=16_000, return_tensors="pt").input_values
-    torch.testing.assert_close(normalise_utterance(sound), wanted, atol=1e-5, rtol=1e-5)
+    wanted = extractor(list(audio.numpy()), sampling_rate=16_000, return_tensors="pt").input_values
+    torch.testing.assert_close(normalise_utterance(audio), wanted, atol=1e-5, rtol=1e-5)
     assert not normalise_utterance(torch.zeros(1, 640)).any()
 
 
@@ -117,16 +117,16 @@ def small_vggish() -> vggish.Vggish:
 def test_the_spectrogram_is_vggishs_own(small_vggish: vggish.Vggish) -> None:
     from torchvggish import mel_features
 
-    sound = noise(30)
+    audio = noise(30)
     wanted = mel_features.log_mel_spectrogram(
-        sound[0].double().numpy(),
+        audio[0].double().numpy(),
         audio_sample_rate=16_000,
         log_offset=0.01,
         num_mel_bins=64,
         lower_edge_hertz=125,
         upper_edge_hertz=7500,
     )
-    got = small_vggish.logmel(sound)[0]
+    got = small_vggish.logmel(audio)[0]
     torch.testing.assert_close(got.double(), torch.from_numpy(wanted), atol=2e-4, rtol=1e-4)
 
 
@@ -135,13 +135,13 @@ def test_a_row_is_the_published_embedding_of_the_patch_around_its_frame(
 ) -> None:
     from torchvggish import vggish_input
 
-    sound, row = noise(40), 20
+    audio, row = noise(40), 20
     middle = 640 * row + 320
-    patch = sound[0, middle - 7800 : middle + 7800].double().numpy()
+    patch = audio[0, middle - 7800 : middle + 7800].double().numpy()
     examples = vggish_input.waveform_to_examples(patch, 16_000)
     assert examples.shape == (1, 1, 96, 64)
     with torch.no_grad():
-        wanted, rows = small_vggish.network(examples)[0], small_vggish(sound)
+        wanted, rows = small_vggish.network(examples)[0], small_vggish(audio)
     assert rows.shape == (1, 128, 40)
     torch.testing.assert_close(rows[0, :, row], wanted, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(rows[0, :, row + 1], wanted, atol=1e-5, rtol=1e-4)
@@ -247,8 +247,8 @@ def test_the_two_steps_of_a_frame_lie_symmetrically_about_its_middle(
 def test_a_shorter_network_is_a_layer_of_the_whole_one(tmp_path: Path, norm: str) -> None:
     folder = published(tmp_path, "Wav2Vec2Model", norm=norm)
     whole = from_folder(folder, "Wav2Vec2Model")
-    sound = noise(6, batch=2) + 0.2
-    given = torch.nn.functional.pad(normalise_utterance(sound), (40, 40))
+    audio = noise(6, batch=2) + 0.2
+    given = torch.nn.functional.pad(normalise_utterance(audio), (40, 40))
     with torch.no_grad():
         out = whole(given, output_hidden_states=True)
     states = [*out.hidden_states[:3], out.last_hidden_state]
@@ -256,14 +256,14 @@ def test_a_shorter_network_is_a_layer_of_the_whole_one(tmp_path: Path, norm: str
         made = encoder("wav2vec2_base", norm=norm, layer=layer)
         made.load_published(folder)
         with torch.no_grad():
-            rows = made(sound)
+            rows = made(audio)
         assert rows.shape == (2, 16, 6)
         wanted = states[layer].reshape(2, 6, 2, 16).mean(2).transpose(1, 2)
         torch.testing.assert_close(rows, wanted, atol=1e-5, rtol=1e-4)
     mixed = encoder("wav2vec2_base", norm=norm, mix=True)
     mixed.load_published(folder)
     wanted = torch.stack(states).mean(0).reshape(2, 6, 2, 16).mean(2).transpose(1, 2)
-    torch.testing.assert_close(mixed(sound), wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(mixed(audio), wanted, atol=1e-5, rtol=1e-4)
 
 
 @each_kind
@@ -279,9 +279,9 @@ def test_nothing_is_dead_and_training_works(factory: str, norm: str, options: di
 @each_kind
 def test_training_neither_masks_nor_skips(factory: str, norm: str) -> None:
     made = encoder(factory, norm=norm)
-    sound = noise(30)
+    audio = noise(30)
     with torch.no_grad():
-        wanted = made(sound)
+        wanted = made(audio)
         made.train()
         for module in made.modules():
             if isinstance(module, nn.Dropout):
@@ -289,7 +289,7 @@ def test_training_neither_masks_nor_skips(factory: str, norm: str) -> None:
             elif isinstance(getattr(module, "dropout", None), float):
                 module.dropout = 0.0
         for _ in range(3):
-            torch.testing.assert_close(made(sound), wanted, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(made(audio), wanted, atol=1e-5, rtol=1e-5)
     assert made.network.config.layerdrop == 0
 
 

@@ -16,10 +16,10 @@ from synctool.data.augment import (
     AugmentSettings,
     Dice,
     Dose,
+    augment_audio,
     augment_bands,
     augment_features,
-    augment_picture,
-    augment_sound,
+    augment_images,
     centre_crop,
     with_gain,
 )
@@ -27,13 +27,13 @@ from synctool.data.augmentation import codec
 from synctool.data.augmentation.augmented_audio import mixed
 from synctool.data.augmentation.backgrounds import Backgrounds, convolved, direct_first
 from synctool.data.augmentation.camera import coarse
-from synctool.data.augmentation.mixing import mix_pictures, mix_sounds
+from synctool.data.augmentation.mixing import mix_audio, mix_images
 from synctool.data.augmentation.music import music
 from synctool.errors import MissingError, SyncToolError
 from synctool.types import AUDIO_HZ
 
-PICTURE = sorted(GROUPS["picture"])
-SOUND = sorted(GROUPS["sound"] - {"clean_sound"})
+IMAGE_ROWS = sorted(GROUPS["picture"])
+AUDIO_ROWS = sorted(GROUPS["sound"] - {"clean_sound"})
 BANDS = sorted(GROUPS["bands"])
 STEP = 11
 
@@ -58,8 +58,8 @@ def speech(seed: int = 0, seconds: float = 1.5) -> np.ndarray:
     size = int(seconds * AUDIO_HZ)
     knots = rng.random(size // 800 + 2)
     loud = np.interp(np.arange(size), 800 * np.arange(len(knots)), knots)
-    sound = scipy.signal.lfilter([1], [1, -0.85], rng.normal(0, 1, size)) * loud**3
-    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+    audio = scipy.signal.lfilter([1], [1, -0.85], rng.normal(0, 1, size)) * loud**3
+    return (0.5 * audio / np.abs(audio).max()).astype(np.float32)
 
 
 def voices() -> list[np.ndarray]:
@@ -96,15 +96,15 @@ def backgrounds() -> Backgrounds:
     return made
 
 
-def heard(sound: np.ndarray, dice: Dice, voices=voices) -> np.ndarray:
+def heard(audio: np.ndarray, dice: Dice, voices=voices) -> np.ndarray:
     """A sound after everything that a window's goes through."""
-    made = augment_sound(sound, dice, voices=voices, backgrounds=backgrounds())
+    made = augment_audio(audio, dice, voices=voices, backgrounds=backgrounds())
     return with_gain(made, dice, leveled=False)
 
 
-def lag(sound: np.ndarray, reference: np.ndarray) -> int:
+def lag(audio: np.ndarray, reference: np.ndarray) -> int:
     """Samples by which a sound is behind another, by cross-correlation."""
-    scores = scipy.signal.correlate(sound, reference, method="fft")
+    scores = scipy.signal.correlate(audio, reference, method="fft")
     return int(scores.argmax()) - (len(reference) - 1)
 
 
@@ -119,11 +119,11 @@ def brightened_at(crops: np.ndarray) -> int:
     return int(np.argmax((means - dark) / (light - dark) > 0.5))
 
 
-@pytest.mark.parametrize("name", PICTURE)
-def test_every_augmentation_of_the_picture_changes_it_and_keeps_its_frames(name: str) -> None:
+@pytest.mark.parametrize("name", IMAGE_ROWS)
+def test_every_augmentation_of_the_frame_changes_it_and_keeps_its_frames(name: str) -> None:
     plain, seen = centre_crop(video(), 72), []
     for seed in range(7):
-        made = augment_picture(video(), 72, dice(name, seed=seed), stranger=stranger)
+        made = augment_images(video(), 72, dice(name, seed=seed), stranger=stranger)
         assert made.shape == (24, 72, 72) and made.dtype == np.uint8
         assert not np.array_equal(made, plain)
         seen.append(brightened_at(made))
@@ -135,7 +135,7 @@ def test_every_augmentation_of_the_picture_changes_it_and_keeps_its_frames(name:
 
 def test_a_lost_frame_is_replaced_by_the_one_before() -> None:
     crops = np.arange(24, dtype=np.uint8)[:, None, None] * np.ones((96, 96), np.uint8)
-    shown = augment_picture(crops, 72, dice("frame_drops"))[:, 0, 0].astype(int)
+    shown = augment_images(crops, 72, dice("frame_drops"))[:, 0, 0].astype(int)
     assert shown[0] == 0 and (np.diff(shown) >= 0).all() and (shown <= np.arange(24)).all()
     assert 0 < np.sum(shown != np.arange(24)) < 14
 
@@ -143,7 +143,7 @@ def test_a_lost_frame_is_replaced_by_the_one_before() -> None:
 def test_blended_frames_are_on_time_on_average() -> None:
     crops = 10 * np.arange(24, dtype=np.uint8)[:, None, None] * np.ones((96, 96), np.uint8)
     late = [
-        augment_picture(crops, 72, dice("time_jitter", seed=s))[:, 0, 0] / 10 - np.arange(24)
+        augment_images(crops, 72, dice("time_jitter", seed=s))[:, 0, 0] / 10 - np.arange(24)
         for s in range(30)
     ]
     assert np.abs(late).max() <= 0.55 and np.abs(late).max() > 0.3
@@ -156,7 +156,7 @@ def test_blocks_that_hardly_change_are_carried_over() -> None:
     crops = np.stack([still] * 24)
     crops[:, 40:56, 40:56] = rng.integers(60, 190, (24, 16, 16))  # a part that moves
     crops += rng.normal(0, 0.5, crops.shape)
-    made = augment_picture(crops.clip(0, 255).astype(np.uint8), 72, dice("video_codec"))
+    made = augment_images(crops.clip(0, 255).astype(np.uint8), 72, dice("video_codec"))
     same = (made[1:] == made[:-1]).mean(0)
     assert same[4:20, 4:20].mean() > 0.8 > 0.5 > same[30:42, 30:42].mean()
 
@@ -165,13 +165,13 @@ def test_blocks_that_hardly_change_are_carried_over() -> None:
                                   "lamps", "shades", "patch"])  # fmt: skip
 def test_what_is_drawn_for_a_window_is_the_same_in_all_frames(name: str) -> None:
     still = np.repeat(video()[:1], 6, 0)
-    made = augment_picture(still, 72, dice(name), stranger=stranger)
+    made = augment_images(still, 72, dice(name), stranger=stranger)
     assert (made == made[0]).all()
 
 
 @pytest.mark.parametrize("name", ["drift", "jitter", "moving_patch", "hand", "grain"])
 def test_what_moves_is_different_in_each_frame(name: str) -> None:
-    made = augment_picture(np.repeat(video()[:1], 6, 0), 72, dice(name))
+    made = augment_images(np.repeat(video()[:1], 6, 0), 72, dice(name))
     assert not (made == made[0]).all()
 
 
@@ -179,7 +179,7 @@ def test_a_hand_covers_a_part_and_not_all() -> None:
     shares = []
     for seed in range(10):
         changed = np.abs(
-            augment_picture(video(), 72, dice("hand", seed=seed)).astype(int)
+            augment_images(video(), 72, dice("hand", seed=seed)).astype(int)
             - centre_crop(video(), 72)
         )
         shares.append((changed[-1] > 2).mean())
@@ -188,11 +188,11 @@ def test_a_hand_covers_a_part_and_not_all() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 30])
 @pytest.mark.parametrize("colour", [False, True])
-def test_pictures_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> None:
+def test_frames_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> None:
     crops = video(frames, colour=colour)
     before = crops.copy()
-    for seed, names in enumerate([PICTURE, [], PICTURE[::2]]):
-        made = augment_picture(
+    for seed, names in enumerate([IMAGE_ROWS, [], IMAGE_ROWS[::2]]):
+        made = augment_images(
             crops, 72, dice(*names, seed=seed), stranger=lambda: video(1, colour=colour)[0]
         )
         assert made.shape == (frames, 72, 72, *crops.shape[3:]) and made.dtype == np.uint8
@@ -203,43 +203,43 @@ def test_pictures_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> 
 
 @pytest.mark.parametrize("size_px", [16, 112])
 def test_crops_of_other_sizes(size_px: int) -> None:
-    made = augment_picture(video(3, size_px + 24), size_px, dice(*PICTURE), stranger=None)
+    made = augment_images(video(3, size_px + 24), size_px, dice(*IMAGE_ROWS), stranger=None)
     assert made.shape == (3, size_px, size_px)
 
 
-@pytest.mark.parametrize("name", PICTURE)
-def test_a_strength_of_nothing_leaves_the_picture_alone(name: str) -> None:
+@pytest.mark.parametrize("name", IMAGE_ROWS)
+def test_a_strength_of_nothing_leaves_the_frame_alone(name: str) -> None:
     plain = centre_crop(video(), 72)
     for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
-        assert np.array_equal(augment_picture(video(), 72, none, stranger=stranger), plain)
+        assert np.array_equal(augment_images(video(), 72, none, stranger=stranger), plain)
 
 
 @pytest.mark.parametrize("name", ["blur", "resolution", "grain", "lamps", "jpeg", "light", "turn"])
-def test_a_greater_strength_does_more_to_the_picture(name: str) -> None:
+def test_a_greater_strength_does_more_to_the_frame(name: str) -> None:
     plain = centre_crop(video(), 72).astype(int)
     changes = [
-        np.abs(augment_picture(video(), 72, dice(name, strength=s)) - plain).mean()
+        np.abs(augment_images(video(), 72, dice(name, strength=s)) - plain).mean()
         for s in (0.2, 1.0)
     ]
     assert changes[0] < changes[1]
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_every_augmentation_of_the_sound_changes_it_and_moves_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", AUDIO_ROWS)
+def test_every_augmentation_of_the_audio_changes_it_and_moves_nothing(name: str) -> None:
     for seed in range(6):
-        sound = speech(seed)
-        made = heard(sound, dice(name, seed=seed))
-        assert made.shape == sound.shape and made.dtype == np.float32
-        assert np.isfinite(made).all() and not np.array_equal(made, sound)
-        assert abs(lag(made, sound)) <= 2
+        audio = speech(seed)
+        made = heard(audio, dice(name, seed=seed))
+        assert made.shape == audio.shape and made.dtype == np.float32
+        assert np.isfinite(made).all() and not np.array_equal(made, audio)
+        assert abs(lag(made, audio)) <= 2
 
 
-@pytest.mark.parametrize("name", sorted(set(SOUND) - {"dropouts"}))
+@pytest.mark.parametrize("name", sorted(set(AUDIO_ROWS) - {"dropouts"}))
 def test_a_click_stays_where_it_is(name: str) -> None:
     for seed in range(6):
-        sound = 0.002 * speech(seed)
-        sound[9000] = 0.9
-        made = heard(sound, dice(name, seed=seed))
+        audio = 0.002 * speech(seed)
+        audio[9000] = 0.9
+        made = heard(audio, dice(name, seed=seed))
         assert abs(int(np.abs(made).argmax()) - 9000) <= 2
 
 
@@ -250,91 +250,91 @@ def test_codecs_are_aligned_to_the_sample(
 ) -> None:
     monkeypatch.setattr(codec, "aligned_codecs", lambda: (known,))
     for seconds in (0.3, 1.0, 2.56):
-        sound = speech(3, seconds)
-        made = codec.through_codec(sound, np.random.default_rng(0), level)
-        assert made.shape == sound.shape and made.dtype == np.float32
-        assert lag(made, sound) == 0
-        assert np.corrcoef(made, sound)[0, 1] > 0.5
-        assert lag(known[0].through(sound, level), sound) == known[1]
+        audio = speech(3, seconds)
+        made = codec.through_codec(audio, np.random.default_rng(0), level)
+        assert made.shape == audio.shape and made.dtype == np.float32
+        assert lag(made, audio) == 0
+        assert np.corrcoef(made, audio)[0, 1] > 0.5
+        assert lag(known[0].through(audio, level), audio) == known[1]
 
 
 def test_a_delay_of_a_codec_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(_: codec.Codec, sound: np.ndarray, level: float) -> np.ndarray:
-        return np.concatenate([np.zeros(529, np.float32), sound])
+    def late(_: codec.Codec, audio: np.ndarray, level: float) -> np.ndarray:
+        return np.concatenate([np.zeros(529, np.float32), audio])
 
-    def early(_: codec.Codec, sound: np.ndarray, level: float) -> np.ndarray:
-        return sound[37:]
+    def early(_: codec.Codec, audio: np.ndarray, level: float) -> np.ndarray:
+        return audio[37:]
 
     for wrong, delay in ((late, 529), (early, -37)):
         monkeypatch.setattr(codec.Codec, "through", wrong)
         known = codec.aligned_codecs.__wrapped__()
         assert {d for _, d in known} == {delay}
         monkeypatch.setattr(codec, "aligned_codecs", lambda known=known: known)
-        sound = speech()
-        made = codec.through_codec(sound, np.random.default_rng(0), 1.0)
-        assert np.array_equal(made[40:], sound[40:])
+        audio = speech()
+        made = codec.through_codec(audio, np.random.default_rng(0), 1.0)
+        assert np.array_equal(made[40:], audio[40:])
         monkeypatch.undo()
 
 
 def test_codecs_that_cannot_be_had_or_found_again_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def through(self: codec.Codec, sound: np.ndarray, level: float) -> np.ndarray:
+    def through(self: codec.Codec, audio: np.ndarray, level: float) -> np.ndarray:
         if self.name == "mp3":
             raise ValueError("no such format")
-        return sound if self.name == "opus" else np.ones_like(sound)
+        return audio if self.name == "opus" else np.ones_like(audio)
 
     monkeypatch.setattr(codec.Codec, "through", through)
     known = codec.aligned_codecs.__wrapped__()
     assert [c.name for c, _ in known] == ["opus"]
     monkeypatch.setattr(codec, "aligned_codecs", tuple)
-    sound = speech()
-    assert codec.through_codec(sound, np.random.default_rng(0), 1.0) is sound
+    audio = speech()
+    assert codec.through_codec(audio, np.random.default_rng(0), 1.0) is audio
 
 
 def test_noise_is_as_loud_as_its_level_says() -> None:
-    sound, other = speech(1), 30 * speech(2)
-    noise = mixed(sound, other, 10.0) - sound
-    assert 10 * np.log10(np.mean(sound**2) / np.mean(noise**2)) == pytest.approx(10, abs=0.05)
+    audio, other = speech(1), 30 * speech(2)
+    noise = mixed(audio, other, 10.0) - audio
+    assert 10 * np.log10(np.mean(audio**2) / np.mean(noise**2)) == pytest.approx(10, abs=0.05)
 
 
 def test_band_limits_take_away_what_lies_beyond() -> None:
-    sound = np.random.default_rng(0).normal(0, 0.1, AUDIO_HZ).astype(np.float32)
+    audio = np.random.default_rng(0).normal(0, 0.1, AUDIO_HZ).astype(np.float32)
 
     def level(x: np.ndarray, low: int, high: int) -> float:
         return float(np.abs(np.fft.rfft(x))[low:high].mean())  # one bin is 1 Hz
 
-    narrow = augment_sound(sound, dice("telephone"))
-    assert level(narrow, 50, 150) < 0.3 * level(sound, 50, 150)
-    assert level(narrow, 6000, 7500) < 0.3 * level(sound, 6000, 7500)
-    assert level(narrow, 800, 1500) > 0.9 * level(sound, 800, 1500)
-    low = augment_sound(sound, dice("band_limit"))
-    assert level(low, 7700, 8000) < 0.5 * level(sound, 7700, 8000)
+    narrow = augment_audio(audio, dice("telephone"))
+    assert level(narrow, 50, 150) < 0.3 * level(audio, 50, 150)
+    assert level(narrow, 6000, 7500) < 0.3 * level(audio, 6000, 7500)
+    assert level(narrow, 800, 1500) > 0.9 * level(audio, 800, 1500)
+    low = augment_audio(audio, dice("band_limit"))
+    assert level(low, 7700, 8000) < 0.5 * level(audio, 7700, 8000)
 
 
 def test_gaps_are_silent_and_short() -> None:
-    sound = np.ones(AUDIO_HZ, np.float32)
+    audio = np.ones(AUDIO_HZ, np.float32)
     for seed in range(5):
-        made = augment_sound(sound, dice("dropouts", seed=seed))
+        made = augment_audio(audio, dice("dropouts", seed=seed))
         assert set(np.unique(made)) == {0.0, 1.0}
         assert 80 <= np.sum(made == 0) <= 4 * 960
 
 
-def test_a_room_leaves_the_direct_sound_and_adds_what_follows() -> None:
+def test_a_room_leaves_the_direct_audio_and_adds_what_follows() -> None:
     click = np.zeros(AUDIO_HZ, np.float32)
     click[1000] = 1.0
-    made = augment_sound(click, dice("reverb"))
+    made = augment_audio(click, dice("reverb"))
     assert made[1000] == pytest.approx(1.0, abs=1e-4)
     assert np.abs(made[:1000]).max() < 1e-5 and np.abs(made[1033:4000]).max() > 1e-3
     assert np.abs(made[1001:1031]).max() < 1e-5
 
 
 def test_gain_keeps_near_the_level_where_that_is_normalized() -> None:
-    sound, gains_db = speech(), {True: [], False: []}
+    audio, gains_db = speech(), {True: [], False: []}
     for leveled, found in gains_db.items():
         for seed in range(200):
-            made = with_gain(sound, dice("gain", seed=seed), leveled=leveled)
-            found.append(20 * np.log10(np.linalg.norm(made) / np.linalg.norm(sound)))
+            made = with_gain(audio, dice("gain", seed=seed), leveled=leveled)
+            found.append(20 * np.log10(np.linalg.norm(made) / np.linalg.norm(audio)))
     assert -6 <= min(gains_db[True]) < -5 and 5 < max(gains_db[True]) <= 6
     assert -24 <= min(gains_db[False]) < -22 and 5 < max(gains_db[False]) <= 6
 
@@ -371,20 +371,20 @@ def test_music_has_a_beat_and_goes_on() -> None:
     assert music(5, np.random.default_rng(0)).shape == (5,)
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_a_strength_of_nothing_leaves_the_sound_alone(name: str) -> None:
-    sound = speech()
+@pytest.mark.parametrize("name", AUDIO_ROWS)
+def test_a_strength_of_nothing_leaves_the_audio_alone(name: str) -> None:
+    audio = speech()
     for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
-        assert np.array_equal(heard(sound, none), sound)
+        assert np.array_equal(heard(audio, none), audio)
 
 
-def test_a_clean_sound_is_left_alone() -> None:
-    sound = speech()
-    assert heard(sound, dice("clean_sound", *SOUND)) is sound
+def test_clean_audio_is_left_alone() -> None:
+    audio = speech()
+    assert heard(audio, dice("clean_sound", *AUDIO_ROWS)) is audio
 
 
 @pytest.mark.parametrize(
-    "sound",
+    "audio",
     [
         np.zeros(0, np.float32),
         np.zeros(1, np.float32),
@@ -394,11 +394,11 @@ def test_a_clean_sound_is_left_alone() -> None:
     ids=["none", "one sample", "silence", "far too loud"],
 )
 @pytest.mark.parametrize("others", [[], [np.zeros(0, np.int16)], [np.ones(1, np.int16)]])
-def test_odd_sounds_come_out_finite(sound: np.ndarray, others: list[np.ndarray]) -> None:
+def test_odd_audio_come_out_finite(audio: np.ndarray, others: list[np.ndarray]) -> None:
     for seed in range(3):
-        made = heard(sound, dice(*SOUND, seed=seed), lambda: others)
-        assert made.shape == sound.shape and np.isfinite(made).all()
-    assert np.isfinite(augment_sound(sound, dice(*SOUND))).all()
+        made = heard(audio, dice(*AUDIO_ROWS, seed=seed), lambda: others)
+        assert made.shape == audio.shape and np.isfinite(made).all()
+    assert np.isfinite(augment_audio(audio, dice(*AUDIO_ROWS))).all()
 
 
 @pytest.mark.parametrize("name", BANDS)
@@ -488,14 +488,14 @@ def test_odd_bands_keep_their_shape(shape: tuple[int, int]) -> None:
 
 def test_another_mouth_shines_through() -> None:
     one, other = np.full((4, 72, 72), 100, np.uint8), np.full((4, 72, 72), 200, np.uint8)
-    levels = {int(mix_pictures(one, other, dice("mixup", seed=s))[0, 0, 0]) for s in range(60)}
+    levels = {int(mix_images(one, other, dice("mixup", seed=s))[0, 0, 0]) for s in range(60)}
     assert min(levels) >= 100 and max(levels) == 140 and len(levels) > 10
 
 
 def test_a_rectangle_of_another_window() -> None:
     one, other = np.full((4, 72, 72, 3), 100, np.uint8), np.full((4, 72, 72, 3), 200, np.uint8)
     for seed in range(20):
-        made = mix_pictures(one, other, dice("cutmix", seed=seed))
+        made = mix_images(one, other, dice("cutmix", seed=seed))
         foreign = (made == 200).all(-1)
         assert (foreign == foreign[0]).all() and 0.03 < foreign.mean() <= 0.4
         rows, columns = np.nonzero(foreign[0])
@@ -505,21 +505,21 @@ def test_a_rectangle_of_another_window() -> None:
 
 
 def test_a_second_voice_is_never_the_louder_one() -> None:
-    sound, other = speech(1), 20 * speech(2)
+    audio, other = speech(1), 20 * speech(2)
     for seed in range(10):
-        added = mix_sounds(sound, other, dice("second_voice", seed=seed)) - sound
-        level = 10 * np.log10(np.mean(sound**2) / np.mean(added**2))
+        added = mix_audio(audio, other, dice("second_voice", seed=seed)) - audio
+        level = 10 * np.log10(np.mean(audio**2) / np.mean(added**2))
         assert -0.05 <= level <= 15.05 and abs(lag(added, other)) == 0
 
 
 def test_nothing_is_mixed_unless_asked_for() -> None:
     usual = Dice(AugmentSettings(), np.random.default_rng(0))
     one = video(size=72)
-    assert mix_pictures(one, 255 - one, usual) is one
-    assert mix_sounds(speech(), speech(1), usual).tolist() == speech().tolist()
+    assert mix_images(one, 255 - one, usual) is one
+    assert mix_audio(speech(), speech(1), usual).tolist() == speech().tolist()
 
 
-def test_coarse_pictures_keep_their_size() -> None:
+def test_coarse_frames_keep_their_size() -> None:
     crops = video(size=72)
     assert coarse(crops, 72) is crops and coarse(crops, 90) is crops
     made = coarse(crops, 12)

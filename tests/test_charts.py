@@ -261,8 +261,8 @@ def test_an_offset_stands_at_its_height() -> None:
     svg = str(drawing(detect_chart(made_result(segments=()))))
     (heights,) = set(re.findall(r"M[\d.]+ ([\d.]+)h0", svg.split('class="area')[0]))
     labels = re.findall(r'class="tick end" x="[\d.]+" y="([\d.]+)">([^<]+)<', svg)
-    tick = {text: float(y) - 4 for y, text in labels}
-    expected = tick["0 ms"] + (tick["100 ms ahead"] - tick["0 ms"]) * 1.2
+    frame_index = {text: float(y) - 4 for y, text in labels}
+    expected = frame_index["0 ms"] + (frame_index["100 ms ahead"] - frame_index["0 ms"]) * 1.2
     assert float(heights) == pytest.approx(expected, abs=0.05)
 
 
@@ -306,11 +306,11 @@ def test_a_figure_of_any_name(name: str) -> None:
         figure.canvas.draw()
 
 
-def test_a_plot_is_a_picture_of_a_sensible_size(tmp_path: Path) -> None:
+def test_a_plot_is_a_frame_of_a_sensible_size(tmp_path: Path) -> None:
     write_plot(made_result(NAMES[1]), tmp_path / "a.png")
-    picture = imread(tmp_path / "a.png")
-    assert picture.shape[1] == 1500 and 700 < picture.shape[0] < 1000
-    assert len({tuple(colour) for colour in picture[::7, ::7].reshape(-1, 4).tolist()}) > 10
+    image = imread(tmp_path / "a.png")
+    assert image.shape[1] == 1500 and 700 < image.shape[0] < 1000
+    assert len({tuple(colour) for colour in image[::7, ::7].reshape(-1, 4).tolist()}) > 10
     assert 20_000 < (tmp_path / "a.png").stat().st_size < 300_000
 
 

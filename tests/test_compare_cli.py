@@ -139,7 +139,7 @@ def test_json_holds_trials_and_metrics(run) -> None:
     assert ran.value("inconclusive_rate") == 0
 
 
-def test_moved_sound_is_followed_and_pieces_agree(run) -> None:
+def test_moved_audio_is_followed_and_pieces_agree(run) -> None:
     flicker_video(Path("long.mkv"), seconds=5, ahead_frames=2)
     ran = run("long.mkv", *ONE, "--shift", "-4,0,2.5", "--pieces", "1.5", "--json", "-")
     kinds = [trial.condition.kind for trial in ran.trials]

@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flicker_video(place / "b-short.mp4", seconds=1.6, ahead_frames=-1, seed=2)
     (place / "c-damaged.mp4").write_bytes(b"\0" * 5000)
     flicker_video(place / "d.mp4", seconds=3.2, ahead_frames=-3, seed=3)
-    make_video(place / "e-mute.mp4", seconds=1.0, sounds=())
+    make_video(place / "e-mute.mp4", seconds=1.0, audio=())
     return place
 
 
@@ -128,7 +128,7 @@ def test_moves_depend_on_the_name_and_not_on_the_way_there(
     assert there == [t.condition for t in run_trials([Entry(f"./{name}")], same)]
 
 
-def test_pictures_and_shared_times_come_with_each_video(
+def test_frames_and_shared_times_come_with_each_video(
     networks: dict[str, str], videos: list[Entry]
 ) -> None:
     told: list[VideoFacts] = []
@@ -149,7 +149,7 @@ def test_pictures_and_shared_times_come_with_each_video(
 # --------------------------------------------------------------------------------- made worse
 
 
-def test_sound_made_worse_is_held_against_the_truth(
+def test_audio_made_worse_is_held_against_the_truth(
     networks: dict[str, str], videos: list[Entry]
 ) -> None:
     found = list(run_trials(videos[:1], settings(networks, perturb="noise:1+5")))
@@ -164,7 +164,7 @@ def test_sound_made_worse_is_held_against_the_truth(
     assert mild.offset_frames != plain.offset_frames
 
 
-def test_pictures_made_worse_are_read_from_a_copy_that_is_gone_afterwards(
+def test_frames_made_worse_are_read_from_a_copy_that_is_gone_afterwards(
     networks: dict[str, str],
     videos: list[Entry],
     tmp_path: Path,

@@ -14,7 +14,7 @@ import pytest
 import flicker
 from compare_networks import installed
 from fake_samples import write_processed
-from flicker import flicker_sound, flicker_video, pattern
+from flicker import flicker_audio, flicker_video, pattern
 from synctool.comparison.entries import Entry, dataset_entries
 from synctool.comparison.run import CompareProgress, compare, run_trials
 from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
@@ -49,7 +49,7 @@ def clip(
     levels = [140 if at((t + 0.5) / 25) else 110 for t in range(frames)]
     crops = np.broadcast_to(np.uint8(levels)[:, None, None], (frames, 32, 32)).copy()
     seconds = frames / 25 + 2 * LEAD / 16_000
-    sound = flicker_sound(lambda t: at(t + ahead_frames / 25), seconds, start_s=-LEAD / 16_000)
+    audio = flicker_audio(lambda t: at(t + ahead_frames / 25), seconds, start_s=-LEAD / 16_000)
     info = SampleInfo(
         key=key,
         video_path=f"{key}.mp4",
@@ -64,7 +64,7 @@ def clip(
         size_px=32,
     )
     portrait = np.full((PORTRAIT_PX, PORTRAIT_PX), 100, np.uint8)
-    return Sample(info, crops, portrait, (sound * 32767).astype(np.int16))
+    return Sample(info, crops, portrait, (audio * 32767).astype(np.int16))
 
 
 def write_split(folder: Path, parts: dict[str, tuple[str, str]]) -> Path:
@@ -197,7 +197,7 @@ def test_a_damaged_clip_costs_itself_only(networks: dict[str, str], tmp_path: Pa
     assert [t.error is None for t in found] == [False, True]
 
 
-def test_only_the_sound_of_clips_can_be_made_worse(
+def test_only_the_audio_of_clips_can_be_made_worse(
     networks: dict[str, str], tmp_path: Path
 ) -> None:
     write_processed(tmp_path, [clip("a")])

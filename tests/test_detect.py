@@ -22,19 +22,19 @@ from synctool.errors import MediaError, MissingError, UsageError
 from synctool.measure import audio_encoder, face_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.encode import encode
-from synctool.media.remux import move_sound
-from synctool.media.sound import SoundTrack
+from synctool.media.audio_track import AudioTrack
+from synctool.media.remux import move_audio_track
 from synctool.media.video_file import VideoFile
 from synctool.networks.load import load_model
 from synctool.report.json_out import to_json
 from synctool.scoring.verdict import sentence
 from synctool.types import SAMPLES_PER_FRAME, Condition, DetectResult, Label
 from videos import (
+    Audio,
     PlacedFace,
-    Sound,
     Video,
     clicks,
-    face_picture,
+    face_image,
     face_video,
     make_video,
     with_spoiled_packets,
@@ -168,14 +168,14 @@ def test_variable_frame_rate(measure: Detector, tmp_path: Path) -> None:
 def test_streams_that_start_half_a_second_apart(
     measure: Detector, tmp_path: Path, suffix: str
 ) -> None:
-    path = flicker_video(tmp_path / f"a{suffix}", sound_start_s=0.5, ahead_frames=2)
+    path = flicker_video(tmp_path / f"a{suffix}", audio_start_s=0.5, ahead_frames=2)
     result = measure.detect(path)
     assert result.offset_frames == pytest.approx(2, abs=FINE)
     assert result.source.audio_start_s == pytest.approx(0.5, abs=0.07)  # AAC begins earlier
     assert result.source.video_start_s == 0.0
     assert any("later" in warning for warning in result.source.warnings)
     late = tmp_path / f"late{suffix}"
-    move_sound(path, late, by_ms=1000)  # now the picture is the late one
+    move_audio_track(path, late, by_ms=1000)  # now the picture is the late one
     result = measure.detect(late)
     assert result.source.video_start_s == pytest.approx(0.5, abs=0.07)
     assert measure.detect(late).offset_frames is None, "27 frames are beyond the searched range"
@@ -212,7 +212,7 @@ def test_a_clear_match_beyond_the_range_is_named(
 def test_audio_that_starts_late_and_is_late_is_told_by_both(
     measure: Detector, tmp_path: Path
 ) -> None:
-    path = flicker_video(tmp_path / "a.mkv", seconds=8, ahead_frames=-40, sound_start_s=1.6)
+    path = flicker_video(tmp_path / "a.mkv", seconds=8, ahead_frames=-40, audio_start_s=1.6)
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
     assert "the audio starts 1.60 s later than the video by the file's own times" in result.reason
@@ -224,8 +224,8 @@ def test_streams_that_start_far_apart_are_worth_a_wider_search(
 ) -> None:
     """Nothing matches anywhere, but the file says where a match may lie."""
     other = flicker.pattern(seed=9)
-    sound = Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(other, 6), start_s=1.6)
-    path = make_video(tmp_path / "a.mkv", seconds=6, video=flickering(6), sounds=[sound])
+    audio = Audio(rate=16_000, layout="mono", samples=flicker.flicker_audio(other, 6), start_s=1.6)
+    path = make_video(tmp_path / "a.mkv", seconds=6, video=flickering(6), audio=[audio])
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
     assert "the audio starts 1.60 s later" in result.reason
@@ -233,10 +233,10 @@ def test_streams_that_start_far_apart_are_worth_a_wider_search(
 
 
 def test_weak_evidence_is_no_reason_to_search_wider(measure: Detector, tmp_path: Path) -> None:
-    other = flicker.flicker_sound(flicker.pattern(seed=9), 6)
-    sound = Sound(rate=16_000, layout="mono", samples=other)
+    other = flicker.flicker_audio(flicker.pattern(seed=9), 6)
+    audio = Audio(rate=16_000, layout="mono", samples=other)
     result = measure.detect(
-        make_video(tmp_path / "a.mp4", seconds=6, video=flickering(6), sounds=[sound])
+        make_video(tmp_path / "a.mp4", seconds=6, video=flickering(6), audio=[audio])
     )
     assert result.verdict == "inconclusive"
     assert "--max-offset" not in result.reason
@@ -250,17 +250,17 @@ def flickering(seconds: float, *, still_s: float = 0.0) -> Video:
         125 if i < 25 * still_s else 140 if at(i / 25 + 0.02) else 110
         for i in range(round(25 * seconds))
     ]
-    pictures = [np.full((64, 64), level, np.uint8) for level in levels]
-    return Video(size=(64, 64), pictures=pictures, options={"preset": "ultrafast"})
+    images = [np.full((64, 64), level, np.uint8) for level in levels]
+    return Video(size=(64, 64), images=images, options={"preset": "ultrafast"})
 
 
 def test_a_still_face_that_then_talks_has_an_answer(measure: Detector, tmp_path: Path) -> None:
     at, still_s, seconds = flicker.pattern(), 30.0, 36.0
-    samples = flicker.flicker_sound(lambda t: at(t + 3 / 25), seconds)
+    samples = flicker.flicker_audio(lambda t: at(t + 3 / 25), seconds)
     samples[: round(16_000 * still_s)] = 0.0
-    sound = Sound(rate=16_000, layout="mono", samples=samples)
+    audio = Audio(rate=16_000, layout="mono", samples=samples)
     video = flickering(seconds, still_s=still_s)
-    path = make_video(tmp_path / "a.mp4", seconds=seconds, video=video, sounds=[sound])
+    path = make_video(tmp_path / "a.mp4", seconds=seconds, video=video, audio=[audio])
     result = measure.detect(path)
     assert result.offset_frames == pytest.approx(3, abs=FINE)
     assert result.verdict == "unacceptable"
@@ -274,8 +274,8 @@ def test_a_still_face_that_then_talks_has_an_answer(measure: Detector, tmp_path:
 
 def test_steady_noise_is_no_speech(measure: Detector, tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(16_000 * 5)
-    sound = Sound(rate=16_000, layout="mono", samples=noise)
-    path = make_video(tmp_path / "a.mp4", seconds=5, video=flickering(5), sounds=[sound])
+    audio = Audio(rate=16_000, layout="mono", samples=noise)
+    path = make_video(tmp_path / "a.mp4", seconds=5, video=flickering(5), audio=[audio])
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
     assert result.reason.startswith("no speech was found in the audio")
@@ -313,15 +313,15 @@ def test_the_constant_of_a_network_moves_the_answer_by_exactly_that(model, tmp_p
     assert half.offset_frames == pytest.approx(plain.offset_frames - 0.5, abs=FINE)
 
 
-def test_a_second_sound_track(model, tmp_path: Path) -> None:
+def test_a_second_audio_track(model, tmp_path: Path) -> None:
     at, early = flicker.pattern(), 5 / 25
-    sounds = [
-        Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(how, 4.0))
+    audio = [
+        Audio(rate=16_000, layout="mono", samples=flicker.flicker_audio(how, 4.0))
         for how in (at, lambda t: at(t + early))
     ]
-    pictures = [np.full((64, 64), 140 if at(i / 25 + 0.02) else 110, np.uint8) for i in range(100)]
-    video = Video(size=(64, 64), pictures=pictures, options={"preset": "ultrafast"})
-    path = make_video(tmp_path / "a.mkv", seconds=4, video=video, sounds=sounds)
+    images = [np.full((64, 64), 140 if at(i / 25 + 0.02) else 110, np.uint8) for i in range(100)]
+    video = Video(size=(64, 64), images=images, options={"preset": "ultrafast"})
+    path = make_video(tmp_path / "a.mkv", seconds=4, video=video, audio=audio)
     for track, frames in ((0, 0), (1, 5)):
         result = Detector(model=model, detector="whole", audio_track=track).detect(path)
         assert result.offset_frames == pytest.approx(frames, abs=FINE)
@@ -392,18 +392,18 @@ def test_two_faces_have_a_track_each(look: Detector, model, tmp_path: Path) -> N
     assert len(one.tracks) == 1
 
 
-def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(
+def test_of_two_faces_the_one_that_moves_with_the_audio_speaks(
     look: Detector, tmp_path: Path
 ) -> None:
     at = flicker.pattern()
-    pictures = []
+    images = []
     for i in range(75):
-        picture = face_picture((320, 180), *beside(90, 230)(0), background=90)
-        picture[:, 160:] = picture[:, 160:] * (1.0 if at(i / 25 + 0.02) else 0.78)
-        pictures.append(picture)
-    video = Video(size=(320, 180), pictures=pictures, options={"preset": "ultrafast", "crf": "12"})
-    sound = Sound(rate=16_000, layout="mono", samples=flicker.flicker_sound(at, 3.0))
-    path = make_video(tmp_path / "a.mkv", seconds=3, video=video, sounds=[sound])
+        image = face_image((320, 180), *beside(90, 230)(0), background=90)
+        image[:, 160:] = image[:, 160:] * (1.0 if at(i / 25 + 0.02) else 0.78)
+        images.append(image)
+    video = Video(size=(320, 180), images=images, options={"preset": "ultrafast", "crf": "12"})
+    audio = Audio(rate=16_000, layout="mono", samples=flicker.flicker_audio(at, 3.0))
+    path = make_video(tmp_path / "a.mkv", seconds=3, video=video, audio=[audio])
     result = look.detect(path)
     left, right = sorted(result.tracks, key=lambda t: t.box_px[0])
     assert right.confidence > left.confidence
@@ -416,18 +416,18 @@ def test_of_two_faces_the_one_that_moves_with_the_sound_speaks(
 def lying(path: Path, quarters: int, *, seconds: float = 4.0, empty_s: float = 0.0) -> Path:
     """A face that flickers with the audio, the pictures turned clockwise by so many quarters."""
     at = flicker.pattern()
-    face = face_picture((320, 180), PlacedFace(110, 90, 90), background=90).astype(float)
-    pictures = []
+    face = face_image((320, 180), PlacedFace(110, 90, 90), background=90).astype(float)
+    images = []
     for i in range(round(25 * seconds)):
         light = (140 if at(i / 25 + 0.02) else 110) / 140
-        picture = face * light if i >= 25 * empty_s else np.full_like(face, 60)
-        pictures.append(np.rot90(picture.astype(np.uint8), -quarters))
+        image = face * light if i >= 25 * empty_s else np.full_like(face, 60)
+        images.append(np.rot90(image.astype(np.uint8), -quarters))
     size = (320, 180) if quarters % 2 == 0 else (180, 320)
     options = {"preset": "ultrafast", "crf": "12"}
-    video = Video(size=size, pictures=pictures, options=options)
-    samples = flicker.flicker_sound(lambda t: at(t + 2 / 25), seconds)
-    sound = Sound(rate=16_000, layout="mono", samples=samples)
-    return make_video(path, seconds=seconds, video=video, sounds=[sound])
+    video = Video(size=size, images=images, options=options)
+    samples = flicker.flicker_audio(lambda t: at(t + 2 / 25), seconds)
+    audio = Audio(rate=16_000, layout="mono", samples=samples)
+    return make_video(path, seconds=seconds, video=video, audio=[audio])
 
 
 @pytest.mark.parametrize(
@@ -520,12 +520,12 @@ def test_a_video_that_is_too_short(
 
 
 def grey(seconds: float) -> Video:
-    return Video(size=(64, 64), pictures=[np.full((64, 64), 120, np.uint8)] * round(25 * seconds))
+    return Video(size=(64, 64), images=[np.full((64, 64), 120, np.uint8)] * round(25 * seconds))
 
 
 def test_silence(measure: Detector, tmp_path: Path) -> None:
-    sound = Sound(samples=np.zeros(96_000))
-    path = make_video(tmp_path / "a.mp4", seconds=2, video=grey(2), sounds=[sound])
+    audio = Audio(samples=np.zeros(96_000))
+    path = make_video(tmp_path / "a.mp4", seconds=2, video=grey(2), audio=[audio])
     result = measure.detect(path)
     assert (result.verdict, result.reason) == ("inconclusive", "the audio is silent")
     assert result.coverage == 1.0
@@ -538,13 +538,13 @@ def test_silence(measure: Detector, tmp_path: Path) -> None:
 
 
 def test_a_single_click_in_silence_is_no_evidence(measure: Detector, tmp_path: Path) -> None:
-    sound = Sound(samples=clicks(3, 48_000, [1.0]))
-    result = measure.detect(make_video(tmp_path / "a.mp4", video=grey(3), sounds=[sound]))
+    audio = Audio(samples=clicks(3, 48_000, [1.0]))
+    result = measure.detect(make_video(tmp_path / "a.mp4", video=grey(3), audio=[audio]))
     assert result.verdict == "inconclusive"
 
 
-def test_sound_that_ends_early(measure: Detector, tmp_path: Path) -> None:
-    path = flicker_video(tmp_path / "a.mp4", seconds=6, sound_s=3, ahead_frames=2)
+def test_audio_that_ends_early(measure: Detector, tmp_path: Path) -> None:
+    path = flicker_video(tmp_path / "a.mp4", seconds=6, audio_s=3, ahead_frames=2)
     result = measure.detect(path)
     assert result.offset_frames == pytest.approx(2, abs=FINE)
     assert all(x is None for x in result.frames.offset_frames[130:])
@@ -582,8 +582,8 @@ def test_videos_that_cannot_be_measured(measure: Detector, tmp_path: Path) -> No
 def test_progress_is_told_every_second(measure: Detector, tmp_path: Path) -> None:
     told = []
     measure.detect(flicker_video(tmp_path / "a.mp4"), on_progress=told.append)
-    assert [p.ticks_done for p in told] == [0, 25, 50, 75]
-    assert {p.ticks_total for p in told} <= {100, 101, 102}  # the sound may end a little later
+    assert [p.frames_done for p in told] == [0, 25, 50, 75]
+    assert {p.frames_total for p in told} <= {100, 101, 102}  # the sound may end a little later
 
 
 def test_an_error_in_the_caller_ends_the_work(measure: Detector, tmp_path: Path) -> None:
@@ -600,7 +600,7 @@ def test_an_error_in_the_caller_ends_the_work(measure: Detector, tmp_path: Path)
 def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch) -> None:
     """Crops and samples are given back while the video runs."""
     most = {"crops": 0, "samples": 0}
-    encode, place = face_encoder.FaceEncoder.encode, SoundTrack.place
+    encode, place = face_encoder.FaceEncoder.encode, AudioTrack.place
 
     def count_crops(self, **more: bool) -> None:
         most["crops"] = max(most["crops"], len(self._crops))
@@ -611,7 +611,7 @@ def test_only_embeddings_are_kept(measure: Detector, tmp_path: Path, monkeypatch
         most["samples"] = max(most["samples"], self.available)
 
     monkeypatch.setattr(face_encoder.FaceEncoder, "encode", count_crops)
-    monkeypatch.setattr(SoundTrack, "place", count_samples)
+    monkeypatch.setattr(AudioTrack, "place", count_samples)
     monkeypatch.setattr(face_encoder, "_CHUNK_PIXELS", 64 * 16 * 16)
     monkeypatch.setattr(audio_encoder, "_CHUNK_FRAMES", 64)
     result = measure.detect(flicker_video(tmp_path / "a.mp4", seconds=20))
@@ -635,7 +635,7 @@ def test_a_face_that_has_gone_is_finished_at_once(look: Detector, tmp_path, monk
         faces=lambda t: [PlacedFace(160, 90, 90)] if t < 1 else [],
         size=(320, 180),
     )
-    look.detect(path, on_progress=lambda p: told.append(f"tick {p.ticks_done}"))
+    look.detect(path, on_progress=lambda p: told.append(f"tick {p.frames_done}"))
     assert told.index("face finished") < told.index("tick 75")
 
 
@@ -677,20 +677,20 @@ def real(clips: Path) -> Answer:
 def read_video(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
     """All grey pictures of a 25 fps video, and its sound."""
     with VideoFile(path) as video_file:
-        pictures = [picture.luma for picture in video_file if picture.luma is not None]
-        return pictures, video_file.sound.pop(video_file.sound.end)
+        images = [image.luma for image in video_file if image.luma is not None]
+        return images, video_file.audio.pop(video_file.audio.end)
 
 
-def write_video(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> Path:
+def write_video(path: Path, images: list[np.ndarray], audio: np.ndarray) -> Path:
     """Grey pictures at 25 fps with sound at 16 kHz, hardly compressed."""
-    height, width = (n // 2 * 2 for n in pictures[0].shape)
+    height, width = (n // 2 * 2 for n in images[0].shape)
     video = Video(
         size=(width, height),
-        pictures=(picture[:height, :width] for picture in pictures),
+        images=(image[:height, :width] for image in images),
         options={"crf": "12", "preset": "ultrafast"},
     )
-    heard = Sound(codec="pcm_s16le", rate=16_000, layout="mono", samples=sound / 32767)
-    return make_video(path, seconds=len(pictures) / 25, video=video, sounds=[heard])
+    heard = Audio(codec="pcm_s16le", rate=16_000, layout="mono", samples=audio / 32767)
+    return make_video(path, seconds=len(images) / 25, video=video, audio=[heard])
 
 
 @pytest.fixture(scope="module")
@@ -739,43 +739,43 @@ def stranger(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("frames", [4, -3])
-def test_a_strangers_video_with_its_sound_moved(
+def test_a_strangers_video_with_its_audio_moved(
     real: Answer, stranger: Path, tmp_path: Path, frames: int
 ) -> None:
-    move_sound(stranger, tmp_path / "moved.mkv", by_ms=40 * frames)
+    move_audio_track(stranger, tmp_path / "moved.mkv", by_ms=40 * frames)
     moved = real(tmp_path / "moved.mkv").offset_frames - real(stranger).offset_frames
     assert moved == pytest.approx(frames, abs=0.5)
 
 
-def test_a_real_video_with_a_sound_that_jumps(real: Answer, presenter, tmp_path: Path) -> None:
+def test_a_real_video_with_audio_that_jumps(real: Answer, presenter, tmp_path: Path) -> None:
     """First half as it is, second half with the sound six frames later."""
-    pictures, sound = presenter[0][:250], presenter[1]
-    half, late = len(pictures) // 2, 6
-    end = (len(pictures) - late) * SAMPLES_PER_FRAME
+    images, audio = presenter[0][:250], presenter[1]
+    half, late = len(images) // 2, 6
+    end = (len(images) - late) * SAMPLES_PER_FRAME
     jumping = np.concatenate(
-        [sound[: half * SAMPLES_PER_FRAME], sound[(half - late) * SAMPLES_PER_FRAME : end]]
+        [audio[: half * SAMPLES_PER_FRAME], audio[(half - late) * SAMPLES_PER_FRAME : end]]
     )
-    result = real(write_video(tmp_path / "a.mkv", pictures, jumping))
+    result = real(write_video(tmp_path / "a.mkv", images, jumping))
     first, second = result.segments
     assert first.offset_frames - second.offset_frames == pytest.approx(late, abs=0.5)
     assert first.end_s == pytest.approx(half / 25, abs=0.6)
     assert result.verdict == "unacceptable"
 
 
-def test_foreign_sound_carries_no_answer(
+def test_foreign_audio_carries_no_answer(
     real: Answer, clips: Path, presenter, tmp_path: Path
 ) -> None:
-    pictures = presenter[0][:250]
-    foreign = sound_of(clips / "demo2_video.mp4")[: len(pictures) * SAMPLES_PER_FRAME]
-    result = real(write_video(tmp_path / "a.mkv", pictures, foreign))
+    images = presenter[0][:250]
+    foreign = audio_of(clips / "demo2_video.mp4")[: len(images) * SAMPLES_PER_FRAME]
+    result = real(write_video(tmp_path / "a.mkv", images, foreign))
     assert result.verdict == "inconclusive" or result.confidence < 0.6, result.confidence
 
 
-def sound_of(path: Path) -> np.ndarray:
+def audio_of(path: Path) -> np.ndarray:
     with VideoFile(path, need_video=False) as video_file:
         for _ in video_file:
             pass
-        return video_file.sound.pop(video_file.sound.end)
+        return video_file.audio.pop(video_file.audio.end)
 
 
 def test_a_real_video_measured_twice_gives_the_same(clips: Path, real: Answer) -> None:

@@ -13,14 +13,14 @@ import flicker_models as fakes
 from flicker import flicker_video
 from synctool.comparison.trials import trials
 from synctool.errors import MediaError, MissingError, UsageError
-from synctool.faces.tracking import Pose, TrackedPicture
+from synctool.faces.tracking import Pose, TrackedFrame
 from synctool.measure import encode as encode_module
 from synctool.measure import face_encoder
 from synctool.measure.detect import Detector, DetectProgress
 from synctool.measure.embeddings import EncodedVideo, FaceEmbeddings
 from synctool.measure.encode import encode
 from synctool.measure.thumbnails import LARGEST_PX, Thumbnail, ThumbnailKeeper
-from synctool.media.pictures import Picture
+from synctool.media.frame_reader import TimelineFrame
 from synctool.media.video_file import VideoFile
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
@@ -87,12 +87,12 @@ def test_the_constant_of_a_network_is_taken_out_as_detect_does_it(tmp_path: Path
         assert_equal(trial, Detector(model=model, detector="whole").detect(video))
 
 
-def test_the_sound_is_kept_whole(tmp_path: Path) -> None:
-    path = flicker_video(tmp_path / "a.mp4", seconds=3, sound_start_s=0.5)
+def test_the_audio_is_kept_whole(tmp_path: Path) -> None:
+    path = flicker_video(tmp_path / "a.mp4", seconds=3, audio_start_s=0.5)
     encoded = encoded_by(path, [], detector="whole")
     with VideoFile(path) as video:
         assert sum(1 for _ in video) == encoded.frames
-        np.testing.assert_array_equal(encoded.samples, video.sound.pop(video.sound.end))
+        np.testing.assert_array_equal(encoded.samples, video.audio.pop(video.audio.end))
     assert encoded.samples.dtype == np.int16
     assert not encoded.samples[:4000].any() and encoded.samples_at == 0
 
@@ -109,12 +109,12 @@ def test_red_and_blue_are_not_confused(tmp_path: Path) -> None:
     assert [t.offset_frames for t in found[:2]] == pytest.approx([0, 4], abs=0.2)
     for model, trial in zip(models, found):
         assert_equal(trial, Detector(model=model, detector="whole").detect(video))
-    red, _, blue = encoded.thumbnails[0].picture.reshape(-1, 3).mean(0)
-    shown = encoded.thumbnails[0].tick
+    red, _, blue = encoded.thumbnails[0].image.reshape(-1, 3).mean(0)
+    shown = encoded.thumbnails[0].frame_index
     for only in ("rgb", "bgr"):
         alone = encoded_by(video, [fakes.coloured(only)], detector="whole", thumbnails=1)
-        assert alone.thumbnails[0].tick == shown
-        again = alone.thumbnails[0].picture.reshape(-1, 3).mean(0)
+        assert alone.thumbnails[0].frame_index == shown
+        again = alone.thumbnails[0].image.reshape(-1, 3).mean(0)
         np.testing.assert_allclose(again[[0, 2]], [red, blue])
 
 
@@ -146,9 +146,9 @@ def test_colours_are_decoded_where_they_are_wanted_only(
 def test_a_crop_that_two_want_is_cut_once(tmp_path: Path, monkeypatch) -> None:
     cut, made = face_encoder.crop_for, []
 
-    def counted(wanted, picture, pose):
+    def counted(wanted, image, pose):
         made.append((wanted.colour, wanted.size_px))
-        return cut(wanted, picture, pose)
+        return cut(wanted, image, pose)
 
     monkeypatch.setattr(face_encoder, "crop_for", counted)
     video = fakes.coloured_video(tmp_path / "a.mkv", seconds=1)
@@ -189,7 +189,7 @@ def test_a_network_that_fails_fails_alone(tmp_path: Path, monkeypatch, dies_at: 
     assert_equal(found[1], Detector(model=models[1], detector="whole").detect(video))
 
 
-def test_a_network_that_fails_with_the_sound(tmp_path: Path) -> None:
+def test_a_network_that_fails_with_the_audio(tmp_path: Path) -> None:
     video = flicker_video(tmp_path / "a.mp4", seconds=2)
     models = [fakes.loaded(fakes.Failing(deaf=True), "deaf"), fakes.grey()]
     found = plain(encoded_by(video, models, detector="whole"), models)
@@ -233,7 +233,7 @@ def test_every_network_has_its_own_time(tmp_path: Path) -> None:
     assert encoded.stage_s.keys() == {"decode", "faces", "video", "audio"}
     assert encoded.shared_s == encoded.stage_s["decode"] + encoded.stage_s["faces"] > 0
     assert all(made.seconds > 0 for made in encoded.models)
-    assert [p.ticks_done for p in told] == [0, 25, 50]
+    assert [p.frames_done for p in told] == [0, 25, 50]
 
 
 def test_thumbnails_show_the_faces(tmp_path: Path) -> None:
@@ -245,10 +245,10 @@ def test_thumbnails_show_the_faces(tmp_path: Path) -> None:
     )
     encoded = encoded_by(video, [fakes.grey()], thumbnails=4)
     assert 3 <= len(encoded.thumbnails) <= 4
-    assert set(np.diff([t.tick for t in encoded.thumbnails])) == {13}
+    assert set(np.diff([t.frame_index for t in encoded.thumbnails])) == {13}
     for thumbnail in encoded.thumbnails:
-        assert thumbnail.picture.shape == (180, LARGEST_PX)
-        assert thumbnail.picture.dtype == np.uint8
+        assert thumbnail.image.shape == (180, LARGEST_PX)
+        assert thumbnail.image.dtype == np.uint8
         (box,) = thumbnail.boxes
         assert thumbnail.numbers == (0,)
         assert (box[0] + box[2] / 2, box[1] + box[3] / 2) == pytest.approx((160, 90), abs=12)
@@ -265,34 +265,34 @@ def test_detect_gives_thumbnails_and_the_same_result(tmp_path: Path) -> None:
     assert len(shown) == 1 and 4 <= len(shown[0]) <= 8
 
 
-def seen_pictures(keeper: ThumbnailKeeper, ticks: range) -> list[int]:
+def seen_frames(keeper: ThumbnailKeeper, indices: range) -> list[int]:
     """The ticks of the thumbnails, after these pictures; never too many are kept meanwhile."""
     pose = Pose(np.array([0.0, 0, 8, 8]), np.zeros((5, 2)))
-    picture = np.full((8, 8), 16, np.uint8)
-    for tick in ticks:
-        keeper.see(TrackedPicture(Picture(tick, picture), {0: pose}))
+    image = np.full((8, 8), 16, np.uint8)
+    for frame_index in indices:
+        keeper.see(TrackedFrame(TimelineFrame(frame_index, image), {0: pose}))
         assert len(keeper.thumbnails()) <= 5
-    assert all(t.picture.max() == 0 for t in keeper.thumbnails()), "black is black"
-    return [t.tick for t in keeper.thumbnails()]
+    assert all(t.image.max() == 0 for t in keeper.thumbnails()), "black is black"
+    return [t.frame_index for t in keeper.thumbnails()]
 
 
 @pytest.mark.parametrize("expected", [None, 40, 1000, 10_000])
-@pytest.mark.parametrize("ticks", [range(1, 7), range(1000), range(700, 1000), range(3001)])
+@pytest.mark.parametrize("indices", [range(1, 7), range(1000), range(700, 1000), range(3001)])
 def test_thumbnails_are_evenly_spaced_however_long_the_video_is(
-    expected: int | None, ticks: range
+    expected: int | None, indices: range
 ) -> None:
-    kept = seen_pictures(ThumbnailKeeper(5, expected_ticks=expected, colour=None), ticks)
+    kept = seen_frames(ThumbnailKeeper(5, expected_frames=expected, colour=None), indices)
     assert len(set(np.diff(kept))) <= 1
-    if expected is None or expected <= len(ticks):
+    if expected is None or expected <= len(indices):
         assert len(kept) >= 2
-    if expected == 1000 and ticks == range(1000):
+    if expected == 1000 and indices == range(1000):
         assert kept == [100, 300, 500, 700, 900]
 
 
 @pytest.mark.parametrize("most", [0, 1])
 def test_few_thumbnails(most: int) -> None:
-    keeper = ThumbnailKeeper(most, expected_ticks=None, colour=None)
-    assert len(seen_pictures(keeper, range(200))) == most
+    keeper = ThumbnailKeeper(most, expected_frames=None, colour=None)
+    assert len(seen_frames(keeper, range(200))) == most
 
 
 # ------------------------------------------------------------------------------------------ pieces

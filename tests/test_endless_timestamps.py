@@ -9,7 +9,7 @@ import pytest
 
 from synctool.errors import MediaError
 from synctool.media.video_file import VideoFile
-from videos import Sound, Video, clicks, make_video
+from videos import Audio, Video, clicks, make_video
 
 _LONG_S = 200
 
@@ -54,12 +54,12 @@ def _lasting(path: Path, track: int, seconds: float) -> None:
 
 def _seconds(path: Path) -> float:
     with VideoFile(path, stall_s=20) as video_file:
-        ticks = 0
+        indices = 0
         for _ in video_file:
-            ticks += 1
-            video_file.sound.pop(video_file.sound.available)
-            assert ticks < 100_000, "endless"
-        return max(ticks / 25, video_file.sound.end / 16_000)
+            indices += 1
+            video_file.audio.pop(video_file.audio.available)
+            assert indices < 100_000, "endless"
+        return max(indices / 25, video_file.audio.end / 16_000)
 
 
 @pytest.mark.parametrize(("track", "name"), [(1, "picture"), (2, "sound")])
@@ -78,13 +78,13 @@ def test_fragments_whose_samples_last_for_minutes_are_refused(
 def test_a_slide_show_with_audio_is_read_to_its_end(tmp_path: Path) -> None:
     seconds = 160
     slides = Video(times_s=list(range(0, seconds, 20)), options={"bf": "0"})
-    audio = Sound(codec="pcm_s16le", rate=8_000, layout="mono", samples=clicks(seconds, 8_000))
-    path = make_video(tmp_path / "slides.mkv", seconds=seconds, video=slides, sounds=[audio])
+    audio = Audio(codec="pcm_s16le", rate=8_000, layout="mono", samples=clicks(seconds, 8_000))
+    path = make_video(tmp_path / "slides.mkv", seconds=seconds, video=slides, audio=[audio])
     assert _seconds(path) == pytest.approx(seconds, abs=0.1)
 
 
 def test_one_long_break_is_kept(tmp_path: Path) -> None:
     later = Video(retime=lambda s: s if s < 1 else s + 150)
-    audio = Sound(retime=lambda s: s if s < 1 else s + 150)
-    path = make_video(tmp_path / "break.mkv", video=later, sounds=[audio])
+    audio = Audio(retime=lambda s: s if s < 1 else s + 150)
+    path = make_video(tmp_path / "break.mkv", video=later, audio=[audio])
     assert _seconds(path) == pytest.approx(153, abs=0.2)

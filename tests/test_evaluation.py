@@ -17,7 +17,7 @@ from synctool.comparison.segment_cuts import cuts
 from synctool.data.samples import Sample
 from synctool.evaluation.bootstrap import mean_interval
 from synctool.features.logmel import MARGIN, logmel
-from synctool.features.pictures import prepared
+from synctool.features.video_input import prepared
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.networks.build import build
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
@@ -106,7 +106,7 @@ def talkers(count: int, *, frames: int = 45, people: int = 3, **more) -> list[Sa
     ]
 
 
-def always(sound: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
+def always(audio: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
     return np.ones(frames, bool)
 
 
@@ -177,7 +177,7 @@ def test_random_weights_are_at_chance() -> None:
         assert cell.interval.value < 0.35, cell  # few clips, whose windows overlap
 
 
-def test_a_late_sound_is_put_right_to_the_sample_before_judging() -> None:
+def test_late_audio_is_put_right_to_the_sample_before_judging() -> None:
     late = talkers(3, late_frames=2)
     wrong = measured(hearing(), late, contexts=(15,))
     right = measured(hearing(), late, contexts=(15,), constants={s.info.key: -2.0 for s in late})
@@ -193,7 +193,7 @@ def test_the_constants_of_clips_are_found() -> None:
     assert list(found.values()) == pytest.approx([-1.0] * 6, abs=0.3)
 
 
-def test_candidates_beyond_the_clip_are_other_sounds_or_left_out(
+def test_candidates_beyond_the_clip_are_other_audio_or_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     samples = talkers(2, frames=30)
@@ -216,7 +216,7 @@ def test_candidates_beyond_the_clip_are_other_sounds_or_left_out(
 
 
 def test_windows_of_half_speech_count_as_speech() -> None:
-    def first_ten(sound: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
+    def first_ten(audio: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
         return np.arange(frames) < 10
 
     hits = measured(hearing(), talkers(1, frames=20), contexts=(5, 8), speech=first_ten)
@@ -256,10 +256,10 @@ def test_figures_for_every_epoch() -> None:
 def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
     """The quick way over shared rows gives the same as encoding each window by itself."""
     model, (sample, other) = hearing(), talkers(2, frames=24)
-    reader = readings.WindowReader(model, sample, other.sound, spec=SPEC)
+    reader = readings.WindowReader(model, sample, other.audio, spec=SPEC)
     scores = reader.readings((5, 9))
-    sound = reader._sound(MAX_OFFSET, 0)
-    video = prepared(reader._pictures(), SPEC.video)
+    audio = reader._audio(MAX_OFFSET, 0)
+    video = prepared(reader._video(), SPEC.video)
     for n in (5, 9):
         for window in (0, 7, 24 - n):
             seen = model.encode_video(video[:, :, window : window + n])
@@ -267,7 +267,7 @@ def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
             inside = torch.zeros_like(raw, dtype=torch.bool)
             for offset in range(-15, 16):
                 at = 4 * (window - offset + MAX_OFFSET)
-                heard = model.encode_audio(sound[None, ..., at : at + 4 * n])
+                heard = model.encode_audio(audio[None, ..., at : at + 4 * n])
                 row = model.head.margin + MAX_OFFSET + offset
                 raw[0, row] = (heard * seen).sum(1)[0]
                 inside[0, row] = True
@@ -277,11 +277,11 @@ def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
 
 def test_windows_alone_see_five_frames_and_longer_ones_are_means() -> None:
     model, (sample, other) = hearing(), talkers(2, frames=24)
-    scores = readings.WindowReader(model, sample, other.sound, spec=SPEC).readings((5, 7, 15))
+    scores = readings.WindowReader(model, sample, other.audio, spec=SPEC).readings((5, 7, 15))
     changed = sample.crops.copy()
     changed[12:] = 255 - changed[12:]
     blind = replace(sample, crops=changed)
-    after = readings.WindowReader(model, blind, other.sound, spec=SPEC).readings((5,))
+    after = readings.WindowReader(model, blind, other.audio, spec=SPEC).readings((5,))
     assert torch.allclose(scores["alone", 5][:, :8], after["alone", 5][:, :8], atol=1e-5)
     assert not torch.allclose(scores["alone", 5][:, 8:], after["alone", 5][:, 8:], atol=1e-2)
     five = scores["alone", 5]
@@ -293,17 +293,17 @@ def test_the_default_network_is_cut_the_same_way() -> None:
     torch.manual_seed(0)
     model = build("fcn-cls", embedding=16, width=4)[1].eval()
     sample, other = talkers(2, frames=13)
-    reader = readings.WindowReader(model, sample, other.sound, spec=SPEC)
+    reader = readings.WindowReader(model, sample, other.audio, spec=SPEC)
     with torch.inference_mode():
-        alone = readings.PictureWindows(model, reader._pictures, SPEC).cut(9)[2]
-        video = prepared(reader._pictures(), SPEC.video)
+        alone = readings.VideoWindows(model, reader._video, SPEC).cut(9)[2]
+        video = prepared(reader._video(), SPEC.video)
         direct = model.encode_video(video[:, :, 2:11])[0]
         whole = model.encode_video(video)
         assert torch.allclose(alone, direct, atol=1e-4)
         assert torch.allclose(reader.whole[1], whole, atol=1e-4)
-        sound = reader._sound(MAX_OFFSET, 0)
-        heard = readings.SoundWindows(model, lambda: sound, SPEC)
-        cut = model.encode_audio(sound[None, :, :, 4 * 3 : 4 * 12])[0]
+        audio = reader._audio(MAX_OFFSET, 0)
+        heard = readings.AudioWindows(model, lambda: audio, SPEC)
+        cut = model.encode_audio(audio[None, :, :, 4 * 3 : 4 * 12])[0]
         assert torch.allclose(heard.cut(9)[3], cut, atol=1e-4)
 
 
@@ -416,7 +416,7 @@ def test_random_answers_do_not_agree() -> None:
     assert agreement(pieces).of_all.value < 0.2
 
 
-def test_cuts_stay_inside_the_sound_and_move_every_piece() -> None:
+def test_cuts_stay_inside_the_audio_and_move_every_piece() -> None:
     frames, length = 250, 50
     found = list(cuts(frames, length, frames * SAMPLES_PER_FRAME, np.random.default_rng(0)))
     assert [start for start, _, _ in found] == [0, 50, 100, 150, 200]
@@ -433,25 +433,25 @@ def test_clips_are_joined_frame_by_frame() -> None:
     led = replace(
         one,
         info=replace(one.info, sound_lead=640),
-        sound=np.concatenate([np.full(640, 7, np.int16), one.sound[: 11 * 640]]),
+        audio=np.concatenate([np.full(640, 7, np.int16), one.audio[: 11 * 640]]),
     )
-    crops, sound = pieces_test.joined([led, two])
+    crops, audio = pieces_test.joined([led, two])
     assert crops.shape[0] == 24
-    assert sound.size == 24 * SAMPLES_PER_FRAME
-    assert np.array_equal(sound[: 11 * 640], one.sound[: 11 * 640])
-    assert not sound[11 * 640 : 12 * 640].any()
-    assert np.array_equal(sound[12 * 640 :], two.sound)
+    assert audio.size == 24 * SAMPLES_PER_FRAME
+    assert np.array_equal(audio[: 11 * 640], one.audio[: 11 * 640])
+    assert not audio[11 * 640 : 12 * 640].any()
+    assert np.array_equal(audio[12 * 640 :], two.audio)
 
 
 def test_a_moved_piece_is_measured() -> None:
     sample = talkers(1, frames=150)[0]
     begin = 40 * SAMPLES_PER_FRAME
-    sound = sample.sound[begin + 5 * SAMPLES_PER_FRAME :][: 80 * SAMPLES_PER_FRAME]
+    audio = sample.audio[begin + 5 * SAMPLES_PER_FRAME :][: 80 * SAMPLES_PER_FRAME]
     model = in_memory(hearing(), SPEC)
-    answer = pieces_test.measure(model, sample.crops[40:120], sound, stored=sample.info)
+    answer = pieces_test.measure(model, sample.crops[40:120], audio, stored=sample.info)
     assert answer.offset_frames == pytest.approx(5.0, abs=0.3)
     assert answer.answered
-    nothing = pieces_test.measure(model, sample.crops[:3], sound[:640], stored=sample.info)
+    nothing = pieces_test.measure(model, sample.crops[:3], audio[:640], stored=sample.info)
     assert not nothing.answered
 
 
@@ -485,12 +485,12 @@ def test_speech_is_told_from_silence_and_noise() -> None:
     assert not speech_frames(noise, lead=0, frames=50).any()
     assert torch.get_num_threads() == threads
     assert speech_frames(noise[:0], lead=0, frames=4).tolist() == [False] * 4
-    sound = np.concatenate([np.zeros(16_000), 9000 * vowels(3), np.zeros(16_000)]).astype(np.int16)
-    found = speech_frames(sound, lead=0, frames=125)
+    audio = np.concatenate([np.zeros(16_000), 9000 * vowels(3), np.zeros(16_000)]).astype(np.int16)
+    found = speech_frames(audio, lead=0, frames=125)
     assert not found[:24].any()
     assert found[28:98].mean() > 0.9
     assert not found[108:].any()
-    moved = speech_frames(sound, lead=-10 * 640, frames=125)
+    moved = speech_frames(audio, lead=-10 * 640, frames=125)
     assert np.array_equal(moved[10:], found[:115])
     assert not moved[:10].any()  # no sound there
 
@@ -504,9 +504,9 @@ def test_reliability_of_a_known_calibration() -> None:
     assert [(row.count, row.accuracy) for row in table] == [(10, 0.6)]
 
 
-def test_the_made_up_sound_fits_the_features() -> None:
+def test_the_made_up_audio_fits_the_features() -> None:
     sample = talkers(1, frames=20)[0]
-    assert logmel(np.pad(sample.sound, MARGIN)).shape == (64, 80)
+    assert logmel(np.pad(sample.audio, MARGIN)).shape == (64, 80)
 
 
 def test_a_clip_has_a_say_in_its_own_constant_as_far_as_it_is_sure() -> None:

@@ -215,7 +215,7 @@ class Facts:
 
 
 @pytest.mark.parametrize(("frames", "late"), [(80, 0), (80, 2), (30, 0)])
-def test_the_sound_of_a_window_is_where_its_label_says(
+def test_the_audio_of_a_window_is_where_its_label_says(
     bench: SimpleNamespace, frames: int, late: int
 ) -> None:
     """The mouth that opens and the sound that grows loud with it are laid over each other."""
@@ -240,7 +240,7 @@ def test_the_sound_of_a_window_is_where_its_label_says(
     assert near >= (14 if frames == 80 else 7)  # in short clips the right sound may be cut off
 
 
-def test_in_long_clips_the_place_of_the_sound_does_not_depend_on_the_offset(
+def test_in_long_clips_the_place_of_the_audio_does_not_depend_on_the_offset(
     bench: SimpleNamespace,
 ) -> None:
     rng = np.random.default_rng(0)
@@ -292,10 +292,10 @@ def test_answers_are_compared_window_by_window(bench: SimpleNamespace) -> None:
     assert bench.answers.better_by(true, true + 2, windows).low == 1
 
 
-def test_others_pictures_are_others(bench: SimpleNamespace) -> None:
+def test_others_frames_are_others(bench: SimpleNamespace) -> None:
     windows = windows_of(bench, np.zeros(20), 5)
-    swapped = bench.answers.others_pictures(windows)
-    shown = [windows.clips[int(picture)] for picture in swapped.video.reshape(-1)]
+    swapped = bench.answers.others_crops(windows)
+    shown = [windows.clips[int(image)] for image in swapped.video.reshape(-1)]
     assert all(a != b for a, b in zip(shown, windows.clips))
     assert swapped.clips == windows.clips
 

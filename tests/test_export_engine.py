@@ -639,13 +639,13 @@ def test_a_window_is_what_the_clip_holds_there(processed: Path) -> None:
         length = (end - first) * SAMPLES_PER_FRAME
         heard = audio[0, first * SAMPLES_PER_FRAME : end * SAMPLES_PER_FRAME]
         assert 0 <= begin
-        assert begin + length <= window.clip.sound.size
-        np.testing.assert_allclose(heard, window.clip.sound[begin : begin + length] / 32768)
+        assert begin + length <= window.clip.audio.size
+        np.testing.assert_allclose(heard, window.clip.audio[begin : begin + length] / 32768)
     assert any(w.inside != (0, w.frames + 30) for w in whole.compared), "clips end"
     assert len(Inputs(whole.compared, "audio")[2]) == 1
 
 
-def test_the_same_sound_moved_gives_the_moved_offset(processed: Path, weights: Path) -> None:
+def test_the_same_audio_moved_gives_the_moved_offset(processed: Path, weights: Path) -> None:
     model = load_model("scored", weights=weights, device="cpu", runtime="torch")
     way = InSteps(model.runtime)
     for window in real_windows([str(processed)], NETWORK, rows=15, count=8).compared:
@@ -689,9 +689,9 @@ def test_made_up_windows_are_all_different_and_always_the_same() -> None:
     assert (found.real, len(found.compared)) == (False, 12)
     assert all(w.inside == (0, w.frames + 30) for w in found.compared)
     again = made_up_windows(NETWORK, rows=15, count=12)
-    sounds = [w.audio() for w in found.compared]
-    assert all(np.array_equal(a, w.audio()) for a, w in zip(sounds, again.compared))
-    assert len({a.tobytes() for a in sounds}) == 12
+    audio = [w.audio() for w in found.compared]
+    assert all(np.array_equal(a, w.audio()) for a, w in zip(audio, again.compared))
+    assert len({a.tobytes() for a in audio}) == 12
     assert {w.frames for w in of_length(found.compared, 31)} == {31}
     assert of_length(found.compared, 41) == ()
 

@@ -26,7 +26,7 @@ from synctool.exporting.formats.failures import blocking_operator, explained
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.exporting.formats.parts import OUTSIDE, graph_parts, head_margin, head_reach
 from synctool.exporting.formats.quiet import quiet
-from synctool.models.correlation import sound_window
+from synctool.models.correlation import audio_window
 from synctool.models.heads import PlainHead
 from synctool.networks.build import construct
 from synctool.networks.names import model_spec
@@ -181,10 +181,10 @@ def test_every_layer_of_built_in_networks_is_exported_in_one_of_them() -> None:
 
 
 def window_of(network: nn.Module, heard: Tensor, frames: int, offset: int, lead: int):
-    sounds, inside = sound_window(
+    audio, inside = audio_window(
         heard, frames, max_offset=offset + head_margin(network), audio_lead=lead
     )
-    return sounds, inside.float()[None].expand(len(heard), -1)
+    return audio, inside.float()[None].expand(len(heard), -1)
 
 
 @pytest.mark.parametrize("name", ["fcn-cls", "fcn-attn", "fcn-reg", "syncnet"])
@@ -192,7 +192,7 @@ def window_of(network: nn.Module, heard: Tensor, frames: int, offset: int, lead:
     ("frames", "length", "offset", "lead"),
     [(1, 1, 3, 0), (9, 30, 15, 8), (40, 12, 20, -3), (5, 6, 4, 40), (7, 90, 0, 33)],
 )
-def test_a_window_scores_as_the_whole_sound_does(
+def test_a_window_scores_as_the_whole_audio_does(
     name: str, frames: int, length: int, offset: int, lead: int
 ) -> None:
     spec, network = small(name)
@@ -201,8 +201,8 @@ def test_a_window_scores_as_the_whole_sound_does(
     seen = F.normalize(torch.randn(2, spec.embedding_size, frames), dim=1)
     with torch.no_grad():
         whole = network.score(heard, seen, max_offset=offset, audio_lead=lead)
-        sounds, inside = window_of(network, heard, frames, offset, lead)
-        cut = network.score_window(sounds, inside, seen, outside=OUTSIDE)
+        audio, inside = window_of(network, heard, frames, offset, lead)
+        cut = network.score_window(audio, inside, seen, outside=OUTSIDE)
     assert whole.shape == cut.shape == (2, 2 * offset + 1, frames)
     here = whole.isfinite()
     assert (cut[~here] == OUTSIDE).all()
@@ -231,8 +231,8 @@ def test_syncnets_expanded_squares_hold_far_from_the_origin() -> None:
     away = 30 * torch.randn(1, 1024, 1)
     heard, seen = (0.2 * torch.randn(1, 1024, n) + away for n in (40, 30))
     wanted = network.score(heard, seen, max_offset=5, audio_lead=5)
-    sounds, inside = window_of(network, heard, 30, 5, 5)
-    got = network.score_window(sounds, inside, seen)
+    audio, inside = window_of(network, heard, 30, 5, 5)
+    got = network.score_window(audio, inside, seen)
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-4)
 
 

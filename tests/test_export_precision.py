@@ -331,7 +331,7 @@ def mel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     entry = GraphInput("audio", torch.rand(2, 1, 64, 40), ("batch", 1, 64, "4*frames"))
     part = GraphPart("audio", network, (entry,), ("audio_features",))
     folder = tmp_path_factory.mktemp("mel")
-    sounds = [(RNG.standard_normal((1, 1, 64, 4 * n)).astype(np.float32),) for n in (12, 20)]
+    audio = [(RNG.standard_normal((1, 1, 64, 4 * n)).astype(np.float32),) for n in (12, 20)]
     files = {}
     for precision in ("float32", "float16"):
         files[precision] = folder / f"{precision}.onnx"
@@ -342,7 +342,7 @@ def mel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ):  # as the writer does, without recording the network again
         files[precision] = folder / f"{precision}.onnx"
         files[precision].write_bytes(files["float32"].read_bytes())
-    quantize_static(files["static"], sounds)
+    quantize_static(files["static"], audio)
     quantize_dynamic(files["dynamic"])
     return files
 

@@ -34,7 +34,7 @@ from synctool.plugins.specs import FaceDetectorSpec, WeightsSpec
 
 BOX = np.array([10, 20, 40, 60], np.float32)
 GOOD = Face(BOX, points_from_box(BOX), 0.9)
-PICTURE = np.full((90, 120), 100, np.uint8)
+IMAGE = np.full((90, 120), 100, np.uint8)
 WEIGHTS = WeightsSpec(name="eyes", licence="MIT", catalogue="eyes", file_name="eyes.onnx")
 
 
@@ -118,7 +118,7 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]
 
 
 def test_a_detector_of_a_plugin_is_built() -> None:
-    (face,) = build_detector("steady").detect(PICTURE)
+    (face,) = build_detector("steady").detect(IMAGE)
     np.testing.assert_array_equal(face.box, BOX)
 
 
@@ -211,7 +211,7 @@ def changed(**more: object) -> Face:
 )
 def test_what_is_no_face_is_one_clear_error(given: object, told: str) -> None:
     with pytest.raises(PluginError) as caught:
-        checked(Gives(given)).detect(PICTURE)
+        checked(Gives(given)).detect(IMAGE)
     assert caught.value.cause.startswith("the face detector 'x' (plugin 'p') gives ")
     assert told in caught.value.cause
     assert "--detector" in caught.value.remedy
@@ -219,21 +219,21 @@ def test_what_is_no_face_is_one_clear_error(given: object, told: str) -> None:
 
 @pytest.mark.parametrize("given", [[], (), [GOOD, GOOD], (GOOD,)])
 def test_faces_pass(given: list[Face]) -> None:
-    found = checked(Gives(given)).detect(PICTURE)
+    found = checked(Gives(given)).detect(IMAGE)
     assert isinstance(found, list)
     assert [face.score for face in found] == [0.9] * len(given)
 
 
 def test_plain_lists_become_arrays() -> None:
     plain = Face([10, 20, 40, 60], [[1, 2]] * 5, np.float64(0.5))
-    (face,) = checked(Gives([plain])).detect(PICTURE)
+    (face,) = checked(Gives([plain])).detect(IMAGE)
     assert face.box.dtype == face.points.dtype == np.float32
     assert face.height_px == 40.0
 
 
-def test_an_exception_becomes_an_error_with_its_words_and_the_picture_s_size() -> None:
+def test_an_exception_becomes_an_error_with_its_words_and_the_frame_s_size() -> None:
     with pytest.raises(PluginError) as caught:
-        checked(Fails()).detect(PICTURE)
+        checked(Fails()).detect(IMAGE)
     assert "failed on a picture of 120x90: IndexError: list index out of range" in (
         caught.value.cause
     )
@@ -246,7 +246,7 @@ def test_an_error_meant_for_people_passes() -> None:
             raise SyncToolError("too dark")
 
     with pytest.raises(SyncToolError, match="too dark") as caught:
-        checked(Honest()).detect(PICTURE)
+        checked(Honest()).detect(IMAGE)
     assert type(caught.value) is SyncToolError
 
 
@@ -257,8 +257,8 @@ def test_the_size_of_the_smallest_face_is_handed_on() -> None:
             return []
 
     asked: list[float | None] = []
-    checked(Asked()).detect(PICTURE)
-    checked(Asked()).detect(PICTURE, smallest_face_px=33.0)
+    checked(Asked()).detect(IMAGE)
+    checked(Asked()).detect(IMAGE, smallest_face_px=33.0)
     assert asked == [None, 33.0]
 
 
@@ -271,10 +271,10 @@ def test_refind_is_there_only_where_the_detector_has_it() -> None:
             return self.given
 
     assert checked(Steady()).refind is None
-    (face,) = checked(Near([GOOD])).refind(PICTURE, [BOX])
+    (face,) = checked(Near([GOOD])).refind(IMAGE, [BOX])
     np.testing.assert_array_equal(face.box, BOX)
     with pytest.raises(PluginError, match="NoneType in place of a list"):
-        checked(Near(None)).refind(PICTURE, [BOX])
+        checked(Near(None)).refind(IMAGE, [BOX])
 
 
 @pytest.mark.parametrize("name", ["centerface", "haar", "whole"])
@@ -283,7 +283,7 @@ def test_the_built_in_detectors_come_through_the_same_door(name: str) -> None:
     assert isinstance(detector, CheckedDetector)
     assert (detector.refind is not None) == (name == "centerface")
     assert FaceTracker(detector=detector)
-    assert len(detector.detect(PICTURE)) == (name == "whole")
+    assert len(detector.detect(IMAGE)) == (name == "whole")
 
 
 # --------------------------------------------------------------------------- commands

@@ -21,20 +21,20 @@ from synctool.faces.detector import Face, overlap, points_from_box
 from synctool.faces.haar import HaarDetector
 from synctool.faces.shots import ShotCuts
 from synctool.faces.tracking import (
-    BRIDGED_TICKS,
-    DETECT_EVERY_TICKS,
-    SEARCH_EVERY_TICKS,
+    BRIDGED_FRAMES,
+    DETECT_EVERY_FRAMES,
+    SEARCH_EVERY_FRAMES,
     FaceTracker,
-    TrackedPicture,
+    TrackedFrame,
 )
-from synctool.faces.whole import WholePicture
-from synctool.media.pictures import Picture
+from synctool.faces.whole import WholeImage
+from synctool.media.frame_reader import TimelineFrame
 from synctool.media.video_file import VideoFile
-from videos import PlacedFace, face_picture, face_video
+from videos import PlacedFace, face_image, face_video
 
 
-def gray(picture: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+def gray(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -68,7 +68,7 @@ SIZE = (640, 360)
 )
 @pytest.mark.parametrize("background", [90, 235])
 def test_centerface_finds_the_face_and_its_points(centerface, face, background):
-    found = centerface.detect(gray(face_picture(SIZE, face, background=background)))
+    found = centerface.detect(gray(face_image(SIZE, face, background=background)))
     assert len(found) == 1
     assert found[0].box.dtype == found[0].points.dtype == np.float32
     assert 0.5 < found[0].score <= 1.0
@@ -80,9 +80,9 @@ def test_centerface_finds_the_face_and_its_points(centerface, face, background):
 
 def test_a_quick_look_finds_the_followed_face_at_the_same_place(centerface):
     face = PlacedFace(640, 360, 260)
-    picture = gray(face_picture((1280, 720), face))
+    image = gray(face_image((1280, 720), face))
     thorough, quick = (
-        centerface.detect(picture, smallest_face_px=px)[0] for px in (None, face.height_px)
+        centerface.detect(image, smallest_face_px=px)[0] for px in (None, face.height_px)
     )
     assert iou(thorough.box, quick.box) > 0.8
     assert np.abs(thorough.points - quick.points).max() < 0.05 * face.height_px
@@ -90,7 +90,7 @@ def test_a_quick_look_finds_the_followed_face_at_the_same_place(centerface):
 
 def test_several_faces_best_score_first_and_none_twice(centerface):
     faces = [PlacedFace(150, 180, 150), PlacedFace(480, 200, 90, mirrored=True)]
-    found = centerface.detect(gray(face_picture(SIZE, *faces)))
+    found = centerface.detect(gray(face_image(SIZE, *faces)))
     assert len(found) == 2
     assert found[0].score >= found[1].score
     for face in faces:
@@ -101,30 +101,30 @@ def test_no_face_gives_no_face(centerface):
     random = np.random.default_rng(0)
     noise = cv2.GaussianBlur(random.integers(0, 255, (180, 320), np.uint8), (0, 0), 3)
     for detector in (centerface, HaarDetector()):
-        for picture in (np.full((180, 320), 128, np.uint8), noise, np.zeros((5, 9), np.uint8)):
-            assert detector.detect(picture) == []
+        for image in (np.full((180, 320), 128, np.uint8), noise, np.zeros((5, 9), np.uint8)):
+            assert detector.detect(image) == []
 
 
 @pytest.mark.parametrize("height_px", [90, 200])
 def test_haar_finds_the_face(height_px):
     face = PlacedFace(320, 180, height_px)
-    found = HaarDetector().detect(gray(face_picture(SIZE, face)))
+    found = HaarDetector().detect(gray(face_image(SIZE, face)))
     assert len(found) == 1
     assert iou(found[0].box, face.box) > 0.5
     assert np.abs(found[0].points - face.points).max() < 0.2 * height_px
     assert 0 < found[0].score <= 1
 
 
-def test_whole_is_one_face_that_fills_the_picture():
-    face = WholePicture().detect(np.zeros((200, 100), np.uint8))[0]
+def test_whole_is_one_face_that_fills_the_frame():
+    face = WholeImage().detect(np.zeros((200, 100), np.uint8))[0]
     assert face.box.tolist() == [0, 0, 100, 200]
     inside = (face.points > 0).all() and (face.points < [100, 200]).all()
     assert (
         inside and face.points[0, 0] < face.points[1, 0] and face.points[3, 1] > face.points[2, 1]
     )
-    picture = np.random.default_rng(1).integers(0, 255, (224, 224), np.uint8)
-    box = WholePicture().detect(picture)[0].box
-    assert np.array_equal(face_crop(picture, box, 224), picture)
+    image = np.random.default_rng(1).integers(0, 255, (224, 224), np.uint8)
+    box = WholeImage().detect(image)[0].box
+    assert np.array_equal(face_crop(image, box, 224), image)
 
 
 def test_overlap_and_typical_points():
@@ -137,8 +137,8 @@ def test_overlap_and_typical_points():
 # --------------------------------------------------------------------------- following
 
 
-def plain(tick: int, brightness: int = 90) -> Picture:
-    return Picture(tick, np.full((90, 160), brightness, np.uint8))
+def plain(index: int, brightness: int = 90) -> TimelineFrame:
+    return TimelineFrame(index, np.full((90, 160), brightness, np.uint8))
 
 
 def face_at(x: float, y: float = 45.0, width: float = 20.0, height: float = 26.0) -> Face:
@@ -151,74 +151,74 @@ class Script:
 
     def __init__(self, faces: Callable[[int], Iterable[Face]]) -> None:
         self.faces = faces
-        self.tick = 0
+        self.index = 0
         self.looks: list[int] = []
         self.thorough: list[int] = []
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
-        self.looks.append(self.tick)
+        self.looks.append(self.index)
         if smallest_face_px is None:
-            self.thorough.append(self.tick)
-        return list(self.faces(self.tick))
+            self.thorough.append(self.index)
+        return list(self.faces(self.index))
 
 
 def follow(
-    script: Script, pictures: Iterable[Picture], **options: int
-) -> tuple[list[TrackedPicture], int]:
+    script: Script, images: Iterable[TimelineFrame], **options: int
+) -> tuple[list[TrackedFrame], int]:
     """All tracked pictures, and how many were ever held."""
     tracker = FaceTracker(detector=script, **options)
-    out: list[TrackedPicture] = []
+    out: list[TrackedFrame] = []
     most = 0
-    for count, picture in enumerate(pictures):
-        script.tick = picture.index
-        out.extend(tracker.push(picture))
+    for count, image in enumerate(images):
+        script.index = image.index
+        out.extend(tracker.push(image))
         most = max(most, count + 1 - len(out))
     out.extend(tracker.flush())
     return out, most
 
 
-def ticks_by_id(tracked: Sequence[TrackedPicture]) -> dict[int, list[int]]:
+def frames_by_id(tracked: Sequence[TrackedFrame]) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
     for item in tracked:
         for number in item.poses:
-            found.setdefault(number, []).append(item.picture.index)
+            found.setdefault(number, []).append(item.frame.index)
     return found
 
 
-def test_every_picture_leaves_once_and_in_order_and_few_are_held():
+def test_every_frame_leaves_once_and_in_order_and_few_are_held():
     random = np.random.default_rng(5)
     there = random.random(400) < 0.5
 
-    def faces(tick: int) -> list[Face]:
-        return [face_at(40)] * int(there[tick]) + [face_at(110)] * int(tick % 60 < 25)
+    def faces(index: int) -> list[Face]:
+        return [face_at(40)] * int(there[index]) + [face_at(110)] * int(index % 60 < 25)
 
-    pictures = [
-        Picture(i, None) if 200 <= i < 207 else plain(i, 20 if (i // 90) % 2 else 200)
+    images = [
+        TimelineFrame(i, None) if 200 <= i < 207 else plain(i, 20 if (i // 90) % 2 else 200)
         for i in range(400)
     ]
-    tracked, most = follow(Script(faces), pictures)
-    assert [item.picture for item in tracked] == pictures
+    tracked, most = follow(Script(faces), images)
+    assert [item.frame for item in tracked] == images
     assert most <= 40
     assert all(not item.poses for item in tracked[200:207])
-    for ticks in ticks_by_id(tracked).values():
-        assert np.diff(ticks).tolist() == [1] * (len(ticks) - 1), "a face must have no holes"
+    for indices in frames_by_id(tracked).values():
+        assert np.diff(indices).tolist() == [1] * (len(indices) - 1), "a face must have no holes"
 
 
 def test_a_moving_face_keeps_its_number_and_is_where_it_is():
-    script = Script(lambda tick: [face_at(20 + 1.2 * tick, 30 + 0.2 * tick)])
+    script = Script(lambda index: [face_at(20 + 1.2 * index, 30 + 0.2 * index)])
     tracked, _ = follow(script, (plain(i) for i in range(100)))
-    assert ticks_by_id(tracked) == {0: list(range(100))}
+    assert frames_by_id(tracked) == {0: list(range(100))}
     for item in tracked[:96]:
-        truth = face_at(20 + 1.2 * item.picture.index, 30 + 0.2 * item.picture.index)
+        truth = face_at(20 + 1.2 * item.frame.index, 30 + 0.2 * item.frame.index)
         assert item.poses[0].box == pytest.approx(truth.box, abs=0.01)
         assert item.poses[0].points == pytest.approx(truth.points, abs=0.01)
 
 
 def test_a_fast_small_face_keeps_its_number():
     # Three quarters of its width from one look to the next.
-    script = Script(lambda tick: [face_at(20 + 3.0 * tick)])
+    script = Script(lambda index: [face_at(20 + 3.0 * index)])
     tracked, _ = follow(script, (plain(i) for i in range(40)))
-    assert set(ticks_by_id(tracked)) == {0}
+    assert set(frames_by_id(tracked)) == {0}
 
 
 def test_jitter_of_the_detector_is_smoothed():
@@ -230,31 +230,31 @@ def test_jitter_of_the_detector_is_smoothed():
     assert middles.mean() == pytest.approx(80, abs=0.4)
 
 
-@pytest.mark.parametrize(("gap", "numbers"), [(BRIDGED_TICKS - 5, 1), (BRIDGED_TICKS + 10, 2)])
+@pytest.mark.parametrize(("gap", "numbers"), [(BRIDGED_FRAMES - 5, 1), (BRIDGED_FRAMES + 10, 2)])
 def test_a_short_loss_is_bridged_and_a_long_one_is_not(gap, numbers):
-    def faces(tick: int) -> list[Face]:
-        return [] if 50 < tick <= 50 + gap else [face_at(50 + 0.2 * tick)]
+    def faces(index: int) -> list[Face]:
+        return [] if 50 < index <= 50 + gap else [face_at(50 + 0.2 * index)]
 
     script = Script(faces)
     tracked, most = follow(script, map(plain, range(150)))
-    found = ticks_by_id(tracked)
+    found = frames_by_id(tracked)
     assert len(found) == numbers
     assert most <= 40
     if numbers == 1:
         assert found[0] == list(range(150))
         for item in tracked[:146]:
-            truth = face_at(50 + 0.2 * item.picture.index).box
+            truth = face_at(50 + 0.2 * item.frame.index).box
             assert item.poses[0].box == pytest.approx(truth, abs=0.01)
     assert 60 in script.thorough, "a face that is lost must be looked for closely"
 
 
 def test_two_faces_are_two_tracks_even_when_the_detector_swaps_their_order():
-    def faces(tick: int) -> list[Face]:
+    def faces(index: int) -> list[Face]:
         both = [face_at(40), face_at(100, width=24, height=30)]
-        return both if tick % 10 else both[::-1]
+        return both if index % 10 else both[::-1]
 
     tracked, _ = follow(Script(faces), map(plain, range(60)))
-    assert ticks_by_id(tracked) == {0: list(range(60)), 1: list(range(60))}
+    assert frames_by_id(tracked) == {0: list(range(60)), 1: list(range(60))}
     for item in tracked:
         middles = sorted((p.box[0] + p.box[2]) / 2 for p in item.poses.values())
         assert middles == pytest.approx([40, 100], abs=0.01)
@@ -270,55 +270,55 @@ def test_the_largest_faces_are_followed_first():
 
 
 def test_a_cut_ends_all_tracks_and_nothing_reaches_across():
-    pictures = [plain(i, 200 if i < 43 else 20) for i in range(90)]
-    script = Script(lambda tick: [face_at(50 if tick < 43 else 54)])
-    tracked, _ = follow(script, pictures)
-    assert ticks_by_id(tracked) == {0: list(range(43)), 1: list(range(43, 90))}
+    images = [plain(i, 200 if i < 43 else 20) for i in range(90)]
+    script = Script(lambda index: [face_at(50 if index < 43 else 54)])
+    tracked, _ = follow(script, images)
+    assert frames_by_id(tracked) == {0: list(range(43)), 1: list(range(43, 90))}
     assert tracked[42].poses[0].box == pytest.approx(face_at(50).box, abs=0.01)
     assert tracked[43].poses[1].box == pytest.approx(face_at(54).box, abs=0.01)
     assert 43 in script.thorough
 
 
 def test_a_face_that_appears_is_not_drawn_back_beyond_the_last_look_or_the_shot():
-    script = Script(lambda tick: [face_at(50)] if tick >= 30 else [])
+    script = Script(lambda index: [face_at(50)] if index >= 30 else [])
     tracked, _ = follow(script, map(plain, range(60)))
-    found = ticks_by_id(tracked)[0]
-    assert found[0] == 30 - DETECT_EVERY_TICKS + 1
+    found = frames_by_id(tracked)[0]
+    assert found[0] == 30 - DETECT_EVERY_FRAMES + 1
     # Black before the first picture: a shot of its own.
-    pictures = [Picture(i, None) for i in range(3)] + [plain(i) for i in range(3, 30)]
-    tracked, _ = follow(Script(lambda _: [face_at(50)]), pictures)
-    assert ticks_by_id(tracked) == {0: list(range(3, 30))}
+    images = [TimelineFrame(i, None) for i in range(3)] + [plain(i) for i in range(3, 30)]
+    tracked, _ = follow(Script(lambda _: [face_at(50)]), images)
+    assert frames_by_id(tracked) == {0: list(range(3, 30))}
 
 
 def test_a_face_that_leaves_is_not_held_for_long():
     tracked, _ = follow(
-        Script(lambda tick: [face_at(50)] if tick <= 40 else []), map(plain, range(100))
+        Script(lambda index: [face_at(50)] if index <= 40 else []), map(plain, range(100))
     )
-    assert ticks_by_id(tracked) == {0: list(range(40 + DETECT_EVERY_TICKS))}
+    assert frames_by_id(tracked) == {0: list(range(40 + DETECT_EVERY_FRAMES))}
 
 
 def test_thorough_looks_are_rare_while_nothing_happens():
     still = Script(lambda _: [face_at(50)])
     follow(still, map(plain, range(1500)))
-    assert len(still.looks) == 1500 / DETECT_EVERY_TICKS
+    assert len(still.looks) == 1500 / DETECT_EVERY_FRAMES
     assert len(still.thorough) <= 10
     empty = Script(lambda _: [])
     follow(empty, map(plain, range(1500)))
     assert len(empty.thorough) <= 1500 / 50 + 4
-    assert np.diff(empty.thorough).min() >= SEARCH_EVERY_TICKS
-    gone = Script(lambda tick: [face_at(50)] if tick < 500 else [])
+    assert np.diff(empty.thorough).min() >= SEARCH_EVERY_FRAMES
+    gone = Script(lambda index: [face_at(50)] if index < 500 else [])
     follow(gone, map(plain, range(600)))
-    searched = [tick for tick in gone.thorough if tick > 525]
-    assert searched and searched[0] <= 500 + BRIDGED_TICKS + 3 * SEARCH_EVERY_TICKS
+    searched = [index for index in gone.thorough if index > 525]
+    assert searched and searched[0] <= 500 + BRIDGED_FRAMES + 3 * SEARCH_EVERY_FRAMES
 
 
-def test_pictures_of_a_minute_do_not_pile_up_in_the_tracker():
+def test_frames_of_a_minute_do_not_pile_up_in_the_tracker():
     tracker = FaceTracker(detector=Script(lambda _: [face_at(50)]))
     for i in range(1500):
         for _ in tracker.push(plain(i)):
             pass
     assert len(tracker._pending) < 15
-    assert all(len(track.ticks) <= 60 for track in tracker._tracks)
+    assert all(len(track.indices) <= 60 for track in tracker._tracks)
 
 
 def test_cuts_are_seen_and_movement_is_not():
@@ -373,19 +373,19 @@ def test_a_video_with_faces_from_end_to_end(tmp_path, centerface):
     path = face_video(tmp_path / "a.mp4", [*scenes, (15, lambda i: [still, *walking(i)])])
     tracker = FaceTracker(detector=centerface)
     with VideoFile(path) as video:
-        tracked = [item for picture in video for item in tracker.push(picture)]
+        tracked = [item for image in video for item in tracker.push(image)]
     tracked.extend(tracker.flush())
-    assert [item.picture.index for item in tracked] == list(range(95))
-    found = ticks_by_id(tracked)
-    assert [(ticks[0], ticks[-1]) for ticks in found.values()] == [
+    assert [item.frame.index for item in tracked] == list(range(95))
+    found = frames_by_id(tracked)
+    assert [(indices[0], indices[-1]) for indices in found.values()] == [
         (0, 29),
         (50, 79),
         (80, 94),
         (80, 94),
     ]
     for item in tracked:
-        tick = item.picture.index
-        placed = walking(tick - 50)[0] if 50 <= tick < 76 else still if tick < 30 else None
+        index = item.frame.index
+        placed = walking(index - 50)[0] if 50 <= index < 76 else still if index < 30 else None
         if placed is not None:
             (pose,) = item.poses.values()
             assert (
@@ -397,9 +397,9 @@ def test_a_face_of_forty_pixels_gives_a_steady_mouth(tmp_path, centerface):
     path = face_video(tmp_path / "a.mp4", [(20, lambda i: [PlacedFace(150 + i, 200, 42)])])
     tracker = FaceTracker(detector=centerface)
     with VideoFile(path) as video:
-        tracked = [item for picture in video for item in tracker.push(picture)]
+        tracked = [item for image in video for item in tracker.push(image)]
     tracked.extend(tracker.flush())
-    mouths = [mouth_crop(t.picture.luma, t.poses[0].points, 72).astype(float) for t in tracked[:16]]
+    mouths = [mouth_crop(t.frame.luma, t.poses[0].points, 72).astype(float) for t in tracked[:16]]
     middle = np.median(mouths, 0)
     assert middle.std() > 10
     assert all(np.corrcoef(m.ravel(), middle.ravel())[0, 1] > 0.9 for m in mouths)
@@ -418,17 +418,17 @@ def placed_points(eyes_px: float, turn_deg: float, at: tuple[float, float]) -> n
 
 def dotted(points: np.ndarray, sigma: float, size: tuple[int, int] = (900, 700)) -> np.ndarray:
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    picture = np.zeros((size[1], size[0]))
+    image = np.zeros((size[1], size[0]))
     for px, py in points:
-        picture += 230 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        image += 230 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def dot_near(picture: np.ndarray, at: np.ndarray, reach: int) -> np.ndarray:
+def dot_near(image: np.ndarray, at: np.ndarray, reach: int) -> np.ndarray:
     """Centre of brightness near a place: x, y."""
     column, row = np.round(at).astype(int)
     top, left = max(0, row - reach), max(0, column - reach)
-    part = picture[top : row + reach + 1, left : column + reach + 1].astype(float)
+    part = image[top : row + reach + 1, left : column + reach + 1].astype(float)
     rows, columns = np.mgrid[: part.shape[0], : part.shape[1]]
     return np.array([(columns * part).sum(), (rows * part).sum()]) / part.sum() + [left, top]
 
@@ -445,9 +445,9 @@ POSES = [(40, 0), (40, 30), (20, -25), (61.7, 10), (120, 0), (170, 45)]
 @pytest.mark.parametrize(("eyes_px", "turn_deg"), POSES)
 def test_known_points_land_on_known_pixels_of_the_mouth_crop(eyes_px, turn_deg):
     points = placed_points(eyes_px, turn_deg, (451.3, 222.6))
-    picture = dotted(points, eyes_px * 0.05)
+    image = dotted(points, eyes_px * 0.05)
     size = 112
-    crop = mouth_crop(picture, points, size)
+    crop = mouth_crop(image, points, size)
     assert crop.shape == (size, size) and crop.dtype == np.uint8
     expected = size / 2 + MOUTH_PX_PER_EYE_DISTANCE * (REFERENCE - [0.0, 1.10])
     for want in expected[2:]:  # the eyes lie near the edge or above it
@@ -456,8 +456,8 @@ def test_known_points_land_on_known_pixels_of_the_mouth_crop(eyes_px, turn_deg):
 
 def test_the_same_face_gives_the_same_crop_at_any_scale_and_turn():
     def crop_of(face: PlacedFace) -> np.ndarray:
-        picture = face_picture((1100, 900), face)
-        return mouth_crop(gray(picture), face.points, 72).astype(float)
+        image = face_image((1100, 900), face)
+        return mouth_crop(gray(image), face.points, 72).astype(float)
 
     first = crop_of(PlacedFace(500, 450, 200))
     for face in (
@@ -478,12 +478,12 @@ def test_similarity_is_exact_for_a_moved_face_and_never_mirrors():
     assert np.linalg.det(similarity(mirrored)[:, :2]) > 0
 
 
-def published_face_crop(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
+def published_face_crop(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The crop of SyncNet's published ``run_pipeline.py``, word for word but for the names."""
     scale = 0.40
     size = max(box[3] - box[1], box[2] - box[0]) / 2
     padding = int(size * (1 + 2 * scale))
-    frame = np.pad(picture, ((padding, padding), (padding, padding)), constant_values=110)
+    frame = np.pad(image, ((padding, padding), (padding, padding)), constant_values=110)
     y = (box[1] + box[3]) / 2 + padding
     x = (box[0] + box[2]) / 2 + padding
     face = frame[
@@ -508,27 +508,27 @@ def test_the_face_crop_is_the_published_one(box):
     assert SYNCNET_CROP_SCALE == 0.40
     box = np.array(box, float)
     random = np.random.default_rng(4)
-    picture = cv2.GaussianBlur(random.integers(0, 255, (700, 900)).astype(np.float32), (0, 0), 10)
-    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    image = cv2.GaussianBlur(random.integers(0, 255, (700, 900)).astype(np.float32), (0, 0), 10)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
     ours, theirs = (
-        face_crop(picture, box, 224).astype(float),
-        published_face_crop(picture, box).astype(float),
+        face_crop(image, box, 224).astype(float),
+        published_face_crop(image, box).astype(float),
     )
     px = 224 / (1.4 * max(box[2] - box[0], box[3] - box[1]))  # crop pixels per picture pixel
     slack = 1.5 * max(px, 1.0)  # theirs cuts off fractions of pixels
     assert np.abs(shift_between(ours, theirs)).max() < slack
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.985
-    outside = published_face_crop(np.zeros_like(picture), box) == 110
-    assert np.mean((face_crop(np.zeros_like(picture), box, 224) == 110) == outside) > 0.97
+    outside = published_face_crop(np.zeros_like(image), box) == 110
+    assert np.mean((face_crop(np.zeros_like(image), box, 224) == 110) == outside) > 0.97
 
 
 @pytest.mark.parametrize("eyes_px", [67.0, 90.0, 150.0])
 def test_reducing_first_only_guards_against_aliasing(monkeypatch, eyes_px):
     points = placed_points(eyes_px, 13.0, (441.3, 232.6))
-    picture = dotted(points, eyes_px * 0.06)
-    reduced = mouth_crop(picture, points, 112)
+    image = dotted(points, eyes_px * 0.06)
+    reduced = mouth_crop(image, points, 112)
     monkeypatch.setattr(crops, "_COARSE", 0.0)
-    direct = mouth_crop(picture, points, 112)
+    direct = mouth_crop(image, points, 112)
     assert not np.array_equal(reduced, direct), "the video is too small for the guard to work"
     for want in 56 + MOUTH_PX_PER_EYE_DISTANCE * (REFERENCE[2:] - [0.0, 1.10]):
         assert dot_near(reduced, want, 7) == pytest.approx(dot_near(direct, want, 7), abs=0.15)
@@ -539,13 +539,13 @@ def test_reducing_first_only_guards_against_aliasing(monkeypatch, eyes_px):
     assert steady.std() < 12
 
 
-def test_crops_beyond_the_picture():
-    picture = np.full((60, 80), 77, np.uint8)
+def test_crops_beyond_the_frame():
+    image = np.full((60, 80), 77, np.uint8)
     far = placed_points(200.0, 0.0, (-900.0, 700.0))
-    assert (mouth_crop(picture, far, 72) == 77).all()
-    assert (face_crop(picture, np.array([500.0, 500, 600, 600]), 64) == 110).all()
+    assert (mouth_crop(image, far, 72) == 77).all()
+    assert (face_crop(image, np.array([500.0, 500, 600, 600]), 64) == 110).all()
     assert mouth_crop(np.zeros((1, 1), np.uint8), far, 72).shape == (72, 72)
-    colour = np.dstack([picture, picture // 2, picture * 2])
+    colour = np.dstack([image, image // 2, image * 2])
     assert (
         mouth_crop(colour, far, 72).shape
         == face_crop(colour, np.array([1, 1, 9, 9.0]), 72).shape
@@ -556,7 +556,7 @@ def test_crops_beyond_the_picture():
 def test_the_constants_that_trained_weights_depend_on():
     assert MOUTH_PX_PER_EYE_DISTANCE == 40.0
     assert crops._REFERENCE == pytest.approx(REFERENCE)
-    assert (tracking.DETECT_EVERY_TICKS, tracking.SMOOTHING_TICKS, tracking.BRIDGED_TICKS) == (
+    assert (tracking.DETECT_EVERY_FRAMES, tracking.SMOOTHING_FRAMES, tracking.BRIDGED_FRAMES) == (
         5,
         4,
         20,

@@ -12,7 +12,7 @@ from synctool.faces.centerface import CenterFaceDetector
 from synctool.faces.detector import overlap
 from synctool.faces.tracking import FaceTracker
 from synctool.media.video_file import VideoFile
-from videos import PlacedFace, face_picture, face_video
+from videos import PlacedFace, face_image, face_video
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def detector() -> CenterFaceDetector:
 
 
 def gray(*faces: PlacedFace, size: tuple[int, int] = (640, 360)) -> np.ndarray:
-    return cv2.cvtColor(face_picture(size, *faces, background=120), cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(face_image(size, *faces, background=120), cv2.COLOR_RGB2GRAY)
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def gray(*faces: PlacedFace, size: tuple[int, int] = (640, 360)) -> np.ndarray:
     [PlacedFace(320, 180, 120), PlacedFace(90, 80, 60), PlacedFace(560, 300, 150, mirrored=True)],
 )
 def test_the_same_face_is_found_again(detector: CenterFaceDetector, face: PlacedFace) -> None:
-    picture = gray(face)
-    whole = detector.detect(picture)[0]
-    again = detector.refind(picture, [whole.box + 0.1 * face.height_px])
+    image = gray(face)
+    whole = detector.detect(image)[0]
+    again = detector.refind(image, [whole.box + 0.1 * face.height_px])
     assert len(again) == 1
     assert overlap(whole.box[None], again[0].box[None])[0, 0] > 0.7
     assert np.abs(again[0].points - whole.points).max() < 0.07 * face.height_px
@@ -56,13 +56,13 @@ class Counting:
         self._own = CenterFaceDetector()
         self.whole = self.near = 0
 
-    def detect(self, picture: np.ndarray, **more: object) -> list:
+    def detect(self, image: np.ndarray, **more: object) -> list:
         self.whole += 1
-        return self._own.detect(picture, **more)
+        return self._own.detect(image, **more)
 
-    def refind(self, picture: np.ndarray, boxes: list) -> list:
+    def refind(self, image: np.ndarray, boxes: list) -> list:
         self.near += 1
-        return self._own.refind(picture, boxes)
+        return self._own.refind(image, boxes)
 
 
 def test_most_looks_are_near_and_a_newcomer_is_seen(tmp_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_most_looks_are_near_and_a_newcomer_is_seen(tmp_path: Path) -> None:
     seen: dict[int, list[int]] = {}
     with VideoFile(path) as video:
         tracker = FaceTracker(detector=detector)
-        tracked = [t for picture in video for t in tracker.push(picture)]
+        tracked = [t for image in video for t in tracker.push(image)]
         tracked += tracker.flush()
-    for picture in tracked:
-        for number in picture.poses:
-            seen.setdefault(number, []).append(picture.picture.index)
+    for image in tracked:
+        for number in image.poses:
+            seen.setdefault(number, []).append(image.frame.index)
     assert detector.near > 2 * detector.whole
     assert len(seen) == 2
     assert seen[0] == list(range(100))

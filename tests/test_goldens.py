@@ -32,7 +32,7 @@ import flicker
 import synctool
 from fake_samples import talking_sample, write_processed
 from synctool.cli.app import main
-from videos import PlacedFace, Sound, Video, face_picture, frame_times_s, make_video
+from videos import Audio, PlacedFace, Video, face_image, frame_times_s, make_video
 
 pytestmark = pytest.mark.integration
 
@@ -127,21 +127,21 @@ def differences(golden: Any, value: Any, tolerance: float, place: str = "") -> I
 
 
 def lossless(
-    path: Path, pictures: list[np.ndarray], samples: np.ndarray, *, fps: float = 25, **more: Any
+    path: Path, images: list[np.ndarray], samples: np.ndarray, *, fps: float = 25, **more: Any
 ) -> Path:
     """A video that every encoder codes alike."""
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     h264 = path.suffix == ".mp4"
     video = Video(
         codec="libx264" if h264 else "ffv1",
         fps=fps,
         size=(width, height),
-        pictures=pictures,
+        images=images,
         options={"qp": "0", "preset": "ultrafast", "threads": "1"} if h264 else {"threads": "1"},
     )
-    sound = Sound(codec="flac", rate=RATE, layout="mono", samples=samples, **more)
-    seconds = float(len(pictures) / Fraction(fps))
-    return make_video(path, seconds=seconds, video=video, sounds=[sound])
+    audio = Audio(codec="flac", rate=RATE, layout="mono", samples=samples, **more)
+    seconds = float(len(images) / Fraction(fps))
+    return make_video(path, seconds=seconds, video=video, audio=[audio])
 
 
 def opening(seed: int) -> Callable[[Any], Any]:
@@ -160,62 +160,62 @@ def voice(seed: int, seconds: float, *, ahead_frames: float = 0.0) -> np.ndarray
 
 def talking(seed: int, time_s: float, *faces: PlacedFace) -> np.ndarray:
     """A picture in which the first face opens its mouth: uint8 ``[224, 224, 3]``."""
-    picture = face_picture((224, 224), *faces, background=90 + 60 * (seed % 2))
+    image = face_image((224, 224), *faces, background=90 + 60 * (seed % 2))
     left, right = faces[0].points[3:]
     middle, width = (left + right) / 2, np.linalg.norm(right - left)
     axes = (round(0.5 * width), round(1 + 0.5 * width * float(opening(seed)(time_s))))
-    cv2.ellipse(picture, np.round(middle).astype(int).tolist(), axes, 0, 0, 360, (60, 20, 25), -1)
-    return picture
+    cv2.ellipse(image, np.round(middle).astype(int).tolist(), axes, 0, 0, 360, (60, 20, 25), -1)
+    return image
 
 
 def one_face(path: Path) -> Path:
     """A face in the middle, the audio 5 frames ahead."""
     face = PlacedFace(112, 112, 110)
-    pictures = [talking(1, t, face) for t in frame_times_s(25, 3)]
-    return lossless(path.with_suffix(".mkv"), pictures, voice(1, 3, ahead_frames=5))
+    images = [talking(1, t, face) for t in frame_times_s(25, 3)]
+    return lossless(path.with_suffix(".mkv"), images, voice(1, 3, ahead_frames=5))
 
 
 def thirty(path: Path) -> Path:
     """30 frames a second of a face that moves and turns, in H.264."""
     times = frame_times_s(30, 3)
     faces = [PlacedFace(100 + 8 * t, 112, 90 + 4 * t, turn_deg=4 * t) for t in times]
-    pictures = [talking(2, t, face) for t, face in zip(times, faces)]
-    return lossless(path.with_suffix(".mp4"), pictures, voice(2, 3, ahead_frames=-3), fps=30)
+    images = [talking(2, t, face) for t, face in zip(times, faces)]
+    return lossless(path.with_suffix(".mp4"), images, voice(2, 3, ahead_frames=-3), fps=30)
 
 
 def two_shots(path: Path) -> Path:
     """A cut from one face to two."""
     alone = [PlacedFace(112, 112, 110)]
     both = [PlacedFace(60, 110, 75), PlacedFace(165, 110, 75, mirrored=True)]
-    pictures = [
+    images = [
         talking(3 + (t >= 1.6), t, *(alone if t < 1.6 else both)) for t in frame_times_s(25, 3.2)
     ]
-    return lossless(path.with_suffix(".mkv"), pictures, voice(3, 3.2))
+    return lossless(path.with_suffix(".mkv"), images, voice(3, 3.2))
 
 
-def late_sound(path: Path) -> Path:
+def late_audio(path: Path) -> Path:
     """The audio track begins after half a second."""
     face = PlacedFace(112, 112, 110)
-    pictures = [talking(5, t, face) for t in frame_times_s(25, 3)]
-    return lossless(path.with_suffix(".mkv"), pictures, voice(5, 2.5), start_s=0.5)
+    images = [talking(5, t, face) for t in frame_times_s(25, 3)]
+    return lossless(path.with_suffix(".mkv"), images, voice(5, 2.5), start_s=0.5)
 
 
 def no_face(path: Path) -> Path:
     """Nobody in view."""
-    pictures = [face_picture((224, 224))] * 50
-    return lossless(path.with_suffix(".mkv"), pictures, voice(6, 2))
+    images = [face_image((224, 224))] * 50
+    return lossless(path.with_suffix(".mkv"), images, voice(6, 2))
 
 
-FACES = {f.__name__: f for f in (one_face, thirty, two_shots, late_sound, no_face)}
+FACES = {f.__name__: f for f in (one_face, thirty, two_shots, late_audio, no_face)}
 
 
 def flickering(path: Path, *, ahead: Callable[[float], float], seconds: float, fps: float) -> Path:
     """Light and sound that flicker together, which one network of the tests can read."""
     at, times = flicker.pattern(), frame_times_s(fps, seconds)
     levels = [140 if at(t + 0.5 / fps) else 110 for t in times]
-    pictures = [np.full((64, 64), level, np.uint8) for level in levels]
-    samples = flicker.flicker_sound(lambda t: at(t + ahead(t) / 25), seconds)
-    return lossless(path.with_suffix(".mkv"), pictures, samples, fps=fps)
+    images = [np.full((64, 64), level, np.uint8) for level in levels]
+    samples = flicker.flicker_audio(lambda t: at(t + ahead(t) / 25), seconds)
+    return lossless(path.with_suffix(".mkv"), images, samples, fps=fps)
 
 
 FLICKERS = {

@@ -48,10 +48,10 @@ from synctool.scoring.confidence import Calibration
 from synctool.settings.detect import DetectSettings
 from synctool.settings.sources import resolve
 from synctool.training.checkpoint import load_state
+from synctool.untrusted.audio_files import decode_flac, decode_wav, flac_length
 from synctool.untrusted.documents import DEEPEST, parse_json, parse_toml, typed
+from synctool.untrusted.jpeg_files import decode_jpeg, jpeg_size
 from synctool.untrusted.origin import MalformedError
-from synctool.untrusted.pictures import decode_jpeg, jpeg_size
-from synctool.untrusted.sounds import decode_flac, decode_wav, flac_length
 from synctool.untrusted.text import decode_text
 from synctool.weights.artefact import read_artefact
 from synctool.weights.files import load_weights
@@ -207,7 +207,7 @@ def test_the_header_of_a_jpeg_says_its_size() -> None:
 
 
 @pytest.mark.parametrize("size", [(65_500, 65_500), (0, 0), (1, 96), (65_535, 65_535)])
-def test_a_picture_of_another_size_is_never_decoded(
+def test_a_frame_of_another_size_is_never_decoded(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
@@ -218,7 +218,7 @@ def test_a_picture_of_another_size_is_never_decoded(
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xda", b"\xff" * 99, b"GIF89a" * 9]
 )
-def test_what_is_no_picture(data: bytes) -> None:
+def test_what_is_no_frame(data: bytes) -> None:
     with pytest.raises(MalformedError):
         decode_jpeg(data, height=96, width=96, colour="rgb")
 
@@ -242,7 +242,7 @@ def claiming(data: bytes, samples: int) -> bytes:
 
 
 @pytest.mark.parametrize("samples", [0, 1 << 35, (1 << 36) - 1])
-def test_the_length_of_sound_is_known_before_memory_is_taken(samples: int) -> None:
+def test_the_length_of_audio_is_known_before_memory_is_taken(samples: int) -> None:
     data = flac(np.ones(640, np.int16))
     assert flac_length(data) == len(decode_flac(data)) == 640
     tracemalloc.start()
@@ -252,14 +252,14 @@ def test_the_length_of_sound_is_known_before_memory_is_taken(samples: int) -> No
     tracemalloc.stop()
 
 
-def test_sound_that_is_shorter_than_its_header_says() -> None:
+def test_audio_that_is_shorter_than_its_header_says() -> None:
     data = flac(np.ones(6400, np.int16))
     with pytest.raises(MalformedError):
         decode_flac(claiming(data, 64_000))
 
 
 @pytest.mark.parametrize("data", [b"", b"fLaC", b"RIFF\xff\xff\xff\xffWAVE", b"\0" * 99])
-def test_what_is_no_sound(data: bytes) -> None:
+def test_what_is_no_audio(data: bytes) -> None:
     for decode in (decode_flac, decode_wav):
         with pytest.raises(MalformedError):
             decode(data)

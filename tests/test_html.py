@@ -16,7 +16,7 @@ from pathlib import Path
 import html5lib
 import pytest
 
-from fake_report import made_picture, made_report, made_trial, made_trials
+from fake_report import made_image, made_report, made_trial, made_trials
 from fake_results import inconclusive, made_result, series
 from synctool.cli.app import main
 from synctool.errors import MissingError, OutputError
@@ -364,8 +364,8 @@ def test_only_the_script_of_the_page_may_run() -> None:
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_pictures_hold_their_faces_and_load_nothing(colour: bool) -> None:
-    (shot,) = shots([made_picture(50, colour=colour)])
+def test_frames_hold_their_faces_and_load_nothing(colour: bool) -> None:
+    (shot,) = shots([made_image(50, colour=colour)])
     assert shot.size_px == (96, 54)
     drawing = str(drawn(shot))
     assert 'href="data:image/jpeg;base64,' in drawing
@@ -396,7 +396,7 @@ def detect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
         if "bad" in path:
             raise MissingError(f"no such file: {path}", remedy="Look.")
         if on_thumbnails:
-            on_thumbnails((made_picture(0), made_picture(25)))
+            on_thumbnails((made_image(0), made_image(25)))
         return made_result(path)
 
     monkeypatch.setattr(Detector, "detect", measure)

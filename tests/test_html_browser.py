@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import browser
-from fake_report import made_picture, made_report
+from fake_report import made_image, made_report
 from fake_results import inconclusive, made_result, series
 from synctool.report.html.pages import compare_page, detect_page, write_html
 from synctool.types import Segment
@@ -33,8 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames=series(*[3.0] * 50, *[-1.0] * 50),
         segments=(Segment(0.0, 2.0, 3.0, 0.9), Segment(2.0, 4.0, -1.0, 0.9)),
     )
-    pictures = {NASTY: [made_picture(25 * n) for n in range(4)]}
-    write_html(detect_page([video], command="x", thumbnails=pictures), place / "one.html")
+    images = {NASTY: [made_image(25 * n) for n in range(4)]}
+    write_html(detect_page([video], command="x", thumbnails=images), place / "one.html")
     videos = [
         made_result(f"video {n}.mp4", offset_frames=offset, verdict=verdict)
         for n, (offset, verdict) in enumerate(

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fake_evidence import Pictures, Sounds, talking_batch
+from fake_evidence import FakeAudio, FakeVideo, talking_batch
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
 from synctool.models.attention import (
@@ -78,9 +78,9 @@ def test_without_attention_it_is_the_default_network() -> None:
         (("fcn-cls",), {}), (("fcn-attn",), {"use_attention": False}),
     ))  # fmt: skip
     other.load_state_dict(one.state_dict())
-    sound, video = torch.randn(1, 1, 64, 24), torch.rand(1, 1, 6, 72, 72)
+    audio, video = torch.randn(1, 1, 64, 24), torch.rand(1, 1, 6, 72, 72)
     with torch.no_grad():
-        assert torch.equal(one(sound, video).logits, other(sound, video).logits)
+        assert torch.equal(one(audio, video).logits, other(audio, video).logits)
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -91,9 +91,9 @@ def test_each_attention_changes_the_answer(switch: str) -> None:
     plain.load_state_dict(
         {k: v for k, v in network.state_dict().items() if k in plain.state_dict()}
     )
-    sound, video = torch.randn(1, 1, 64, 24), torch.rand(1, 1, 6, 72, 72)
+    audio, video = torch.randn(1, 1, 64, 24), torch.rand(1, 1, 6, 72, 72)
     with torch.no_grad():
-        got, wanted = (x(sound, video, max_offset=2).sync_probs for x in (network, plain))
+        got, wanted = (x(audio, video, max_offset=2).sync_probs for x in (network, plain))
     assert (got - wanted).abs().max() > 1e-4
 
 
@@ -112,9 +112,9 @@ def test_each_attention_changes_the_answer(switch: str) -> None:
 def test_encoders_know_how_far_they_look(name: str, options: dict[str, object]) -> None:
     encoder = stirred(build(name, **SMALL, **options)[1].audio_encoder)
     reach = encoder.receptive_field_frames // 2
-    sound = torch.randn(1, 1, 64, 4 * (2 * reach + 5), requires_grad=True)
-    encoder(sound)[0, :, reach + 2].sum().backward()
-    felt = sound.grad.unflatten(-1, (-1, 4)).abs().sum((0, 1, 2, 4)).nonzero().flatten().tolist()
+    audio = torch.randn(1, 1, 64, 4 * (2 * reach + 5), requires_grad=True)
+    encoder(audio)[0, :, reach + 2].sum().backward()
+    felt = audio.grad.unflatten(-1, (-1, 4)).abs().sum((0, 1, 2, 4)).nonzero().flatten().tolist()
     assert (felt[0], felt[-1]) == (2, 2 * reach + 2)
 
 
@@ -163,21 +163,21 @@ def test_chance_plays_a_part_in_training_only(name: str) -> None:
 
 
 def test_channel_attention_looks_at_one_frame_or_step() -> None:
-    pictures = stirred(SqueezeExcitation(8, over=(2, 3)))
+    images = stirred(SqueezeExcitation(8, over=(2, 3)))
     x = torch.randn(3, 8, 5, 5)
-    y = pictures(x)
+    y = images(x)
     changed = x.clone()
     changed[1] += 1
-    assert torch.equal(pictures(changed)[[0, 2]], y[[0, 2]])
+    assert torch.equal(images(changed)[[0, 2]], y[[0, 2]])
     factors = (y / x).flatten(2)
     torch.testing.assert_close(factors, factors[..., :1].expand_as(factors))
     assert ((factors > 0) & (factors < 1)).all()
 
-    sounds = stirred(SqueezeExcitation(8, over=(2,)))
+    audio = stirred(SqueezeExcitation(8, over=(2,)))
     x = torch.randn(2, 8, 6, 9)
     changed = x.clone()
     changed[..., 4] += 1
-    differs = (sounds(changed) != sounds(x)).any(2).any(1).any(0)
+    differs = (audio(changed) != audio(x)).any(2).any(1).any(0)
     assert differs.nonzero().flatten().tolist() == [4]
 
 
@@ -255,7 +255,7 @@ def attended(layer: AttentiveHead, heard: Tensor, seen: Tensor, t: int, n: int, 
     return float(total)
 
 
-def test_pictures_attend_to_the_sounds_about_a_candidate() -> None:
+def test_frames_attend_to_the_audio_about_a_candidate() -> None:
     layer = head()
     nn.init.zeros_(layer.layers[-1].weight)  # the convolutions add nothing
     nn.init.zeros_(layer.layers[-1].bias)
@@ -287,7 +287,7 @@ def test_the_head_begins_as_the_plain_one() -> None:
 
 
 @pytest.mark.parametrize("reach", [0, 1, 3])
-def test_the_volume_moves_with_the_sound_and_fits_any_range(reach: int) -> None:
+def test_the_volume_moves_with_the_audio_and_fits_any_range(reach: int) -> None:
     layer, k, n = head(reach), 4, 2
     beyond = k + n + layer.margin + 1
     heard, seen = unit(1, 8, 9 + 2 * beyond), unit(1, 8, 9)
@@ -355,7 +355,7 @@ def test_the_volume_says_what_the_regression_said(answer: float) -> None:
     torch.testing.assert_close(density[inside], torch.ones(int(inside.sum())), atol=0.01, rtol=0)
 
 
-def test_outside_the_sound_a_regression_has_no_score() -> None:
+def test_outside_the_audio_a_regression_has_no_score() -> None:
     model = build("fcn-reg", **SMALL, head_width=8)[1].eval()
     heard, seen, lead, k = unit(1, 16, 6), unit(1, 16, 9), 1, 4
     with torch.no_grad():
@@ -366,10 +366,10 @@ def test_outside_the_sound_a_regression_has_no_score() -> None:
 
 def test_scores_and_answers_are_of_one_network() -> None:
     model = stirred(build("fcn-reg", **SMALL, head_width=8, max_offset=6)[1])
-    sound, video = torch.randn(2, 1, 64, 4 * 20), torch.rand(2, 1, 8, 72, 72)
+    audio, video = torch.randn(2, 1, 64, 4 * 20), torch.rand(2, 1, 8, 72, 72)
     with torch.no_grad():
-        offsets = model(sound, video, audio_lead=6)
-        heard, seen = model.encode_audio(sound), model.encode_video(video)
+        offsets = model(audio, video, audio_lead=6)
+        heard, seen = model.encode_audio(audio), model.encode_video(video)
         volume = model.score(heard, seen, max_offset=12, audio_lead=12 - 6)
     assert offsets.std() > 1e-3
     nearest = offsets.round().clamp(-6, 6).long() + 12
@@ -437,7 +437,7 @@ def test_a_loss_that_is_none() -> None:
 def test_the_loss_of_a_regression_falls(loss: str) -> None:
     torch.manual_seed(0)
     model = OffsetRegressor(
-        video_encoder=Pictures(8), audio_encoder=Sounds(8), embedding=8, max_offset=3, width=16
+        video_encoder=FakeVideo(8), audio_encoder=FakeAudio(8), embedding=8, max_offset=3, width=16
     )
     objective = RegressionObjective(max_offset=3, loss=loss)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

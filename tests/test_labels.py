@@ -58,7 +58,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, text: bytes) -> None:
     assert video.label == Label(1.5)
 
 
-def test_several_rows_of_a_video_are_its_stretches(tmp_path: Path) -> None:
+def test_several_rows_of_a_video_are_its_segments(tmp_path: Path) -> None:
     text = (
         "path,start_s,end_s,offset_ms,person\n"
         "a.mp4,4,8,-80,\nb.mp4,,,0,ben\na.mp4,0,4,80,anna\nc.mp4,0,2,40,\nc.mp4,2,3.5,40,\n"

@@ -13,15 +13,15 @@ from synctool.types import AUDIO_HZ
 
 def talk(seconds: float, *, pauses: bool = True, seed: int = 0) -> np.ndarray:
     """Noise of 0.1 RMS (-20 dB), every other second of which is 40 dB softer: float32 ``[N]``."""
-    sound = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * AUDIO_HZ))
+    audio = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * AUDIO_HZ))
     if pauses:
-        sound[np.arange(sound.size) // AUDIO_HZ % 2 == 1] *= 0.01
-    return sound.astype(np.float32)
+        audio[np.arange(audio.size) // AUDIO_HZ % 2 == 1] *= 0.01
+    return audio.astype(np.float32)
 
 
-def level(sound: np.ndarray) -> float | None:
+def level(audio: np.ndarray) -> float | None:
     meter = SpeechLevel()
-    meter.add(sound)
+    meter.add(audio)
     return meter.db
 
 
@@ -57,9 +57,9 @@ def test_what_was_long_ago_counts_less() -> None:
 
 @pytest.mark.parametrize("gain_db", [-50, -40, -20, -6, 6])
 def test_the_features_of_a_softer_recording_are_the_same(gain_db: float) -> None:
-    sound = talk(25)
-    softer = np.round(32768 * 0.3 * sound * 10 ** (gain_db / 20)).astype(np.int16)
-    plain = np.round(32768 * 0.3 * sound).astype(np.int16)
+    audio = talk(25)
+    softer = np.round(32768 * 0.3 * audio * 10 ** (gain_db / 20)).astype(np.int16)
+    plain = np.round(32768 * 0.3 * audio).astype(np.int16)
     front = FRONT_ENDS["logmel64"]
     wanted, got = (front.compute(front.at_level(x)) for x in (plain, softer))
     spoken = wanted[0, 10:] > 0  # the lowest bands and the pauses may drown in 16 bits at -50 dB
@@ -68,18 +68,18 @@ def test_the_features_of_a_softer_recording_are_the_same(gain_db: float) -> None
 
 
 def test_without_it_they_would_not_be() -> None:
-    sound = talk(3)
-    assert np.abs(logmel(0.1 * sound) - logmel(sound)).mean() > 0.5
+    audio = talk(3)
+    assert np.abs(logmel(0.1 * audio) - logmel(audio)).mean() > 0.5
 
 
 @pytest.mark.parametrize("piece", [1000, 6400, BLOCK - 1, BLOCK, 3 * BLOCK])
 def test_a_stream_is_normalized_as_a_whole_is(piece: int) -> None:
-    sound = np.concatenate([talk(20), 0.2 * talk(20, seed=1)])
+    audio = np.concatenate([talk(20), 0.2 * talk(20, seed=1)])
     normalizer = LevelNormalizer(LEVEL_DB)
-    parts = [normalizer.add(sound[i : i + piece]) for i in range(0, sound.size, piece)]
+    parts = [normalizer.add(audio[i : i + piece]) for i in range(0, audio.size, piece)]
     got = np.concatenate([*parts, normalizer.finish()])
     assert got.dtype == np.float32
-    np.testing.assert_array_equal(got, normalize_level(sound, LEVEL_DB))
+    np.testing.assert_array_equal(got, normalize_level(audio, LEVEL_DB))
     assert level(got[:BLOCK]) == pytest.approx(LEVEL_DB, abs=0.1)
 
 
@@ -93,9 +93,9 @@ def test_the_gain_changes_without_a_step() -> None:
 
 def test_only_log_mel_networks_ask_for_a_level() -> None:
     """MFCCs are those of the published SyncNet, and waveforms are normalised by their networks."""
-    sound = np.array([100, -200, 300], np.int16)
+    audio = np.array([100, -200, 300], np.int16)
     for kind in ("mfcc13", "waveform16k"):
         assert FRONT_ENDS[kind].level_db is None
     assert np.array_equal(
-        FRONT_ENDS["waveform16k"].at_level(sound), sound.astype(np.float32) / 32768
+        FRONT_ENDS["waveform16k"].at_level(audio), audio.astype(np.float32) / 32768
     )

@@ -96,17 +96,17 @@ def test_rows_of_all_processes_are_compared(monkeypatch: pytest.MonkeyPatch) -> 
     assert rows.tolist() == [[1.0, 3.0], [-1.0, -3.0]]
 
 
-def test_the_sound_that_belongs() -> None:
-    sounds = torch.arange(6.0)[None, None]
+def test_the_audio_that_belongs() -> None:
+    audio = torch.arange(6.0)[None, None]
     frames = torch.tensor([0, 2])
     # One frame ahead: the sound of frame 0 lies one before index 1.
-    found, known = belonging(sounds, frames, offset_frames=torch.tensor([1.2]), audio_lead=1)
+    found, known = belonging(audio, frames, offset_frames=torch.tensor([1.2]), audio_lead=1)
     assert (found.tolist(), known.tolist()) == ([[[0.0, 2.0]]], [[True, True]])
-    found, known = belonging(sounds, frames, offset_frames=torch.tensor([-4.0]), audio_lead=1)
+    found, known = belonging(audio, frames, offset_frames=torch.tensor([-4.0]), audio_lead=1)
     assert (found[0, 0, 0].item(), known.tolist()) == (5.0, [[True, False]])
     moved = torch.tensor([2])
     found, known = belonging(
-        sounds, frames, offset_frames=torch.tensor([1.0]), audio_lead=1, moved=moved
+        audio, frames, offset_frames=torch.tensor([1.0]), audio_lead=1, moved=moved
     )
     assert (found.tolist(), known.tolist()) == ([[[2.0, 4.0]]], [[True, True]])
 
@@ -271,15 +271,15 @@ def test_info_nce_compares_every_so_many_frames() -> None:
     basis = torch.eye(4)
     video = torch.zeros(2, 4, 4)
     video[0, :, 0], video[0, :, 3], video[1, :, 0], video[1, :, 3] = basis
-    sound = torch.zeros(2, 4, 6)
-    sound[0, :, 1:5] = video[0]  # level
-    sound[1, :, 2:6] = video[1]  # one frame late
+    audio = torch.zeros(2, 4, 6)
+    audio[0, :, 1:5] = video[0]  # level
+    audio[1, :, 2:6] = video[1]  # one frame late
     seen = evidence(
         torch.zeros(2, 3, 4),
         [0.0, -1.0],
         scale=2.0,
         video_features=video,
-        audio_features=sound,
+        audio_features=audio,
         audio_lead=1,
     )
     loss = InfoNCE(apart=3)(seen)

@@ -26,14 +26,14 @@ from synctool.errors import (
 )
 from synctool.faces.shots import ShotCuts
 from synctool.media import video_file as video_module
+from synctool.media.audio_track import AudioTrack
 from synctool.media.frame_choice import AHEAD_S
-from synctool.media.sound import SoundTrack
 from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
-from synctool.media.video_file import QUEUED_PICTURES, VideoFile
+from synctool.media.video_file import QUEUED_FRAMES, VideoFile
 from synctool.types import AUDIO_HZ, StreamSelection
 from videos import (
     CLICKS_S,
-    Sound,
+    Audio,
     Video,
     clicks,
     find_clicks,
@@ -41,7 +41,7 @@ from videos import (
     make_video,
     murmur,
     read_time_ms,
-    time_picture,
+    time_image,
 )
 
 pytestmark = pytest.mark.integration
@@ -56,12 +56,12 @@ class Seen:
     """What a video gave: per tick the time that its picture spells (ms), and the sound."""
 
     times_ms: list[int | None]
-    sound: np.ndarray
+    audio: np.ndarray
     video_file: VideoFile
 
     @property
     def clicks_s(self) -> list[float]:
-        return find_clicks(self.sound)
+        return find_clicks(self.audio)
 
     @property
     def lead_ms(self) -> float:
@@ -74,8 +74,8 @@ class Seen:
 
 def see(path: Path, **options: object) -> Seen:
     with VideoFile(path, **options) as video_file:
-        times = [read_time_ms(picture.luma) for picture in video_file]
-        return Seen(times, video_file.sound.pop(video_file.sound.end), video_file)
+        times = [read_time_ms(image.luma) for image in video_file]
+        return Seen(times, video_file.audio.pop(video_file.audio.end), video_file)
 
 
 def nearest(times_s: list[float], at_s: float) -> list[float | None]:
@@ -100,12 +100,12 @@ def nearest(times_s: list[float], at_s: float) -> list[float | None]:
     return allowed
 
 
-def assert_pictures_fit(seen: Seen, times_s: list[float], lead_ms: float) -> None:
+def assert_frames_fit(seen: Seen, times_s: list[float], lead_ms: float) -> None:
     """Every tick shows the frame that the rule says, at a known lead of the timeline."""
-    for tick, shown in enumerate(seen.times_ms):
-        allowed = nearest(times_s, tick / 25 - lead_ms / 1000)
+    for index, shown in enumerate(seen.times_ms):
+        allowed = nearest(times_s, index / 25 - lead_ms / 1000)
         spelled = [None if t is None else round(1000 * t) for t in allowed]
-        assert shown in spelled, (tick, shown, spelled)
+        assert shown in spelled, (index, shown, spelled)
 
 
 # --------------------------------------------------------------------------- pictures
@@ -116,15 +116,15 @@ RATES = [2.5, 8, 12.5, NTSC_VIDEO, 25, 30, 50, NTSC_60]
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_every_tick_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
+def test_every_frame_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
     seconds = 6.0
     seen = see(make_video(tmp_path / "a.mp4", seconds=seconds, video=Video(fps=fps, options=FAST)))
     times = frame_times_s(fps, seconds)
-    assert_pictures_fit(seen, times, 0.0)
+    assert_frames_fit(seen, times, 0.0)
     assert len(seen.times_ms) == pytest.approx(25 * len(times) / float(fps), abs=1)
     assert seen.video_file.source.video_fps == pytest.approx(float(fps), abs=0.001)
     # Whole frames only: the last one is not followed by any.
-    whole = [(40 * tick, shown) for tick, shown in enumerate(seen.times_ms) if 40 * tick <= 5600]
+    whole = [(40 * index, shown) for index, shown in enumerate(seen.times_ms) if 40 * index <= 5600]
     early = np.array([shown - at for at, shown in whole])
     assert abs(early.mean()) < 3.0, "pictures must be neither early nor late on average"
     assert abs(early).max() <= 500 / float(fps) + 1
@@ -134,8 +134,8 @@ def test_every_tick_shows_the_frame_nearest_in_presentation_time(tmp_path, fps):
 def test_ties_between_two_frames_go_to_either_in_turn(tmp_path, name):
     avi = name.endswith("avi")
     video = Video("mpeg4" if avi else "libx264", fps=12.5, options={} if avi else FAST)
-    sound = Sound("pcm_s16le" if avi else "aac")
-    seen = see(make_video(tmp_path / name, seconds=4.0, video=video, sounds=[sound]))
+    audio = Audio("pcm_s16le" if avi else "aac")
+    seen = see(make_video(tmp_path / name, seconds=4.0, video=video, audio=[audio]))
     first = next(t for t, shown in enumerate(seen.times_ms) if shown is not None)
     shown = seen.times_ms[first : first + 96]
     early = np.array(shown) - shown[0] - 40 * np.arange(len(shown))
@@ -143,7 +143,7 @@ def test_ties_between_two_frames_go_to_either_in_turn(tmp_path, name):
     assert sorted(set(early[1::2])) == [-40, 40] and early.mean() == 0
 
 
-def test_a_frame_that_lasts_one_tick_is_not_left_out_in_a_tie(tmp_path):
+def test_a_frame_that_lasts_one_frame_is_not_left_out_in_a_tie(tmp_path):
     times = [
         0.0,
         *(0.06 + 0.04 * i for i in range(50)),
@@ -173,7 +173,7 @@ def test_a_slide_is_not_left_much_too_early(tmp_path):
     times = [0.0, 2.0, 4.0, 4.2, 6.0]
     video = Video("ffv1", times_s=times, options={})
     seen = see(make_video(tmp_path / "a.mkv", seconds=7.0, video=video))
-    ahead = [shown - 40 * tick for tick, shown in enumerate(seen.times_ms)]
+    ahead = [shown - 40 * index for index, shown in enumerate(seen.times_ms)]
     assert max(ahead) <= 500
     assert max(ahead[4 * 25 + 8 : 6 * 25]) <= 101, "after a short gap a long one is waited for"
 
@@ -192,14 +192,14 @@ def test_variable_rate_goes_by_timestamps(tmp_path):
     video = Video(times_s=times, options={"preset": "ultrafast", "tune": "zerolatency"})
     for name in ("a.mp4", "a.mkv"):
         seen = see(make_video(tmp_path / name, seconds=3.6, video=video))
-        assert_pictures_fit(seen, times, 0.0)
+        assert_frames_fit(seen, times, 0.0)
         assert len(seen.times_ms) == pytest.approx(times[-1] * 25, abs=3)
 
 
-def test_a_picture_held_for_long_is_kept_as_long_as_the_sound_goes_on(tmp_path):
+def test_a_frame_held_for_long_is_kept_as_long_as_the_audio_goes_on(tmp_path):
     video = Video(codec="ffv1", times_s=[0.0, 0.04, 20.0, 20.04, 20.08])
-    quiet = Sound("pcm_s16le", 16_000, "mono", samples=clicks(20.2, 16_000, [20.04]))
-    seen = see(make_video(tmp_path / "a.mkv", video=video, sounds=[quiet]))
+    quiet = Audio("pcm_s16le", 16_000, "mono", samples=clicks(20.2, 16_000, [20.04]))
+    seen = see(make_video(tmp_path / "a.mkv", video=video, audio=[quiet]))
     assert seen.times_ms[2:499] == [40] * 497
     assert seen.times_ms[500:503] == [20_000, 20_040, 20_080]
     assert seen.clicks_s == pytest.approx([20.04], abs=0.001)
@@ -214,34 +214,34 @@ AAC_MS, MP3_MS = 1000 * 1024 / 48_000, 1000 * 1105 / 48_000
 
 
 @pytest.mark.parametrize(
-    ("name", "video", "sound", "unsignalled_ms"),
+    ("name", "video", "audio", "unsignalled_ms"),
     [
-        ("a.mp4", Video(options=FAST), Sound("aac"), 0),
-        ("a.mov", Video(options=FAST), Sound("aac"), 0),
-        ("a.mkv", Video(options=FAST), Sound("aac"), 0),
-        ("a.ts", Video(options=FAST), Sound("aac"), 0),
-        ("a.flv", Video(options=FAST), Sound("aac", 44_100), 0),
-        ("mp3.mp4", Video(options=FAST), Sound("libmp3lame"), 0),
-        ("mp3.mkv", Video(options=FAST), Sound("libmp3lame"), 0),
-        ("opus.mp4", Video(options=FAST), Sound("libopus"), 0),
-        ("opus.webm", Video("libvpx"), Sound("libopus"), 0),
-        ("flac.mkv", Video(options=FAST), Sound("flac", 44_100), 0),
-        ("ac3.ts", Video(options=FAST), Sound("ac3", 48_000, "5.1"), 0),
-        ("mp2.mpg", Video("mpeg2video"), Sound("mp2"), 0),
-        ("pcm.mov", Video("mjpeg", pixels="yuvj420p"), Sound("pcm_s16le", 11_025, "mono"), 0),
-        ("pcm.mkv", Video("ffv1"), Sound("pcm_s16le", 48_000, "5.1"), 0),
-        ("pcm.avi", AVI, Sound("pcm_s16le"), 0),
-        ("law.avi", AVI, Sound("pcm_mulaw", 8_000, "mono"), 0),
-        ("mp3.avi", AVI, Sound("libmp3lame", start_s=MP3_MS / 1000), MP3_MS),
-        ("aac.avi", AVI, Sound("aac", start_s=AAC_MS / 1000), AAC_MS),
+        ("a.mp4", Video(options=FAST), Audio("aac"), 0),
+        ("a.mov", Video(options=FAST), Audio("aac"), 0),
+        ("a.mkv", Video(options=FAST), Audio("aac"), 0),
+        ("a.ts", Video(options=FAST), Audio("aac"), 0),
+        ("a.flv", Video(options=FAST), Audio("aac", 44_100), 0),
+        ("mp3.mp4", Video(options=FAST), Audio("libmp3lame"), 0),
+        ("mp3.mkv", Video(options=FAST), Audio("libmp3lame"), 0),
+        ("opus.mp4", Video(options=FAST), Audio("libopus"), 0),
+        ("opus.webm", Video("libvpx"), Audio("libopus"), 0),
+        ("flac.mkv", Video(options=FAST), Audio("flac", 44_100), 0),
+        ("ac3.ts", Video(options=FAST), Audio("ac3", 48_000, "5.1"), 0),
+        ("mp2.mpg", Video("mpeg2video"), Audio("mp2"), 0),
+        ("pcm.mov", Video("mjpeg", pixels="yuvj420p"), Audio("pcm_s16le", 11_025, "mono"), 0),
+        ("pcm.mkv", Video("ffv1"), Audio("pcm_s16le", 48_000, "5.1"), 0),
+        ("pcm.avi", AVI, Audio("pcm_s16le"), 0),
+        ("law.avi", AVI, Audio("pcm_mulaw", 8_000, "mono"), 0),
+        ("mp3.avi", AVI, Audio("libmp3lame", start_s=MP3_MS / 1000), MP3_MS),
+        ("aac.avi", AVI, Audio("aac", start_s=AAC_MS / 1000), AAC_MS),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_picture_and_sound_keep_their_relation(tmp_path, name, video, sound, unsignalled_ms):
-    seen = see(make_video(tmp_path / name, video=video, sounds=[sound]))
+def test_frame_and_audio_keep_their_relation(tmp_path, name, video, audio, unsignalled_ms):
+    seen = see(make_video(tmp_path / name, video=video, audio=[audio]))
     lead = seen.lead_ms - unsignalled_ms
     assert -1.0 < lead < 81.0  # at most the start of the other stream, up to the grid of 40 ms
-    assert_pictures_fit(seen, frame_times_s(25, 3.0), lead)
+    assert_frames_fit(seen, frame_times_s(25, 3.0), lead)
     assert not seen.video_file.warnings
 
 
@@ -258,12 +258,12 @@ def test_picture_and_sound_keep_their_relation(tmp_path, name, video, sound, uns
 )
 def test_clicks_land_where_they_belong_at_any_rate(tmp_path, rate, layout):
     path = make_video(
-        tmp_path / "a.mp4", video=Video(options=FAST), sounds=[Sound("aac", rate, layout)]
+        tmp_path / "a.mp4", video=Video(options=FAST), audio=[Audio("aac", rate, layout)]
     )
     seen = see(path)
     assert seen.clicks_s == pytest.approx(CLICKS_S, abs=CLICK_MS / 1000)
     assert seen.video_file.source.audio_hz == rate
-    assert seen.video_file.sound.peak == pytest.approx(0.7 * 32768, rel=0.25)
+    assert seen.video_file.audio.peak == pytest.approx(0.7 * 32768, rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -279,12 +279,12 @@ def test_streams_that_start_apart(tmp_path, name, video_late_s, audio_late_s):
     video = Video(
         "libvpx" if webm else "libx264", start_s=video_late_s, options={} if webm else FAST
     )
-    sound = Sound("libopus" if webm else "aac", start_s=audio_late_s)
-    seen = see(make_video(tmp_path / name, video=video, sounds=[sound]))
+    audio = Audio("libopus" if webm else "aac", start_s=audio_late_s)
+    seen = see(make_video(tmp_path / name, video=video, audio=[audio]))
     lead = seen.lead_ms - 1000 * audio_late_s
     assert -1.0 < lead < 81.0
-    assert_pictures_fit(seen, [t + video_late_s for t in frame_times_s(25, 3.0)], lead)
-    first = next(tick for tick, shown in enumerate(seen.times_ms) if shown is not None)
+    assert_frames_fit(seen, [t + video_late_s for t in frame_times_s(25, 3.0)], lead)
+    first = next(index for index, shown in enumerate(seen.times_ms) if shown is not None)
     assert 40 * first == pytest.approx(lead + 1000 * video_late_s, abs=1.1)  # on the grid
     facts = seen.video_file.source
     apart = facts.video_start_s - facts.audio_start_s
@@ -294,49 +294,49 @@ def test_streams_that_start_apart(tmp_path, name, video_late_s, audio_late_s):
     assert facts.duration_s == pytest.approx(max(end), abs=0.1)
 
 
-def test_lost_sound_becomes_silence_and_what_follows_stays_in_place(tmp_path):
-    for name, sound in (
-        ("a.mkv", Sound("pcm_s16le", 16_000, "mono", lost_s=[(0.6, 1.2)])),
-        ("a.mp4", Sound("aac", lost_s=[(0.6, 1.2)])),
+def test_lost_audio_becomes_silence_and_what_follows_stays_in_place(tmp_path):
+    for name, audio in (
+        ("a.mkv", Audio("pcm_s16le", 16_000, "mono", lost_s=[(0.6, 1.2)])),
+        ("a.mp4", Audio("aac", lost_s=[(0.6, 1.2)])),
     ):
-        seen = see(make_video(tmp_path / name, video=Video(options=FAST), sounds=[sound]))
+        seen = see(make_video(tmp_path / name, video=Video(options=FAST), audio=[audio]))
         heard = [t for t in CLICKS_S if not 0.6 < t < 1.2]
         assert seen.clicks_s == pytest.approx(heard, abs=CLICK_MS / 1000)
-        assert not np.any(seen.sound[11_000:18_500])
+        assert not np.any(seen.audio[11_000:18_500])
         assert any("1 gap" in text for text in seen.video_file.warnings)
 
 
 def test_jitter_of_timestamps_is_not_a_gap(tmp_path):
     random = np.random.default_rng(3)
-    sound = Sound("pcm_s16le", 16_000, "mono", retime=lambda t: t + random.uniform(0, 0.015))
-    seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
+    audio = Audio("pcm_s16le", 16_000, "mono", retime=lambda t: t + random.uniform(0, 0.015))
+    seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), audio=[audio]))
     assert np.array(seen.clicks_s) - CLICKS_S == pytest.approx(
         np.full(len(CLICKS_S), 0.0075), abs=0.009
     )
-    assert seen.video_file.sound.gaps == 0
-    assert len(seen.sound) / AUDIO_HZ == pytest.approx(3.0, abs=0.03)
+    assert seen.video_file.audio.gaps == 0
+    assert len(seen.audio) / AUDIO_HZ == pytest.approx(3.0, abs=0.03)
 
 
 @pytest.mark.parametrize("rate", [0.995, 1.004])
-def test_a_sound_clock_that_runs_differently_follows_its_timestamps(tmp_path, rate):
+def test_an_audio_clock_that_runs_differently_follows_its_timestamps(tmp_path, rate):
     seconds = 12.0
     times = [0.5 + 0.97 * i for i in range(12)]
-    sound = Sound(
+    audio = Audio(
         "pcm_s16le", 16_000, "mono", clicks(seconds, 16_000, times), retime=lambda t: t * rate
     )
     path = make_video(
-        tmp_path / "a.mkv", seconds=seconds, video=Video(fps=5, options=FAST), sounds=[sound]
+        tmp_path / "a.mkv", seconds=seconds, video=Video(fps=5, options=FAST), audio=[audio]
     )
     seen = see(path)
     assert seen.clicks_s == pytest.approx([t * rate for t in times], abs=0.012)
-    assert seen.video_file.sound.gaps == 0
+    assert seen.video_file.audio.gaps == 0
     assert any("drift apart" in text for text in seen.video_file.warnings)
 
 
-def test_the_second_sound_track_can_be_chosen(tmp_path):
-    first = Sound("aac", samples=clicks(3.0, 48_000, [0.5]))
+def test_the_second_audio_track_can_be_chosen(tmp_path):
+    first = Audio("aac", samples=clicks(3.0, 48_000, [0.5]))
     path = make_video(
-        tmp_path / "a.mkv", video=Video(options=FAST), sounds=[first, Sound("libmp3lame")]
+        tmp_path / "a.mkv", video=Video(options=FAST), audio=[first, Audio("libmp3lame")]
     )
     first, second = (StreamSelection(audio_track=number) for number in (0, 1))
     assert see(path, streams=first).clicks_s == pytest.approx([0.5], abs=0.001)
@@ -347,21 +347,21 @@ def test_the_second_sound_track_can_be_chosen(tmp_path):
         assert "--audio-track 0 to 1" in caught.value.remedy
 
 
-def test_sound_that_comes_after_all_pictures_in_the_file(tmp_path):
+def test_audio_that_comes_after_all_frames_in_the_file(tmp_path):
     path = make_video(tmp_path / "a.mkv", video=Video(options=FAST), order="sound last")
     with av.open(str(path)) as container:
         kinds = [packet.stream.type for packet in container.demux() if packet.size]
     assert kinds.index("audio") > 60, "the video is not what the test needs"
     seen = see(path)
-    assert_pictures_fit(seen, frame_times_s(25, 3.0), 0.0)
+    assert_frames_fit(seen, frame_times_s(25, 3.0), 0.0)
     assert seen.clicks_s == pytest.approx(CLICKS_S, abs=0.001)
 
 
 # --------------------------------------------------------------------------- timestamps that lie
 
 
-def test_pictures_without_timestamps_follow_one_another(tmp_path):
-    path = make_video(tmp_path / "a.h264", video=Video(options=FAST), sounds=[], container="h264")
+def test_frames_without_timestamps_follow_one_another(tmp_path):
+    path = make_video(tmp_path / "a.h264", video=Video(options=FAST), audio=[], container="h264")
     seen = see(path, need_audio=False)
     assert seen.times_ms == [40 * i for i in range(75)]
 
@@ -370,7 +370,7 @@ def test_pictures_without_timestamps_follow_one_another(tmp_path):
 def test_avi_with_b_frames_is_steady(tmp_path, codec):
     # AVI carries the decoding order only: players show such videos late by the codec's delay.
     video = Video(codec, options={"bf": "2"})
-    seen = see(make_video(tmp_path / "a.avi", video=video, sounds=[Sound("pcm_s16le")]))
+    seen = see(make_video(tmp_path / "a.avi", video=video, audio=[Audio("pcm_s16le")]))
     shown = seen.times_ms[5:-3]
     assert np.diff(shown).tolist() == [40] * (len(shown) - 1)
     assert 0 < 40 * 5 - shown[0] <= 80
@@ -385,7 +385,7 @@ def test_a_stray_timestamp_is_ignored(tmp_path, name, stray_s, options):
     video = Video(options=options, retime=lambda t: t + (stray_s if abs(t - 1.0) < 0.01 else 0.0))
     seen = see(make_video(tmp_path / name, video=video))
     times = [t for t in frame_times_s(25, 3.0) if t != 1.0]
-    assert_pictures_fit(seen, times, 0.0)
+    assert_frames_fit(seen, times, 0.0)
     assert any("stray" in text for text in seen.video_file.warnings)
 
 
@@ -393,9 +393,9 @@ def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_video(tmp_path):
     def leap(t: float) -> float:
         return t + (5 * 3600.0 if t > 1.5 else 0.0)
 
-    sound = Sound("pcm_s16le", 16_000, "mono", retime=leap)
+    audio = Audio("pcm_s16le", 16_000, "mono", retime=leap)
     seen = see(
-        make_video(tmp_path / "a.mkv", video=Video(options=FAST, retime=leap), sounds=[sound])
+        make_video(tmp_path / "a.mkv", video=Video(options=FAST, retime=leap), audio=[audio])
     )
     assert len(seen.times_ms) == pytest.approx(75, abs=4)
     assert_relation_after(seen, 1.6)
@@ -403,10 +403,10 @@ def test_a_leap_of_hours_in_both_streams_does_not_make_hours_of_video(tmp_path):
 
 
 def test_streams_that_claim_to_start_hours_apart_do_not_make_hours_of_video(tmp_path):
-    sound = Sound("pcm_s16le", 16_000, "mono", start_s=3 * 3600.0)
-    seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), sounds=[sound]))
+    audio = Audio("pcm_s16le", 16_000, "mono", start_s=3 * 3600.0)
+    seen = see(make_video(tmp_path / "a.mkv", video=Video(options=FAST), audio=[audio]))
     assert len(seen.times_ms) == 75 and len(seen.clicks_s) == len(CLICKS_S)
-    assert len(seen.sound) < 10 * AUDIO_HZ
+    assert len(seen.audio) < 10 * AUDIO_HZ
     assert any("break off" in text for text in seen.video_file.warnings)
 
 
@@ -414,7 +414,7 @@ def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
     first = make_video(
         tmp_path / "1.ts",
         video=Video(options=FAST),
-        sounds=[Sound("aac", samples=clicks(3, 48_000, []))],
+        audio=[Audio("aac", samples=clicks(3, 48_000, []))],
     )
     second = make_video(tmp_path / "2.ts", video=Video(options=FAST))
     joined = tmp_path / "joined.ts"
@@ -423,18 +423,18 @@ def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
     assert len(seen.times_ms) == pytest.approx(150, abs=6)
     late = np.array(seen.clicks_s) - CLICKS_S
     assert late.mean() == pytest.approx(3.0, abs=0.1) and np.ptp(late) < 0.001
-    part = [(tick, shown) for tick, shown in enumerate(seen.times_ms) if tick > 85]
-    for tick, shown in part[:-2]:
-        assert shown / 1000 == pytest.approx(tick / 25 - late.mean(), abs=0.021)
+    part = [(index, shown) for index, shown in enumerate(seen.times_ms) if index > 85]
+    for index, shown in part[:-2]:
+        assert shown / 1000 == pytest.approx(index / 25 - late.mean(), abs=0.021)
 
 
 def assert_relation_after(seen: Seen, from_s: float) -> None:
     """From a moment of the video's own time on, picture and sound are equally late."""
     expected = [t for t in CLICKS_S if t > from_s]
     late = np.array(seen.clicks_s[-len(expected) :]) - expected
-    for tick, shown in enumerate(seen.times_ms):
+    for index, shown in enumerate(seen.times_ms):
         if shown is not None and from_s < shown / 1000 < 2.9:
-            assert tick / 25 - shown / 1000 == pytest.approx(late.mean(), abs=0.021)
+            assert index / 25 - shown / 1000 == pytest.approx(late.mean(), abs=0.021)
 
 
 def clock_of(start_s: float | None = 0.0) -> tuple[StreamClock, list[str]]:
@@ -476,14 +476,14 @@ def test_a_header_that_lies_about_the_start_by_hours():
     assert times == pytest.approx([0.0, 0.04, 0.08])
 
 
-@pytest.mark.parametrize("sound_goes_on", [True, False])
-def test_hours_without_pictures_count_only_if_the_sound_goes_on(sound_goes_on):
+@pytest.mark.parametrize("audio_goes_on", [True, False])
+def test_hours_without_frames_count_only_if_the_audio_goes_on(audio_goes_on):
     timeline = Timeline(0.0, lambda _: None)
-    picture, sound = timeline.clock(0.0, "picture"), timeline.clock(0.0, "sound")
-    for stamp in np.arange(0.0, 4_000.0 if sound_goes_on else 1.0, 5.0):
-        list(sound.take(None, float(stamp), 5.0))
-    times = run_clock(picture, [0.0, 3_990.0, 3_990.04])
-    assert times[1:] == pytest.approx([3_990.0, 3_990.04] if sound_goes_on else [5.0, 5.04])
+    image, audio = timeline.clock(0.0, "picture"), timeline.clock(0.0, "sound")
+    for stamp in np.arange(0.0, 4_000.0 if audio_goes_on else 1.0, 5.0):
+        list(audio.take(None, float(stamp), 5.0))
+    times = run_clock(image, [0.0, 3_990.0, 3_990.04])
+    assert times[1:] == pytest.approx([3_990.0, 3_990.04] if audio_goes_on else [5.0, 5.04])
 
 
 def test_decoding_timestamps_serve_where_presentation_timestamps_run_backwards():
@@ -509,19 +509,19 @@ def test_decoding_timestamps_serve_where_presentation_timestamps_run_backwards()
     ],
     ids=["left", "right", "over", "mirrored", "upside down", "left and mirrored"],
 )
-def test_pictures_are_upright(tmp_path, rotation, flips, turn):
+def test_frames_are_upright(tmp_path, rotation, flips, turn):
     shown = (96, 160)
-    pictures = [turn(time_picture(40 * i, shown)) for i in range(5)]
-    size = pictures[0].shape[::-1]
-    video = Video(size=size, pictures=pictures, rotation=rotation, flips=flips, options=FAST)
+    images = [turn(time_image(40 * i, shown)) for i in range(5)]
+    size = images[0].shape[::-1]
+    video = Video(size=size, images=images, rotation=rotation, flips=flips, options=FAST)
     path = make_video(tmp_path / "a.mp4", seconds=0.2, video=video)
     seen = see(path, colour="rgb")
     assert seen.times_ms == [0, 40, 80, 120, 160]
     assert (seen.video_file.source.width_px, seen.video_file.source.height_px) == shown
     with VideoFile(path, colour="rgb") as video_file:
-        picture = next(iter(video_file))
-    assert picture.colour.shape == (*picture.luma.shape, 3) == (160, 96, 3)
-    assert read_time_ms(np.ascontiguousarray(picture.colour[..., 1])) == 0
+        image = next(iter(video_file))
+    assert image.colour.shape == (*image.luma.shape, 3) == (160, 96, 3)
+    assert read_time_ms(np.ascontiguousarray(image.colour[..., 1])) == 0
 
 
 @pytest.mark.parametrize(
@@ -541,17 +541,17 @@ def test_pictures_are_upright(tmp_path, rotation, flips, turn):
 )
 def test_any_pixel_format_gives_the_same_luma(tmp_path, codec, pixels, size):
     video = Video(codec, pixels=pixels, size=size, options={"qp": "1"} if "264" in codec else {})
-    path = make_video(tmp_path / "a.mkv", seconds=0.2, video=video, sounds=[])
+    path = make_video(tmp_path / "a.mkv", seconds=0.2, video=video, audio=[])
     with VideoFile(path, need_audio=False, colour="bgr") as video_file:
-        pictures = list(video_file)
-    assert [read_time_ms(p.luma) for p in pictures] == [0, 40, 80, 120, 160]
-    luma = pictures[0].luma
+        images = list(video_file)
+    assert [read_time_ms(p.luma) for p in images] == [0, 40, 80, 120, 160]
+    luma = images[0].luma
     assert luma.flags.owndata, "a view would keep the decoder's whole frame"
     assert luma.shape == size[::-1] and luma.dtype == np.uint8 and luma.flags.c_contiguous
     if not pixels.startswith("gray"):  # written from RGB by another formula
         assert int(luma.min()) == pytest.approx(50, abs=3)  # 16 + 40 * 219 / 255
         assert int(luma.max()) == pytest.approx(196, abs=3)
-        assert int(pictures[0].colour.max()) == pytest.approx(210, abs=4)
+        assert int(images[0].colour.max()) == pytest.approx(210, abs=4)
 
 
 def test_pixels_that_are_not_square_are_stretched(tmp_path):
@@ -562,15 +562,15 @@ def test_pixels_that_are_not_square_are_stretched(tmp_path):
         assert (video_file.source.width_px, video_file.source.height_px) == (192, 128)
 
 
-def test_large_pictures_are_reduced_and_say_so(tmp_path):
+def test_large_frames_are_reduced_and_say_so(tmp_path):
     video = Video("mjpeg", size=(4000, 1000), pixels="yuvj420p")
-    path = make_video(tmp_path / "a.mkv", seconds=0.08, video=video, sounds=[])
+    path = make_video(tmp_path / "a.mkv", seconds=0.08, video=video, audio=[])
     with VideoFile(path, need_audio=False, colour="rgb") as video_file:
-        picture = next(iter(video_file))
-        assert picture.luma.shape == (480, 1920) and picture.colour.shape == (480, 1920, 3)
-        assert picture.scale == pytest.approx(0.48)
+        image = next(iter(video_file))
+        assert image.luma.shape == (480, 1920) and image.colour.shape == (480, 1920, 3)
+        assert image.scale == pytest.approx(0.48)
         assert video_file.source.width_px == 4000
-        assert read_time_ms(picture.luma) == 0
+        assert read_time_ms(image.luma) == 0
 
 
 # --------------------------------------------------------------------------- what is not a video
@@ -629,7 +629,7 @@ BAD = {
         MediaError, EXIT_UNEXPECTED, "cannot be read",
     ),
     "no sound": (
-        lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(options=FAST), sounds=[]),
+        lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(options=FAST), audio=[]),
         MediaError, EXIT_UNEXPECTED, "no audio track",
     ),
     "no picture": (
@@ -647,7 +647,7 @@ BAD = {
     ),
     "silent track": (
         lambda d: make_video(d / "a.mkv", seconds=0.2, video=Video(options=FAST),
-                            sounds=[Sound("pcm_s16le", lost_s=[(-1, 99)])]),
+                            audio=[Audio("pcm_s16le", lost_s=[(-1, 99)])]),
         MediaError, EXIT_UNEXPECTED, "no audio could be decoded",
     ),
     "unknown picture codec": (
@@ -699,13 +699,13 @@ def test_damage_in_the_middle_is_survived_and_told(tmp_path):
     data[middle : middle + 20 * 188] = os.urandom(20 * 188)
     path.write_bytes(data)
     with VideoFile(path) as video_file:
-        ticks = sum(1 for _ in video_file)
-        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
-    assert ticks == pytest.approx(76, abs=2)
+        indices = sum(1 for _ in video_file)
+        heard = find_clicks(video_file.audio.pop(video_file.audio.end))
+    assert indices == pytest.approx(76, abs=2)
     assert sum(any(abs(t - c) < 0.045 for c in CLICKS_S) for t in heard) >= 5
 
 
-def test_a_cover_is_not_the_picture(tmp_path):
+def test_a_cover_is_not_the_frame(tmp_path):
     for name in ("a.mp4", "a.mkv"):
         seen = see(make_video(tmp_path / name, seconds=0.4, video=Video(options=FAST), cover=True))
         assert seen.times_ms == [40 * i for i in range(10)]
@@ -726,14 +726,14 @@ def no_decoder_runs(patience_s: float = 3.0) -> bool:
 @pytest.fixture(scope="module")
 def long_video(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("long") / "a.mp4"
-    sound = Sound("aac", 16_000, "mono", murmur(12.0))
-    return make_video(path, seconds=12.0, video=Video(options=FAST), sounds=[sound])
+    audio = Audio("aac", 16_000, "mono", murmur(12.0))
+    return make_video(path, seconds=12.0, video=Video(options=FAST), audio=[audio])
 
 
 def test_leaving_early_stops_the_decoder(long_video):
     with VideoFile(long_video) as video_file:
-        for picture in video_file:
-            if picture.index == 40:
+        for image in video_file:
+            if image.index == 40:
                 break
         assert no_decoder_runs()  # even before the video is closed
     video_file.close()
@@ -749,9 +749,9 @@ def test_leaving_early_stops_the_decoder(long_video):
 
 def test_a_video_can_be_opened_and_left_unread(long_video):
     with VideoFile(long_video) as video_file:
-        assert video_file.expected_ticks == pytest.approx(300, abs=2)
+        assert video_file.expected_frames == pytest.approx(300, abs=2)
         assert video_file.source.duration_s == pytest.approx(12.0, abs=0.1)
-        assert video_file.tick == 0
+        assert video_file.frame_count == 0
 
 
 def test_a_video_is_iterated_over_once(long_video):
@@ -765,11 +765,11 @@ def test_a_video_is_iterated_over_once(long_video):
 
 def test_closing_from_another_thread_ends_the_iteration(long_video):
     video_file = VideoFile(long_video)
-    pictures = iter(video_file)
-    next(pictures)
+    images = iter(video_file)
+    next(images)
     closer = threading.Thread(target=video_file.close)
     closer.start()
-    assert sum(1 for _ in pictures) < 300
+    assert sum(1 for _ in images) < 300
     closer.join()
     assert no_decoder_runs()
 
@@ -778,43 +778,43 @@ def test_a_slow_reader_does_not_fill_the_memory(long_video, monkeypatch):
     alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
     known: list[weakref.ref[np.ndarray]] = []
     most = 0
-    read = video_module.PictureReader.read
+    read = video_module.FrameReader.read
 
     def counted(self, frame):
         arrays = read(self, frame)
         known.append(weakref.ref(arrays[0]))
         return arrays
 
-    monkeypatch.setattr(video_module.PictureReader, "read", counted)
+    monkeypatch.setattr(video_module.FrameReader, "read", counted)
     with VideoFile(long_video) as video_file:
-        for picture in video_file:
-            if picture.index % 10 == 0:
+        for image in video_file:
+            if image.index % 10 == 0:
                 time.sleep(0.01)
                 most = max(most, sum(ref() is not None for ref in known))
-        assert video_file.tick == len(known) == 300
-    del alive, picture
-    assert most <= QUEUED_PICTURES + 4
+        assert video_file.frame_count == len(known) == 300
+    del alive, image
+    assert most <= QUEUED_FRAMES + 4
     gc.collect()
     video_file._screen._shown_arrays = None
     assert sum(ref() is not None for ref in known) == 0
 
 
-def test_sound_and_pictures_come_piecemeal(long_video):
+def test_audio_and_frames_come_piecemeal(long_video):
     with VideoFile(long_video) as video_file:
         popped, most = 0, 0
         for _ in video_file:
-            most = max(most, video_file.sound.available)
-            popped += video_file.sound.pop(video_file.sound.available // 2).size
-        popped += video_file.sound.pop(video_file.sound.available).size
-        assert popped == video_file.sound.end == pytest.approx(12 * AUDIO_HZ, abs=2000)
+            most = max(most, video_file.audio.available)
+            popped += video_file.audio.pop(video_file.audio.available // 2).size
+        popped += video_file.audio.pop(video_file.audio.available).size
+        assert popped == video_file.audio.end == pytest.approx(12 * AUDIO_HZ, abs=2000)
         assert most < 4 * AUDIO_HZ
 
 
 # --------------------------------------------------------------------------- the sound's own container
 
 
-def test_sound_track_places_fills_and_drops():
-    track = SoundTrack()
+def test_audio_track_places_fills_and_drops():
+    track = AudioTrack()
     track.place(np.full(100, 5, np.int16), 50)
     track.place(np.full(100, 6, np.int16))
     track.place(np.full(100, 7, np.int16), 200)  # overlaps by 50
@@ -828,15 +828,15 @@ def test_sound_track_places_fills_and_drops():
     assert track.available == 0 and track.end == 1100
 
 
-def test_sound_before_the_timeline_is_cut_off():
-    track = SoundTrack()
+def test_audio_before_the_timeline_is_cut_off():
+    track = AudioTrack()
     for start in range(-300, 300, 100):
         track.place(np.full(100, start // 100, np.int16), start)
     assert track.pop(999).tolist() == [0] * 100 + [1] * 100 + [2] * 100
 
 
 def test_a_bogus_gap_does_not_exhaust_the_memory():
-    track = SoundTrack()
+    track = AudioTrack()
     track.place(np.ones(10, np.int16), 0)
     track.place(np.ones(10, np.int16), 10**12)
     assert track.end == 20
@@ -853,8 +853,8 @@ def under_other_pids(source: Path, target: Path, *, later_s: float, pid: int) ->
         for packet in old.demux():
             if packet.dts is None:
                 continue
-            ticks = round(later_s / packet.time_base)
-            packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+            indices = round(later_s / packet.time_base)
+            packet.pts, packet.dts = packet.pts + indices, packet.dts + indices
             packet.stream = streams[packet.stream.index]
             new.mux(packet)
     return target
@@ -866,7 +866,7 @@ def test_a_frame_size_that_changes_is_read_on(tmp_path):
     halves = []
     for number, size in enumerate(((160, 96), (320, 192))):
         half = make_video(
-            tmp_path / f"{number}.ts", video=Video(size=size, options=FAST), sounds=[Sound("mp2")]
+            tmp_path / f"{number}.ts", video=Video(size=size, options=FAST), audio=[Audio("mp2")]
         )
         halves.append(
             under_other_pids(half, tmp_path / f"h{number}.ts", later_s=3.0 * number, pid=0x100)
@@ -875,12 +875,12 @@ def test_a_frame_size_that_changes_is_read_on(tmp_path):
     with VideoFile(path) as video_file:
         cuts = ShotCuts()
         shapes, scales, starts = [], [], []
-        for picture in video_file:
-            if picture.luma is None:
+        for image in video_file:
+            if image.luma is None:
                 continue
-            shapes.append(picture.luma.shape)
-            scales.append(picture.scale)
-            starts.append(cuts.starts_with(picture.index, picture.luma))
+            shapes.append(image.luma.shape)
+            scales.append(image.scale)
+            starts.append(cuts.starts_with(image.index, image.luma))
     change = shapes.index((192, 320))
     assert set(shapes[:change]) == {(96, 160)} and set(shapes[change:]) == {(192, 320)}
     assert set(scales[:change]) == {1.0} and set(scales[change:]) == {2.0}

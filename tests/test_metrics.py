@@ -427,7 +427,7 @@ def test_frames_by_hand() -> None:
     assert value("frame_accuracy", first, unsure) == 8 / 13
 
 
-def test_stretches_by_hand() -> None:
+def test_segments_by_hand() -> None:
     label = Label(None, segments=(Segment(0, 4, 0.0, 1.0), Segment(4, 8, 5.0, 1.0)))
     found = (Segment(3, 5, 5.0, 0.9), Segment(5, 6, 4.0, 0.9), Segment(6, 9, 0.0, 0.9))
     first = trial("a", None, 0.0, label=label, segments=found, duration_s=8.0)
@@ -442,7 +442,7 @@ def test_stretches_by_hand() -> None:
     assert value("segment_iou", replace(constant, segments=twice)) == pytest.approx(3 / 4)
 
 
-def test_stretches_of_a_video_that_runs_slower_are_longer() -> None:
+def test_segments_of_a_video_that_runs_slower_are_longer() -> None:
     label = Label(None, segments=(Segment(0, 4, 0.0, 1.0), Segment(4, 8, 5.0, 1.0)))
     condition = Condition("perturbed", perturbation="slower", level=5)
     factor = offset_factor("slower", 5)

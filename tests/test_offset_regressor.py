@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from synctool.models.offset_regressor import OffsetRegressor, fitted_line
 
 
-class Pictures(nn.Module):
+class FakeVideo(nn.Module):
     """Each picture to its mean and its contrast; no weights."""
 
     def forward(self, video: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ class Pictures(nn.Module):
         return torch.stack([video.mean((1, 3, 4)), video.std((1, 3, 4)) + 1], 1)
 
 
-class Sounds(nn.Module):
+class FakeAudio(nn.Module):
     """Each frame of the sound to its mean; no weights."""
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -29,8 +29,8 @@ class Sounds(nn.Module):
 def regressor(max_offset: int = 3, **more: int) -> OffsetRegressor:
     torch.manual_seed(0)
     model = OffsetRegressor(
-        video_encoder=Pictures(),
-        audio_encoder=Sounds(),
+        video_encoder=FakeVideo(),
+        audio_encoder=FakeAudio(),
         embedding=2,
         max_offset=max_offset,
         width=8,
@@ -40,16 +40,16 @@ def regressor(max_offset: int = 3, **more: int) -> OffsetRegressor:
     return model.eval()
 
 
-def inputs(frames: int, sound: int) -> tuple[Tensor, Tensor]:
+def inputs(frames: int, audio_frames: int) -> tuple[Tensor, Tensor]:
     torch.manual_seed(1)
-    return torch.randn(2, 1, 8, 4 * sound), torch.rand(2, 1, frames, 6, 6)
+    return torch.randn(2, 1, 8, 4 * audio_frames), torch.rand(2, 1, frames, 6, 6)
 
 
 @pytest.mark.parametrize(
-    ("frames", "sound", "lead"), [(5, 5, 0), (5, 17, 6), (5, 5, -3), (5, 2, 9), (1, 1, 0)]
+    ("frames", "audio_frames", "lead"), [(5, 5, 0), (5, 17, 6), (5, 5, -3), (5, 2, 9), (1, 1, 0)]
 )
-def test_one_number_for_every_frame(frames: int, sound: int, lead: int) -> None:
-    audio, video = inputs(frames, sound)
+def test_one_number_for_every_frame(frames: int, audio_frames: int, lead: int) -> None:
+    audio, video = inputs(frames, audio_frames)
     offsets = regressor()(audio, video, audio_lead=lead)
     assert offsets.shape == (2, frames)
     assert torch.isfinite(offsets).all()
@@ -57,13 +57,13 @@ def test_one_number_for_every_frame(frames: int, sound: int, lead: int) -> None:
 
 def test_it_begins_with_the_middle_of_the_range() -> None:
     model = OffsetRegressor(
-        video_encoder=Pictures(), audio_encoder=Sounds(), embedding=2, max_offset=3
+        video_encoder=FakeVideo(), audio_encoder=FakeAudio(), embedding=2, max_offset=3
     )
     assert not model(*inputs(4, 4)).any()
 
 
 @pytest.mark.parametrize("max_offset", [1, 3, 15])
-def test_the_head_sees_the_sound_of_any_offset_searched(max_offset: int) -> None:
+def test_the_head_sees_the_audio_of_any_offset_searched(max_offset: int) -> None:
     model = regressor(max_offset)
     assert max_offset <= model.reach
     audio, video = inputs(1, 2 * max_offset + 1)
@@ -73,7 +73,7 @@ def test_the_head_sees_the_sound_of_any_offset_searched(max_offset: int) -> None
     assert (felt > 0).all()
 
 
-def test_sound_and_pictures_lie_on_one_line_of_time() -> None:
+def test_audio_and_frames_lie_on_one_line_of_time() -> None:
     """Sound that is cut off in front is the same as a smaller lead, away from the cut."""
     model = regressor(1)
     audio, video = inputs(3, 20)
@@ -112,7 +112,7 @@ def test_calibrating_moves_the_answers_onto_the_line_also_twice() -> None:
     assert torch.equal(other(audio, video), model(audio, video))
 
 
-def test_it_learns_what_the_pictures_tell() -> None:
+def test_it_learns_what_the_frames_tell() -> None:
     """The brightness of a picture is its offset: one thing that a regression can learn."""
     model = regressor().train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

@@ -34,7 +34,7 @@ from synctool.errors import (
 from synctool.media import pipes
 from synctool.media.locating import locate
 from synctool.media.video_file import VideoFile
-from videos import Sound, Video, find_clicks, make_video
+from videos import Audio, Video, find_clicks, make_video
 
 pytestmark = pytest.mark.integration
 
@@ -52,8 +52,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
         if name not in kept:
             old = name.endswith(".mpg")
             video = Video("mpeg2video") if old else Video(options=FAST)
-            sound = Sound("mp2" if old else "aac")
-            path = make_video(folder / name, seconds=1, video=video, sounds=[sound])
+            audio = Audio("mp2" if old else "aac")
+            path = make_video(folder / name, seconds=1, video=video, audio=[audio])
             if name.startswith("fast"):
                 path = remuxed(path, folder / f"moved-{name}", movflags="+faststart")
             kept[name] = path.read_bytes()
@@ -72,13 +72,13 @@ def remuxed(source: Path, target: Path, **options: str) -> Path:
     return target
 
 
-def ticks(name: str | Path) -> tuple[int, int, list[str]]:
+def indices(name: str | Path) -> tuple[int, int, list[str]]:
     """Ticks with an image, tone bursts heard, and warnings."""
     with VideoFile(name) as video_file:
-        count = sum(picture.luma is not None for picture in video_file)
+        count = sum(image.luma is not None for image in video_file)
         return (
             count,
-            len(find_clicks(video_file.sound.pop(video_file.sound.end))),
+            len(find_clicks(video_file.audio.pop(video_file.audio.end))),
             video_file.warnings,
         )
 
@@ -123,7 +123,7 @@ def test_a_file_url_is_a_local_file(
     url = path.as_uri()
     assert "%20" in url
     for name in (url, url.replace("file://", "file://localhost"), url.replace("file://", "file:")):
-        assert ticks(name)[0] == pytest.approx(25, abs=1)
+        assert indices(name)[0] == pytest.approx(25, abs=1)
     assert locate("file:a b#100%é.mkv").size_bytes == path.stat().st_size
     with pytest.raises(UsageError, match="another machine"):
         VideoFile(url.replace("file://", "file://server"))
@@ -183,9 +183,9 @@ def test_a_file_of_any_name_is_opened(
         Path(name).write_bytes(videos("a.mkv"))
     except OSError:
         pytest.skip("this file system does not take the name")
-    assert ticks(name)[0] == pytest.approx(25, abs=1)
+    assert indices(name)[0] == pytest.approx(25, abs=1)
     doubled = f"{tmp_path}//{name}"
-    assert ticks(doubled)[0] == pytest.approx(25, abs=1)
+    assert indices(doubled)[0] == pytest.approx(25, abs=1)
 
 
 # --------------------------------------------------------------------------- not files
@@ -244,7 +244,7 @@ def test_every_format_comes_through_a_pipe(
     tmp_path: Path, videos: Callable[[str], bytes], name: str
 ) -> None:
     with piped(tmp_path, videos(name), pause_s=0.3) as pipe:
-        count, bursts, warnings = ticks(pipe)
+        count, bursts, warnings = indices(pipe)
     assert count == pytest.approx(25, abs=2)
     assert bursts == 3
     spooled = any("temporary file" in text for text in warnings)
@@ -259,7 +259,7 @@ def test_no_temporary_file_is_left(
     room.mkdir()
     monkeypatch.setattr(pipes.tempfile, "tempdir", str(room))
     with piped(tmp_path, videos("a.mp4")) as pipe:
-        ticks(pipe)
+        indices(pipe)
     assert list(room.iterdir()) == []
 
 
@@ -282,7 +282,7 @@ def test_a_pipe_that_stalls_is_given_up(
     with piped(tmp_path, data, stay=True) as pipe:
         started = time.monotonic()
         with pytest.raises(MediaError, match="nothing came through the pipe"):
-            ticks(pipe)
+            indices(pipe)
         assert time.monotonic() - started < 5
 
 
@@ -416,7 +416,7 @@ ENCRYPTED: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_encrypted_video_is_called_so(tmp_path: Path, kind: str) -> None:
     make, words = ENCRYPTED[kind]
     with pytest.raises(MediaError) as caught:
-        ticks(make(tmp_path))
+        indices(make(tmp_path))
     assert re.search(words, caught.value.cause)
     assert "encrypted" in caught.value.cause
     assert caught.value.exit_code == EXIT_UNEXPECTED
@@ -425,10 +425,10 @@ def test_encrypted_video_is_called_so(tmp_path: Path, kind: str) -> None:
 
 def test_an_encrypted_track_that_is_not_needed_is_no_error(tmp_path: Path) -> None:
     path = make_video(
-        tmp_path / "a.ts", seconds=2, video=Video(options=FAST), sounds=[Sound(), Sound()]
+        tmp_path / "a.ts", seconds=2, video=Video(options=FAST), audio=[Audio(), Audio()]
     )
     scrambled(path, 0x102)
-    assert ticks(path)[0] == pytest.approx(50, abs=2)
+    assert indices(path)[0] == pytest.approx(50, abs=2)
 
 
 def test_media_in_another_file_are_not_fetched(tmp_path: Path) -> None:
@@ -439,7 +439,7 @@ def test_media_in_another_file_are_not_fetched(tmp_path: Path) -> None:
     first = data[:at] + data[at : at + 8] + bytes(4) + data[at + 12 :]
     path.write_bytes(first)
     with pytest.raises(MediaError, match="lies in another file"):
-        ticks(path)
+        indices(path)
 
 
 # --------------------------------------------------------------------------- no videos
@@ -516,7 +516,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, kind: str, ending: str) -> No
     path = tmp_path / f"a{ending}"
     path.write_bytes(data)
     with pytest.raises(SyncToolError) as caught:
-        ticks(path)
+        indices(path)
     assert type(caught.value) is MediaError
     assert re.search(words, caught.value.cause)
     assert caught.value.remedy
@@ -527,11 +527,11 @@ def test_an_unfinished_download_is_called_so(tmp_path: Path, ending: str) -> Non
     path = tmp_path / f"a.mp4{ending}"
     path.write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(MediaError, match="unfinished download"):
-        ticks(path)
+        indices(path)
 
 
 def test_an_empty_file_may_be_in_the_cloud(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     with pytest.raises(MediaError, match="0 bytes") as caught:
-        ticks(tmp_path / "a.mp4")
+        indices(tmp_path / "a.mp4")
     assert "offline" in caught.value.remedy

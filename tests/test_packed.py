@@ -36,7 +36,7 @@ def test_a_sample_survives(tmp_path: Path, layout: str) -> None:
     folder = Processed(tmp_path)
     for before, after in zip(made, folder.samples(), strict=True):
         assert replace(after.info, mfcc_shape=None) == before.info
-        assert np.array_equal(after.sound, before.sound)
+        assert np.array_equal(after.audio, before.audio)
         assert after.crops.shape == before.crops.shape
         assert np.abs(after.crops.astype(int) - before.crops).mean() < 2  # JPEG
     assert [i.key for _, i in folder.infos()] == [s.info.key for s in made]

@@ -93,7 +93,7 @@ def test_each_clip_has_the_pairs_that_were_asked_for(processed: Path) -> None:
     assert stats["unnamed_by"] is None
 
 
-def test_the_sound_of_others_is_of_the_same_collection_where_that_has_others(
+def test_the_audio_of_others_is_of_the_same_collection_where_that_has_others(
     processed: Path,
 ) -> None:
     pairs(processed, settings=replace(EVERYTHING, val_fraction=0, test_fraction=0))
@@ -104,7 +104,7 @@ def test_the_sound_of_others_is_of_the_same_collection_where_that_has_others(
         assert len({source[row[end].split("#")[1]] for end in ("video_dir", "audio_dir")}) == 1
 
 
-def test_the_sound_of_others_comes_from_other_videos(tmp_path: Path) -> None:
+def test_the_audio_of_others_comes_from_other_videos(tmp_path: Path) -> None:
     infos = [info(n, speaker=f"s{n % 4}", film="talk" if n % 4 < 2 else f"f{n}") for n in range(24)]
     report(tmp_path, infos)
     settings = PairsSettings(val_fraction=0, test_fraction=0, other_speaker=12)

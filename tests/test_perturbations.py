@@ -13,20 +13,20 @@ import pytest
 from fake_plugins import run_python
 from synctool.comparison.degradations import (
     PERTURBATIONS,
-    changes_sound_only,
+    changes_audio_only,
+    degraded_audio,
     offset_factor,
     parse_perturb,
     perturbed,
-    perturbed_sound,
 )
-from synctool.comparison.degradations.audio_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.audio_codecs import AUDIO_CODECS, through_codec
 from synctool.comparison.degradations.audio_degradations import speech_power
 from synctool.errors import MediaError, MissingError, UsageError
 from synctool.faces.detector import Face, points_from_box
 from synctool.media import rewrite
 from synctool.media.frames import Frame, VideoFrames
 from synctool.media.video_file import VideoFile
-from videos import CLICKS_S, Sound, Video, clicks, make_video, murmur, read_time_ms, time_picture
+from videos import CLICKS_S, Audio, Video, clicks, make_video, murmur, read_time_ms, time_image
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ WIDTH, HEIGHT = 96, 128
 BOX = np.float32([20, 70, 70, 124])
 """Of the face, in the lower half of the picture; the upper half spells the time."""
 CLICKS = [t for t in CLICKS_S if t < SECONDS - 0.1]
-SOUND_ONLY = [name for name, row in PERTURBATIONS.items() if row.changes == "sound"]
+AUDIO_ONLY = [name for name, row in PERTURBATIONS.items() if row.changes == "sound"]
 EXTREMES = [
     # At the last step of resolution the pattern is too small to be read.
     (name, 4 if name == "resolution" else 5)
@@ -55,10 +55,10 @@ class NoFace:
         return []
 
 
-def picture(time_s: float) -> np.ndarray:
+def image(time_s: float) -> np.ndarray:
     """Spells the time above, and below shows stripes that move."""
     lower = 120 + 60 * np.sin(np.arange(WIDTH) / 5 + 9 * time_s) * np.ones((HEIGHT // 2, 1))
-    return np.concatenate([time_picture(round(1000 * time_s), (WIDTH, HEIGHT // 2)), lower]).astype(
+    return np.concatenate([time_image(round(1000 * time_s), (WIDTH, HEIGHT // 2)), lower]).astype(
         np.uint8
     )
 
@@ -72,10 +72,10 @@ def video_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seconds=SECONDS,
         video=Video(
             size=(WIDTH, HEIGHT),
-            pictures=[picture(t) for t in times],
+            images=[image(t) for t in times],
             options={"crf": "10", "preset": "ultrafast"},
         ),
-        sounds=[Sound("pcm_s16le", 16_000, "mono")],
+        audio=[Audio("pcm_s16le", 16_000, "mono")],
     )
 
 
@@ -95,12 +95,12 @@ def copies(video_file: Path, tmp_path_factory: pytest.TempPathFactory):
 def frames_of(path: Path) -> tuple[list[Frame], np.ndarray]:
     with VideoFrames(path) as opened:
         frames = list(opened)
-        return frames, opened.sound.pop(opened.sound.end)
+        return frames, opened.audio.pop(opened.audio.end)
 
 
-def ticks_of(path: Path) -> list[np.ndarray | None]:
+def frame_indices_of(path: Path) -> list[np.ndarray | None]:
     with VideoFile(path) as opened:
-        return [picture.luma for picture in opened]
+        return [image.luma for image in opened]
 
 
 def spelled_s(luma: np.ndarray) -> float | None:
@@ -116,23 +116,23 @@ def spelled_s(luma: np.ndarray) -> float | None:
         return None
 
 
-def click_delays_s(sound: np.ndarray, factor: float) -> np.ndarray:
+def click_delays_s(audio: np.ndarray, factor: float) -> np.ndarray:
     """How late each click comes, found by correlation within 15 ms."""
     burst = clicks(0.02, 16_000, [0.01])
-    match = np.correlate(sound.astype(np.float32), burst, "same")
+    match = np.correlate(audio.astype(np.float32), burst, "same")
     reach = np.arange(-240, 241)
     places = [round(at * factor * 16_000) for at in CLICKS]
     return np.array([reach[match[p + reach].argmax()] for p in places]) / 16_000
 
 
-def delay_samples(heard: np.ndarray, sound: np.ndarray) -> int:
-    scores = np.correlate(heard[400:8400].astype(float), sound.astype(float)[: 8400 + 400], "valid")
+def delay_samples(heard: np.ndarray, audio: np.ndarray) -> int:
+    scores = np.correlate(heard[400:8400].astype(float), audio.astype(float)[: 8400 + 400], "valid")
     return int(scores.size) - 1 - int(scores.argmax()) - 400
 
 
 @pytest.mark.parametrize(("name", "level"), EXTREMES)
 def test_the_offset_stays_what_it_was(copies, name: str, level: int) -> None:
-    frames, sound = frames_of(copies(name, level))
+    frames, audio = frames_of(copies(name, level))
     factor = offset_factor(name, level)
     if name == "head":  # while the camera is at rest
         frames = [f for f in frames if f.time_s % 2.0 < 0.6]
@@ -151,16 +151,16 @@ def test_the_offset_stays_what_it_was(copies, name: str, level: int) -> None:
         assert (np.abs(late_s) < 0.001).mean() == pytest.approx(1 - repeated, abs=0.15)
     else:
         assert np.abs(late_s).max() < 0.0011  # Matroska counts in milliseconds
-    assert np.abs(click_delays_s(sound, factor)).max() < 0.002
+    assert np.abs(click_delays_s(audio, factor)).max() < 0.002
 
 
 @pytest.mark.parametrize(
     "name", [n for n in PERTURBATIONS if n not in ("faster", "slower", "resolution", "fps")]
 )
-def test_every_tick_of_the_timeline_is_there(video_file: Path, copies, name: str) -> None:
+def test_every_frame_of_the_timeline_is_there(video_file: Path, copies, name: str) -> None:
     with VideoFile(copies(name, 5)) as opened, VideoFile(video_file) as original:
         assert sum(1 for _ in opened) == sum(1 for _ in original) == 25 * SECONDS
-        assert opened.sound.end == original.sound.end
+        assert opened.audio.end == original.audio.end
         assert opened.source.video_start_s == opened.source.audio_start_s == 0.0
 
 
@@ -175,7 +175,7 @@ def speech() -> np.ndarray:
 @pytest.mark.parametrize("name", ["noise", "pink-noise", "babble", "music"])
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_the_ratio_of_speech_to_noise_is_as_told(speech, name: str, level: int) -> None:
-    made, clean = perturbed_sound(speech, name, level, seed=1).astype(float), speech.astype(float)
+    made, clean = degraded_audio(speech, name, level, seed=1).astype(float), speech.astype(float)
     # What is added has nothing to do with the speech, so that its share can be told by projection.
     gain = made @ clean / (clean @ clean)
     added = made - gain * clean
@@ -191,7 +191,7 @@ def test_pauses_do_not_count_for_the_level_of_speech(speech) -> None:
 
 def test_noise_is_white_and_pink(speech) -> None:
     def fall_db(name: str) -> float:
-        made, clean = perturbed_sound(speech, name, 5, seed=1).astype(float), speech.astype(float)
+        made, clean = degraded_audio(speech, name, 5, seed=1).astype(float), speech.astype(float)
         power = np.abs(np.fft.rfft(made - made @ clean / (clean @ clean) * clean)) ** 2
         band = made.size // 16_000
         low, high = power[200 * band : 400 * band].mean(), power[3200 * band : 6400 * band].mean()
@@ -205,7 +205,7 @@ def test_noise_is_white_and_pink(speech) -> None:
 def test_a_room_decays_in_the_time_told(level: int) -> None:
     click = np.zeros(4 * 16_000, np.int16)
     click[1600] = 20_000
-    tail = perturbed_sound(click, "reverb", level).astype(float)
+    tail = degraded_audio(click, "reverb", level).astype(float)
     assert np.abs(tail[:1590]).max() < 2  # nothing comes before the direct sound
     assert np.abs(tail).argmax() == 1600
     left = np.cumsum(tail[:1600:-1] ** 2)[::-1]
@@ -217,18 +217,18 @@ def test_a_room_decays_in_the_time_told(level: int) -> None:
 def test_more_is_clipped_at_every_level(speech) -> None:
     shares = []
     for level in range(1, 6):
-        made = np.abs(perturbed_sound(speech, "clipping", level).astype(int))
+        made = np.abs(degraded_audio(speech, "clipping", level).astype(int))
         shares.append((made >= made.max() - 1).mean())
     assert shares == sorted(shares)
     assert shares[0] < 0.1 < 0.5 < shares[-1]
 
 
-@pytest.mark.parametrize("name", SOUND_CODECS)
+@pytest.mark.parametrize("name", AUDIO_CODECS)
 def test_codecs_take_the_rate_told_and_delay_nothing(speech, name: str) -> None:
     clean = speech / np.float32(32_767)
     sizes, like = [], []
     for kbit_s in PERTURBATIONS[name].levels:
-        heard, size = through_codec(SOUND_CODECS[name], clean, kbit_s)
+        heard, size = through_codec(AUDIO_CODECS[name], clean, kbit_s)
         assert heard.shape == clean.shape
         assert abs(delay_samples(heard, clean)) <= 3
         sizes.append(size)
@@ -238,20 +238,20 @@ def test_codecs_take_the_rate_told_and_delay_nothing(speech, name: str) -> None:
     assert like[0] > 0.95 > like[-1] > 0.4
 
 
-@pytest.mark.parametrize("name", SOUND_ONLY)
-def test_sound_in_memory_is_the_sound_of_the_copy(video_file: Path, copies, name: str) -> None:
-    assert changes_sound_only(name)
-    _, sound = frames_of(video_file)
-    made = perturbed_sound(sound, name, 5, seed=3)
+@pytest.mark.parametrize("name", AUDIO_ONLY)
+def test_audio_in_memory_is_the_audio_of_the_copy(video_file: Path, copies, name: str) -> None:
+    assert changes_audio_only(name)
+    _, audio = frames_of(video_file)
+    made = degraded_audio(audio, name, 5, seed=3)
     assert made.dtype == np.int16
     assert np.array_equal(made, frames_of(copies(name, 5))[1])
-    assert not np.array_equal(made, sound)
+    assert not np.array_equal(made, audio)
 
 
 def test_silence_and_nothing_stay_as_good_as_silent() -> None:
-    for name in SOUND_ONLY:
-        assert np.abs(perturbed_sound(np.zeros(16_000, np.int16), name, 5)).max() < 10
-        assert perturbed_sound(np.zeros(0, np.int16), name, 5).size == 0
+    for name in AUDIO_ONLY:
+        assert np.abs(degraded_audio(np.zeros(16_000, np.int16), name, 5)).max() < 10
+        assert degraded_audio(np.zeros(0, np.int16), name, 5).size == 0
 
 
 # --------------------------------------------------------------------------- picture
@@ -262,12 +262,12 @@ def textured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video with something to code."""
     rng = np.random.default_rng(0)
     grain = cv2.GaussianBlur(rng.integers(0, 256, (96, 96), np.uint8), (0, 0), 1)
-    video = Video(size=(96, 96), pictures=[np.roll(grain, (3 * i, i), (0, 1)) for i in range(20)])
+    video = Video(size=(96, 96), images=[np.roll(grain, (3 * i, i), (0, 1)) for i in range(20)])
     return make_video(tmp_path_factory.mktemp("grain") / "film.mkv", seconds=0.8, video=video)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("h264", "h264"), ("h265", "hevc")])
-def test_coded_pictures_get_smaller(textured: Path, tmp_path, name: str, codec: str) -> None:
+def test_coded_frames_get_smaller(textured: Path, tmp_path, name: str, codec: str) -> None:
     sizes = []
     for level in range(1, 6):
         with av.open(str(perturbed(textured, tmp_path / "copy.mkv", name, level))) as opened:
@@ -285,8 +285,10 @@ def test_the_resolution_is_as_told(copies, level: int) -> None:
         assert abs(opened.source.width_px - max(16, share * WIDTH)) <= 1
 
 
-def test_blurred_pictures_lose_their_edges(copies) -> None:
-    edges = [np.abs(np.diff(ticks_of(copies("blur", n))[5].astype(int))).max() for n in (1, 3, 5)]
+def test_blurred_frames_lose_their_edges(copies) -> None:
+    edges = [
+        np.abs(np.diff(frame_indices_of(copies("blur", n))[5].astype(int))).max() for n in (1, 3, 5)
+    ]
     assert edges[0] > edges[1] > edges[2]
     assert edges[2] < 0.6 * edges[0]
 
@@ -294,7 +296,7 @@ def test_blurred_pictures_lose_their_edges(copies) -> None:
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_low_light_is_so_many_stops_darker(video_file: Path, copies, level: int) -> None:
     before, after = (
-        ticks_of(p)[10].astype(float) - 16 for p in (video_file, copies("low-light", level))
+        frame_indices_of(p)[10].astype(float) - 16 for p in (video_file, copies("low-light", level))
     )
     stops = PERTURBATIONS["low-light"].levels[level - 1]
     bright = before > 150
@@ -307,7 +309,7 @@ def test_low_light_is_so_many_stops_darker(video_file: Path, copies, level: int)
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_the_box_over_the_mouth_is_as_wide_as_told(video_file: Path, copies, level: int) -> None:
     before, after = (
-        np.stack(ticks_of(p)).astype(int) for p in (video_file, copies("mouth", level))
+        np.stack(frame_indices_of(p)).astype(int) for p in (video_file, copies("mouth", level))
     )
     covered = (np.abs(before - after) > 6).any(0)
     rows, columns = np.where(covered)
@@ -322,7 +324,7 @@ def test_the_box_over_the_mouth_is_as_wide_as_told(video_file: Path, copies, lev
 def test_the_head_leaves_the_frame_for_a_part_of_the_video(
     video_file: Path, copies, level: int
 ) -> None:
-    before, after = ticks_of(video_file), ticks_of(copies("head", level))
+    before, after = frame_indices_of(video_file), frame_indices_of(copies("head", level))
     assert np.abs(before[5].astype(int) - after[5]).mean() < 2  # at rest
     # Out, at 1.2 s: black comes in from one side, so wide as the picture has moved.
     black = (after[30][90] < 22).sum()
@@ -353,20 +355,20 @@ def test_frames_are_dropped_and_repeated_as_often_as_told(
 
 @pytest.mark.parametrize("level", range(1, 6))
 def test_the_frame_rate_is_as_told(copies, level: int) -> None:
-    frames, sound = frames_of(copies("fps", level))
+    frames, audio = frames_of(copies("fps", level))
     fps = PERTURBATIONS["fps"].levels[level - 1]
     steps = np.diff([f.time_s for f in frames])
     assert np.abs(steps - 1 / fps).max() < 0.0011
     assert len(frames) == pytest.approx(fps * SECONDS, abs=1)
-    assert sound.size == round(16_000 * SECONDS)
+    assert audio.size == round(16_000 * SECONDS)
 
 
 @pytest.mark.parametrize(("name", "level"), [("faster", 5), ("slower", 5)])
-def test_speed_changes_picture_and_sound_alike(copies, name: str, level: int) -> None:
-    frames, sound = frames_of(copies(name, level))
+def test_speed_changes_frame_and_audio_alike(copies, name: str, level: int) -> None:
+    frames, audio = frames_of(copies(name, level))
     factor = offset_factor(name, level)
     assert factor == pytest.approx({"faster": 1 / 1.1, "slower": 1 / 0.9}[name])
-    assert sound.size == pytest.approx(16_000 * SECONDS * factor, abs=2)
+    assert audio.size == pytest.approx(16_000 * SECONDS * factor, abs=2)
     assert len(frames) == 25 * SECONDS
     assert frames[-1].time_s == pytest.approx((SECONDS - 0.04) * factor, abs=0.001)
 
@@ -417,7 +419,7 @@ def test_wrong_names_and_levels_are_refused(video_file: Path, tmp_path: Path) ->
     with pytest.raises(UsageError, match="noise has no level 6"):
         perturbed(video_file, out, "noise", 6)
     with pytest.raises(UsageError, match="does not change the audio alone"):
-        perturbed_sound(np.zeros(9, np.int16), "blur", 1)
+        degraded_audio(np.zeros(9, np.int16), "blur", 1)
     with pytest.raises(UsageError, match="Matroska"):
         perturbed(video_file, tmp_path / "copy.avi", "noise", 1)
     assert not list(tmp_path.iterdir())
@@ -430,7 +432,7 @@ def test_videos_that_cannot_be_made_worse_say_why(video_file: Path, tmp_path: Pa
     (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(MediaError, match="cannot be read"):
         perturbed(tmp_path / "text.mp4", out, "blur", 1)
-    mute = make_video(tmp_path / "mute.mkv", seconds=0.4, sounds=[])
+    mute = make_video(tmp_path / "mute.mkv", seconds=0.4, audio=[])
     with pytest.raises(MediaError, match="no audio track"):
         perturbed(mute, out, "blur", 1)
     with pytest.raises(MediaError, match=r"no face was found.*mouth"):

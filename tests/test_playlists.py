@@ -12,7 +12,7 @@ import pytest
 
 from synctool.errors import MediaError, MissingError, SyncToolError
 from synctool.media.video_file import VideoFile
-from videos import Sound, Video, make_video
+from videos import Audio, Video, make_video
 
 FAST = {"preset": "ultrafast"}
 SECONDS = 1.0
@@ -25,8 +25,8 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     made = []
     for start in range(5):
         video = Video(options=FAST, start_s=start * SECONDS)
-        sound = Sound(start_s=start * SECONDS)
-        path = make_video(folder / f"{start}.ts", seconds=SECONDS, video=video, sounds=[sound])
+        audio = Audio(start_s=start * SECONDS)
+        path = make_video(folder / f"{start}.ts", seconds=SECONDS, video=video, audio=[audio])
         made.append(path.read_bytes())
     return made
 
@@ -62,16 +62,16 @@ def ffconcat(place: Path, *names: str) -> Path:
 KINDS = [hls, ffconcat]
 
 
-def ticks(path: Path, **more: bool) -> tuple[int, list[str]]:
+def indices(path: Path, **more: bool) -> tuple[int, list[str]]:
     with VideoFile(path, **more) as video_file:
-        count = sum(picture.luma is not None for picture in video_file)
+        count = sum(image.luma is not None for image in video_file)
         return count, video_file.warnings
 
 
 @pytest.mark.parametrize("make", KINDS)
 def test_files_beside_and_below_are_read(place: Path, make: Callable[..., Path]) -> None:
     path = make(place, "a.ts", "below/b.ts", "./2.ts", "below/../3.ts", str(place / "4.ts"))
-    assert ticks(path)[0] == pytest.approx(5 * 25, abs=6)
+    assert indices(path)[0] == pytest.approx(5 * 25, abs=6)
 
 
 def outside_names(place: Path) -> dict[str, str]:
@@ -113,7 +113,7 @@ def test_files_elsewhere_are_refused(
     outside = outside_names(place)[name]
     path = make(place, *([outside] if first else ["a.ts", outside]))
     with pytest.raises(MediaError, match="outside its folder") as caught:
-        ticks(path)
+        indices(path)
     assert "--allow-external" in caught.value.remedy
 
 
@@ -123,7 +123,7 @@ def test_files_elsewhere_are_read_when_asked(
     place: Path, make: Callable[..., Path], name: str
 ) -> None:
     path = make(place, "a.ts", outside_names(place)[name])
-    assert ticks(path, allow_external=True)[0] == pytest.approx(50, abs=4)
+    assert indices(path, allow_external=True)[0] == pytest.approx(50, abs=4)
 
 
 def special_files(place: Path) -> dict[str, str]:
@@ -147,7 +147,7 @@ def test_what_is_no_regular_file_is_refused_at_once(
 ) -> None:
     started = time.monotonic()
     with pytest.raises(MediaError, match=r"no regular file|outside its folder"):
-        ticks(make(place, "a.ts", special_files(place)[name]), allow_external=allow)
+        indices(make(place, "a.ts", special_files(place)[name]), allow_external=allow)
     assert time.monotonic() - started < 10
 
 
@@ -160,7 +160,7 @@ def test_the_network_is_never_used(
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/a.ts"
         with pytest.raises(MediaError, match="addresses are not opened"):
-            ticks(make(place, "a.ts", address), allow_external=allow)
+            indices(make(place, "a.ts", address), allow_external=allow)
         server.settimeout(0.05)
         with pytest.raises(TimeoutError):
             server.accept()
@@ -169,7 +169,7 @@ def test_the_network_is_never_used(
 @pytest.mark.parametrize("name", ["concat:a.ts|a.ts", "data:,abc", "pipe:0"])
 def test_protocols_of_ffmpeg_are_not_opened(place: Path, name: str) -> None:
     with pytest.raises(MediaError, match="addresses are not opened"):
-        ticks(hls(place, "a.ts", name))
+        indices(hls(place, "a.ts", name))
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -177,13 +177,13 @@ def test_a_missing_file_is_named(place: Path, make: Callable[..., Path]) -> None
     path = make(place, "a.ts", "gone.ts")
     if make is ffconcat:
         with pytest.raises(MissingError, match=r"gone\.ts"):
-            ticks(path)
+            indices(path)
     else:
-        count, warnings = ticks(path)
+        count, warnings = indices(path)
         assert count == pytest.approx(25, abs=3)
         assert any("gone.ts" in text for text in warnings)
     with pytest.raises(MissingError, match=r"gone\.ts"):
-        ticks(make(place, "gone.ts"))
+        indices(make(place, "gone.ts"))
 
 
 @pytest.mark.parametrize("gone", [(0,), (2,), (4,), (1, 2), (1, 4), ()])
@@ -199,7 +199,7 @@ def test_missing_files_count_as_not_covered(place: Path, gone: tuple[int, ...]) 
 
 def test_a_playlist_without_an_end_is_read_to_what_it_has(place: Path) -> None:
     started = time.monotonic()
-    count, warnings = ticks(hls(place, "a.ts", "below/b.ts", "2.ts", "3.ts", "4.ts", end=False))
+    count, warnings = indices(hls(place, "a.ts", "below/b.ts", "2.ts", "3.ts", "4.ts", end=False))
     assert count == pytest.approx(125, abs=6)
     assert time.monotonic() - started < 10
     assert any("no end" in text for text in warnings)
@@ -210,14 +210,14 @@ def test_a_master_playlist_reaches_its_own_playlists_only(place: Path) -> None:
     master = place / "master.m3u8"
     head = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\n"
     master.write_text(f"{head}below/list.m3u8\n")
-    assert ticks(master)[0] == pytest.approx(25, abs=3)
+    assert indices(master)[0] == pytest.approx(25, abs=3)
     hls(place / "below", "../../secret.ts")
     with pytest.raises(MediaError, match="outside its folder"):
-        ticks(master)
+        indices(master)
     hls(place.parent, "secret.ts")
     master.write_text(f"{head}../list.m3u8\n")
     with pytest.raises(MediaError, match="outside its folder"):
-        ticks(master)
+        indices(master)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_master_playlist_reaches_its_own_playlists_only(place: Path) -> None:
 @pytest.mark.parametrize("name", ["../secret.ts", "/etc/passwd", "http://127.0.0.1:9/a"])
 def test_no_tag_reaches_further(place: Path, tag: str, name: str) -> None:
     with pytest.raises(MediaError, match=r"outside its folder|addresses"):
-        ticks(hls(place, "a.ts", extra=tag.format(name)))
+        indices(hls(place, "a.ts", extra=tag.format(name)))
 
 
 def test_a_segment_that_is_a_script_opens_nothing(place: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_segment_that_is_a_script_opens_nothing(place: Path) -> None:
         (place / "segment.ts").write_text(text)
         started = time.monotonic()
         with pytest.raises(MediaError):
-            ticks(hls(place, "segment.ts"))
+            indices(hls(place, "segment.ts"))
         assert time.monotonic() - started < 10
 
 
@@ -256,7 +256,7 @@ def test_playlists_that_name_one_another_are_refused(place: Path, name: str, ext
     first.write_text(f"{head}{name}\n{extra}")
     other.write_text(f"{head}list.m3u8\n{extra}")
     with pytest.raises(MediaError, match="names further playlists"):
-        ticks(first)
+        indices(first)
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -267,7 +267,7 @@ def test_a_huge_playlist_is_refused_unread(
     with path.open("ab") as file:
         file.truncate(60 << 30)  # sparse
     with pytest.raises(MediaError, match="more than 16 MiB"):
-        ticks(path)
+        indices(path)
 
 
 @pytest.mark.parametrize("method", ["AES-128", "SAMPLE-AES"])
@@ -275,24 +275,26 @@ def test_encrypted_hls_says_so(place: Path, method: str) -> None:
     (place / "key.bin").write_bytes(bytes(16))
     key = f'#EXT-X-KEY:METHOD={method},URI="key.bin"'
     with pytest.raises(MediaError, match="encrypted"):
-        ticks(hls(place, "a.ts", extra=key))
-    assert ticks(hls(place, "a.ts", extra="#EXT-X-KEY:METHOD=NONE"))[0] == pytest.approx(25, abs=3)
+        indices(hls(place, "a.ts", extra=key))
+    assert indices(hls(place, "a.ts", extra="#EXT-X-KEY:METHOD=NONE"))[0] == pytest.approx(
+        25, abs=3
+    )
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".ts", ".mkv", ".txt", ""])
 def test_a_playlist_under_another_ending_is_none(place: Path, ending: str) -> None:
     path = hls(place, "a.ts").rename(place / f"disguised{ending}")
     with pytest.raises(MediaError, match=r"playlist \(HLS\) under another ending"):
-        ticks(path)
+        indices(path)
 
 
 def test_a_script_names_no_other_playlists(place: Path) -> None:
     inner = hls(place, "/etc/passwd")
     with pytest.raises(MediaError, match="a playlist itself"):
-        ticks(ffconcat(place, "a.ts", inner.name))
+        indices(ffconcat(place, "a.ts", inner.name))
     (place / "inner.ffconcat").write_text("ffconcat version 1.0\nfile ../secret.ts\n")
     with pytest.raises(MediaError, match="a playlist itself"):
-        ticks(ffconcat(place, "a.ts", "inner.ffconcat"))
+        indices(ffconcat(place, "a.ts", "inner.ffconcat"))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_a_script_with_options_is_refused(place: Path, line: str) -> None:
     path = place / "list.ffconcat"
     path.write_text(f"ffconcat version 1.0\nfile a.ts\n{line}\n")
     with pytest.raises(MediaError, match="is not supported"):
-        ticks(path)
+        indices(path)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +329,7 @@ def test_names_in_scripts_are_read_as_ffmpeg_reads_them(
     (place / name).write_bytes(segments[0])
     path = place / "list.ffconcat"
     path.write_text(f"ffconcat version 1.0\n{written}\nduration 1.0\n")
-    assert ticks(path)[0] == pytest.approx(25, abs=3)
+    assert indices(path)[0] == pytest.approx(25, abs=3)
 
 
 LISTS = {
@@ -355,10 +357,10 @@ def test_other_lists_are_named_and_not_followed(place: Path, name: str, ending: 
     path.write_text(text)
     started = time.monotonic()
     with pytest.raises(SyncToolError, match=words):
-        ticks(path)
+        indices(path)
     assert time.monotonic() - started < 5
 
 
 def test_image_patterns_are_names(place: Path) -> None:
     with pytest.raises(MissingError, match="no such file"):
-        ticks(place / "image%03d.png")
+        indices(place / "image%03d.png")

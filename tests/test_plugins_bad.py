@@ -89,7 +89,7 @@ def joint(factory: str, **more: object) -> BackboneSpec:
     return backbone_spec("bad", factory=factory, **more)
 
 
-def sound(name: str = "averages", factory: str = "Averages", **more: object) -> BackboneSpec:
+def audio(name: str = "averages", factory: str = "Averages", **more: object) -> BackboneSpec:
     """A sound encoder of this module."""
     fields = {"options": {"embedding": 8}, "small": {"embedding": 4}, **more}
     return backbone_spec(name, "audio", factory=f"{HERE}:{factory}", **fields)
@@ -124,7 +124,7 @@ def test_an_encoder_of_a_pair_that_is_no_module_is_named() -> None:
     seeing = backbone_spec("seeing", "video", factory=f"{HERE}:number")
     fine = backbone_spec("fine", "video", factory=f"{HERE}:unarmed")
     lacking = backbone_spec("lacking", "audio", factory="no_such_module_at_all:Network")
-    with plugins.use(with_backbones(seeing, fine, sound(), lacking)):
+    with plugins.use(with_backbones(seeing, fine, audio(), lacking)):
         with pytest.raises(PluginError, match="seeing cannot be used"):
             build("seeing+averages")
         with pytest.raises(MissingError, match=r"lacking cannot be built.*no_such_module_at_all"):
@@ -152,7 +152,7 @@ def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[
 
 
 def test_a_sound_network_passes(capsys: pytest.CaptureFixture[str]) -> None:
-    with plugins.use(with_backbones(sound())):
+    with plugins.use(with_backbones(audio())):
         code, found = checked(capsys, "averages")
         assert code == EXIT_OK
         assert {f["check"] for f in found} >= {"options", "batches", "shift", "centre", "gradients"}
@@ -164,9 +164,9 @@ def test_a_sound_network_passes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_failure_comes_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    skewed = sound("skewed", "Skewed", audio_receptive_field_frames=3)
-    undeclared = sound("undeclared", options={}, small={})
-    with plugins.use(with_backbones(sound(), skewed, undeclared)):
+    skewed = audio("skewed", "Skewed", audio_receptive_field_frames=3)
+    undeclared = audio("undeclared", options={}, small={})
+    with plugins.use(with_backbones(audio(), skewed, undeclared)):
         code, found = checked(capsys, "fake-dist")
         one, _ = checked(capsys, "averages", " averages ", "averages.base")
     assert (code, one) == (EXIT_UNEXPECTED, EXIT_OK)
@@ -186,12 +186,12 @@ def test_networks_are_checked_once_and_nothing_is_hidden() -> None:
     def third(spec: BackboneSpec) -> None:
         raise AssertionError("two\n  lines")
 
-    reasons = [o.reason for o in run_checks([sound()], (first, second, third))]
+    reasons = [o.reason for o in run_checks([audio()], (first, second, third))]
     assert reasons == ["AssertionError", "SystemExit: 3", "two lines"]
 
 
 def test_what_cannot_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    mixed = with_backbones(sound())
+    mixed = with_backbones(audio())
     mixed.register(FakePlugin(synctool_backbones=lambda: 1 / 0), name="broken")
     mixed.register(FakePlugin(synctool_losses=[]), name="lossy")
     mixed.register(FakePlugin(synctool_backbones=[]), name="empty")
@@ -212,7 +212,7 @@ def test_what_cannot_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_list_says_what_each_gives(capsys: pytest.CaptureFixture[str]) -> None:
     many = [detector_spec(f"face-{i}") for i in range(8)]
-    tags = [sound("two", tag="a"), sound("two", tag="b", default=False)]
+    tags = [audio("two", tag="a"), audio("two", tag="b", default=False)]
     given = Plugins()
     given.register(
         FakePlugin(

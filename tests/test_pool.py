@@ -72,7 +72,7 @@ def test_a_pool_travels_to_another_process(folder: Path) -> None:
     # A copy by fork shares the places in open files with the original.
     child = os.fork()
     if child == 0:
-        os._exit(0 if all(s.sound.size for s in pool for _ in range(20)) else 1)
+        os._exit(0 if all(s.audio.size for s in pool for _ in range(20)) else 1)
     same(SamplePool(Processed(folder), cache_mb=0), folder)
     same(pool, folder)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -96,7 +96,7 @@ def test_a_report_that_lists_more_than_its_shard_has(folder: Path) -> None:
         SamplePool(Processed(folder), cache_mb=0)
 
 
-def test_a_spoilt_picture_or_sound_names_its_shard(folder: Path) -> None:
+def test_a_spoilt_frame_or_audio_names_its_shard(folder: Path) -> None:
     shard = folder / "shard-00000.tar"
     data = bytearray(shard.read_bytes())
     for magic in (b"\xff\xd8\xff", b"fLaC"):

@@ -79,7 +79,7 @@ def test_videos_become_samples_and_failures_have_reasons(videos: Path, tmp_path:
     assert samples[0].info.video_path == "ann/1 'talk'.mp4"
     for sample, frames in zip(samples, (30, 31, 32), strict=True):
         assert sample.crops.shape == (frames, 96, 96)
-        assert abs(sample.sound.size - frames * SAMPLES_PER_FRAME) <= SAMPLES_PER_FRAME
+        assert abs(sample.audio.size - frames * SAMPLES_PER_FRAME) <= SAMPLES_PER_FRAME
         assert sample.crops.std() > 10
 
 
@@ -107,7 +107,7 @@ def test_faces_in_colour_as_folders(videos: Path, tmp_path: Path) -> None:
     ]
     for sample in Processed(tmp_path / "out").samples():
         assert sample.crops.shape[1:] == (112, 112, 3)
-        assert sample.sound.size == sample.info.num_frames * SAMPLES_PER_FRAME
+        assert sample.audio.size == sample.info.num_frames * SAMPLES_PER_FRAME
 
 
 def test_long_videos_become_several_samples(tmp_path: Path, monkeypatch) -> None:
@@ -125,9 +125,9 @@ def test_long_videos_become_several_samples(tmp_path: Path, monkeypatch) -> None
     whole = np.zeros(200 * SAMPLES_PER_FRAME, np.int16)
     for sample in samples:  # the sound of neighbours overlaps, and is the same there
         begin = sample.info.first_tick * SAMPLES_PER_FRAME - sample.info.sound_lead
-        known = whole[begin : begin + sample.sound.size]
-        assert np.array_equal(known[known != 0], sample.sound[: known.size][known != 0])
-        whole[begin : begin + sample.sound.size] = sample.sound
+        known = whole[begin : begin + sample.audio.size]
+        assert np.array_equal(known[known != 0], sample.audio[: known.size][known != 0])
+        whole[begin : begin + sample.audio.size] = sample.audio
     assert samples[1].info.sound_lead == 25 * SAMPLES_PER_FRAME
 
 
@@ -495,18 +495,18 @@ def test_clips_are_brought_into_sync() -> None:
     sample = talking_sample("a", seed=1, frames=60)
     for frames in (3.0, -2.5, 0.0, 0.4):
         late = round(frames * SAMPLES_PER_FRAME)
-        ahead = np.roll(sample.sound, -late)
+        ahead = np.roll(sample.audio, -late)
         for lead in (0, 10 * SAMPLES_PER_FRAME):
             shifted = replace(
                 sample,
                 info=replace(sample.info, sound_lead=lead),
-                sound=np.concatenate([np.zeros(lead, np.int16), ahead]),
+                audio=np.concatenate([np.zeros(lead, np.int16), ahead]),
             )
             mended = moved(shifted, frames)
             begin = mended.info.sound_lead + 10 * SAMPLES_PER_FRAME
             length = 40 * SAMPLES_PER_FRAME
-            wanted = sample.sound[10 * SAMPLES_PER_FRAME :][:length]
-            assert np.array_equal(mended.sound[begin : begin + length], wanted)
+            wanted = sample.audio[10 * SAMPLES_PER_FRAME :][:length]
+            assert np.array_equal(mended.audio[begin : begin + length], wanted)
 
 
 def test_sync_correct_needs_crops_that_the_network_takes(videos: Path, tmp_path: Path) -> None:

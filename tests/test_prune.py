@@ -88,8 +88,8 @@ def test_a_pruned_network_is_the_same_backbone_with_a_smaller_width(name: str) -
 
 def silence(model: LoadedModel, every: int) -> None:
     """Make every n-th channel of the layers of the encoders zero, where nothing but they feed them."""
-    encoder, sound = model.network.video_encoder, model.network.audio_encoder
-    groups = [[encoder.norm], *([norm] for norm in sound.norms)]
+    encoder, audio = model.network.video_encoder, model.network.audio_encoder
+    groups = [[encoder.norm], *([norm] for norm in audio.norms)]
     for block in encoder.stages:
         groups += [[block.norm1], [block.norm2, block.norm_skip]]
     for norms in groups:
@@ -334,7 +334,7 @@ def test_a_student_of_another_make_learns_from_a_teacher(
     assert student.spec.embedding_size == 8
 
 
-def test_a_teacher_with_other_pictures_is_refused_in_words(
+def test_a_teacher_with_other_frames_is_refused_in_words(
     processed: Path, tmp_path: Path, weights: Path
 ) -> None:
     settings = TrainSettings(

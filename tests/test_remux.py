@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from synctool.errors import MediaError, MissingError, OutputError
-from synctool.media.remux import move_sound
+from synctool.media.remux import move_audio_track
 from synctool.media.video_file import VideoFile
-from videos import Sound, Video, lead_ms, make_video, murmur, packets
+from videos import Audio, Video, lead_ms, make_video, murmur, packets
 
 pytestmark = pytest.mark.integration
 
@@ -19,13 +19,13 @@ MILLISECOND = 1.01
 """Timestamps of Matroska are whole milliseconds."""
 
 
-MPEG4 = {"video": Video(codec="mpeg4"), "sounds": [Sound(codec="mp3")]}
+MPEG4 = {"video": Video(codec="mpeg4"), "audio": [Audio(codec="mp3")]}
 SOURCES = {
     "a.mp4": {},
     "reordered.mkv": {"video": Video(options={"bf": "3"})},
     "a.avi": MPEG4,
-    "late.mov": {"sounds": [Sound(start_s=0.5)], "video": Video(fps=30)},
-    "a.webm": {"video": Video(codec="libvpx"), "sounds": [Sound(codec="libopus")]},
+    "late.mov": {"audio": [Audio(start_s=0.5)], "video": Video(fps=30)},
+    "a.webm": {"video": Video(codec="libvpx"), "audio": [Audio(codec="libopus")]},
     "a.ts": {},
 }
 
@@ -38,9 +38,9 @@ WAYS = [
 
 @pytest.mark.parametrize("by_ms", [160.0, -130.0])
 @pytest.mark.parametrize(("name", "target"), WAYS)
-def test_the_sound_moves_by_exactly_that(tmp_path, name: str, target: str, by_ms: float) -> None:
+def test_the_audio_moves_by_exactly_that(tmp_path, name: str, target: str, by_ms: float) -> None:
     source = make_video(tmp_path / name, **SOURCES[name])
-    move_sound(source, tmp_path / target, by_ms=by_ms)
+    move_audio_track(source, tmp_path / target, by_ms=by_ms)
     with VideoFile(source) as before, VideoFile(tmp_path / target) as after:
         grid = 20.0 if before.source.video_fps != 25 else MILLISECOND
         assert before.source.width_px == after.source.width_px
@@ -49,9 +49,9 @@ def test_the_sound_moves_by_exactly_that(tmp_path, name: str, target: str, by_ms
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "reordered.mkv"])
-def test_pictures_and_sound_are_copied_bit_for_bit(tmp_path: Path, name: str) -> None:
+def test_frames_and_audio_are_copied_bit_for_bit(tmp_path: Path, name: str) -> None:
     source = make_video(tmp_path / name, **SOURCES[name])
-    move_sound(source, tmp_path / "b.mkv", by_ms=80)
+    move_audio_track(source, tmp_path / "b.mkv", by_ms=80)
     before, after = packets(source), packets(tmp_path / "b.mkv")
     assert before == after
     assert len(after["video"]) == 75
@@ -59,26 +59,26 @@ def test_pictures_and_sound_are_copied_bit_for_bit(tmp_path: Path, name: str) ->
 
 def test_moving_by_nothing_and_back_again(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mkv")
-    move_sound(source, tmp_path / "same.mkv", by_ms=0)
+    move_audio_track(source, tmp_path / "same.mkv", by_ms=0)
     assert lead_ms(tmp_path / "same.mkv") == pytest.approx(0, abs=MILLISECOND)
-    move_sound(source, tmp_path / "b.mkv", by_ms=-240)
-    move_sound(tmp_path / "b.mkv", tmp_path / "c.mkv", by_ms=240)
+    move_audio_track(source, tmp_path / "b.mkv", by_ms=-240)
+    move_audio_track(tmp_path / "b.mkv", tmp_path / "c.mkv", by_ms=240)
     assert lead_ms(tmp_path / "c.mkv") == pytest.approx(0, abs=MILLISECOND)
 
 
 def test_a_video_may_be_replaced_by_its_repaired_self(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4")
-    move_sound(source, source, by_ms=-80)
+    move_audio_track(source, source, by_ms=-80)
     assert lead_ms(source) == pytest.approx(-80, abs=MILLISECOND)
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_all_sound_tracks_are_kept_and_moved(tmp_path: Path) -> None:
-    second = Sound(samples=murmur(3, 48_000))
-    source = make_video(tmp_path / "a.mkv", sounds=[Sound(), second])
+def test_all_audio_tracks_are_kept_and_moved(tmp_path: Path) -> None:
+    second = Audio(samples=murmur(3, 48_000))
+    source = make_video(tmp_path / "a.mkv", audio=[Audio(), second])
     with av.open(str(source)) as video_file:
         assert len(video_file.streams.audio) == 2
-    move_sound(source, tmp_path / "b.mkv", by_ms=-200)
+    move_audio_track(source, tmp_path / "b.mkv", by_ms=-200)
     with av.open(str(tmp_path / "b.mkv")) as video_file:
         assert len(video_file.streams.audio) == 2
         starts = [float(s.start_time * s.time_base) for s in video_file.streams.audio]
@@ -87,17 +87,17 @@ def test_all_sound_tracks_are_kept_and_moved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_cover_is_not_taken_for_the_picture(tmp_path: Path, suffix: str) -> None:
+def test_a_cover_is_not_taken_for_the_frame(tmp_path: Path, suffix: str) -> None:
     source = make_video(tmp_path / f"a{suffix}", cover=True)
-    move_sound(source, tmp_path / "b.mkv", by_ms=80)
+    move_audio_track(source, tmp_path / "b.mkv", by_ms=80)
     assert lead_ms(tmp_path / "b.mkv") == pytest.approx(80, abs=MILLISECOND)
 
 
 def test_a_turned_video_stays_turned(tmp_path: Path) -> None:
-    pictures = [np.tile(np.arange(128, dtype=np.uint8), (64, 1))] * 50
-    video = Video(size=(128, 64), pictures=pictures, rotation=90)
+    images = [np.tile(np.arange(128, dtype=np.uint8), (64, 1))] * 50
+    video = Video(size=(128, 64), images=images, rotation=90)
     source = make_video(tmp_path / "a.mp4", seconds=2, video=video)
-    move_sound(source, tmp_path / "b.mp4", by_ms=-80)
+    move_audio_track(source, tmp_path / "b.mp4", by_ms=-80)
     with VideoFile(source) as before, VideoFile(tmp_path / "b.mp4") as after:
         first, copy = next(iter(before)).luma, next(iter(after)).luma
     assert first.shape == (128, 64)
@@ -114,7 +114,7 @@ def test_title_and_language_are_kept(tmp_path: Path) -> None:
                 if packet.dts is not None:
                     packet.stream = copies[packet.stream.index]
                     named.mux(packet)
-    move_sound(tmp_path / "b.mkv", tmp_path / "c.mkv", by_ms=40)
+    move_audio_track(tmp_path / "b.mkv", tmp_path / "c.mkv", by_ms=40)
     with av.open(str(tmp_path / "c.mkv")) as video_file:
         assert video_file.metadata["title"] == "Ein Video"
         assert video_file.streams.audio[0].language == "ger"
@@ -128,21 +128,21 @@ def test_videos_that_cannot_be_moved(tmp_path: Path) -> None:
     for name, kind, told in (
         ("none.mp4", MissingError, "no such file"),
         ("text.mp4", MediaError, "text.mp4"),
-        (make_video(tmp_path / "mute.mp4", sounds=[]).name, MediaError, "no audio track"),
+        (make_video(tmp_path / "mute.mp4", audio=[]).name, MediaError, "no audio track"),
         (make_video(tmp_path / "blind.m4a", video=None).name, MediaError, "no video track"),
     ):
         with pytest.raises(kind, match=told) as caught:
-            move_sound(tmp_path / name, tmp_path / "out.mp4", by_ms=40)
+            move_audio_track(tmp_path / name, tmp_path / "out.mp4", by_ms=40)
         assert caught.value.remedy
         assert not (tmp_path / "out.mp4").exists()
 
 
-def test_avi_with_pictures_out_of_order(tmp_path: Path) -> None:
+def test_avi_with_frames_out_of_order(tmp_path: Path) -> None:
     """Only their decoding order is stored: a copy would show them in that."""
     video = Video(options={"bf": "2"})
-    source = make_video(tmp_path / "a.avi", video=video, sounds=[Sound(codec="mp3")])
+    source = make_video(tmp_path / "a.avi", video=video, audio=[Audio(codec="mp3")])
     with pytest.raises(MediaError, match="B-frames") as caught:
-        move_sound(source, tmp_path / "b.mkv", by_ms=40)
+        move_audio_track(source, tmp_path / "b.mkv", by_ms=40)
     assert "Convert" in caught.value.remedy
 
 
@@ -159,7 +159,7 @@ def test_avi_with_pictures_out_of_order(tmp_path: Path) -> None:
 def test_targets_that_cannot_be_written(tmp_path: Path, target: str, told: str) -> None:
     source = make_video(tmp_path / "a.mp4", seconds=1)
     with pytest.raises(OutputError, match=told) as caught:
-        move_sound(source, tmp_path / target, by_ms=40)
+        move_audio_track(source, tmp_path / target, by_ms=40)
     assert caught.value.remedy
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"], "nothing is left behind"
 
@@ -168,5 +168,5 @@ def test_a_target_stays_what_it_was_when_the_copy_fails(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", seconds=1)
     (tmp_path / "b.webm").write_bytes(b"old")
     with pytest.raises(OutputError):
-        move_sound(source, tmp_path / "b.webm", by_ms=40)
+        move_audio_track(source, tmp_path / "b.webm", by_ms=40)
     assert (tmp_path / "b.webm").read_bytes() == b"old"

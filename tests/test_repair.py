@@ -32,21 +32,21 @@ from synctool.repairing.resample import MovedSamples
 from synctool.repairing.run import repair
 from synctool.types import DetectResult, FrameSeries, Segment, Source
 from transport_streams import pat, pmt, with_tables
-from videos import CLICKS_S, Sound, Video, clicks, find_clicks, lead_ms, make_video, murmur, packets
+from videos import CLICKS_S, Audio, Video, clicks, find_clicks, lead_ms, make_video, murmur, packets
 
 MILLISECOND = 1.01
 """Timestamps of Matroska are whole milliseconds."""
 MPEG4 = Video(codec="mpeg4")
 SOURCES = {
     "a.mp4": {"video": Video(options={"bf": "2"})},
-    "late.mov": {"sounds": [Sound(start_s=0.3)], "video": Video(fps=30)},
+    "late.mov": {"audio": [Audio(start_s=0.3)], "video": Video(fps=30)},
     "a.mkv": {"video": Video(options={"bf": "2"})},
     "rate.mkv": {"video": Video(times_s=[i / 50 + (i % 3) / 100 for i in range(149)])},
-    "a.webm": {"video": Video(codec="libvpx", size=(96, 64)), "sounds": [Sound(codec="libopus")]},
+    "a.webm": {"video": Video(codec="libvpx", size=(96, 64)), "audio": [Audio(codec="libopus")]},
     "a.ts": {},
-    "pcm.avi": {"video": MPEG4, "sounds": [Sound(codec="pcm_s16le")]},
-    "mp3.avi": {"video": MPEG4, "sounds": [Sound(codec="libmp3lame")]},
-    "ac3.avi": {"video": MPEG4, "sounds": [Sound(codec="ac3")]},
+    "pcm.avi": {"video": MPEG4, "audio": [Audio(codec="pcm_s16le")]},
+    "mp3.avi": {"video": MPEG4, "audio": [Audio(codec="libmp3lame")]},
+    "ac3.avi": {"video": MPEG4, "audio": [Audio(codec="ac3")]},
 }
 
 
@@ -149,8 +149,8 @@ STEPS = RepairPlan((OffsetSpan(0.0, -80.0), OffsetSpan(1.53, 40.0)))
 def test_two_offsets_in_the_audios_own_codec(tmp_path: Path, name: str) -> None:
     """The clicks of the source are moved as the plan says they were, so that they end up in place."""
     heard = [t - (-0.08 if t < 1.5 else 0.04) for t in CLICKS_S]
-    sound = replace(SOURCES[name].get("sounds", [Sound()])[0], samples=clicks(3, 48_000, heard))
-    source = make_video(tmp_path / name, **(SOURCES[name] | {"sounds": [sound]}))
+    audio = replace(SOURCES[name].get("audio", [Audio()])[0], samples=clicks(3, 48_000, heard))
+    source = make_video(tmp_path / name, **(SOURCES[name] | {"audio": [audio]}))
     target = tmp_path / f"fixed{source.suffix}"
     report = repair(source, target, STEPS)
     assert report.reencoded
@@ -165,8 +165,8 @@ def test_two_offsets_in_the_audios_own_codec(tmp_path: Path, name: str) -> None:
 
 
 def test_lossless_audio_stays_lossless(tmp_path: Path) -> None:
-    sound = Sound(codec="flac", samples=murmur(3, 48_000), layout="mono")
-    source = make_video(tmp_path / "a.mkv", sounds=[sound])
+    audio = Audio(codec="flac", samples=murmur(3, 48_000), layout="mono")
+    source = make_video(tmp_path / "a.mkv", audio=[audio])
     repair(source, tmp_path / "b.mkv", STEPS)
 
     def samples(path: Path) -> tuple[int, np.ndarray]:
@@ -185,13 +185,13 @@ def test_lossless_audio_stays_lossless(tmp_path: Path) -> None:
 
 def test_a_drift_is_resampled(tmp_path: Path) -> None:
     heard = [t - (0.03 + 0.02 * t) for t in CLICKS_S]  # the offset when it is seen
-    sound = Sound(codec="flac", samples=clicks(3, 48_000, heard))
-    source = make_video(tmp_path / "a.mkv", sounds=[sound])
+    audio = Audio(codec="flac", samples=clicks(3, 48_000, heard))
+    source = make_video(tmp_path / "a.mkv", audio=[audio])
     repair(source, tmp_path / "b.mkv", RepairPlan((OffsetSpan(0.0, 30.0, 1200.0),)))
     with VideoFile(tmp_path / "b.mkv") as video_file:
         for _ in video_file:
             pass
-        found = find_clicks(video_file.sound.pop(video_file.sound.end))
+        found = find_clicks(video_file.audio.pop(video_file.audio.end))
     np.testing.assert_allclose(found, CLICKS_S, atol=0.0015)
 
 
@@ -215,7 +215,7 @@ def test_resampling_is_clean() -> None:
 def rich_video(path: Path) -> Path:
     """Two audio tracks, subtitles, chapters, an attached font, a title and a language."""
     plain = make_video(
-        path.with_name("plain.mkv"), sounds=[Sound(), Sound(samples=murmur(3, 48_000), codec="ac3")]
+        path.with_name("plain.mkv"), audio=[Audio(), Audio(samples=murmur(3, 48_000), codec="ac3")]
     )
     with av.open(str(plain)) as old, av.open(str(path), "w") as new:
         new.metadata["title"] = "Ein Video"
@@ -357,9 +357,9 @@ def jumping(time_s: float) -> float:
     [
         ("none.mp4", None, MissingError, "no such file"),
         ("text.mp4", None, MediaError, "text.mp4"),
-        ("mute.mp4", {"sounds": []}, MediaError, "no audio track"),
+        ("mute.mp4", {"audio": []}, MediaError, "no audio track"),
         ("blind.m4a", {"video": None}, MediaError, "no video track"),
-        ("jump.mkv", {"sounds": [Sound(retime=jumping)]}, MediaError, "jump ahead at 1.0 s"),
+        ("jump.mkv", {"audio": [Audio(retime=jumping)]}, MediaError, "jump ahead at 1.0 s"),
     ],
 )
 def test_videos_that_cannot_be_repaired(
@@ -403,10 +403,10 @@ def test_several_programmes_would_become_one(tmp_path: Path) -> None:
 
 def test_lengths_that_differ(tmp_path: Path) -> None:
     """Audio longer than the video, and shorter: both keep their own ends."""
-    long = make_video(tmp_path / "a.mkv", seconds=1, sounds=[Sound(samples=clicks(3, 48_000))])
+    long = make_video(tmp_path / "a.mkv", seconds=1, audio=[Audio(samples=clicks(3, 48_000))])
     repair(long, tmp_path / "b.mkv", 80)
     assert ends_s(tmp_path / "b.mkv")["audio"] == pytest.approx(ends_s(long)["audio"], abs=0.03)
-    short = make_video(tmp_path / "c.mkv", sounds=[Sound(samples=clicks(1, 48_000))])
+    short = make_video(tmp_path / "c.mkv", audio=[Audio(samples=clicks(1, 48_000))])
     repair(short, tmp_path / "d.mkv", 80)
     assert ends_s(tmp_path / "d.mkv")["audio"] == pytest.approx(1.08, abs=0.03)
 

@@ -21,7 +21,7 @@ from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.plugins import registry
 from synctool.plugins.specs import ExporterSpec
-from synctool.runtimes.graphs import GraphRuntime, sound_window
+from synctool.runtimes.graphs import GraphRuntime, audio_window
 from synctool.runtimes.torch import TorchRuntime
 from synctool.weights.artefact import Artefact, ArtefactPart, digest, write_manifest
 
@@ -91,13 +91,13 @@ def test_windows_are_cut_as_pytorch_cuts_them(
     np.testing.assert_allclose(got[inside], want[inside], atol=2e-5, rtol=1e-5)
 
 
-def test_sounds_beyond_the_ends_are_marked() -> None:
+def test_audio_beyond_the_ends_are_marked() -> None:
     heard = np.arange(1, 6, dtype=np.float32)[None, None]
-    sounds, inside = sound_window(heard, 2, rows=3, audio_lead=1)
-    assert sounds[0, 0].tolist() == [0, 0, 1, 2, 3, 4, 5, 0]
+    audio, inside = audio_window(heard, 2, rows=3, audio_lead=1)
+    assert audio[0, 0].tolist() == [0, 0, 1, 2, 3, 4, 5, 0]
     assert inside[0].tolist() == [0, 0, 1, 1, 1, 1, 1, 0]
-    sounds, inside = sound_window(heard, 2, rows=1, audio_lead=90)
-    assert not sounds.any() and not inside.any()
+    audio, inside = audio_window(heard, 2, rows=1, audio_lead=90)
+    assert not audio.any() and not inside.any()
 
 
 def test_threads_of_pytorch_can_be_set_and_those_of_graphs_stay() -> None:

@@ -63,7 +63,7 @@ def test_a_short_insert_is_a_segment() -> None:
 
 
 @pytest.mark.parametrize("missing", ["silence", "no face"])
-def test_a_stretch_without_evidence_is_in_no_segment(missing: str) -> None:
+def test_a_segment_without_evidence_is_in_no_segment(missing: str) -> None:
     truth = pieces((3, 40), (np.nan, 40), (3, 40))
     volume = volume_of(truth)
     if missing == "no face":
@@ -86,14 +86,14 @@ def test_a_segment_begins_and_ends_with_a_face() -> None:
     assert outline(follow_offset(volume)) == [(53 / 25, 441 / 25, 3)]
 
 
-def test_touching_stretches_of_one_offset_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_touching_segments_of_one_offset_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     volume = constant(4.5, 60)
     monkeypatch.setattr(segments, "_SAME_RUN_ROWS", 0.4)  # cut between rows 4 and 5
     (segment,) = follow_offset(volume).segments
     assert segment.offset_frames == pytest.approx(4.5, abs=0.15)
 
 
-def test_a_stretch_without_confidence_is_no_segment() -> None:
+def test_a_segment_without_confidence_is_no_segment() -> None:
     volume = constant(3, 30)
     assert follow_offset(volume).segments
     never = replace(UNCALIBRATED, intercept=-30.0)

@@ -57,15 +57,15 @@ def test_equal_embeddings_are_as_far_apart_as_in_torch() -> None:
 
 
 @pytest.mark.parametrize("offset", [-5, 0, 5])
-def test_early_sound_is_positive(offset: int) -> None:
-    sound = embeddings(200, 3)
-    picture = np.roll(sound, offset, axis=0)  # the sound of picture frame t lies at t - offset
-    score = syncnet_score(pairwise_distances(picture, sound, K))
+def test_early_audio_is_positive(offset: int) -> None:
+    audio = embeddings(200, 3)
+    image = np.roll(audio, offset, axis=0)  # the sound of picture frame t lies at t - offset
+    score = syncnet_score(pairwise_distances(image, audio, K))
     assert score.offset_frames == offset
     assert score.min_distance < 0.1
 
 
-def test_nothing_is_compared_outside_the_sound() -> None:
+def test_nothing_is_compared_outside_the_audio() -> None:
     distances = pairwise_distances(embeddings(30, 1), embeddings(30, 2), K)
     t, offset = np.arange(30)[None], np.arange(-K, K + 1)[:, None]
     outside = (t - offset < 0) | (t - offset >= 30)
@@ -87,10 +87,10 @@ def test_a_video_in_pieces_gives_the_same_distances(pad: str) -> None:
 
 
 def test_frames_without_a_face_are_left_out() -> None:
-    sound = embeddings(200, 3)
-    picture = np.roll(sound, 2, axis=0)
-    picture[50:120] = np.nan
-    score = syncnet_score(pairwise_distances(picture, sound, K))
+    audio = embeddings(200, 3)
+    image = np.roll(audio, 2, axis=0)
+    image[50:120] = np.nan
+    score = syncnet_score(pairwise_distances(image, audio, K))
     assert score.offset_frames == 2
     np.testing.assert_array_equal(np.isnan(score.frame_confidence)[50:120], True)
     assert np.isfinite(score.frame_confidence[2:50]).all()

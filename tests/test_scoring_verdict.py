@@ -39,7 +39,7 @@ def test_thresholds(offset_ms: float, verdict: str) -> None:
     assert judge(offset_ms) == verdict
 
 
-SOUND = {"confidence": 0.9, "max_offset": 15, "frames": 100}
+AUDIO = {"confidence": 0.9, "max_offset": 15, "frames": 100}
 
 
 WEAK = {"confidence": 0.1}
@@ -108,19 +108,19 @@ WEAK = {"confidence": 0.1}
 def test_what_carries_no_answer_names_its_cause(
     more: dict[str, Any], known: dict[str, Any], part: str
 ) -> None:
-    decision = decide(3.0, **{**SOUND, **more}, circumstances=Circumstances(**known))
+    decision = decide(3.0, **{**AUDIO, **more}, circumstances=Circumstances(**known))
     assert decision.verdict == "inconclusive"
     assert part in decision.reason
 
 
 @pytest.mark.parametrize("more", [{"at_edge": True, "confidence": 0.002}, {"confidence": 0.1}])
 def test_weak_evidence_gives_no_advice_to_search_wider(more: dict[str, Any]) -> None:
-    assert "--max-offset" not in decide(3.0, **{**SOUND, **more}).reason
+    assert "--max-offset" not in decide(3.0, **{**AUDIO, **more}).reason
 
 
 def test_too_little_to_tell_where_the_audio_is_from() -> None:
-    assert "elsewhere" not in decide(3.0, **{**SOUND, **WEAK, "frames": 40}).reason
-    assert "elsewhere" not in decide(3.0, **{**SOUND, "confidence": 0.45}).reason
+    assert "elsewhere" not in decide(3.0, **{**AUDIO, **WEAK, "frames": 40}).reason
+    assert "elsewhere" not in decide(3.0, **{**AUDIO, "confidence": 0.45}).reason
 
 
 @pytest.mark.parametrize(("offset", "wide"), [(16, 30), (-40.1, 55), (40, 50), (100.5, 115)])
@@ -129,20 +129,20 @@ def test_a_wider_search_holds_the_offset_with_room_to_spare(offset: float, wide:
 
 
 def test_no_estimate_no_answer() -> None:
-    assert decide(None, **SOUND).verdict == "inconclusive"
+    assert decide(None, **AUDIO).verdict == "inconclusive"
 
 
 def test_what_carries_an_answer() -> None:
-    assert decide(3.0, **SOUND) == Decision("unacceptable")
-    assert decide(-3.0, **SOUND) == Decision("in sync")
-    assert decide(2.0, **{**SOUND, "confidence": 0.5}) == Decision("detectable")
+    assert decide(3.0, **AUDIO) == Decision("unacceptable")
+    assert decide(-3.0, **AUDIO) == Decision("in sync")
+    assert decide(2.0, **{**AUDIO, "confidence": 0.5}) == Decision("detectable")
 
 
 def test_a_video_is_in_sync_only_if_all_of_it_is() -> None:
     parts = [Segment(0, 9, 0.0, 0.9), Segment(9, 12, 8.0, 0.9), Segment(12, 14, -9.0, 0.2)]
-    assert decide(0.0, **SOUND, segments=parts[:1]).verdict == "in sync"
-    assert decide(0.0, **SOUND, segments=parts[:2]).verdict == "unacceptable"
-    assert decide(0.0, **SOUND, segments=[parts[0], parts[2]]).verdict == "in sync"
+    assert decide(0.0, **AUDIO, segments=parts[:1]).verdict == "in sync"
+    assert decide(0.0, **AUDIO, segments=parts[:2]).verdict == "unacceptable"
+    assert decide(0.0, **AUDIO, segments=[parts[0], parts[2]]).verdict == "in sync"
 
 
 @pytest.mark.parametrize(

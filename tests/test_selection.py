@@ -72,7 +72,7 @@ class Audio:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Video:
     """A video track of one grey, 25 fps."""
 
     grey: int = 100
@@ -85,12 +85,11 @@ def mono(samples: np.ndarray, **more: object) -> Audio:
     return Audio(samples[None], **more)
 
 
-def write(path: Path, *tracks: Audio | Picture) -> Path:
+def write(path: Path, *tracks: Audio | Video) -> Path:
     """Write tracks in this order."""
     with av.open(str(path), "w") as video_file:
         streams = [
-            _video(video_file, t) if isinstance(t, Picture) else _audio(video_file, t)
-            for t in tracks
+            _video(video_file, t) if isinstance(t, Video) else _audio(video_file, t) for t in tracks
         ]
         for stream, track in zip(streams, tracks):
             stream.disposition = track.flags
@@ -99,7 +98,9 @@ def write(path: Path, *tracks: Audio | Picture) -> Path:
         packets = []
         for stream, track in zip(streams, tracks):
             made = (
-                _pictures(stream, track) if isinstance(track, Picture) else _sounds(stream, track)
+                _video_frames(stream, track)
+                if isinstance(track, Video)
+                else _audio_frames(stream, track)
             )
             packets += made
         packets.sort(key=lambda p: float((p.dts or 0) * p.time_base))
@@ -108,7 +109,7 @@ def write(path: Path, *tracks: Audio | Picture) -> Path:
     return path
 
 
-def _video(video_file, track: Picture):
+def _video(video_file, track: Video):
     options = {"preset": "ultrafast"} if track.codec == "libx264" else {}
     stream = video_file.add_stream(track.codec, rate=25, options=options)
     stream.width = stream.height = 64
@@ -120,7 +121,7 @@ def _audio(video_file, track: Audio):
     return video_file.add_stream(track.codec, rate=HZ, layout=track.layout)
 
 
-def _pictures(stream, track: Picture) -> list[av.Packet]:
+def _video_frames(stream, track: Video) -> list[av.Packet]:
     packets = []
     for i in range(max(1, round(track.seconds * 25))):
         frame = av.VideoFrame.from_ndarray(np.full((64, 64), track.grey, np.uint8), format="gray")
@@ -130,7 +131,7 @@ def _pictures(stream, track: Picture) -> list[av.Packet]:
     return packets + stream.encode(None)
 
 
-def _sounds(stream, track: Audio) -> list[av.Packet]:
+def _audio_frames(stream, track: Audio) -> list[av.Packet]:
     packets = []
     samples = np.round(32767 * track.samples).astype(np.int16)
     for start in range(0, samples.shape[1], 4800):
@@ -144,20 +145,20 @@ def _sounds(stream, track: Audio) -> list[av.Packet]:
 def measured(path: Path, **wanted: object) -> tuple[VideoFile, np.ndarray, int]:
     """The video after it was read, its audio, and the grey of its last frame."""
     with VideoFile(path, streams=StreamSelection(**wanted)) as video_file:
-        lumas = [picture.luma for picture in video_file if picture.luma is not None]
+        lumas = [image.luma for image in video_file if image.luma is not None]
         grey = round(float(lumas[-1].mean()))
-        return video_file, video_file.sound.pop(video_file.sound.end), grey
+        return video_file, video_file.audio.pop(video_file.audio.end), grey
 
 
 def chosen(video_file: VideoFile) -> dict[str, int]:
     return {track.kind: track.number for track in video_file.source.tracks if track.measured}
 
 
-def alike(sound: np.ndarray, wanted: np.ndarray) -> float:
+def alike(audio: np.ndarray, wanted: np.ndarray) -> float:
     """Correlation of 16 kHz audio with a signal at 48 kHz."""
     wanted = wanted[: wanted.size // 3 * 3].reshape(-1, 3).mean(1)
-    size = min(sound.size, wanted.size)
-    return abs(float(np.corrcoef(sound[:size].astype(float), wanted[:size])[0, 1]))
+    size = min(audio.size, wanted.size)
+    return abs(float(np.corrcoef(audio[:size].astype(float), wanted[:size])[0, 1]))
 
 
 # ------------------------------------------------------------------------------------------ likeness
@@ -181,8 +182,8 @@ def test_real_talk_is_like_speech(corpus: Path) -> None:
     for path in videos:
         with VideoFile(path, need_video=False) as video_file:
             list(video_file)
-            sound = video_file.sound.pop(video_file.sound.end)
-        assert speech_likeness(sound.astype(np.float32) / 32768) > CLEAR_SPEECH
+            audio = video_file.audio.pop(video_file.audio.end)
+        assert speech_likeness(audio.astype(np.float32) / 32768) > CLEAR_SPEECH
 
 
 # -------------------------------------------------------------------------------------------- tracks
@@ -191,11 +192,11 @@ def test_real_talk_is_like_speech(corpus: Path) -> None:
 def test_the_default_flag_wins_over_the_order(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.mkv",
-        Picture(50), Picture(150, DEFAULT), mono(talk(1)), mono(talk(2), flags=DEFAULT),
+        Video(50), Video(150, DEFAULT), mono(talk(1)), mono(talk(2), flags=DEFAULT),
     )  # fmt: skip
-    video_file, sound, grey = measured(path)
+    video_file, audio, grey = measured(path)
     assert chosen(video_file) == {"video": 1, "audio": 1}
-    assert abs(grey - 150) <= 9 and alike(sound, talk(2)) > 0.9
+    assert abs(grey - 150) <= 9 and alike(audio, talk(2)) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -206,16 +207,19 @@ def test_the_default_flag_wins_over_the_order(tmp_path: Path) -> None:
     ],
 )
 def test_a_comment_is_never_measured_by_itself(tmp_path: Path, flags: Disposition) -> None:
-    path = write(tmp_path / "a.mkv", Picture(), mono(talk(1), flags=flags), mono(talk(2)))
-    video_file, sound, _ = measured(path)
+    path = write(tmp_path / "a.mkv", Video(), mono(talk(1), flags=flags), mono(talk(2)))
+    video_file, audio, _ = measured(path)
     if not any(track.dispositions for track in video_file.source.tracks):
         pytest.skip(f"Matroska does not keep the flag {flags}")
-    assert chosen(video_file)["audio"] == 1 and alike(sound, talk(2)) > 0.9
+    assert chosen(video_file)["audio"] == 1 and alike(audio, talk(2)) > 0.9
 
 
 def test_a_title_tells_a_comment_too(tmp_path: Path) -> None:
     path = write(
-        tmp_path / "a.mkv", Picture(), mono(talk(1), title="Director's Commentary"), mono(talk(2))
+        tmp_path / "a.mkv",
+        Video(),
+        mono(talk(1), title="Director's Commentary"),
+        mono(talk(2)),
     )
     video_file, _, _ = measured(path)
     assert chosen(video_file)["audio"] == 1
@@ -226,24 +230,24 @@ def test_a_title_tells_a_comment_too(tmp_path: Path) -> None:
 
 
 def test_a_comment_alone_is_better_than_nothing(tmp_path: Path) -> None:
-    video_file, sound, _ = measured(
-        write(tmp_path / "a.mkv", Picture(), mono(talk(1), flags=Disposition.comment))
+    video_file, audio, _ = measured(
+        write(tmp_path / "a.mkv", Video(), mono(talk(1), flags=Disposition.comment))
     )
-    assert chosen(video_file)["audio"] == 0 and alike(sound, talk(1)) > 0.9
+    assert chosen(video_file)["audio"] == 0 and alike(audio, talk(1)) > 0.9
 
 
 def test_one_frame_and_stills_are_passed_over(tmp_path: Path) -> None:
     for name, first in (
-        ("a.mp4", Picture(50, seconds=0.04, codec="mjpeg")),
-        ("b.mkv", Picture(50, seconds=0.04)),
-        ("c.mkv", Picture(50, Disposition.still_image)),
+        ("a.mp4", Video(50, seconds=0.04, codec="mjpeg")),
+        ("b.mkv", Video(50, seconds=0.04)),
+        ("c.mkv", Video(50, Disposition.still_image)),
     ):
         audio = mono(talk(1))
         if name.endswith("mp4"):
             continue_with = tmp_path / "a.mov"  # PCM
         else:
             continue_with = tmp_path / name
-        video_file, _, grey = measured(write(continue_with, first, Picture(150), audio))
+        video_file, _, grey = measured(write(continue_with, first, Video(150), audio))
         if first.flags and not video_file.source.tracks[0].dispositions:
             continue  # a container that does not keep the flag
         assert chosen(video_file)["video"] == 1, name
@@ -252,37 +256,37 @@ def test_one_frame_and_stills_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_still_alone_is_shown(tmp_path: Path) -> None:
     video_file, _, grey = measured(
-        write(tmp_path / "a.mov", Picture(150, seconds=0.04, codec="mjpeg"), mono(talk(1)))
+        write(tmp_path / "a.mov", Video(150, seconds=0.04, codec="mjpeg"), mono(talk(1)))
     )
     assert chosen(video_file) == {"video": 0, "audio": 0} and abs(grey - 150) <= 9
 
 
 def test_empty_tracks_are_passed_over_and_that_is_told(tmp_path: Path) -> None:
     tracks = [mono(hush()), mono(hush()), mono(1e-4 * talk(3)), mono(talk(2)), mono(hush())]
-    video_file, sound, _ = measured(write(tmp_path / "a.mov", Picture(), *tracks))
-    assert chosen(video_file)["audio"] == 3 and alike(sound, talk(2)) > 0.9
+    video_file, audio, _ = measured(write(tmp_path / "a.mov", Video(), *tracks))
+    assert chosen(video_file)["audio"] == 3 and alike(audio, talk(2)) > 0.9
     assert video_file.warnings == ["audio track 0 is silent; track 3 is measured"]
     assert video_file.source.tracks[1].note == "is silent"
 
 
 def test_time_code_gives_way_to_a_voice_but_music_does_not(tmp_path: Path) -> None:
-    video_file, sound, _ = measured(
-        write(tmp_path / "a.mov", Picture(), mono(time_code()), mono(tune()), mono(talk(2)))
+    video_file, audio, _ = measured(
+        write(tmp_path / "a.mov", Video(), mono(time_code()), mono(tune()), mono(talk(2)))
     )
-    assert chosen(video_file)["audio"] == 2 and alike(sound, talk(2)) > 0.9
+    assert chosen(video_file)["audio"] == 2 and alike(audio, talk(2)) > 0.9
     assert "holds no speech" in video_file.warnings[0]
 
 
 def test_silence_everywhere_keeps_the_first(tmp_path: Path) -> None:
-    video_file, _, _ = measured(write(tmp_path / "a.mov", Picture(), mono(hush()), mono(hush())))
+    video_file, _, _ = measured(write(tmp_path / "a.mov", Video(), mono(hush()), mono(hush())))
     assert chosen(video_file)["audio"] == 0 and not video_file.warnings
 
 
 def test_who_names_a_track_gets_it_silent_or_not(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.mkv", Picture(50), Picture(150), mono(hush()), mono(talk(1)))
-    video_file, sound, grey = measured(path, audio_track=0, video_track=1)
+    path = write(tmp_path / "a.mkv", Video(50), Video(150), mono(hush()), mono(talk(1)))
+    video_file, audio, grey = measured(path, audio_track=0, video_track=1)
     assert (
-        chosen(video_file) == {"video": 1, "audio": 0} and not sound.any() and abs(grey - 150) <= 9
+        chosen(video_file) == {"video": 1, "audio": 0} and not audio.any() and abs(grey - 150) <= 9
     )
     for wanted, flag in (
         ({"audio_track": 2}, "--audio-track"),
@@ -312,7 +316,7 @@ class FakeBest:
 
 
 def test_a_programme_is_taken_whole(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.mkv", Picture(50), mono(talk(1)), Picture(150), mono(talk(2)))
+    path = write(tmp_path / "a.mkv", Video(50), mono(talk(1)), Video(150), mono(talk(2)))
     with av.open(str(path)) as container:
         both = select(FakeBest(container), StreamSelection(), name="a.mkv")
         other = select(FakeBest(container), StreamSelection(video_track=0), name="a.mkv")
@@ -320,10 +324,10 @@ def test_a_programme_is_taken_whole(tmp_path: Path) -> None:
         assert (other.video.index, other.audio.index) == (0, 1)
 
 
-def two_programmes(path: Path, *tracks: Audio | Picture) -> Path:
+def two_programmes(path: Path, *tracks: Audio | Video) -> Path:
     """A transport stream of which the first two tracks are one programme, and the next two another."""
     data = write(path, *tracks).read_bytes()
-    kinds = [0x1B if isinstance(track, Picture) else 3 for track in tracks]
+    kinds = [0x1B if isinstance(track, Video) else 3 for track in tracks]
     streams = [(kind, 0x100 + number) for number, kind in enumerate(kinds)]
     tables = [
         pat({1: PMT_PID, 2: PMT_PID + 1}),
@@ -337,15 +341,15 @@ def two_programmes(path: Path, *tracks: Audio | Picture) -> Path:
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 3, 2)])
 def test_the_video_is_of_the_programme_whose_audio_speaks(tmp_path: Path, order) -> None:
     tracks = (
-        Picture(50),
+        Video(50),
         mono(hush(), codec="mp2"),
-        Picture(150),
+        Video(150),
         mono(talk(1), codec="mp2"),
     )
     path = two_programmes(tmp_path / "a.ts", *(tracks[i] for i in order))
-    video_file, sound, grey = measured(path)
+    video_file, audio, grey = measured(path)
     assert chosen(video_file) == {"video": 1, "audio": 1}
-    assert abs(grey - 150) <= 9 and sound.any()
+    assert abs(grey - 150) <= 9 and audio.any()
     assert any("video track 1 is measured" in text for text in video_file.warnings)
     asked, _, grey = measured(path, video_track=0)
     assert chosen(asked)["video"] == 0 and abs(grey - 50) <= 9
@@ -355,7 +359,7 @@ def test_the_video_is_of_the_programme_whose_audio_speaks(tmp_path: Path, order)
 
 def test_what_is_lacking_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no audio track"):
-        VideoFile(write(tmp_path / "a.mkv", Picture()))
+        VideoFile(write(tmp_path / "a.mkv", Video()))
     with pytest.raises(MediaError, match="no video track"):
         VideoFile(write(tmp_path / "b.mkv", mono(talk(1))))
 
@@ -368,17 +372,17 @@ def stereo(left: np.ndarray, right: np.ndarray, layout: str = "stereo") -> Audio
 
 
 def test_antiphase_stereo_does_not_cancel(tmp_path: Path) -> None:
-    video_file, sound, _ = measured(write(tmp_path / "a.mkv", Picture(), stereo(talk(1), -talk(1))))
-    assert video_file.source.channel == "FL" and alike(sound, talk(1)) > 0.9
+    video_file, audio, _ = measured(write(tmp_path / "a.mkv", Video(), stereo(talk(1), -talk(1))))
+    assert video_file.source.channel == "FL" and alike(audio, talk(1)) > 0.9
     assert "cancel each other" in video_file.warnings[0]
 
 
 @pytest.mark.parametrize("other", [time_code, tune], ids=["time code", "music"])
 def test_a_voice_is_not_drowned_by_the_other_channel(tmp_path: Path, other) -> None:
     for name, sides in (("r.mkv", (2 * other(), talk(1))), ("l.mkv", (talk(1), 2 * other()))):
-        video_file, sound, _ = measured(write(tmp_path / name, Picture(), stereo(*sides)))
+        video_file, audio, _ = measured(write(tmp_path / name, Video(), stereo(*sides)))
         assert video_file.source.channel == {"r.mkv": "FR", "l.mkv": "FL"}[name]
-        assert alike(sound, talk(1)) > 0.9 and video_file.warnings
+        assert alike(audio, talk(1)) > 0.9 and video_file.warnings
 
 
 @pytest.mark.parametrize(
@@ -392,7 +396,7 @@ def test_channels_that_speak_less_clearly_are_not_called_speechless(
     heard = TrackAudio(
         Signal(-26.3, -12.6, 5.39), (Signal(-23.8, -10.6, likeness), Signal(-21.5, -7.8, 5.91))
     )
-    path = write(tmp_path / "a.mkv", Picture(), stereo(talk(1), talk(2)))
+    path = write(tmp_path / "a.mkv", Video(), stereo(talk(1), talk(2)))
     with av.open(str(path)) as container:
         found = select(container, StreamSelection(), name="a", listen=lambda _: {0: heard})
     assert (found.channel_name, found.notes) == (
@@ -413,39 +417,39 @@ def test_channels_that_speak_less_clearly_are_not_called_speechless(
     ids=["same", "panned", "music on both sides", "two in turn", "one side", "silence"],
 )
 def test_ordinary_stereo_is_mixed_as_ever(tmp_path: Path, sides) -> None:
-    video_file, sound, _ = measured(write(tmp_path / "a.mkv", Picture(), stereo(*sides)))
+    video_file, audio, _ = measured(write(tmp_path / "a.mkv", Video(), stereo(*sides)))
     assert video_file.source.channel == "mix" and not video_file.warnings
     _, mixed, _ = measured(tmp_path / "a.mkv", channel="mix")
-    assert np.array_equal(sound, mixed)
-    assert np.abs(sound / 32768).max() <= 1
+    assert np.array_equal(audio, mixed)
+    assert np.abs(audio / 32768).max() <= 1
 
 
 def test_a_centre_beside_loud_surround_is_heard(tmp_path: Path) -> None:
     loud = [2.5 * tune(i) for i in range(5)]
-    video_file, sound, _ = measured(
+    video_file, audio, _ = measured(
         write(
             tmp_path / "a.mov",
-            Picture(),
+            Video(),
             Audio(np.stack([*loud[:2], 0.5 * talk(1), *loud[2:]]), "5.1"),
         )
     )
-    assert video_file.source.channel == "FC" and alike(sound, talk(1)) > 0.9
+    assert video_file.source.channel == "FC" and alike(audio, talk(1)) > 0.9
 
 
 @pytest.mark.parametrize("name", ["FR", "fr", "1"])
 def test_a_channel_can_be_named(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path / "a.mkv", Picture(), stereo(talk(1), talk(2)))
-    video_file, sound, _ = measured(path, channel=name)
+    path = write(tmp_path / "a.mkv", Video(), stereo(talk(1), talk(2)))
+    video_file, audio, _ = measured(path, channel=name)
     assert (
         video_file.source.channel == "FR"
-        and alike(sound, talk(2)) > 0.9
+        and alike(audio, talk(2)) > 0.9
         and not video_file.warnings
     )
     for wrong in ("2", "FC", "left", "-1"):
         with pytest.raises(UsageError, match="no audio channel") as caught:
             VideoFile(path, streams=StreamSelection(channel=wrong))
         assert "0 (FL), 1 (FR)" in caught.value.remedy
-    lone = write(tmp_path / "b.mkv", Picture(), mono(talk(1)))
+    lone = write(tmp_path / "b.mkv", Video(), mono(talk(1)))
     measured(lone, channel="0")
     with pytest.raises(UsageError, match="mono"):
         VideoFile(lone, streams=StreamSelection(channel="FR"))
@@ -476,9 +480,9 @@ def test_every_layout_can_be_read(layout: str, planar: bool) -> None:
     for channel in (None, 0, count - 1):
         mixer = Downmix(channel)
         frame.pts = 0
-        sound = np.concatenate([*mixer.add(frame), *mixer.add(None)])
-        assert sound.dtype == np.int16 and abs(sound.size - AUDIO_HZ) < 40
-        assert np.abs(sound[200:-200]).max() / 32768 == pytest.approx(0.3, abs=0.01)
+        audio = np.concatenate([*mixer.add(frame), *mixer.add(None)])
+        assert audio.dtype == np.int16 and abs(audio.size - AUDIO_HZ) < 40
+        assert np.abs(audio[200:-200]).max() / 32768 == pytest.approx(0.3, abs=0.01)
     names = channel_names(frame.layout.name, count)
     assert len(set(names)) == count
 
@@ -492,8 +496,8 @@ def test_every_sample_format_has_the_same_loudness(form: str) -> None:
     frame.sample_rate = HZ
     (frame,) = av.AudioResampler(form, "stereo", HZ).resample(frame)
     mixer = Downmix(1)
-    sound = np.concatenate([*mixer.add(frame), *mixer.add(None)])
-    assert np.abs(sound).max() / 32768 == pytest.approx(0.3, abs=0.01)
+    audio = np.concatenate([*mixer.add(frame), *mixer.add(None)])
+    assert np.abs(audio).max() / 32768 == pytest.approx(0.3, abs=0.01)
 
 
 def test_of_ambisonic_audio_the_omnidirectional_channel_is_heard() -> None:
@@ -502,8 +506,8 @@ def test_of_ambisonic_audio_the_omnidirectional_channel_is_heard() -> None:
     frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="ambisonic 1")
     frame.sample_rate = HZ
     mixer = Downmix()
-    sound = np.concatenate([*mixer.add(frame), *mixer.add(None)])
-    assert np.abs(sound).max() / 32768 == pytest.approx(0.3, abs=0.01)
+    audio = np.concatenate([*mixer.add(frame), *mixer.add(None)])
+    assert np.abs(audio).max() / 32768 == pytest.approx(0.3, abs=0.01)
     assert channel_names("ambisonic 1", 4) == ["W", "ACN1", "ACN2", "ACN3"]
 
 
@@ -525,7 +529,7 @@ def test_a_look_costs_little_of_a_long_file(
     monkeypatch.setattr(listening, "_PIECE_S", 1.0)
     left = np.concatenate([hush(20), talk(1, seconds=20), hush(20)])
     right = np.concatenate([time_code(seconds=60)])
-    path = write(tmp_path / "a.mkv", Picture(seconds=60), stereo(left, right))
+    path = write(tmp_path / "a.mkv", Video(seconds=60), stereo(left, right))
     with VideoFile(path) as video_file:
         assert video_file.source.channel == "FL"
     assert 0 < sum(decoded) < 8
@@ -537,12 +541,12 @@ def test_a_look_costs_little_of_a_long_file(
 def test_the_choice_is_told(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.mkv",
-        Picture(), mono(talk(1), title="Commentary"), stereo(talk(2), 2 * time_code()),
+        Video(), mono(talk(1), title="Commentary"), stereo(talk(2), 2 * time_code()),
     )  # fmt: skip
     video_file, _, _ = measured(path)
     assert chosen_streams(video_file.source) == "audio track 1 of 2 (pcm_s16le), channel FL"
     assert passed_over(video_file.source) == [
         "audio track 0 (pcm_s16le, Commentary): not the programme's own"
     ]
-    plain, _, _ = measured(write(tmp_path / "b.mkv", Picture(), mono(talk(1))))
+    plain, _, _ = measured(write(tmp_path / "b.mkv", Video(), mono(talk(1))))
     assert chosen_streams(plain.source) == "" and passed_over(plain.source) == []

@@ -15,7 +15,7 @@ from synctool.media.announced import announced_length_s
 from synctool.media.frame_rate import FrameRate
 from synctool.media.video_file import VideoFile
 from synctool.types import Source, StreamSelection
-from videos import CLICKS_S, Sound, Video, find_clicks, make_video, read_time_ms
+from videos import CLICKS_S, Audio, Video, find_clicks, make_video, read_time_ms
 
 pytestmark = pytest.mark.integration
 
@@ -38,12 +38,12 @@ def raw_dv(path: Path, fps: Fraction, height: int, seconds: float) -> Path:
         video.width, video.height = 720, height
         video.pix_fmt = "yuv411p" if height == 480 else "yuv420p"
         audio = video_file.add_stream("pcm_s16le", rate=48_000, layout="stereo")
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 2 * rate), np.int16), "s16", "stereo")
-        sound.sample_rate, sound.pts, sound.time_base = 48_000, 0, Fraction(1, 48_000)
-        packets = list(audio.encode(sound))
+        waveform = av.AudioFrame.from_ndarray(np.zeros((1, 2 * rate), np.int16), "s16", "stereo")
+        waveform.sample_rate, waveform.pts, waveform.time_base = 48_000, 0, Fraction(1, 48_000)
+        packets = list(audio.encode(waveform))
         for number in range(round(seconds * fps)):
-            picture = np.full((height, 720, 3), 40 + number, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=video.pix_fmt)
+            image = np.full((height, 720, 3), 40 + number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=video.pix_fmt)
             frame.pts, frame.time_base = number, 1 / fps
             packets += video.encode(frame)
         packets += [*video.encode(None), *audio.encode(None)]
@@ -57,8 +57,8 @@ def test_raw_dv_has_the_rate_of_its_frames(tmp_path, fps, height):
     path = raw_dv(tmp_path / "a.dv", fps, height, 1.0)
     with VideoFile(path) as video_file:
         assert video_file.source.video_fps == pytest.approx(float(fps), abs=0.001)
-        ticks = sum(1 for _ in video_file)
-    assert ticks == pytest.approx(25, abs=1)
+        indices = sum(1 for _ in video_file)
+    assert indices == pytest.approx(25, abs=1)
     assert video_file.source.video_fps == pytest.approx(float(fps), abs=0.001)
 
 
@@ -70,7 +70,7 @@ def test_the_rate_is_that_of_the_frames_where_the_header_says_another(
     times = [n / true for n in range(round(4 * true))]
     video = Video(fps=claimed, times_s=times, options=FAST)
     with VideoFile(make_video(tmp_path / name, seconds=4.0, video=video)) as video_file:
-        shown = [read_time_ms(picture.luma) for picture in video_file]
+        shown = [read_time_ms(image.luma) for image in video_file]
     assert video_file.source.video_fps == pytest.approx(true, rel=0.002)
     assert shown[-1] >= 1000 * times[-1] - 41  # the last frame stays as long as the others
     assert len(shown) == pytest.approx(100, abs=2)
@@ -120,13 +120,13 @@ def test_without_any_frame_the_header_has_the_word():
 @pytest.mark.parametrize("name", ["a.mkv", "a.nut", "a.mp4", "a.ts", "a.mov"])
 def test_streams_that_begin_late_are_not_shorter_than_announced(tmp_path, name):
     video = Video(start_s=20.0, options=FAST)
-    path = make_video(tmp_path / name, video=video, sounds=[Sound("mp2", start_s=20.0)])
+    path = make_video(tmp_path / name, video=video, audio=[Audio("mp2", start_s=20.0)])
     with av.open(str(path)) as container:
         assert announced_length_s(container) == pytest.approx(3.0, abs=0.1)
     with VideoFile(path) as video_file:
-        assert video_file.expected_ticks == pytest.approx(75, abs=2)
-        shown = [read_time_ms(picture.luma) for picture in video_file]
-        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
+        assert video_file.expected_frames == pytest.approx(75, abs=2)
+        shown = [read_time_ms(image.luma) for image in video_file]
+        heard = find_clicks(video_file.audio.pop(video_file.audio.end))
     assert video_file.warnings == []
     assert next(t for t in shown if t is not None) == 20_000
     assert len(heard) == len(CLICKS_S)
@@ -136,7 +136,7 @@ def test_streams_that_begin_late_are_not_shorter_than_announced(tmp_path, name):
 def test_half_of_a_late_beginning_is_told(tmp_path):
     video = Video(start_s=20.0, options=FAST)
     path = make_video(
-        tmp_path / "a.mkv", seconds=6.0, video=video, sounds=[Sound("mp2", start_s=20.0)]
+        tmp_path / "a.mkv", seconds=6.0, video=video, audio=[Audio("mp2", start_s=20.0)]
     )
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
@@ -150,7 +150,7 @@ def test_half_of_a_late_beginning_is_told(tmp_path):
 def test_an_avi_that_is_cut_off_is_told_and_counted(tmp_path, kept, told):
     """Of one without its index FFmpeg announces what is there."""
     video = Video("mpeg4")
-    path = make_video(tmp_path / "a.avi", seconds=6.0, video=video, sounds=[Sound("mp2")])
+    path = make_video(tmp_path / "a.avi", seconds=6.0, video=video, audio=[Audio("mp2")])
     data = path.read_bytes()
     path.write_bytes(data[: round(kept * len(data))])
     with VideoFile(path) as video_file:
@@ -167,14 +167,14 @@ LATE_S = 9.0
 
 def with_late_audio(path: Path, codec: str) -> Path:
     """Video from 0 on, audio from ``LATE_S``, after FFmpeg has ceased to look for it."""
-    sound = Sound(codec, start_s=LATE_S)
+    waveform = Audio(codec, start_s=LATE_S)
     noise = np.random.default_rng(0).integers(0, 256, (96, 320, 480, 3), np.uint8)
     if path.suffix == ".mpg":  # it comes after the five million bytes that are looked at, too
         many = [noise[n % 96] for n in range(12 * 25)]
-        video = Video("mpeg2video", size=(480, 320), pictures=many, options={"qmax": "4"})
+        video = Video("mpeg2video", size=(480, 320), images=many, options={"qmax": "4"})
     else:
         video = Video(options=FAST)
-    return make_video(path, seconds=12.0, video=video, sounds=[sound])
+    return make_video(path, seconds=12.0, video=video, audio=[waveform])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_audio_that_begins_late_is_found_with_its_rate(tmp_path, name, codec):
     with VideoFile(path, streams=StreamSelection()) as video_file:
         for _ in video_file:
             pass
-        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
+        heard = find_clicks(video_file.audio.pop(video_file.audio.end))
     audio = next(track for track in video_file.source.tracks if track.kind == "audio")
     assert (video_file.source.audio_hz, audio.channels, video_file.source.channel) == (
         48_000,
@@ -199,7 +199,7 @@ def test_audio_that_begins_late_is_found_with_its_rate(tmp_path, name, codec):
 
 def test_video_that_begins_late_is_found(tmp_path):
     video = Video("mpeg2video", start_s=LATE_S)
-    path = make_video(tmp_path / "a.mpg", seconds=20.0, video=video, sounds=[Sound("mp2")])
+    path = make_video(tmp_path / "a.mpg", seconds=20.0, video=video, audio=[Audio("mp2")])
     source = facts(path)
     assert (source.width_px, source.height_px) == (192, 128)
     assert source.video_start_s == pytest.approx(LATE_S, abs=0.1)
@@ -213,6 +213,6 @@ def test_what_is_decoded_has_the_last_word_on_the_sample_rate(tmp_path, monkeypa
 
 
 def test_video_alone_in_a_program_stream_has_no_audio(tmp_path):
-    path = make_video(tmp_path / "a.mpg", video=Video("mpeg2video"), sounds=[])
+    path = make_video(tmp_path / "a.mpg", video=Video("mpeg2video"), audio=[])
     with pytest.raises(MediaError, match="no audio track"):
         VideoFile(path)

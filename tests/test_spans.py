@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synctool.media.video_file import VideoFile
-from videos import Sound, Video, make_video
+from videos import Audio, Video, make_video
 
 pytestmark = pytest.mark.integration
 
@@ -17,13 +17,13 @@ _CONTRADICTION = "do not last as their headers say"
 def _warnings(path: Path) -> list[str]:
     with VideoFile(path) as video_file:
         for _ in video_file:
-            video_file.sound.pop(video_file.sound.available)
+            video_file.audio.pop(video_file.audio.available)
         return video_file.warnings
 
 
 def _avi(path: Path) -> Path:
     return make_video(
-        path, video=Video(codec="mpeg4"), sounds=[Sound(codec="pcm_s16le", rate=16_000)]
+        path, video=Video(codec="mpeg4"), audio=[Audio(codec="pcm_s16le", rate=16_000)]
     )
 
 
@@ -75,23 +75,23 @@ def test_an_edit_list_that_skips_more_than_the_headers_say_is_told_of(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("name", "video", "sound"),
+    ("name", "video", "audio"),
     [
-        ("whole.mp4", Video(), Sound()),
-        ("low-rate.mp4", Video(), Sound(rate=8_000, layout="mono")),  # frames of 128 ms
-        ("offset.mov", Video(), Sound(start_s=0.7)),
-        ("late.mp4", Video(start_s=0.5), Sound()),
-        ("b-frames.avi", Video(codec="mpeg4", options={"bf": "2"}), Sound(codec="mp3")),
-        ("slow.mp4", Video(fps=5), Sound()),
-        ("gaps.mp4", Video(times_s=[*(i / 25 for i in range(20)), 2.0, 2.04]), Sound()),
-        ("gap-first.mp4", Video(times_s=[0.0, *(1 + i / 25 for i in range(20))]), Sound()),
-        ("still.mp4", Video(times_s=[*(i / 25 for i in range(20)), 5.0, 12.0]), Sound()),
+        ("whole.mp4", Video(), Audio()),
+        ("low-rate.mp4", Video(), Audio(rate=8_000, layout="mono")),  # frames of 128 ms
+        ("offset.mov", Video(), Audio(start_s=0.7)),
+        ("late.mp4", Video(start_s=0.5), Audio()),
+        ("b-frames.avi", Video(codec="mpeg4", options={"bf": "2"}), Audio(codec="mp3")),
+        ("slow.mp4", Video(fps=5), Audio()),
+        ("gaps.mp4", Video(times_s=[*(i / 25 for i in range(20)), 2.0, 2.04]), Audio()),
+        ("gap-first.mp4", Video(times_s=[0.0, *(1 + i / 25 for i in range(20))]), Audio()),
+        ("still.mp4", Video(times_s=[*(i / 25 for i in range(20)), 5.0, 12.0]), Audio()),
     ],
 )
 def test_ordinary_files_have_no_such_warning(
-    tmp_path: Path, name: str, video: Video, sound: Sound
+    tmp_path: Path, name: str, video: Video, audio: Audio
 ) -> None:
-    path = make_video(tmp_path / name, video=video, sounds=[sound])
+    path = make_video(tmp_path / name, video=video, audio=[audio])
     assert not [text for text in _warnings(path) if _CONTRADICTION in text]
 
 
@@ -108,7 +108,7 @@ def _joined(path: Path, again_s: float) -> Path:
     later = make_video(
         path.with_suffix(".2.ts"),
         video=Video(start_s=3 - again_s),
-        sounds=[Sound(start_s=3 - again_s)],
+        audio=[Audio(start_s=3 - again_s)],
     )
     path.write_bytes(first.read_bytes() + later.read_bytes())
     return path

@@ -18,7 +18,7 @@ from synctool.measure.audio_encoder import AudioEncoder
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
 from synctool.measure.face_encoder import FaceEncoder, crop_for
 from synctool.measure.timing import Stopwatch
-from synctool.media.pictures import Picture
+from synctool.media.frame_reader import TimelineFrame
 from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import BackboneSpec, VideoInput
@@ -67,13 +67,13 @@ def enliven(model: LoadedModel) -> None:
             parameter.normal_(std=0.1)
     model.network.train()
     seen_at_once(model, 4)
-    heard_at_once(model, some_sound(4))
+    heard_at_once(model, some_audio(4))
     model.network.eval().requires_grad_(False)
 
 
-def face_pictures(frames: int, size: int = 80) -> list[Picture]:
+def face_images(frames: int, size: int = 80) -> list[TimelineFrame]:
     noise = np.random.default_rng(0).integers(0, 256, (frames, size, size, 3), np.uint8)
-    return [Picture(i, noise[i, ..., 0], noise[i], 1.0) for i in range(frames)]
+    return [TimelineFrame(i, noise[i, ..., 0], noise[i], 1.0) for i in range(frames)]
 
 
 POSE = Pose(
@@ -86,8 +86,8 @@ def seen_piecemeal(model: LoadedModel, frames: int) -> FaceEncoder:
     """A face whose crops come one by one, encoded as soon as a chunk is there."""
     face = FaceEncoder(runtime=model.runtime, spec=model.spec, first_frame=0)
     most = 0
-    for picture in face_pictures(frames):
-        face.add(picture, POSE)
+    for image in face_images(frames):
+        face.add(image, POSE)
         if face.ready:
             face.encode()
         most = max(most, len(face._crops))
@@ -99,7 +99,7 @@ def seen_piecemeal(model: LoadedModel, frames: int) -> FaceEncoder:
 
 def seen_at_once(model: LoadedModel, frames: int) -> np.ndarray:
     wanted = model.spec.video
-    crops = np.stack([crop_for(wanted, picture, POSE) for picture in face_pictures(frames)])
+    crops = np.stack([crop_for(wanted, image, POSE) for image in face_images(frames)])
     return model.runtime.encode_video(as_input(crops, wanted))[0]
 
 
@@ -142,8 +142,8 @@ def test_the_last_crops_may_be_encoded_early(model) -> None:
 
 def test_boxes_are_kept_once_a_second_in_pixels_of_the_source(model) -> None:
     face = FaceEncoder(runtime=model("flicker").runtime, spec=flicker.SPEC, first_frame=7)
-    for picture in face_pictures(51):
-        face.add(Picture(picture.index, picture.luma, None, 0.5), POSE)
+    for image in face_images(51):
+        face.add(TimelineFrame(image.index, image.luma, None, 0.5), POSE)
     assert len(face.boxes) == 3
     np.testing.assert_allclose(face.boxes[0], 2 * POSE.box)
 
@@ -151,7 +151,7 @@ def test_boxes_are_kept_once_a_second_in_pixels_of_the_source(model) -> None:
 # ----------------------------------------------------------------------------------------- sound
 
 
-def some_sound(frames: float, seed: int = 0) -> np.ndarray:
+def some_audio(frames: float, seed: int = 0) -> np.ndarray:
     count = round(frames * SAMPLES_PER_FRAME)
     random = np.random.default_rng(seed)
     loudness = np.repeat(random.uniform(100, 6000, count // 1000 + 1), 1000)[:count]
@@ -190,38 +190,38 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("frames", [0.3, 1, 16, 24, 40.5, 77, 80.01])
-def test_sound_in_chunks_is_the_sound_in_one_go(model, small_chunks, frames: float) -> None:
+def test_audio_in_chunks_is_the_audio_in_one_go(model, small_chunks, frames: float) -> None:
     network = model("fcn-cls")
-    wanted = heard_at_once(network, some_sound(frames))
+    wanted = heard_at_once(network, some_audio(frames))
     if frames > 5:
         varies(wanted)
-    alike(heard_piecemeal(network, some_sound(frames)), wanted)
+    alike(heard_piecemeal(network, some_audio(frames)), wanted)
 
 
-def test_sound_of_syncnet_in_chunks(model, small_chunks) -> None:
+def test_audio_of_syncnet_in_chunks(model, small_chunks) -> None:
     network = model("syncnet")
-    wanted = heard_at_once(network, some_sound(45.3))
+    wanted = heard_at_once(network, some_audio(45.3))
     varies(wanted)
-    alike(heard_piecemeal(network, some_sound(45.3)), wanted)
+    alike(heard_piecemeal(network, some_audio(45.3)), wanted)
 
 
-def test_a_long_sound_with_the_chunks_of_everyday(model) -> None:
+def test_long_audio_with_the_chunks_of_everyday(model) -> None:
     network = model("flicker")
-    alike(heard_piecemeal(network, some_sound(700)), heard_at_once(network, some_sound(700)))
+    alike(heard_piecemeal(network, some_audio(700)), heard_at_once(network, some_audio(700)))
 
 
-def test_no_sound_at_all_is_no_embedding(model) -> None:
+def test_no_audio_at_all_is_no_embedding(model) -> None:
     network = model("fcn-cls")
     size = network.spec.embedding_size
     assert heard_piecemeal(network, np.zeros(0, np.int16)).shape == (size, 0)
-    moved_out = heard_piecemeal(network, some_sound(0.5), zero_frames=-3.0)
+    moved_out = heard_piecemeal(network, some_audio(0.5), zero_frames=-3.0)
     assert moved_out.shape == (size, 0)
 
 
 @pytest.mark.parametrize("zero_frames", [2.0, 0.4, 0.0, -0.35, -3.0])
-def test_the_zero_moves_the_sound_by_exactly_that(model, small_chunks, zero_frames: float) -> None:
+def test_the_zero_moves_the_audio_by_exactly_that(model, small_chunks, zero_frames: float) -> None:
     network = model("fcn-cls")
-    samples = some_sound(50)
+    samples = some_audio(50)
     moved = round(abs(zero_frames) * SAMPLES_PER_FRAME)
     leveled = FRONT_ENDS[network.spec.audio.kind].at_level(samples)  # whatever the zero
     if zero_frames >= 0:  # the network reads too much, so the sound is delayed
@@ -241,14 +241,14 @@ def embeddings(dimensions: int, frames: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["fcn-cls", "syncnet"])
 @pytest.mark.parametrize("max_offset", [15, 40])
-@pytest.mark.parametrize(("first_tick", "sound_frames"), [(0, 200), (37, 130), (150, 160)])
+@pytest.mark.parametrize(("first_tick", "audio_frames"), [(0, 200), (37, 130), (150, 160)])
 def test_a_volume_in_blocks_is_the_volume_in_one(
-    model, monkeypatch, name: str, max_offset: int, first_tick: int, sound_frames: int
+    model, monkeypatch, name: str, max_offset: int, first_tick: int, audio_frames: int
 ) -> None:
     network = model(name)
     size = 32 if name == "fcn-cls" else 1024
     face = FaceEmbeddings(0, first_tick, embeddings(size, 200, 1))
-    audio = AudioEmbeddings(embeddings(size, sound_frames, 2))
+    audio = AudioEmbeddings(embeddings(size, audio_frames, 2))
     monkeypatch.setattr(volumes, "_BLOCK_CELLS", 10**9)
     whole = volumes.score_volume(network, face, audio, max_offset=max_offset)
     monkeypatch.setattr(volumes, "_BLOCK_CELLS", 1)
@@ -259,7 +259,7 @@ def test_a_volume_in_blocks_is_the_volume_in_one(
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
 
 
-def test_only_sound_within_the_video_is_compared(model) -> None:
+def test_only_audio_within_the_video_is_compared(model) -> None:
     """Row K + n of picture t is the sound at t - n: outside the sound there is no score."""
     audio, k, first = AudioEmbeddings(embeddings(32, 20, 2), -5), 15, 5
     face = FaceEmbeddings(0, 0, embeddings(32, 30, 1))
@@ -270,7 +270,7 @@ def test_only_sound_within_the_video_is_compared(model) -> None:
             assert np.isfinite(volume[row, t]) == inside, (row - k, t)
 
 
-def test_no_sound_gives_no_scores(model) -> None:
+def test_no_audio_gives_no_scores(model) -> None:
     network = model("fcn-cls")
     encoder = seen_piecemeal(network, 20)
     face = FaceEmbeddings(0, 0, encoder.embeddings(), tuple(encoder.boxes))
@@ -348,7 +348,7 @@ def test_pixels_are_mapped_as_the_contract_says() -> None:
 @pytest.mark.parametrize("crop", ["mouth", "face"])
 def test_crops_have_the_size_and_colours_asked_for(crop: str, colour: str) -> None:
     wanted = VideoInput(crop=crop, size_px=24, colour=colour)
-    made = crop_for(wanted, face_pictures(1)[0], POSE)
+    made = crop_for(wanted, face_images(1)[0], POSE)
     assert made.shape == ((24, 24) if colour == "gray" else (24, 24, 3))
     assert made.dtype == np.uint8
 

@@ -104,7 +104,7 @@ def assert_close(got: Tensor, wanted: Tensor) -> None:
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5 * float(wanted.abs().max().clamp(1)))
 
 
-def test_rows_of_the_picture_are_published_windows(network: SyncNet) -> None:
+def test_rows_of_the_frame_are_published_windows(network: SyncNet) -> None:
     video = torch.rand(1, 3, 6, 224, 224) * 255
     padded = held(video, 2, dim=2)  # window i of the video itself is window i + 2 of the padded one
     windows = [padded[:, :, t : t + 5] for t in range(6)]
@@ -113,7 +113,7 @@ def test_rows_of_the_picture_are_published_windows(network: SyncNet) -> None:
     assert_close(network.encode_video(video), torch.stack(wanted, 2))
 
 
-def test_rows_of_the_sound_are_published_windows(network: SyncNet) -> None:
+def test_rows_of_the_audio_are_published_windows(network: SyncNet) -> None:
     audio = torch.randn(2, 1, 13, 4 * 11) * 10
     padded = held(audio, 8, dim=3)
     windows = [padded[..., 4 * t : 4 * t + 20] for t in range(11)]
@@ -125,17 +125,17 @@ def test_rows_of_the_sound_are_published_windows(network: SyncNet) -> None:
     assert_close(network.encode_audio(incomplete), got)
 
 
-def test_bytes_of_pictures_are_taken_as_they_are(network: SyncNet) -> None:
+def test_bytes_of_frames_are_taken_as_they_are(network: SyncNet) -> None:
     video = torch.randint(0, 256, (1, 3, 2, 224, 224), dtype=torch.uint8)
     assert torch.equal(network.encode_video(video), network.encode_video(video.float()))
 
 
 @pytest.mark.parametrize("ahead", [-15, -3, 0, 1, 7])
-def test_sound_ahead_by_n_frames_is_row_k_plus_n(network: SyncNet, ahead: int) -> None:
-    sound = torch.randn(1, 1024, 60)
-    seen = sound[..., 20:40]
+def test_audio_ahead_by_n_frames_is_row_k_plus_n(network: SyncNet, ahead: int) -> None:
+    audio = torch.randn(1, 1024, 60)
+    seen = audio[..., 20:40]
     lead = 20 + ahead  # with each picture plays the sound of a picture ``ahead`` frames later
-    volume = network.score(sound, seen, max_offset=15, audio_lead=lead)
+    volume = network.score(audio, seen, max_offset=15, audio_lead=lead)
     assert volume.shape == (1, 31, 20)
     assert torch.all(volume.argmax(1) == 15 + ahead)
     # EPSILON is all that is left between a picture and its own sound: 1e-6 in 1024 dimensions.
@@ -148,11 +148,11 @@ def test_sound_ahead_by_n_frames_is_row_k_plus_n(network: SyncNet, ahead: int) -
 def test_scores_are_the_published_distances(
     network: SyncNet, frames: int, length: int, lead: int
 ) -> None:
-    seen, sound = torch.randn(1, 1024, frames), torch.randn(1, 1024, length)
-    volume = network.score(sound, seen, max_offset=6, audio_lead=lead)
-    distances = pairwise_distances(seen[0].T.numpy(), sound[0].T.numpy(), 6, -lead)
+    seen, audio = torch.randn(1, 1024, frames), torch.randn(1, 1024, length)
+    volume = network.score(audio, seen, max_offset=6, audio_lead=lead)
+    distances = pairwise_distances(seen[0].T.numpy(), audio[0].T.numpy(), 6, -lead)
     wanted = torch.from_numpy(np.where(np.isnan(distances), -np.inf, -distances))
     torch.testing.assert_close(volume[0], wanted)
     if lead == 0 and length > 9:
-        pair = F.pairwise_distance(seen[0, :, 100], sound[0, :, 98])
+        pair = F.pairwise_distance(seen[0, :, 100], audio[0, :, 98])
         torch.testing.assert_close(volume[0, 6 + 2, 100], -pair)

@@ -158,8 +158,8 @@ def test_the_order_is_found_without_the_offset() -> None:
 def test_pieces_have_gaps_between_them() -> None:
     video = torch.arange(13.0).view(1, 1, 13, 1, 1)
     assert _pieces(video, 1, 13)[:, 0, :, 0, 0].tolist() == [[0, 1, 2], [5, 6, 7], [10, 11, 12]]
-    sound = torch.arange(4 * 7.0).view(1, 1, 1, 28)
-    assert _pieces(sound, 4, 7)[:, 0, 0].tolist() == [
+    audio = torch.arange(4 * 7.0).view(1, 1, 1, 28)
+    assert _pieces(audio, 4, 7)[:, 0, 0].tolist() == [
         [0, 1, 2, 3],
         [12, 13, 14, 15],
         [24, 25, 26, 27],
@@ -192,7 +192,7 @@ def test_the_choice_by_hand() -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_short_windows_and_sound_that_is_missing(task: str) -> None:
+def test_short_windows_and_audio_that_is_missing(task: str) -> None:
     objective, model = made(task), tiny_model(EMBEDDING)
     batch = talking_batch(0, clips=2, frames=5)
     cut = replace(batch, audio=batch.audio[..., 4 * batch.audio_lead :], audio_lead=0)

@@ -26,14 +26,14 @@ from transport_streams import (
     pmt,
     with_tables,
 )
-from videos import CLICKS_S, Sound, Video, find_clicks, make_video, read_time_ms
+from videos import CLICKS_S, Audio, Video, find_clicks, make_video, read_time_ms
 
 pytestmark = pytest.mark.integration
 
 A, B, C = (0x100, 0x101), (0x200, 0x201), (0x300, 0x301)
 SECOND_PMT = 0x1100
-AAC, AC3 = Sound("aac"), Sound("ac3")
-SPARSE = Sound("aac", rate=16_000, layout="mono")
+AAC, AC3 = Audio("aac"), Audio("ac3")
+SPARSE = Audio("aac", rate=16_000, layout="mono")
 FIRST, OTHER = [(0x1B, A[0]), (3, A[1])], [(0x1B, B[0]), (3, B[1])]
 ONE_TABLE = [pat({1: PMT_PID}), pmt(PMT_PID, 1, FIRST + OTHER)]
 TWO_TABLES = [pat({1: PMT_PID, 2: SECOND_PMT}), pmt(PMT_PID, 1, FIRST), pmt(SECOND_PMT, 2, OTHER)]
@@ -50,12 +50,14 @@ class Seen:
 
     def assert_complete(self, parts: int, within_ms: float = 41) -> None:
         """Every part of three seconds is there, its frames and clicks at their own times."""
-        lead = next(tick for tick, shown in enumerate(self.times_ms) if shown is not None)
+        lead = next(
+            frame_index for frame_index, shown in enumerate(self.times_ms) if shown is not None
+        )
         lead_ms = 40 * lead - self.times_ms[lead]
         assert len(self.times_ms) == pytest.approx(75 * parts + lead, abs=2)
         late_ms = [
-            40 * tick - shown - lead_ms
-            for tick, shown in enumerate(self.times_ms)
+            40 * frame_index - shown - lead_ms
+            for frame_index, shown in enumerate(self.times_ms)
             if shown is not None
         ]
         assert np.abs(late_ms).max() <= within_ms
@@ -67,9 +69,9 @@ class Seen:
 
 def see(path: Path) -> Seen:
     with VideoFile(path) as video_file:
-        times = [read_time_ms(picture.luma) for picture in video_file]
+        times = [read_time_ms(image.luma) for image in video_file]
         return Seen(
-            times, np.array(find_clicks(video_file.sound.pop(video_file.sound.end))), video_file
+            times, np.array(find_clicks(video_file.audio.pop(video_file.audio.end))), video_file
         )
 
 
@@ -90,20 +92,20 @@ CHANGES: dict[str, tuple[int, Callable[[Part], bytes]]] = {
     "the video alone changes": (2, lambda p: p(0) + p(1, pids=(B[0], A[1]))),
     "the audio alone changes": (2, lambda p: p(0) + p(1, pids=(A[0], B[1]))),
     "both codecs change on the same PIDs": (
-        2, lambda p: p(0, sound=AAC) + p(1, video=MPEG2),
+        2, lambda p: p(0, audio=AAC) + p(1, video=MPEG2),
     ),
-    "both codecs change back": (2, lambda p: p(0, video=MPEG2) + p(1, sound=AAC)),
+    "both codecs change back": (2, lambda p: p(0, video=MPEG2) + p(1, audio=AAC)),
     "the video's codec changes": (2, lambda p: p(0) + p(1, video=MPEG2)),
-    "the audio's codec changes to AC-3": (2, lambda p: p(0) + p(1, sound=AC3)),
-    "the audio's codec changes to AAC": (2, lambda p: p(0) + p(1, sound=AAC)),
+    "the audio's codec changes to AC-3": (2, lambda p: p(0) + p(1, audio=AC3)),
+    "the audio's codec changes to AAC": (2, lambda p: p(0) + p(1, audio=AAC)),
     "the audio's rate and channels change": (
-        2, lambda p: p(0) + p(1, sound=Sound("mp2", rate=44_100, layout="mono")),
+        2, lambda p: p(0) + p(1, audio=Audio("mp2", rate=44_100, layout="mono")),
     ),
     "the rate and channels of AAC change": (
-        2, lambda p: p(0, sound=AAC) + p(1, sound=Sound("aac", rate=32_000, layout="mono")),
+        2, lambda p: p(0, audio=AAC) + p(1, audio=Audio("aac", rate=32_000, layout="mono")),
     ),
     "units of audio come seldom": (
-        3, lambda p: p(0, sound=SPARSE) + p(1, pids=B, sound=SPARSE) + p(2, sound=SPARSE),
+        3, lambda p: p(0, audio=SPARSE) + p(1, pids=B, audio=SPARSE) + p(2, audio=SPARSE),
     ),
     "the frame size changes": (2, lambda p: p(0) + p(1, video=replace(H264, size=(320, 192)))),
 }  # fmt: skip
@@ -226,8 +228,8 @@ def test_a_pixel_aspect_that_changes_is_heeded_from_its_first_frame_on(tmp_path,
     for number, aspect in enumerate((*aspects, aspects[0])):
         start_s = 1.0 + 3.0 * number
         video = Video(codec, start_s=start_s, aspect=aspect, options=options)
-        sound = Sound("mp2", start_s=start_s)
-        made = make_video(tmp_path / f"{number}.ts", video=video, sounds=[sound])
+        audio = Audio("mp2", start_s=start_s)
+        made = make_video(tmp_path / f"{number}.ts", video=video, audio=[audio])
         data += made.read_bytes()
     path = tmp_path / "a.ts"
     path.write_bytes(data)

@@ -21,8 +21,8 @@ from synctool.measure import audio_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.embeddings import EncodedVideo
 from synctool.measure.encode import encode
-from synctool.media.remux import move_sound
-from synctool.models.correlation import inside_sound
+from synctool.media.remux import move_audio_track
+from synctool.models.correlation import inside_audio
 from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
@@ -70,7 +70,7 @@ def untimed(trial: Trial) -> Trial:
 
 
 @pytest.mark.parametrize("moved", [10, -10, 2.5, -0.35, 0, 1 / SAMPLES_PER_FRAME])
-def test_the_answer_moves_with_the_sound(tried, moved: float) -> None:
+def test_the_answer_moves_with_the_audio(tried, moved: float) -> None:
     (trial,) = tried(Condition("shift", moved))
     assert trial.truth_frames == AHEAD + moved
     assert trial.error_frames == pytest.approx(0, abs=FINE)
@@ -92,7 +92,7 @@ def test_a_move_in_memory_is_a_move_in_the_video(
     tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
     """The video's sound now begins before its picture; all of it is compared as before."""
-    move_sound(video, tmp_path / "moved.mkv", by_ms=40 * moved)
+    move_audio_track(video, tmp_path / "moved.mkv", by_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
     assert trial.offset_frames == pytest.approx(result.offset_frames, abs=1e-4)
@@ -107,7 +107,7 @@ def test_a_delay_in_memory_is_a_delay_in_the_video(
     tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
     """A video has silence before its late sound, which is compared; in memory there is nothing."""
-    move_sound(video, tmp_path / "moved.mkv", by_ms=40 * moved)
+    move_audio_track(video, tmp_path / "moved.mkv", by_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
     assert trial.offset_frames == pytest.approx(result.offset_frames, abs=0.02)
@@ -118,14 +118,14 @@ def test_a_delay_in_memory_is_a_delay_in_the_video(
     "name",
     ["fcn-attn", "fcn-cls", "fcn-pyramid", "fcn-reg", "fcn-transformer", "syncnet"],
 )
-def test_every_head_takes_a_sound_that_begins_later(name: str) -> None:
+def test_every_head_takes_audio_that_begins_later(name: str) -> None:
     spec, network = build(name, **model_spec(name).small)
     network.eval()
     for frames, length, late in ((40, 50, 10), (40, 50, 60), (150, 150, 10), (40, 3, 20)):
         heard, seen = (torch.randn(1, spec.embedding_size, n) for n in (length, frames))
         with torch.inference_mode():
             (volume,) = network.score(heard, seen, max_offset=15, audio_lead=-late)
-        assert torch.equal(volume.isfinite(), inside_sound(frames, length, 15, -late))
+        assert torch.equal(volume.isfinite(), inside_audio(frames, length, 15, -late))
 
 
 def test_a_real_video_with_the_default_network(clips: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_real_video_with_the_default_network(clips: Path) -> None:
     )
     conditions = [
         *(Condition(), *(Condition("shift", moved) for moved in (-10.0, 7.25))),
-        *piece_conditions(example.frames, 3.0, 2, sound_samples=example.samples.size),
+        *piece_conditions(example.frames, 3.0, 2, audio_samples=example.samples.size),
     ]
     plain, *others = trials(example, [network], conditions, Label(3.0), film="example.avi")
     assert plain.offset_frames == pytest.approx(3, abs=1) and plain.answered
@@ -155,7 +155,7 @@ def test_moves_by_whole_frames_move_the_curve_and_nothing_else(tried) -> None:
         assert moved.lse_d == pytest.approx(still.lse_d, abs=1e-6)
 
 
-def test_missing_sound_is_no_sound(tried, encoded) -> None:
+def test_missing_audio_is_no_audio(tried, encoded) -> None:
     """Of a sound that is moved far only the part that is left counts."""
     far = 20
     half = replace(encoded, samples=encoded.samples[: 80 * SAMPLES_PER_FRAME])
@@ -170,7 +170,7 @@ def test_missing_sound_is_no_sound(tried, encoded) -> None:
     assert len(trial.frames.t_s) == encoded.frames
 
 
-def test_a_video_without_any_sound_left(encoded, model) -> None:
+def test_a_video_without_any_audio_left(encoded, model) -> None:
     deaf = replace(encoded, samples=np.zeros(0, np.int16))
     conditions = [Condition(), Condition("shift", 3.0), Condition("piece", 0.0, 0.0, 2.0)]
     for trial in trials(deaf, [model], conditions, Label(AHEAD), film="a"):
@@ -194,7 +194,7 @@ def test_the_margins_of_a_clip_are_heard(encoded, model) -> None:
     assert untimed(with_it[2]) == untimed(without[2]), "a piece hears its own sound only"
 
 
-def test_a_sound_is_encoded_once_for_all_moves_by_whole_frames(tried, monkeypatch) -> None:
+def test_audio_is_encoded_once_for_all_moves_by_whole_frames(tried, monkeypatch) -> None:
     made = []
     finish = audio_encoder.AudioEncoder.finish
 
@@ -251,7 +251,7 @@ def test_networks_take_turns(encoded, model) -> None:
 
 
 def test_pieces_agree(tried, encoded) -> None:
-    conditions = piece_conditions(encoded.frames, 2.0, 1, sound_samples=encoded.samples.size)
+    conditions = piece_conditions(encoded.frames, 2.0, 1, audio_samples=encoded.samples.size)
     pieces = tried(*conditions)
     assert [(t.condition.start_s, t.condition.end_s) for t in pieces] == [(0, 2), (2, 4), (4, 6)]
     assert len({t.condition.moved_frames for t in pieces}) == 3
@@ -263,7 +263,7 @@ def test_pieces_agree(tried, encoded) -> None:
             assert 0 <= segment.start_s < segment.end_s <= 2.0, "in the time of the piece"
 
 
-def test_a_piece_hears_its_own_sound_only(tried, encoded, model) -> None:
+def test_a_piece_hears_its_own_audio_only(tried, encoded, model) -> None:
     piece = Condition("piece", 2.5, 2.0, 4.0)
     (trial,) = tried(piece, keep_frames=True)
     begin, end = round(52.5 * SAMPLES_PER_FRAME), round(102.5 * SAMPLES_PER_FRAME)
@@ -333,7 +333,7 @@ def test_windows_of_a_network_that_is_right(tried) -> None:
     assert tried(Condition(), label=Label(1e9))[0].windows == {}
 
 
-def test_all_31_candidates_are_compared_however_far_the_sound_is_moved(tried) -> None:
+def test_all_31_candidates_are_compared_however_far_the_audio_is_moved(tried) -> None:
     """A searched range of ±15 does not spare a network the candidates beyond it."""
     (narrow,) = tried(Condition("shift", 10.0), max_offset=15)
     (wide,) = tried(Condition("shift", 10.0), max_offset=40)
@@ -435,11 +435,11 @@ def test_pieces_of_a_video() -> None:
     moved = [c.moved_frames for c in found]
     assert len(set(moved)) == 5 and max(map(abs, moved)) <= 10
     assert found[0].moved_frames >= 0, "there is no sound before the video"
-    assert found == piece_conditions(260, 2.0, 5, sound_samples=260 * SAMPLES_PER_FRAME)
+    assert found == piece_conditions(260, 2.0, 5, audio_samples=260 * SAMPLES_PER_FRAME)
     assert found != piece_conditions(260, 2.0, 5, film="b.mp4")
     assert max(abs(c.moved_frames) for c in piece_conditions(2600, 2, max_offset=5)) <= 2
     assert piece_conditions(40, 2.0) == []
-    assert len(piece_conditions(260, 2.0, sound_samples=120 * SAMPLES_PER_FRAME)) < 4
+    assert len(piece_conditions(260, 2.0, audio_samples=120 * SAMPLES_PER_FRAME)) < 4
     for seconds in (0.5, 0.0, -2.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="too short"):
             piece_conditions(260, seconds)

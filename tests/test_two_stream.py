@@ -233,7 +233,11 @@ def test_a_pair_trains_on_faces_in_colour(faces: Path, tmp_path: Path) -> None:
     settings = replace(TINY, backbone=name, options=(*options(name), "max_offset=15"),
                        pretrained="no")  # fmt: skip
     plan = check_training(faces, tmp_path / "run", settings)
-    assert (plan.pictures.crop, plan.pictures.size_px, plan.pictures.colour) == ("face", 64, "rgb")
+    assert (plan.video_input.crop, plan.video_input.size_px, plan.video_input.colour) == (
+        "face",
+        64,
+        "rgb",
+    )
     loaded = load_model(name, weights=train(faces, tmp_path / "run", settings), device="cpu")
     assert loaded.spec.video.size_px == 64
     assert loaded.spec.video.mean == model_spec(name).video.mean

@@ -10,7 +10,7 @@ from synctool.media.unread import Unread
 from synctool.media.video_file import VideoFile
 from synctool.types import Source
 from transport_streams import part, pat, pmt, with_tables
-from videos import Sound, Video, make_video, with_spoiled_packets
+from videos import Audio, Video, make_video, with_spoiled_packets
 
 pytestmark = pytest.mark.integration
 
@@ -71,8 +71,8 @@ def test_slides_and_pauses_are_not_losses(tmp_path):
 
 
 def test_audio_that_is_shorter_than_the_video_is_no_loss(tmp_path):
-    sounds = [Sound(lost_s=[(0.0, 2.0), (5.0, 99.0)])]
-    path = make_video(tmp_path / "a.mp4", seconds=8.0, video=Video(options=FAST), sounds=sounds)
+    audio = [Audio(lost_s=[(0.0, 2.0), (5.0, 99.0)])]
+    path = make_video(tmp_path / "a.mp4", seconds=8.0, video=Video(options=FAST), audio=audio)
     assert facts(path).unread_s == 0.0
 
 

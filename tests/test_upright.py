@@ -15,13 +15,13 @@ from synctool.faces.upright import (
     is_upright,
     turned,
 )
-from synctool.media.pictures import Picture
-from videos import PlacedFace, face_picture
+from synctool.media.frame_reader import TimelineFrame
+from videos import PlacedFace, face_image
 
 pytestmark = pytest.mark.integration
 
 SIZE = (320, 180)
-FACE = face_picture(SIZE, PlacedFace(110, 90, 90))[..., 1]
+FACE = face_image(SIZE, PlacedFace(110, 90, 90))[..., 1]
 EMPTY = np.full((180, 320), 90, np.uint8)
 
 
@@ -49,7 +49,7 @@ def run(lumas: list[np.ndarray]) -> tuple[list, list[int], int, int]:
         on_turn=turns.append,
     )
     for index, luma in enumerate(lumas):
-        results += faces.push(Picture(index, luma))
+        results += faces.push(TimelineFrame(index, luma))
         most = max(most, index + 1 - len(results))
     results += faces.flush()
     return results, turns, detector.asked, most
@@ -60,10 +60,10 @@ def test_every_frame_comes_once_in_order_and_turned(quarters: int) -> None:
     lying = np.ascontiguousarray(np.rot90(FACE, -quarters))
     results, turns, _, _ = run([lying] * 80)
     assert turns == [(4 - quarters) % 4]
-    assert [r.picture.index for r in results] == list(range(80))
+    assert [r.frame.index for r in results] == list(range(80))
     assert all(set(r.poses) == {0} for r in results)
     assert all(is_upright(r.poses[0].points) for r in results)
-    np.testing.assert_array_equal(results[40].picture.luma, FACE)
+    np.testing.assert_array_equal(results[40].frame.luma, FACE)
 
 
 def test_a_short_video_is_turned_as_well() -> None:
@@ -75,7 +75,7 @@ def test_a_short_video_is_turned_as_well() -> None:
 def test_an_upright_face_costs_nothing_more() -> None:
     detector = Counting()
     tracker = FaceTracker(detector=detector)
-    alone = [t for i in range(120) for t in tracker.push(Picture(i, FACE))]
+    alone = [t for i in range(120) for t in tracker.push(TimelineFrame(i, FACE))]
     alone += tracker.flush()
     results, turns, asked, most = run([FACE] * 120)
     assert asked == detector.asked
@@ -89,9 +89,9 @@ def test_a_video_without_faces_is_searched_ever_more_seldom() -> None:
     detector = Counting()
     tracker = FaceTracker(detector=detector)
     for i in range(1500):
-        list(tracker.push(Picture(i, EMPTY)))
+        list(tracker.push(TimelineFrame(i, EMPTY)))
     results, turns, asked, most = run([EMPTY] * 1500)
-    assert [r.picture.index for r in results] == list(range(1500))
+    assert [r.frame.index for r in results] == list(range(1500))
     assert turns == []
     assert asked - detector.asked <= 4 * 6, "four directions, six times in a minute"
     assert most <= HELD_FRAMES + 30
@@ -101,7 +101,7 @@ def test_a_title_before_a_face_that_lies() -> None:
     lying = np.ascontiguousarray(np.rot90(FACE))
     results, turns, _, _ = run([EMPTY.T] * 60 + [lying] * 120)
     assert turns == [1]
-    assert [r.picture.index for r in results] == list(range(180))
+    assert [r.frame.index for r in results] == list(range(180))
     assert sum(bool(r.poses) for r in results) > 60
 
 
@@ -112,10 +112,10 @@ def test_an_upright_face_after_a_title_is_not_turned() -> None:
 
 
 @pytest.mark.parametrize("quarters", range(4))
-def test_a_box_is_found_again_in_the_picture_before_turning(quarters: int) -> None:
+def test_a_box_is_found_again_in_the_frame_before_turning(quarters: int) -> None:
     luma = np.zeros((180, 320), np.uint8)
     luma[20:50, 100:160] = 1
-    shown = turned(Picture(0, luma), quarters).luma
+    shown = turned(TimelineFrame(0, luma), quarters).luma
     rows, columns = np.nonzero(shown)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
     before = box_before_turning(box, quarters, width_px=320, height_px=180)

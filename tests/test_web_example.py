@@ -29,7 +29,7 @@ from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel
 from synctool.networks.names import model_spec
 from synctool.plugins.specs import VideoInput
-from synctool.runtimes.graphs import sound_window
+from synctool.runtimes.graphs import audio_window
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration
 from synctool.scoring.offset import estimate_offset
@@ -132,12 +132,12 @@ def facts(loaded: LoadedModel) -> dict[str, Any]:
 
 @needs_node
 def test_log_mel_bands_are_ours(scripts: SimpleNamespace) -> None:
-    voice = scripts.made_up_talk.sound(20, 0, ahead_frames=0).astype(np.float32) / 32768
+    voice = scripts.made_up_talk.audio(20, 0, ahead_frames=0).astype(np.float32) / 32768
     random = np.random.default_rng(0)
     noise = random.standard_normal(160 * 9 + 2 * MARGIN).astype(np.float32)
-    sounds = (voice, noise, 0 * noise, noise[: 2 * MARGIN + 159])
-    answers = called_each("features.js", "logMel", [(typed(samples),) for samples in sounds])
-    for samples, theirs in zip(sounds, answers):
+    audio = (voice, noise, 0 * noise, noise[: 2 * MARGIN + 159])
+    answers = called_each("features.js", "logMel", [(typed(samples),) for samples in audio])
+    for samples, theirs in zip(audio, answers):
         ours = logmel(samples)
         np.testing.assert_allclose(array(theirs, *ours.shape), ours, atol=1e-4)
 
@@ -145,22 +145,22 @@ def test_log_mel_bands_are_ours(scripts: SimpleNamespace) -> None:
 @needs_node
 @pytest.mark.parametrize("zero_frames", [0.0, 0.41, -0.77])
 @pytest.mark.parametrize("kind", ["logmel64", "waveform16k"])
-def test_sound_is_brought_into_its_form_as_in_python(
+def test_audio_is_brought_into_its_form_as_in_python(
     scripts: SimpleNamespace, kind: str, zero_frames: float
 ) -> None:
     given = model_spec("fcn-cls")
     audio = replace(given.audio, kind=kind)
     loaded = LoadedModel(replace(given, audio=audio), None, "", UNCALIBRATED, zero_frames)
-    samples = scripts.made_up_talk.sound(5, 1, ahead_frames=0)[:-333]
+    samples = scripts.made_up_talk.audio(5, 1, ahead_frames=0)[:-333]
     samples = np.concatenate([samples, samples // 9, samples, samples // 2])  # of changing level
-    ours = scripts.make_inputs.sound_input(loaded, samples)
+    ours = scripts.make_inputs.audio_input(loaded, samples)
     theirs = called("features.js", "soundInput", typed(samples), facts(loaded))
     assert theirs["shape"] == list(ours.shape)
     np.testing.assert_allclose(array(theirs["values"], *ours.shape), ours, atol=1e-4)
 
 
 @needs_node
-def test_sound_that_cannot_be_made_here_is_refused_with_words() -> None:
+def test_audio_that_cannot_be_made_here_is_refused_with_words() -> None:
     answer = called(
         "features.js", "soundInput", typed(np.zeros(640, np.int16)),
         {"audio": {"kind": "mfcc13"}, "zero_frames": 0.0},
@@ -178,7 +178,7 @@ def test_sound_that_cannot_be_made_here_is_refused_with_words() -> None:
         VideoInput("face", 7, "bgr", (0.0, 255.0)),
     ],
 )
-def test_pictures_are_brought_into_their_form_as_in_python(wanted: VideoInput) -> None:
+def test_frames_are_brought_into_their_form_as_in_python(wanted: VideoInput) -> None:
     shape = (3, 7, 7) if wanted.colour == "gray" else (3, 7, 7, 3)
     crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     ours = as_input(crops, wanted)
@@ -190,15 +190,15 @@ def test_pictures_are_brought_into_their_form_as_in_python(wanted: VideoInput) -
 
 
 @needs_node
-def test_windows_of_sound_are_ours() -> None:
+def test_windows_of_audio_are_ours() -> None:
     heard = np.random.default_rng(0).standard_normal((1, 3, 9)).astype(np.float32)
     given = {"values": typed(heard), "size": 3, "frames": 9}
     cases = [(6, 0), (6, 4), (6, -5), (2, 40), (2, -40)]
     calls = [(given, frames, {"rows": 4, "audioLead": lead}) for frames, lead in cases]
     for (frames, lead), window in zip(cases, called_each("offset.js", "soundWindow", calls)):
-        sounds, inside = sound_window(heard, frames, rows=4, audio_lead=lead)
-        assert window["length"] == sounds.shape[-1]
-        assert np.array_equal(array(window["sounds"], *sounds.shape), sounds)
+        audio, inside = audio_window(heard, frames, rows=4, audio_lead=lead)
+        assert window["length"] == audio.shape[-1]
+        assert np.array_equal(array(window["sounds"], *audio.shape), audio)
         assert np.array_equal(array(window["inside"], *inside.shape), inside)
 
 
@@ -253,7 +253,7 @@ def test_offset_and_confidence_are_ours() -> None:
 
 
 @needs_node
-def test_scores_outside_the_sound_are_no_numbers() -> None:
+def test_scores_outside_the_audio_are_no_numbers() -> None:
     values = typed(np.array([1.0, -1e30, 2.0, -3.0], np.float32))
     volume = called("offset.js", "scoreVolume", values, 2)
     assert volume == {"values": [1.0, None, 2.0, -3.0], "rows": 2, "frames": 2}
@@ -297,12 +297,12 @@ def test_the_lock_file_names_no_registry() -> None:
     assert all(entry["integrity"] for name, entry in locked.items() if name)
 
 
-def test_the_sound_of_a_made_up_clip_is_moved(scripts: SimpleNamespace) -> None:
+def test_the_audio_of_a_made_up_clip_is_moved(scripts: SimpleNamespace) -> None:
     talk = scripts.made_up_talk
-    still, early = (talk.sound(50, 3, ahead_frames=n).astype(float) for n in (0, 4))
+    still, early = (talk.audio(50, 3, ahead_frames=n).astype(float) for n in (0, 4))
     loudness = [x.reshape(50, 640).std(1) for x in (still, early)]
     np.testing.assert_allclose(loudness[1][:40], loudness[0][4:44], rtol=0.3, atol=200)
-    crops = talk.pictures(50, 24, 3)
+    crops = talk.video_input(50, 24, 3)
     assert crops.shape == (50, 24, 24) and crops.dtype == np.uint8
     # An open mouth is dark, and a voice is loud: they go together where nothing is moved.
     dark = -crops.reshape(50, -1).mean(1)
@@ -461,8 +461,8 @@ def inputs(site: Site) -> dict[str, Any]:
 def test_its_functions_measure_other_clips_as_pytorch_does(
     site: Site, tab: browser.Page, scripts: SimpleNamespace, lead: int
 ) -> None:
-    crops = scripts.made_up_talk.pictures(23, site.model.spec.video.size_px, 7)
-    samples = scripts.made_up_talk.sound(31, 7, ahead_frames=-2)[:-100]
+    crops = scripts.made_up_talk.video_input(23, site.model.spec.video.size_px, 7)
+    samples = scripts.made_up_talk.audio(31, 7, ahead_frames=-2)[:-100]
     np.save(site.folder / "crops.npy", crops)
     np.save(site.folder / "samples.npy", samples)
     opened(tab, site)
@@ -484,7 +484,7 @@ def test_its_functions_measure_other_clips_as_pytorch_does(
     )
     runtime = site.model.runtime
     seen = runtime.encode_video(as_input(crops, site.model.spec.video))
-    heard = runtime.encode_audio(scripts.make_inputs.sound_input(site.model, samples))
+    heard = runtime.encode_audio(scripts.make_inputs.audio_input(site.model, samples))
     scores = runtime.score(heard, seen, max_offset=9, audio_lead=lead)
     scores = np.where(np.isfinite(scores), scores, np.nan)
     assert np.isnan(scores).any() and np.isfinite(scores).any()
@@ -557,7 +557,7 @@ def test_without_its_packages_the_page_says_what_to_do(site: Site, tab: browser.
     assert state(tab) == "failed"
 
 
-def test_a_clip_plays_with_its_sound_and_repaired(site: Site, tab: browser.Page) -> None:
+def test_a_clip_plays_with_its_audio_and_repaired(site: Site, tab: browser.Page) -> None:
     opened(tab, site)
     first = "document.querySelector('[data-part=picture]').toDataURL()"
     before = tab.run(first)

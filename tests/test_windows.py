@@ -13,7 +13,7 @@ from fake_samples import talking_sample
 from synctool.data.augment import AugmentSettings, Dose
 from synctool.data.samples import Sample
 from synctool.data.window_plan import Planner
-from synctool.data.windows import STAGES, WindowBatch, WindowSettings, WindowStream, stretch
+from synctool.data.windows import STAGES, WindowBatch, WindowSettings, WindowStream, audio_segment
 from synctool.errors import UsageError
 from synctool.plugins.specs import AudioInput, VideoInput
 
@@ -238,7 +238,7 @@ class Asked:
     def __init__(self, samples: list[Sample]) -> None:
         self._samples = samples
         self.infos = [s.info for s in samples]
-        self.crops = self.sounds = 0
+        self.crops = self.audio = 0
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -257,9 +257,9 @@ class _AskedSample:
         return self._sample.crops
 
     @property
-    def sound(self) -> np.ndarray:
-        self._counts.sounds += 1
-        return self._sample.sound
+    def audio(self) -> np.ndarray:
+        self._counts.audio += 1
+        return self._sample.audio
 
 
 def test_clips_are_read_only_when_a_window_is_cut() -> None:
@@ -267,25 +267,25 @@ def test_clips_are_read_only_when_a_window_is_cut() -> None:
     samples = Asked([talking_sample(f"k{i}", seed=i, frames=500) for i in range(2)])
     keep = {"constants": None, "people": ["a", "b"], "seed": 0}
     made = WindowStream(samples, SETTINGS, **keep)
-    assert (samples.crops, samples.sounds) == (0, 0)
+    assert (samples.crops, samples.audio) == (0, 0)
     made.batch(0)
-    assert samples.crops == 8 and 8 <= samples.sounds <= 12
+    assert samples.crops == 8 and 8 <= samples.audio <= 12
     before = samples.crops
     WindowStream(samples, SETTINGS, shard=(1, 4), **keep).batch(0)
     assert samples.crops == before + 2
     borrowing = AugmentSettings.only(Dose("babble", 1.0), Dose("shades", 1.0))
-    sounds = samples.sounds
+    audio = samples.audio
     WindowStream(samples, replace(SETTINGS, strength=1.0, augment=borrowing), **keep).batch(0)
-    assert samples.crops == before + 2 + 16 and samples.sounds >= sounds + 16
+    assert samples.crops == before + 2 + 16 and samples.audio >= audio + 16
 
 
 def test_a_curriculum_begins_with_long_loud_windows_little_moved_by_whole_frames() -> None:
     quiet = [talking_sample(f"k{i}", seed=i, frames=120) for i in range(6)]
     samples = []
     for sample in quiet:  # the first 60 frames are all but silent
-        sound = sample.sound.copy()
-        sound[: 60 * 640] //= 100
-        samples.append(replace(sample, sound=sound))
+        audio = sample.audio.copy()
+        audio[: 60 * 640] //= 100
+        samples.append(replace(sample, audio=audio))
     keep = {"constants": [0.25] * 6, "people": [s.info.key for s in samples], "seed": 1}
     settings = replace(SETTINGS, curriculum_steps=1000)
     easy = WindowStream(samples, settings, **keep)
@@ -308,7 +308,7 @@ def test_a_curriculum_begins_with_long_loud_windows_little_moved_by_whole_frames
     assert {late.batch(s).video.shape[2] for s in range(1, 30)} == {5, 8, 16, 24}
 
 
-def test_pictures_grow_sharper_as_the_steps_go() -> None:
+def test_frames_grow_sharper_as_the_steps_go() -> None:
     rng = np.random.default_rng(0)
     samples = [
         replace(talking_sample("a", seed=0), crops=rng.integers(0, 256, (40, 96, 96), np.uint8))
@@ -344,18 +344,18 @@ def test_a_batch_tells_what_its_time_went_to() -> None:
     assert all(batch.seconds[name] > 0 for name in STAGES)
 
 
-def test_sound_beyond_a_clip_comes_from_another() -> None:
+def test_audio_beyond_a_clip_comes_from_another() -> None:
     rng = np.random.default_rng(0)
-    sound, filler = np.full(1000, 7000, np.int16), np.full(300, -3000, np.int16)
-    made = stretch(sound, -500, 2000, filler, rng)
+    audio, filler = np.full(1000, 7000, np.int16), np.full(300, -3000, np.int16)
+    made = audio_segment(audio, -500, 2000, filler, rng)
     assert (made[:500] == -3000).all() and (made[1500:] == -3000).all()
     assert (made[600:1400] == 7000).all()
-    assert np.array_equal(stretch(sound, 100, 800, filler, rng), sound[100:900])
+    assert np.array_equal(audio_segment(audio, 100, 800, filler, rng), audio[100:900])
 
 
 @pytest.mark.parametrize("size", [0, 1, 700])
-def test_clips_with_next_to_no_sound_make_windows(size: int) -> None:
-    sample = replace(talking_sample("a", seed=0), sound=np.zeros(size, np.int16))
+def test_clips_with_next_to_no_audio_make_windows(size: int) -> None:
+    sample = replace(talking_sample("a", seed=0), audio=np.zeros(size, np.int16))
     made = WindowStream(
         [sample], replace(SETTINGS, strength=1.0), constants=None, people=["a"], seed=0
     )

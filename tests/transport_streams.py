@@ -9,14 +9,14 @@ from pathlib import Path
 
 import av
 
-from videos import Sound, Video, make_video
+from videos import Audio, Video, make_video
 
 PACKET = 188
 PART_S = 3.0
 PMT_PID = 0x1000
 H264 = Video(options={"preset": "ultrafast", "g": "25"})
 MPEG2 = Video("mpeg2video", options={"g": "12", "qmax": "3"})
-MP2 = Sound("mp2")
+MP2 = Audio("mp2")
 
 
 def part(
@@ -27,7 +27,7 @@ def part(
     pmt_pid: int = PMT_PID,
     service: int = 1,
     video: Video = H264,
-    sound: Sound = MP2,
+    audio: Audio = MP2,
     restart: bool = False,
     seconds: float = PART_S,
 ) -> bytes:
@@ -45,8 +45,8 @@ def part(
         seconds: Its length.
     """
     start_s = PART_S * number
-    video, sound = replace(video, start_s=start_s), replace(sound, start_s=start_s)
-    made = make_video(path / f"made{number}.mkv", seconds=seconds, video=video, sounds=[sound])
+    video, audio = replace(video, start_s=start_s), replace(audio, start_s=start_s)
+    made = make_video(path / f"made{number}.mkv", seconds=seconds, video=video, audio=[audio])
     target = path / f"part{number}.ts"
     options = {"mpegts_pmt_start_pid": str(pmt_pid), "mpegts_service_id": str(service)}
     with av.open(str(made)) as old, av.open(str(target), "w", "mpegts", options=options) as new:

@@ -27,7 +27,7 @@ _MARK = (1, 0, 0, 1)
 DARK, BRIGHT = 40, 210
 
 
-def time_picture(time_ms: int, size: tuple[int, int] = (192, 128)) -> np.ndarray:
+def time_image(time_ms: int, size: tuple[int, int] = (192, 128)) -> np.ndarray:
     """A picture that spells a time.
 
     Args:
@@ -77,10 +77,10 @@ def clicks(seconds: float, rate: int, times_s: Sequence[float] = CLICKS_S) -> np
         float32 ``[N]`` in -1..1.
     """
     t = np.arange(round(seconds * rate)) / rate
-    sound = np.zeros(len(t), np.float32)
+    audio = np.zeros(len(t), np.float32)
     for at in times_s:
-        sound += _burst(t - at)
-    return sound
+        audio += _burst(t - at)
+    return audio
 
 
 def find_clicks(samples: np.ndarray, rate: int = 16_000) -> list[float]:
@@ -120,15 +120,15 @@ def lead_ms(path: Path) -> float:
     """How far the sound is ahead of the picture: both tell their own time."""
     with VideoFile(path) as video_file:
         shown = {}
-        for picture in video_file:
-            spelled = read_time_ms(picture.luma)
+        for image in video_file:
+            spelled = read_time_ms(image.luma)
             if spelled is not None:
-                shown.setdefault(spelled, 40 * picture.index)
-        heard = find_clicks(video_file.sound.pop(video_file.sound.end))
-    late_picture = float(np.median([at - spelled for spelled, at in shown.items()]))
+                shown.setdefault(spelled, 40 * image.index)
+        heard = find_clicks(video_file.audio.pop(video_file.audio.end))
+    late_video = float(np.median([at - spelled for spelled, at in shown.items()]))
     assert len(heard) == 7
-    late_sound = 1000 * float(np.mean(np.subtract(heard, CLICKS_S)))
-    return late_picture - late_sound
+    late_audio = 1000 * float(np.mean(np.subtract(heard, CLICKS_S)))
+    return late_video - late_audio
 
 
 def packets(path: Path) -> dict[str, list[bytes]]:
@@ -148,7 +148,7 @@ _QUICK = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
 
 
 @dataclass(frozen=True)
-class Sound:
+class Audio:
     """A sound track to be made.
 
     Attributes:
@@ -195,7 +195,7 @@ class Video:
     pixels: str = "yuv420p"
     times_s: Sequence[float] | None = None
     start_s: float = 0.0
-    pictures: Iterable[np.ndarray] | None = None
+    images: Iterable[np.ndarray] | None = None
     options: dict[str, str] = field(default_factory=dict)
     rotation: int = 0
     flips: tuple[bool, bool] = (False, False)
@@ -208,7 +208,7 @@ def make_video(
     *,
     seconds: float = 3.0,
     video: Video | None = Video(),
-    sounds: Sequence[Sound] = (Sound(),),
+    audio: Sequence[Audio] = (Audio(),),
     cover: bool = False,
     order: str = "interleaved",
     container: str | None = None,
@@ -236,7 +236,7 @@ def make_video(
             tracks.append(_cover(video_file))
         if video is not None:
             tracks.append(_video_packets(video_file, video, seconds))
-        tracks.extend(_sound_packets(video_file, sound, seconds) for sound in sounds)
+        tracks.extend(_audio_packets(video_file, audio, seconds) for audio in audio)
         made = [list(track) for track in tracks]
         packets = [packet for track in made for packet in track]
         if order == "interleaved":
@@ -260,22 +260,22 @@ def _video_packets(
     stream.width, stream.height = video.size
     stream.pix_fmt = video.pixels
     constant = video.times_s is None and video.codec in ("mpeg4", "mjpeg", "mpeg2video")
-    tick = 1 / rate if constant else Fraction(1, 90_000)
-    stream.codec_context.time_base = tick
+    frame_index = 1 / rate if constant else Fraction(1, 90_000)
+    stream.codec_context.time_base = frame_index
     if video.rotation or any(video.flips):
         stream.set_display_rotation(video.rotation, hflip=video.flips[0], vflip=video.flips[1])
     if video.aspect != 1:
         stream.codec_context.sample_aspect_ratio = video.aspect
     times = frame_times_s(rate, seconds) if video.times_s is None else list(video.times_s)
-    pictures = video.pictures
-    if pictures is None:
-        pictures = (time_picture(round(1000 * (t + video.start_s)), video.size) for t in times)
-    later = round(video.start_s / tick)
+    images = video.video_input
+    if images is None:
+        images = (time_image(round(1000 * (t + video.start_s)), video.size) for t in times)
+    later = round(video.start_s / frame_index)
 
     def encoded() -> Iterable[av.Packet]:
-        for time_s, picture in zip(times, pictures):
-            frame = _as_frame(picture, video.pixels)
-            frame.pts, frame.time_base = round(time_s / tick), tick
+        for time_s, image in zip(times, images):
+            frame = _as_frame(image, video.pixels)
+            frame.pts, frame.time_base = round(time_s / frame_index), frame_index
             yield from stream.encode(frame)
         yield from stream.encode(None)
 
@@ -289,42 +289,40 @@ def _video_packets(
         yield packet
 
 
-def _as_frame(picture: np.ndarray, pixels: str) -> av.VideoFrame:
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, -1)
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24").reformat(
-        format=pixels
-    )
+def _as_frame(image: np.ndarray, pixels: str) -> av.VideoFrame:
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, -1)
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24").reformat(format=pixels)
 
 
-def _sound_packets(
-    video_file: av.container.OutputContainer, sound: Sound, seconds: float
+def _audio_packets(
+    video_file: av.container.OutputContainer, audio: Audio, seconds: float
 ) -> Iterable[av.Packet]:
-    stream = video_file.add_stream(sound.codec, rate=sound.rate, layout=sound.layout)
-    samples = clicks(seconds, sound.rate) if sound.samples is None else sound.samples
+    stream = video_file.add_stream(audio.codec, rate=audio.rate, layout=audio.layout)
+    samples = clicks(seconds, audio.rate) if audio.samples is None else audio.samples
     as_int = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     channels = len(stream.codec_context.layout.channels)
     size = stream.codec_context.frame_size or 1024
-    tick = Fraction(1, sound.rate)
+    frame_index = Fraction(1, audio.rate)
 
     def encoded() -> Iterable[av.Packet]:
         for start in range(0, len(as_int), size):
             part = as_int[None, start : start + size]
             frame = av.AudioFrame.from_ndarray(
-                np.repeat(part.T, channels, 1).reshape(1, -1), "s16", sound.layout
+                np.repeat(part.T, channels, 1).reshape(1, -1), "s16", audio.layout
             )
-            frame.sample_rate, frame.pts, frame.time_base = sound.rate, start, tick
+            frame.sample_rate, frame.pts, frame.time_base = audio.rate, start, frame_index
             yield from stream.encode(frame)
         yield from stream.encode(None)
 
     for packet in encoded():
         time_s = float(packet.pts * packet.time_base)
-        if any(low <= time_s < high for low, high in sound.lost_s):
+        if any(low <= time_s < high for low, high in audio.lost_s):
             continue
-        if sound.retime is not None:
-            packet.pts = packet.dts = round(sound.retime(time_s) / packet.time_base)
-        packet.pts += round(sound.start_s / packet.time_base)
-        packet.dts += round(sound.start_s / packet.time_base)
+        if audio.retime is not None:
+            packet.pts = packet.dts = round(audio.retime(time_s) / packet.time_base)
+        packet.pts += round(audio.start_s / packet.time_base)
+        packet.dts += round(audio.start_s / packet.time_base)
         yield packet
 
 
@@ -430,12 +428,12 @@ class PlacedFace:
 @lru_cache(maxsize=1)
 def astronaut() -> np.ndarray:
     """The public-domain portrait that scikit-image carries: uint8 ``[512, 512, 3]``, RGB."""
-    from skimage.data import astronaut as picture
+    from skimage.data import astronaut as image
 
-    return picture()
+    return image()
 
 
-def face_picture(
+def face_image(
     size: tuple[int, int], *faces: PlacedFace, background: int | np.ndarray = 90
 ) -> np.ndarray:
     """A picture with real faces in it.
@@ -448,8 +446,8 @@ def face_picture(
     Returns:
         uint8 ``[H, W, 3]``, RGB.
     """
-    picture = np.empty((size[1], size[0], 3), np.uint8)
-    picture[:] = background
+    image = np.empty((size[1], size[0], 3), np.uint8)
+    image[:] = background
     left, top, right, bottom = _BUST
     for face in faces:
         scale = face.height_px / (FACE_BOX[3] - FACE_BOX[1])
@@ -464,8 +462,8 @@ def face_picture(
         placed[:, :2] = placed[:, :2] * step
         where = cv2.warpAffine(np.full(source.shape[:2], 255, np.uint8), placed, size)
         shown = cv2.warpAffine(source, placed, size)
-        picture = np.where((where > 127)[..., None], shown, picture)
-    return picture
+        image = np.where((where > 127)[..., None], shown, image)
+    return image
 
 
 def face_video(
@@ -491,13 +489,13 @@ def face_video(
         The path.
     """
     frames = sum(count for count, _ in scenes)
-    pictures = (
-        face_picture(size, *faces(i), background=backgrounds[n % len(backgrounds)])
+    images = (
+        face_image(size, *faces(i), background=backgrounds[n % len(backgrounds)])
         for n, (count, faces) in enumerate(scenes)
         for i in range(count)
     )
-    video = replace(video or Video(options={"preset": "ultrafast"}), size=size, pictures=pictures)
+    video = replace(video or Video(options={"preset": "ultrafast"}), size=size, images=images)
     seconds = float(frames / Fraction(video.fps))
     samples = murmur(seconds) if speech else np.zeros(round(seconds * 16_000), np.float32)
-    sound = Sound(codec="aac", rate=16_000, layout="mono", samples=samples)
-    return make_video(path, seconds=seconds, video=video, sounds=[sound])
+    audio = Audio(codec="aac", rate=16_000, layout="mono", samples=samples)
+    return make_video(path, seconds=seconds, video=video, audio=[audio])

@@ -116,11 +116,11 @@ def landmarks(videos: Path, name: str) -> tuple[str, np.ndarray]:
         refine_landmarks=True, min_detection_confidence=0.3, min_tracking_confidence=0.3
     )
     with mesh, VideoFile(videos / name, colour="rgb") as video:
-        for picture in video:
+        for frame in video:
             points = np.full((478, 3), np.nan, np.float32)
-            if picture.colour is not None:
-                height, width = picture.colour.shape[:2]
-                faces = mesh.process(picture.colour).multi_face_landmarks
+            if frame.colour is not None:
+                height, width = frame.colour.shape[:2]
+                faces = mesh.process(frame.colour).multi_face_landmarks
                 if faces:
                     size = (width, height, width)
                     points[:] = [np.multiply((p.x, p.y, p.z), size) for p in faces[0].landmark]

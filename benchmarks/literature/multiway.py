@@ -172,8 +172,8 @@ def window_hits(
         info = sample.info
         shift = -round(constants[info.key] * SAMPLES_PER_FRAME)
         lead = info.sound_lead + shift
-        talks = speech(sample.sound, lead=lead, frames=info.num_frames)
-        inside = _sound_inside(sample.sound.size, lead, info.num_frames)
+        talks = speech(sample.audio, lead=lead, frames=info.num_frames)
+        inside = _audio_inside(sample.audio.size, lead, info.num_frames)
         reader = WindowReader(model, sample, _filler(samples, people, i), spec=spec)
         for (reading, n), scores in reader.readings(contexts, shift_samples=shift).items():
             heard = np.lib.stride_tricks.sliding_window_view(inside, n, axis=1).all(-1)
@@ -221,10 +221,10 @@ def _filler(samples: Sequence[Sample], people: Sequence[str], index: int) -> np.
     """Sound of the same person's next clip, whose voice does not tell where a clip ends; or of anyone's."""
     after = [*range(index + 1, len(people)), *range(index)]
     same = [j for j in after if people[j] == people[index]]
-    return samples[(same or after or [index])[0]].sound
+    return samples[(same or after or [index])[0]].audio
 
 
-def _sound_inside(samples: int, lead: int, frames: int) -> np.ndarray:
+def _audio_inside(samples: int, lead: int, frames: int) -> np.ndarray:
     """bool ``[31, T]``: whether the clip has at least half of a candidate frame's sound."""
     offsets = np.arange(-MAX_OFFSET, MAX_OFFSET + 1)
     middles = lead + SAMPLES_PER_FRAME * (np.arange(frames)[None] - offsets[:, None])

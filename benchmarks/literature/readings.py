@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import prepared
+from synctool.features.video_input import prepared
 from synctool.plugins.specs import BackboneSpec
 from synctool.training.losses.base import pooled
 from synctool.training.losses.loss_inputs import encode_both
@@ -60,9 +60,9 @@ class WindowReader(ClipReader):
         contexts = [n for n in contexts if STACK <= n <= self.frames]
         if not contexts:
             return scores
-        sound = self._sound(MAX_OFFSET, shift_samples)
-        heard = SoundWindows(self._model, lambda: sound, self._spec)
-        seen = PictureWindows(self._model, self._pictures, self._spec)
+        audio = self._audio(MAX_OFFSET, shift_samples)
+        heard = AudioWindows(self._model, lambda: audio, self._spec)
+        seen = VideoWindows(self._model, self._video, self._spec)
         _, video_file = self.film(shift_samples=shift_samples)
         alone = self.local(shift_samples=shift_samples)
         if alone is None:
@@ -184,7 +184,7 @@ class _Windows(ABC):
         return windows
 
 
-class PictureWindows(_Windows):
+class VideoWindows(_Windows):
     """Windows of pictures; the clip is uint8 ``[1, 1 | 3, T, S, S]``."""
 
     side = "video"
@@ -200,7 +200,7 @@ class PictureWindows(_Windows):
         return prepared(windows, self._spec.video)
 
 
-class SoundWindows(_Windows):
+class AudioWindows(_Windows):
     """Windows of sound; the clip is ``[1, bands, 4 n]`` or ``[640 n]``."""
 
     side = "audio"

@@ -51,12 +51,12 @@ def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
         lacks is silent.
     """
     crops = np.concatenate([sample.crops for sample in samples])
-    sounds = []
+    audio = []
     for sample in samples:
         length = sample.info.num_frames * SAMPLES_PER_FRAME
-        own = sample.sound[sample.info.sound_lead :][:length]
-        sounds.append(np.pad(own, (0, length - own.size)))
-    return crops, np.concatenate(sounds)
+        own = sample.audio[sample.info.sound_lead :][:length]
+        audio.append(np.pad(own, (0, length - own.size)))
+    return crops, np.concatenate(audio)
 
 
 def measure(
@@ -101,14 +101,14 @@ def pieces_of(
         piece_frames: Length of a piece.
         rng: Source of chance.
     """
-    crops, sound = joined(samples)
+    crops, audio = joined(samples)
     length = piece_frames * SAMPLES_PER_FRAME
     found = []
-    for start, begin, moved in cuts(len(crops), piece_frames, sound.size, rng):
+    for start, begin, moved in cuts(len(crops), piece_frames, audio.size, rng):
         answer = measure(
             model,
             crops[start : start + piece_frames],
-            sound[begin : begin + length],
+            audio[begin : begin + length],
             stored=samples[0].info,
         )
         found.append(Piece(video, person, moved / SAMPLES_PER_FRAME, answer))

@@ -19,7 +19,7 @@ THRESHOLD = 0.5
 _CHUNK = 512
 
 
-def speech_frames(sound: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
+def speech_frames(audio: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
     """Tell speech from everything else, frame by frame.
 
     Args:
@@ -33,12 +33,12 @@ def speech_frames(sound: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
     Raises:
         MissingError: The package ``silero-vad`` is not installed.
     """
-    if not sound.size:
+    if not audio.size:
         return np.zeros(frames, bool)
-    chances = _detector().audio_forward(sound.astype(np.float32) / 32768)
+    chances = _detector().audio_forward(audio.astype(np.float32) / 32768)
     middles = lead + SAMPLES_PER_FRAME * np.arange(frames) + SAMPLES_PER_FRAME // 2
     heard = np.interp(middles, _CHUNK * np.arange(len(chances)) + _CHUNK // 2, chances)
-    return (heard >= THRESHOLD) & (middles >= 0) & (middles < sound.size)
+    return (heard >= THRESHOLD) & (middles >= 0) & (middles < audio.size)
 
 
 @lru_cache(maxsize=1)

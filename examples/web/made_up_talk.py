@@ -20,7 +20,7 @@ def openness(times_s: np.ndarray, seed: int) -> np.ndarray:
     return (heights * np.sin(np.pi * phase)).max(1)
 
 
-def pictures(frames: int, size_px: int, seed: int) -> np.ndarray:
+def images(frames: int, size_px: int, seed: int) -> np.ndarray:
     """Grey mouth crops, uint8 ``[T, S, S]``; the syllables are those of ``seed``."""
     times_s = (np.arange(frames) + 0.5) / FPS
     grain = np.random.default_rng([seed, 1])
@@ -32,7 +32,7 @@ def pictures(frames: int, size_px: int, seed: int) -> np.ndarray:
     return np.clip(np.stack(drawn), 0, 255).astype(np.uint8)
 
 
-def sound(frames: int, seed: int, *, ahead_frames: float) -> np.ndarray:
+def audio(frames: int, seed: int, *, ahead_frames: float) -> np.ndarray:
     """A voice, int16 ``[640 T]`` at 16 kHz, so many frames ahead of the pictures of the same seed."""
     times_s = np.arange(frames * AUDIO_HZ // FPS) / AUDIO_HZ
     opened = openness(times_s + ahead_frames / FPS, seed)

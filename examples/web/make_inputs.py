@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_up_talk import pictures, sound
+from made_up_talk import audio, images
 
 from synctool.errors import SyncToolError
 from synctool.features.frontends import FRONT_ENDS
@@ -68,10 +68,10 @@ def write_inputs(
     folder.mkdir(parents=True, exist_ok=True)
     told = []
     for number, (seed, ahead_frames) in enumerate(clips):
-        crops = pictures(frames, model.spec.video.size_px, seed)
+        crops = images(frames, model.spec.video.size_px, seed)
         if model.spec.video.colour != "gray":
             crops = np.repeat(crops[..., None], 3, axis=-1)
-        samples = sound(frames, seed, ahead_frames=ahead_frames)
+        samples = audio(frames, seed, ahead_frames=ahead_frames)
         arrays, answer = answered(model, crops, samples)
         files = {}
         for name, values in {"pictures": crops, "samples": samples, **arrays}.items():
@@ -104,7 +104,7 @@ def answered(
         ``audio`` (the features), ``video_features [D, T]``, ``audio_features [D, T_audio]`` and
         ``scores [2K+1, T]``, NaN outside the sound; and offset and confidence.
     """
-    audio = sound_input(model, samples)
+    audio = audio_input(model, samples)
     seen = model.runtime.encode_video(as_input(crops, model.spec.video))
     heard = model.runtime.encode_audio(audio)
     scores = model.runtime.score(heard, seen, max_offset=MAX_OFFSET)[0]
@@ -122,7 +122,7 @@ def answered(
     }
 
 
-def sound_input(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
+def audio_input(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
     """Sound as the network takes it, ``[1, 1, bands, 4T]`` or ``[1, 640 T]``; the last frame is filled
     up with silence, and a constant error of the network is taken out by moving the sound."""
     front = FRONT_ENDS[model.spec.audio.kind]

@@ -417,7 +417,7 @@ def _streams(
         video = spec.video
         side = size_px or (_SMALL_PX if spec.any_crop else video.size_px)
 
-        def pictures(frames: int, batch: int = 1) -> Tensor:
+        def crops(frames: int, batch: int = 1) -> Tensor:
             """Noise in the shape and range that the network wants."""
             low, high = video.value_range
             noise = torch.rand(batch, video.channels, frames, side, side)
@@ -427,18 +427,18 @@ def _streams(
 
         encode = network if model is None else model.encode_video
         reach = spec.receptive_field_frames // 2
-        found.append(_Stream("video", encode, pictures, 2, 1, reach, size, seeing))
+        found.append(_Stream("video", encode, crops, 2, 1, reach, size, seeing))
     if spec.audio is not None:
         front = FRONT_ENDS[spec.audio.kind]
 
-        def sound(frames: int, batch: int = 1) -> Tensor:
+        def waveform(frames: int, batch: int = 1) -> Tensor:
             """Noise in the shape that the network wants."""
             noise = torch.randn(front.shape(frames, batch=batch))
             return noise if front.bands else 0.1 * noise
 
         encode = network if model is None else model.encode_audio
         reach = spec.audio_receptive_field_frames // 2
-        found.append(_Stream("audio", encode, sound, -1, front.steps, reach, size, hearing))
+        found.append(_Stream("audio", encode, waveform, -1, front.steps, reach, size, hearing))
     return found
 
 

@@ -43,26 +43,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def spot(size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
     """A dark grey picture of a width and height with a bright box: left, top, right, bottom."""
-    picture = np.full((size[1], size[0]), 16, np.uint8)
-    picture[box[1] : box[3], box[0] : box[2]] = 235
-    return picture
+    image = np.full((size[1], size[0]), 16, np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = 235
+    return image
 
 
-def spot_video(path: Path, picture: np.ndarray, *, frames: int) -> Path:
+def spot_video(path: Path, image: np.ndarray, *, frames: int) -> Path:
     """A video that shows one picture, to noise."""
-    sound = np.random.default_rng(0).normal(0, 3000, (1, frames * 640)).astype(np.int16)
+    waveform = np.random.default_rng(0).normal(0, 3000, (1, frames * 640)).astype(np.int16)
     with av.open(str(path), "w") as video_file:
-        video = video_file.add_stream(
-            "mpeg4", rate=25, width=picture.shape[1], height=picture.shape[0]
-        )
+        video = video_file.add_stream("mpeg4", rate=25, width=image.shape[1], height=image.shape[0])
         video.pix_fmt, video.bit_rate = "yuv420p", 2_000_000
         audio = video_file.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture, "gray").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(image, "gray").reformat(format="yuv420p")
             frame.pts = number
             video_file.mux(video.encode(frame))
         video_file.mux(video.encode(None))
-        samples = av.AudioFrame.from_ndarray(sound, "s16", "mono")
+        samples = av.AudioFrame.from_ndarray(waveform, "s16", "mono")
         samples.sample_rate = 16_000
         video_file.mux(audio.encode(samples))
         video_file.mux(audio.encode(None))
@@ -122,8 +120,8 @@ def write_yunet(path: Path, *, drop: Sequence[str] = ()) -> Path:
         answer(f"bbox_{stride}", stride, box, brightness=0.0)
         answer(f"kps_{stride}", stride, np.ravel(POINTS).tolist(), brightness=0.0)
     kept = [o for o in outputs if o.name not in drop]
-    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 640, 640])
-    graph = helper.make_graph(nodes, "yunet", [picture], kept, weights)
+    image = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 640, 640])
+    graph = helper.make_graph(nodes, "yunet", [image], kept, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,8 +144,8 @@ def expected_yunet(column: int, row: int, px: float) -> tuple[np.ndarray, np.nda
 
 @pytest.mark.parametrize("size", [(160, 96), (250, 130), (97, 201)])
 def test_yunet_in_a_picture_of_any_size(yunet_file: Path, size: tuple[int, int]) -> None:
-    picture = spot(size, (48, 32, 64, 48))  # the cell in column 3, row 2
-    (face,) = YuNetDetector(weights=yunet_file).detect(picture)
+    image = spot(size, (48, 32, 64, 48))  # the cell in column 3, row 2
+    (face,) = YuNetDetector(weights=yunet_file).detect(image)
     box, points = expected_yunet(3, 2, 1.0)
     np.testing.assert_allclose(face.box, box, atol=1e-3)
     np.testing.assert_allclose(face.points, points, atol=1e-3)
@@ -165,8 +163,8 @@ def test_yunet_gives_the_eye_on_the_left_of_the_picture_first(yunet_file: Path) 
 
 def test_yunet_in_a_reduced_picture(yunet_file: Path) -> None:
     # A followed face of 96 px may be halved; a cell of the half picture is 32 px of the whole one.
-    picture = spot((400, 240), (96, 64, 128, 96))
-    (face,) = YuNetDetector(weights=yunet_file).detect(picture, smallest_face_px=96)
+    image = spot((400, 240), (96, 64, 128, 96))
+    (face,) = YuNetDetector(weights=yunet_file).detect(image, smallest_face_px=96)
     box, points = expected_yunet(3, 2, 2.0)
     np.testing.assert_allclose(face.box, box, atol=1e-3)
     np.testing.assert_allclose(face.points, points, atol=1e-3)
@@ -181,8 +179,8 @@ def test_yunet_in_a_narrow_picture(yunet_file: Path) -> None:
 
 
 def test_yunet_looks_again_for_faces_too_large_for_it(yunet_file: Path) -> None:
-    picture = spot((640, 640), (192, 128, 256, 192))  # one cell of a picture of 160 px
-    found = YuNetDetector(weights=yunet_file).detect(picture)
+    image = spot((640, 640), (192, 128, 256, 192))  # one cell of a picture of 160 px
+    found = YuNetDetector(weights=yunet_file).detect(image)
     large = [face for face in found if face.height_px > 150]
     assert {round(face.height_px) for face in found} == {48, 192}
     assert len(large) == 1
@@ -205,9 +203,9 @@ def test_yunet_finds_nothing_in_the_dark(yunet_file: Path) -> None:
 
 
 def test_yunet_has_a_threshold(yunet_file: Path) -> None:
-    picture = spot((160, 96), (48, 32, 64, 48))
-    assert YuNetDetector(weights=yunet_file, threshold=0.97).detect(picture) == []
-    assert len(YuNetDetector(weights=yunet_file, threshold=0.94).detect(picture)) == 1
+    image = spot((160, 96), (48, 32, 64, 48))
+    assert YuNetDetector(weights=yunet_file, threshold=0.97).detect(image) == []
+    assert len(YuNetDetector(weights=yunet_file, threshold=0.94).detect(image)) == 1
 
 
 def test_a_file_that_is_not_yunet(tmp_path: Path, yunet_file: Path) -> None:
@@ -359,8 +357,8 @@ def expected_s3fd(column: int, row: int) -> np.ndarray:
     ],
 )
 def test_s3fd_at_all_sizes(s3fd: S3fdDetector, size, smallest, px) -> None:
-    picture = spot(size, (20 * px, 12 * px, 24 * px, 16 * px))  # the place in column 5, row 3
-    (face,) = s3fd.detect(picture, smallest_face_px=smallest)
+    image = spot(size, (20 * px, 12 * px, 24 * px, 16 * px))  # the place in column 5, row 3
+    (face,) = s3fd.detect(image, smallest_face_px=smallest)
     expected = expected_s3fd(5, 3) * px
     np.testing.assert_allclose(face.box, expected, rtol=1e-4)
     np.testing.assert_allclose(face.points, points_from_box(expected), rtol=1e-3)
@@ -406,11 +404,11 @@ def test_s3fd_survives_the_way_through_a_file(tmp_path: Path) -> None:
     for scores in network.conf:
         scores.bias.data[-1] += 6.0  # random weights would see no face
     detector = S3fdDetector(weights=write_s3fd(tmp_path / S3FD_FILE, network), width=2)
-    picture = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
     mean = torch.tensor([123.0, 117.0, 104.0])[:, None, None]
     with torch.no_grad():
-        boxes, scores = boxes_above(network((torch.from_numpy(picture) - mean)[None]), 0.9)
-    found = detector.detect(picture)
+        boxes, scores = boxes_above(network((torch.from_numpy(image) - mean)[None]), 0.9)
+    found = detector.detect(image)
     assert len(found) > 1
     best = int(scores.argmax())
     np.testing.assert_allclose(found[0].box, boxes[best], rtol=1e-4, atol=1e-3)

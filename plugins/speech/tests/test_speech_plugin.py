@@ -93,36 +93,36 @@ def test_nothing_heavy_is_imported_before_a_network_is_chosen() -> None:
 
 def loud_and_quiet(frames: int) -> Tensor:
     """Two sounds, one of which begins far below the other's floor."""
-    sound = noise(frames, batch=2)
-    sound[1, : 320 * frames] *= 1e-5
-    return sound
+    audio = noise(frames, batch=2)
+    audio[1, : 320 * frames] *= 1e-5
+    return audio
 
 
 def test_the_spectrogram_of_whisper_is_the_published_one() -> None:
-    sound = loud_and_quiet(20)
+    audio = loud_and_quiet(20)
     extractor = transformers.WhisperFeatureExtractor()
     wanted = extractor(
-        list(sound.numpy()), sampling_rate=16_000, padding="do_not_pad", return_tensors="pt"
+        list(audio.numpy()), sampling_rate=16_000, padding="do_not_pad", return_tensors="pt"
     ).input_features
     # The publishers put 200 samples on either side and drop the last column.
-    got = WhisperMel()(F.pad(sound, (200, 40), mode="reflect"))
+    got = WhisperMel()(F.pad(audio, (200, 40), mode="reflect"))
     torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:At least one mel filter:UserWarning")
 def test_the_spectrogram_of_ast_is_the_published_one() -> None:
-    sound = loud_and_quiet(20)
+    audio = loud_and_quiet(20)
     extractor = transformers.ASTFeatureExtractor(max_length=78)
-    wanted = extractor(list(sound.numpy()), sampling_rate=16_000, return_tensors="pt").input_values
-    torch.testing.assert_close(KaldiMel()(sound), wanted, atol=1e-3, rtol=1e-3)
+    wanted = extractor(list(audio.numpy()), sampling_rate=16_000, return_tensors="pt").input_values
+    torch.testing.assert_close(KaldiMel()(audio), wanted, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("mel", [WhisperMel, KaldiMel])
 def test_spectrograms_are_computed_in_full_precision(mel: type[nn.Module]) -> None:
-    sound = noise(3)
+    audio = noise(3)
     with torch.autocast("cpu", torch.bfloat16):
-        got = mel()(sound)
-    assert torch.equal(got, mel()(sound))
+        got = mel()(audio)
+    assert torch.equal(got, mel()(audio))
 
 
 # ------------------------------------------------------------------------------------- place and time
@@ -132,10 +132,10 @@ def test_spectrograms_are_computed_in_full_precision(mel: type[nn.Module]) -> No
 def test_the_input_of_the_first_layer_lies_symmetrically_about_its_frame(name: str) -> None:
     options = {"normalise": False} if name == "conformer" else {}
     network = encoder(name, layer=0, **options)
-    sound = noise(13).requires_grad_()
-    row = network(sound)[0, :, 6]
+    audio = noise(13).requires_grad_()
+    row = network(audio)[0, :, 6]
     row.backward(torch.randn_like(row))
-    seen = sound.grad[0].abs()
+    seen = audio.grad[0].abs()
     # Whisper's floor hangs on the loudest place of all, which is a single window's doing.
     seen = (seen > 1e-3 * seen.max()).nonzero().flatten()
     assert abs((int(seen[0]) + int(seen[-1]) + 1) / 2 - (640 * 6 + 320)) <= 8
@@ -150,26 +150,26 @@ def test_silence_gives_numbers(name: str) -> None:
 def test_pieces_join_without_a_seam() -> None:
     longest = []
 
-    def smooth(sound: Tensor) -> Tensor:
+    def smooth(audio: Tensor) -> Tensor:
         """Mean over three frames on either side."""
-        frames = sound.unflatten(1, (-1, 640)).mean(2)
+        frames = audio.unflatten(1, (-1, 640)).mean(2)
         longest.append(frames.shape[1])
         return F.avg_pool1d(frames[:, None], 7, 1, 3)
 
     for frames in (1, 20, 21, 40, 33):
-        sound = noise(frames, batch=2)
-        wanted = smooth(sound)
+        audio = noise(frames, batch=2)
+        wanted = smooth(audio)
         longest.clear()
-        torch.testing.assert_close(in_pieces(smooth, sound, limit=20, margin=3), wanted)
+        torch.testing.assert_close(in_pieces(smooth, audio, limit=20, margin=3), wanted)
         assert max(longest) <= 20
 
 
 @pytest.mark.parametrize(("name", "limit", "margin"), [("whisper", 750, 50), ("ast", 251, 25)])
 def test_long_inputs_are_encoded_in_pieces(name: str, limit: int, margin: int) -> None:
     network = encoder(name, layers=1)
-    sound = noise(limit + 10)
+    audio = noise(limit + 10)
     with torch.no_grad():
-        rows, first = network(sound), network(sound[:, : 640 * limit])
+        rows, first = network(audio), network(audio[:, : 640 * limit])
     assert rows.shape == (1, 16, limit + 10)
     kept = limit - margin
     assert torch.equal(rows[..., :kept], first[..., :kept])
@@ -219,18 +219,18 @@ def test_every_fifth_column_of_ast_is_a_published_one() -> None:
 
 def test_steps_of_wavlm_are_averaged_in_pairs() -> None:
     network = encoder("wavlm.large")
-    sound = noise(6)
-    normal = (sound - sound.mean()) / (sound.var(correction=0) + 1e-7).sqrt()
+    audio = noise(6)
+    normal = (audio - audio.mean()) / (audio.var(correction=0) + 1e-7).sqrt()
     with torch.no_grad():
         steps = network.network(F.pad(normal, (40, 40))).last_hidden_state[0]
-        got = network(sound)[0]
+        got = network(audio)[0]
     torch.testing.assert_close(got, ((steps[::2] + steps[1::2]) / 2).T, atol=1e-5, rtol=1e-5)
 
 
 @each_network
 def test_training_neither_covers_nor_skips(name: str) -> None:
     network = encoder(name, layers=4)
-    sound = noise(30, batch=2)
+    audio = noise(30, batch=2)
     for module in network.train().modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
@@ -239,24 +239,24 @@ def test_training_neither_covers_nor_skips(name: str) -> None:
         elif isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0
     with torch.no_grad():
-        first, second = network(sound), network(sound)
-        calm = network.eval()(sound)
+        first, second = network(audio), network(audio)
+        calm = network.eval()(audio)
     assert torch.equal(first, second)
     torch.testing.assert_close(first, calm, atol=1e-4, rtol=1e-4)
 
 
 @each_network
 def test_measuring_and_training_take_turns(name: str) -> None:
-    network, sound = encoder(name), noise(5)
+    network, audio = encoder(name), noise(5)
     with torch.inference_mode():
-        measured = network(sound)
-    trained = network(sound)
+        measured = network(audio)
+    trained = network(audio)
     trained.sum().backward()
     torch.testing.assert_close(trained.detach(), measured.clone())
     with torch.autocast("cpu", torch.bfloat16):
-        half = network(sound)
+        half = network(audio)
     torch.testing.assert_close(half.float(), trained, atol=0.3, rtol=0.1)
-    moved = network.to("meta")(sound.to("meta"))
+    moved = network.to("meta")(audio.to("meta"))
     assert moved.shape == trained.shape
 
 
@@ -456,7 +456,7 @@ def test_a_folder_of_another_network_is_refused(tmp_path: Path, name: str) -> No
         encoder(name).load_published(tmp_path / "nowhere")
 
 
-def test_sound_that_was_published_normalised_is_not_left_as_it_is(tmp_path: Path) -> None:
+def test_audio_that_was_published_normalised_is_not_left_as_it_is(tmp_path: Path) -> None:
     publish(tmp_path, "WavLMModel", LARGE)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"do_normalize": True}))
     encoder("wavlm.large").load_published(tmp_path)

@@ -235,7 +235,7 @@ def test_many_clips_and_windows_at_once(encoder: type[WindowedEncoder]) -> None:
 
 @both
 @pytest.mark.parametrize("size", [(32, 64), (112, 112), (40, 33)])
-def test_pictures_are_scaled(encoder: type[WindowedEncoder], size: tuple[int, int]) -> None:
+def test_frames_are_scaled(encoder: type[WindowedEncoder], size: tuple[int, int]) -> None:
     network, x = lively(encoder(**TINY)), torch.randn(1, 3, 2, *size)
     scaled = F.interpolate(x[0].transpose(0, 1), (32, 32), mode="bilinear", antialias=True)
     with torch.no_grad():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from synctool.backbones.mouthnet import encoder_pair, temporal_blocks
-from synctool.models.attention import AttentionBlock, AttentiveHead, picture_gate, sound_gate
+from synctool.models.attention import AttentionBlock, AttentiveHead, audio_gate, video_gate
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.types import DEFAULT_MAX_OFFSET
 
@@ -55,7 +55,7 @@ def mouth(
 
     gates = (nn.Identity, nn.Identity)
     if use_attention and channel_attention:
-        gates = (picture_gate, sound_gate)
+        gates = (video_gate, audio_gate)
     seeing, hearing = encoder_pair(embedding=embedding, width=width, temporal=temporal, gates=gates)
     head = None
     if use_attention and cross_attention:

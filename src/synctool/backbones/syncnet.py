@@ -138,19 +138,19 @@ class SyncNet(nn.Module):
             stop = start + seen.shape[-1]
             first = min(max(start + audio_lead - max_offset, 0), length)
             last = max(stop + audio_lead + max_offset, first)
-            sounds, inside = candidates(
+            audio, inside = candidates(
                 audio_features[..., first:last].float(),
                 stop - start,
                 max_offset=max_offset,
                 audio_lead=start + audio_lead - first,
             )
-            distance = torch.linalg.vector_norm(seen.unsqueeze(2) - sounds + EPSILON, dim=1)
+            distance = torch.linalg.vector_norm(seen.unsqueeze(2) - audio + EPSILON, dim=1)
             volume.append((-distance).masked_fill(~inside, float("-inf")))
         return torch.cat(volume, 2)
 
     def score_window(
         self,
-        sounds: Tensor,
+        audio: Tensor,
         inside: Tensor,
         video_features: Tensor,
         *,
@@ -165,7 +165,7 @@ class SyncNet(nn.Module):
         """
         frames = video_features.shape[-1]
         middle = video_features.mean(2, keepdim=True)
-        seen, heard = video_features - middle + EPSILON, sounds - middle
+        seen, heard = video_features - middle + EPSILON, audio - middle
         squares = seen.square().sum(1)[:, :, None] + heard.square().sum(1)[:, None]
         products = torch.bmm(seen.transpose(1, 2), heard)
         apart = shear(squares - 2 * products).clamp_min(0.0).sqrt()

@@ -94,7 +94,7 @@ class CompareOutputs(Outputs):
         self._command, self._settings = command, settings
         self._trials: list[Trial] = []
         self._shared_s: dict[str, float] = {}
-        self._pictures: dict[str, Sequence[Shot]] = {}
+        self._thumbnails: dict[str, Sequence[Shot]] = {}
         self._store: SeriesStore | None = None
         self._told: set[tuple[str, str]] = set()
 
@@ -119,7 +119,7 @@ class CompareOutputs(Outputs):
         if facts.thumbnails:
             from synctool.report.html.shots import shots
 
-            self._pictures[facts.film] = shots(facts.thumbnails)
+            self._thumbnails[facts.film] = shots(facts.thumbnails)
 
     def stream(self, trial: Trial) -> None:
         """Take a trial, write at once what need not wait, and tell on stderr why one failed.
@@ -197,7 +197,7 @@ class CompareOutputs(Outputs):
             command=self._command,
             trials=self._trials,
             metrics=metrics,
-            thumbnails=self._pictures,
+            thumbnails=self._thumbnails,
             versions=versions(),
             shared_s=self._shared_s,
         )

@@ -45,7 +45,7 @@ class DetectOutputs(Outputs):
         self._videos, self._one, self._command = videos, one, command
 
     @property
-    def wants_pictures(self) -> bool:
+    def wants_thumbnails(self) -> bool:
         """Whether thumbnails of the videos are wanted."""
         return self.target("--html") is not None
 

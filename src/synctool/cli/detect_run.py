@@ -100,7 +100,7 @@ class BatchRun:
             return code
         from synctool.measure.result_journal import result_journal
 
-        decides = {**self._loaded().decides, "pictures": self._outputs.wants_pictures}
+        decides = {**self._loaded().decides, "pictures": self._outputs.wants_thumbnails}
         if self._jobs > 1:
             self._detector = None  # workers have their own
         with result_journal(words, decides, fresh=self._fresh) as journal:
@@ -175,7 +175,7 @@ class BatchRun:
     def _here(self, name: str, bars: VideoBars) -> Measured:
         from synctool.measure.video_work import VideoWork
 
-        work = VideoWork(self._loaded(), thumbnails=self._outputs.wants_pictures)
+        work = VideoWork(self._loaded(), thumbnails=self._outputs.wants_thumbnails)
         return work(name, partial(bars.show, name))
 
     def _by_workers(self, names: Sequence[str], bars: VideoBars) -> Generator[tuple[str, Measured]]:
@@ -183,7 +183,9 @@ class BatchRun:
         from synctool.workers import Died, core_share, in_workers
 
         jobs = min(self._jobs, len(names))
-        make = partial(video_worker, self._settings, self._outputs.wants_pictures, core_share(jobs))
+        make = partial(
+            video_worker, self._settings, self._outputs.wants_thumbnails, core_share(jobs)
+        )
         for name, measured in in_workers(make, names, workers=jobs, on_told=bars.show):
             if isinstance(measured, Died):
                 measured = Measured(SyncToolError(measured.reason, remedy=_KILLER))

@@ -42,12 +42,12 @@ class VideoBars:
 
         self.begin(name)
         task, started = self._tasks[name]
-        pace = progress.ticks_done / VIDEO_FPS / max(time.monotonic() - started, 1e-3)
+        pace = progress.frames_done / VIDEO_FPS / max(time.monotonic() - started, 1e-3)
         self._bar.update(
             task,
-            completed=progress.ticks_done,
-            total=progress.ticks_total,
-            speed=f"{pace:.1f}x" if progress.ticks_done else "",
+            completed=progress.frames_done,
+            total=progress.frames_total,
+            speed=f"{pace:.1f}x" if progress.frames_done else "",
         )
 
     def done(self, name: str) -> None:

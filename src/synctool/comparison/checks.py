@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from synctool.comparison.choices import parse_by
 from synctool.comparison.conditions import piece_conditions, shift_conditions
-from synctool.comparison.degradations import changes_sound_only, parse_perturb
+from synctool.comparison.degradations import changes_audio_only, parse_perturb
 from synctool.comparison.entries import Entry
 from synctool.errors import UsageError
 from synctool.settings.compare import CompareSettings
 
-_SOME_TICKS = 25
+_SOME_FRAMES = 25
 
 
 def check_settings(settings: CompareSettings, entries: Sequence[Entry]) -> None:
@@ -28,9 +28,9 @@ def check_settings(settings: CompareSettings, entries: Sequence[Entry]) -> None:
     if settings.shift:
         shift_conditions(settings.shift, settings.seed, max_offset=settings.max_offset)
     if settings.pieces:
-        piece_conditions(_SOME_TICKS, settings.pieces, max_offset=settings.max_offset)
+        piece_conditions(_SOME_FRAMES, settings.pieces, max_offset=settings.max_offset)
     made_worse = parse_perturb(settings.perturb) if settings.perturb else []
-    coded = [name for name, _ in made_worse if not changes_sound_only(name)]
+    coded = [name for name, _ in made_worse if not changes_audio_only(name)]
     if coded and any(entry.clip is not None for entry in entries):
         raise UsageError(
             f"clips of a processed folder cannot be made worse by {coded[0]}",

@@ -47,11 +47,11 @@ def shift_conditions(
 
 
 def piece_conditions(
-    ticks: int,
+    frames: int,
     seconds: float,
     seed: int = 0,
     *,
-    sound_samples: int | None = None,
+    audio_samples: int | None = None,
     max_offset: int = DEFAULT_MAX_OFFSET,
     film: str = "",
 ) -> list[Condition]:
@@ -77,11 +77,11 @@ def piece_conditions(
             f"pieces of {seconds:g} s are too short",
             remedy=f"Give {SHORTEST_PIECE_S:g} seconds or more; 2 and 3 are usual.",
         )
-    sound = ticks * SAMPLES_PER_FRAME if sound_samples is None else sound_samples
+    audio = frames * SAMPLES_PER_FRAME if audio_samples is None else audio_samples
     found = cuts(
-        ticks,
+        frames,
         round(seconds * VIDEO_FPS),
-        sound,
+        audio,
         _chance(seed, film),
         largest_move=_reach(max_offset),
     )

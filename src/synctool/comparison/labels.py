@@ -177,7 +177,7 @@ class _Row:
     line: int
     path: str
     offset_frames: float | None
-    stretch: tuple[float, float] | None
+    span: tuple[float, float] | None
     who: tuple[str, str, str]
 
 
@@ -208,7 +208,7 @@ class _Rows:
             line=line,
             path=row["path"],
             offset_frames=None if offset is None else offset / _UNITS[self._unit],
-            stretch=self._stretch(line, row),
+            span=self._span(line, row),
             who=(row["person"], row["source"], row["language"]),
         )
         self._rows.setdefault(os.path.normpath(_slashes(made.path)), []).append(made)
@@ -253,7 +253,7 @@ class _Rows:
             raise _wrong(self._place, line, f"has {text[:80]} as {name}, which is too much")
         return value
 
-    def _stretch(self, line: int, row: dict[str, str]) -> tuple[float, float] | None:
+    def _span(self, line: int, row: dict[str, str]) -> tuple[float, float] | None:
         start, end = (self._number(line, name, row[name]) for name in ("start_s", "end_s"))
         if start is None and end is None:
             return None
@@ -266,17 +266,17 @@ class _Rows:
     def _label(self, rows: list[_Row]) -> Label:
         person, source, language = (self._same(rows, i) for i in range(len(_WHO)))
         first = rows[0]
-        if len(rows) == 1 and first.stretch is None:
+        if len(rows) == 1 and first.span is None:
             return Label(first.offset_frames, person, source, language)
         spans: list[tuple[tuple[float, float], _Row]] = []
         for row in rows:
-            if row.stretch is None:
+            if row.span is None:
                 raise _wrong(
                     self._place,
                     *(max(row.line, rows[1].line), f"is about the same video as line {first.line}"),
                     "Give each video once, or give all its segments start_s and end_s.",
                 )
-            spans.append((row.stretch, row))
+            spans.append((row.span, row))
         spans.sort(key=lambda span: span[0])
         segments: list[Segment] = []
         for (start_s, end_s), row in spans:

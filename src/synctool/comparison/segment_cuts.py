@@ -15,7 +15,7 @@ LARGEST_MOVE_FRAMES = 10
 def cuts(
     frames: int,
     piece_frames: int,
-    sound_samples: int,
+    audio_samples: int,
     rng: np.random.Generator,
     *,
     largest_move: int = LARGEST_MOVE_FRAMES,
@@ -38,7 +38,7 @@ def cuts(
     for start in range(0, frames - piece_frames + 1, piece_frames):
         moved = int(rng.integers(-reach, reach + 1))
         begin = start * SAMPLES_PER_FRAME
-        if not 0 <= begin + moved <= sound_samples - length:
+        if not 0 <= begin + moved <= audio_samples - length:
             moved = -moved
-        if 0 <= begin + moved <= sound_samples - length:
+        if 0 <= begin + moved <= audio_samples - length:
             yield start, begin + moved, moved

@@ -13,11 +13,11 @@ from typing import Any
 from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.degradations import (
     PERTURBATIONS,
-    changes_sound_only,
+    changes_audio_only,
+    degraded_audio,
     offset_factor,
     parse_perturb,
     perturbed,
-    perturbed_sound,
 )
 from synctool.comparison.entries import Entry
 from synctool.comparison.trials import failed_trial, trials
@@ -142,7 +142,7 @@ class VideoTrials:
             allow_external=self._settings.allow_external,
             stall_timeout=self._settings.stall_timeout,
             thumbnails=self._thumbnails,
-            on_progress=lambda p: tell((READING, _share(p.ticks_done, p.ticks_total))),
+            on_progress=lambda p: tell((READING, _share(p.frames_done, p.frames_total))),
         )
 
     def _encoded_video(self, path: str | os.PathLike[str], **how: Any) -> EncodedVideo:
@@ -170,7 +170,7 @@ class VideoTrials:
             found += piece_conditions(
                 encoded.frames,
                 self._settings.pieces,
-                sound_samples=max(encoded.samples.size + encoded.samples_at, 0),
+                audio_samples=max(encoded.samples.size + encoded.samples_at, 0),
                 max_offset=reach,
                 **chance,
             )
@@ -198,10 +198,8 @@ class VideoTrials:
     ) -> EncodedVideo:
         """The video made worse: in memory where only the sound changes, else by way of a copy."""
         seed = self._settings.seed
-        if changes_sound_only(name):
-            return replace(
-                encoded, samples=perturbed_sound(encoded.samples, name, level, seed=seed)
-            )
+        if changes_audio_only(name):
+            return replace(encoded, samples=degraded_audio(encoded.samples, name, level, seed=seed))
         source = encoded.source
         pixels = source.width_px * source.height_px * VIDEO_FPS
         needed = source.duration_s * (pixels * _COPY_BYTES_PER_PIXEL + _COPY_BYTES_PER_S)
@@ -234,7 +232,7 @@ class VideoTrials:
         label = entry.label
         factor = offset_factor(condition.perturbation, condition.level)
         if label.offset_frames is not None or label.segments:
-            for trial in self._tried(copy, [condition], entry, _stretched(label, factor)):
+            for trial in self._tried(copy, [condition], entry, _rescaled(label, factor)):
                 yield replace(trial, label=label)
             return
         for model in self._models:
@@ -266,7 +264,7 @@ def failed_rows(
     ]
 
 
-def _stretched(label: Label, factor: float) -> Label:
+def _rescaled(label: Label, factor: float) -> Label:
     """The label of a video that plays for ``factor`` of its time: offsets shrink with it."""
     if factor == 1.0:
         return label

@@ -18,9 +18,9 @@ differs from a run with it in that one only.
 
 from __future__ import annotations
 
-from synctool.data.augmentation.augmented_audio import augment_sound, with_gain
+from synctool.data.augmentation.augmented_audio import augment_audio, with_gain
 from synctool.data.augmentation.augmented_images import (
-    augment_picture,
+    augment_images,
     centre_crop,
     fit_crops,
     with_room,
@@ -43,10 +43,10 @@ __all__ = [
     "Augmentation",
     "Dice",
     "Dose",
+    "augment_audio",
     "augment_bands",
     "augment_features",
-    "augment_picture",
-    "augment_sound",
+    "augment_images",
     "centre_crop",
     "fit_crops",
     "parse_augment",

@@ -18,10 +18,10 @@ from synctool.data.samples import Sample, SampleInfo, jpeg, portrait_of, wav
 from synctool.data.storage import Storage
 from synctool.features.mfcc import MARGIN, mfcc
 from synctool.types import SAMPLES_PER_FRAME
+from synctool.untrusted.audio_files import decode_wav
 from synctool.untrusted.documents import parse_json
+from synctool.untrusted.jpeg_files import decode_jpeg
 from synctool.untrusted.origin import MalformedError, Origin
-from synctool.untrusted.pictures import decode_jpeg
-from synctool.untrusted.sounds import decode_wav
 
 INFO = "info.json"
 
@@ -47,14 +47,14 @@ class FolderWriter:
         """
         frames = sample.info.num_frames
         begin = sample.info.sound_lead
-        sound = sample.sound[begin : begin + frames * SAMPLES_PER_FRAME]
-        after = np.pad(sample.sound[begin:], (0, frames * SAMPLES_PER_FRAME))
+        audio = sample.audio[begin : begin + frames * SAMPLES_PER_FRAME]
+        after = np.pad(sample.audio[begin:], (0, frames * SAMPLES_PER_FRAME))
         features = mfcc(after[: frames * SAMPLES_PER_FRAME + 2 * MARGIN])
         info = replace(sample.info, sound_lead=0, mfcc_shape=features.shape)
         array = io.BytesIO()
         np.save(array, features)
         files = {
-            "audio.wav": wav(sound),
+            "audio.wav": wav(audio),
             "mfcc.npy": array.getvalue(),
             "portrait.jpg": jpeg(sample.portrait),
             **{f"frames/{t:06d}.jpg": jpeg(crop) for t, crop in enumerate(sample.crops)},
@@ -115,5 +115,5 @@ def _read(folder: Storage, key: str) -> Sample:
         for t in range(info.num_frames)
     ]
     portrait = portrait_of(folder.read(f"{key}/portrait.jpg"))
-    sound = decode_wav(folder.read(f"{key}/audio.wav"))
-    return Sample(info, np.stack(crops), portrait, np.array(sound))
+    audio = decode_wav(folder.read(f"{key}/audio.wav"))
+    return Sample(info, np.stack(crops), portrait, np.array(audio))

@@ -15,10 +15,10 @@ from typing import BinaryIO, cast
 
 from synctool.data.samples import Sample, SampleInfo, crops_of, flac, jpeg, portrait_of
 from synctool.data.storage import Storage
+from synctool.untrusted.audio_files import decode_flac
 from synctool.untrusted.documents import parse_json
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.untrusted.regular import MIB
-from synctool.untrusted.sounds import decode_flac
 from synctool.untrusted.tars import read_member, tar_errors
 
 LARGEST_PARTS = {
@@ -49,7 +49,7 @@ class PackedWriter:
             ("json", sample.info.to_json()),
             ("crops.jpg", jpeg(strip)),
             ("portrait.jpg", jpeg(sample.portrait)),
-            ("flac", flac(sample.sound)),
+            ("flac", flac(sample.audio)),
         ):
             member = tarfile.TarInfo(f"{key}.{suffix}")
             member.size = len(data)

@@ -19,12 +19,12 @@ from synctool.data.packed import LARGEST_PARTS, shard_origin
 from synctool.data.processed import Processed
 from synctool.data.samples import Sample, SampleInfo, crops_of, portrait_of
 from synctool.errors import SyncToolError
+from synctool.untrusted.audio_files import decode_flac
 from synctool.untrusted.origin import MalformedError
-from synctool.untrusted.sounds import decode_flac
 from synctool.untrusted.tars import check_member, tar_errors
 
 _OPEN_SHARDS = 16
-_SOUND_SHARE = 0.25
+_AUDIO_SHARE = 0.25
 """Of the budget. A clip lends its audio to others' noise, so sounds are asked for more often; they are
 about a seventh of a clip's bytes."""
 
@@ -50,7 +50,7 @@ class PooledSample:
         return self._pool.part(self._index, "portrait")
 
     @property
-    def sound(self) -> np.ndarray:
+    def audio(self) -> np.ndarray:
         """int16 ``[N]``; not to be written to."""
         return self._pool.part(self._index, "sound")
 
@@ -94,8 +94,8 @@ class SamplePool(Sequence[PooledSample]):
                 self._places.append(_Place(report.name, members.get(info.key) if packed else None))
         budget = cache_mb * 2**20
         self._kept = {
-            "crops": _Kept(budget * (1 - _SOUND_SHARE)),
-            "sound": _Kept(budget * _SOUND_SHARE),
+            "crops": _Kept(budget * (1 - _AUDIO_SHARE)),
+            "sound": _Kept(budget * _AUDIO_SHARE),
         }
         self._open: OrderedDict[str, BinaryIO] = OrderedDict()
         self._process = os.getpid()

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from synctool.types import AUDIO_HZ, VIDEO_FPS
+from synctool.untrusted.audio_files import LONGEST as LONGEST_AUDIO
 from synctool.untrusted.documents import typed
+from synctool.untrusted.jpeg_files import decode_jpeg
 from synctool.untrusted.origin import MalformedError
-from synctool.untrusted.pictures import decode_jpeg
-from synctool.untrusted.sounds import LONGEST as LONGEST_SOUND
 
 MOUTH_PX = 96
 """Side of stored mouth crops unless chosen: the network's 72 px and room to move, turn and scale them."""
@@ -28,13 +28,13 @@ PORTRAIT_PX = 64
 _TALLEST_JPEG = 65_500
 _LONGEST_FRAMES = 500
 _LARGEST_PX = 4096
-_FARTHEST_TICK = 1 << 40
+_FARTHEST_FRAME = 1 << 40
 _BOUNDS = {
     "num_frames": (1, _TALLEST_JPEG),
     "size_px": (1, _LARGEST_PX),
-    "sound_lead": (0, LONGEST_SOUND),
-    "first_tick": (-_FARTHEST_TICK, _FARTHEST_TICK),
-    "track": (-_FARTHEST_TICK, _FARTHEST_TICK),
+    "sound_lead": (0, LONGEST_AUDIO),
+    "first_tick": (-_FARTHEST_FRAME, _FARTHEST_FRAME),
+    "track": (-_FARTHEST_FRAME, _FARTHEST_FRAME),
     "fps": (VIDEO_FPS, VIDEO_FPS),
     "sample_rate": (AUDIO_HZ, AUDIO_HZ),
 }
@@ -129,7 +129,7 @@ class Sample:
     info: SampleInfo
     crops: np.ndarray
     portrait: np.ndarray
-    sound: np.ndarray
+    audio: np.ndarray
 
 
 def _check_finite(info: SampleInfo) -> None:
@@ -143,9 +143,9 @@ def longest_frames(size_px: int) -> int:
     return min(_LONGEST_FRAMES, _TALLEST_JPEG // size_px)
 
 
-def jpeg(picture: np.ndarray) -> bytes:
+def jpeg(image: np.ndarray) -> bytes:
     """A picture, grey or RGB, as JPEG."""
-    shown = picture if picture.ndim == 2 else picture[..., ::-1]
+    shown = image if image.ndim == 2 else image[..., ::-1]
     return cv2.imencode(".jpg", shown, _QUALITY)[1].tobytes()
 
 
@@ -171,21 +171,21 @@ def portrait_of(data: bytes) -> np.ndarray:
     return decode_jpeg(data, height=PORTRAIT_PX, width=PORTRAIT_PX, colour="gray")
 
 
-def wav(sound: np.ndarray) -> bytes:
+def wav(audio: np.ndarray) -> bytes:
     """16 kHz mono sound as a WAV file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(AUDIO_HZ)
-        file.writeframes(sound.astype("<i2").tobytes())
+        file.writeframes(audio.astype("<i2").tobytes())
     return buffer.getvalue()
 
 
-def flac(sound: np.ndarray) -> bytes:
+def flac(audio: np.ndarray) -> bytes:
     """16 kHz mono sound as a FLAC file: the same samples in about half the bytes."""
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, sound, AUDIO_HZ, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, audio, AUDIO_HZ, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()

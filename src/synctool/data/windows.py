@@ -14,15 +14,15 @@ from torch import Tensor
 
 from synctool.data.augment import (
     Dice,
+    augment_audio,
     augment_features,
-    augment_picture,
-    augment_sound,
+    augment_images,
     with_gain,
     with_room,
 )
 from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.augmentation.camera import coarse
-from synctool.data.augmentation.mixing import PICTURES, SOUND, mix_pictures, mix_sounds
+from synctool.data.augmentation.mixing import IMAGE_MIXES, SECOND_VOICE, mix_audio, mix_images
 from synctool.data.samples import SampleInfo
 from synctool.data.window_plan import BatchPlan, Planner, WindowSettings
 from synctool.errors import UsageError
@@ -30,7 +30,7 @@ from synctool.features.frontends import FRONT_ENDS, FrontEnd
 from synctool.plugins.specs import VideoInput
 from synctool.types import SAMPLES_PER_FRAME
 
-__all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "stretch"]
+__all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "audio_segment"]
 
 STAGES = ("pictures", "sound", "picture augmentation", "sound augmentation", "bands")
 """What the seconds of a batch went to: reading crops, reading and cutting sound, augmenting both,
@@ -55,7 +55,7 @@ class SampleLike(Protocol):
         ...
 
     @property
-    def sound(self) -> np.ndarray:
+    def audio(self) -> np.ndarray:
         """int16 ``[N]``; frame t begins at ``info.sound_lead + 640 t``."""
         ...
 
@@ -72,7 +72,7 @@ class WindowBatch:
         seconds: How long making it took, by the names in ``STAGES``.
         targets: float32 ``[B, N, T]``, further values to be told from the frames, NaN where they are
             not known; None without any.
-        picture: What ``synctool.features.pictures.prepared`` makes of ``video`` before a network sees
+        picture: What ``synctool.features.video_input.prepared`` makes of ``video`` before a network sees
             it.
     """
 
@@ -82,7 +82,7 @@ class WindowBatch:
     audio_lead: int
     seconds: Mapping[str, float] = field(default_factory=dict)
     targets: Tensor | None = None
-    picture: VideoInput = _GREY
+    video_input: VideoInput = _GREY
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Window:
     """A window before it is mixed with another: its frames, its audio in samples, its label."""
 
     crops: np.ndarray
-    sound: np.ndarray
+    audio: np.ndarray
     offset_frames: float
     dice: Dice
     first: int
@@ -185,7 +185,7 @@ class WindowStream(torch.utils.data.IterableDataset):
             audio_lead=self._settings.max_offset + self._settings.margin - plan.front,
             seconds=dict(self._clock.seconds),
             targets=self._known_targets(plan, windows),
-            picture=self._settings.video,
+            video_input=self._settings.video,
         )
 
     def _known_targets(self, plan: BatchPlan, windows: dict[int, _Window]) -> Tensor | None:
@@ -209,43 +209,43 @@ class WindowStream(torch.utils.data.IterableDataset):
         sample = self._samples[index]
         first = self._first(index, sample, plan, rng)
         moved = self._moved(index, plan.ease, rng)
-        sound = self._heard(index, sample, first, moved, plan.frames, rng)
+        audio = self._heard(index, sample, first, moved, plan.frames, rng)
         with self._clock("pictures"):
             crops = sample.crops[first : first + plan.frames]
             crops = with_room(crops, self._infos[index].crop, s.video)
         voices, stranger = rng.integers(2**63, size=2)
         with self._clock("sound augmentation"):
-            sound = augment_sound(
-                sound,
+            audio = augment_audio(
+                audio,
                 dice,
                 voices=lambda: self._voices(int(voices)),
                 backgrounds=self._backgrounds,
             )
         with self._clock("picture augmentation"):
-            crops = augment_picture(
+            crops = augment_images(
                 crops, s.video.size_px, dice, stranger=lambda: self._stranger(int(stranger))
             )
         label = moved / SAMPLES_PER_FRAME + self._constants[index]
-        return _Window(crops, sound, label, dice, first)
+        return _Window(crops, audio, label, dice, first)
 
     def _finished(
         self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window]
     ) -> tuple[np.ndarray, np.ndarray]:
         """The row as the network is given it: crops, and features of the audio."""
         window = windows[row]
-        crops, sound, dice = window.crops, window.sound, window.dice
+        crops, audio, dice = window.crops, window.audio, window.dice
         partner = int(plan.partners[row])
-        if partner != row and any(dice.hit(name) for name in (*PICTURES, SOUND)):
+        if partner != row and any(dice.hit(name) for name in (*IMAGE_MIXES, SECOND_VOICE)):
             # A row of another process is made here too, which costs little as long as it is rare.
             other = windows.get(partner) or self._window(partner, step, plan)
             with self._clock("picture augmentation"):
-                crops = mix_pictures(crops, other.crops, dice)
+                crops = mix_images(crops, other.crops, dice)
             with self._clock("sound augmentation"):
-                sound = mix_sounds(sound, other.sound, dice)
+                audio = mix_audio(audio, other.audio, dice)
         with self._clock("bands"):
             leveled = self._front.level_db is not None
-            sound = with_gain(self._front.at_level(sound), dice, leveled=leveled)
-            features = self._front.compute(sound)
+            audio = with_gain(self._front.at_level(audio), dice, leveled=leveled)
+            features = self._front.compute(audio)
         with self._clock("sound augmentation"):
             features = augment_features(features, self._settings.audio.kind, dice)
         with self._clock("picture augmentation"):
@@ -260,7 +260,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         if rng.random() >= plan.ease:
             return int(places[0])
         with self._clock("sound"):
-            loud = _loudness(sample.sound, self._infos[index])
+            loud = _loudness(sample.audio, self._infos[index])
         return int(max(places, key=lambda p: loud[p : p + plan.frames].mean()))
 
     def _moved(self, index: int, ease: float, rng: np.random.Generator) -> int:
@@ -295,17 +295,17 @@ class WindowStream(torch.utils.data.IterableDataset):
         mates = self._mates[self._people[index]]
         mate = mates[int(rng.integers(len(mates)))]
         with self._clock("sound"):
-            sound = sample.sound
-            inside = begin >= 0 and begin + length <= sound.size
-            filler = sound if inside else self._samples[mate].sound
-            heard = stretch(sound, begin, length, filler, rng)
+            audio = sample.audio
+            inside = begin >= 0 and begin + length <= audio.size
+            filler = audio if inside else self._samples[mate].audio
+            heard = audio_segment(audio, begin, length, filler, rng)
             return heard.astype(np.float32) / 32768
 
     def _voices(self, seed: int) -> list[np.ndarray]:
         rng = np.random.default_rng(seed)
         chosen = self._planner.draw(rng, int(rng.integers(1, 4)))
         with self._clock("sound"):
-            return [self._samples[int(index)].sound for index in chosen]
+            return [self._samples[int(index)].audio for index in chosen]
 
     def _stranger(self, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -333,8 +333,8 @@ class _Clock:
         self._inside[-1] += passed
 
 
-def stretch(
-    sound: np.ndarray, begin: int, length: int, filler: np.ndarray, rng: np.random.Generator
+def audio_segment(
+    audio: np.ndarray, begin: int, length: int, filler: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """A segment of audio that may reach beyond its clip; what lies outside is another clip's sound.
 
@@ -350,13 +350,13 @@ def stretch(
     Returns:
         int16 ``[length]``.
     """
-    low, high = max(begin, 0), min(begin + length, sound.size)
+    low, high = max(begin, 0), min(begin + length, audio.size)
     if high - low == length:
-        return sound[low:high]
+        return audio[low:high]
     turn = int(rng.integers(0, max(filler.size, 1)))
     out = np.resize(np.roll(filler, turn), length) if filler.size else np.zeros(length, np.int16)
     if high > low:
-        part = sound[low:high].astype(np.float32)
+        part = audio[low:high].astype(np.float32)
         at = low - begin
         under = out[at : at + part.size].astype(np.float32)
         fade = np.ones(part.size, np.float32)
@@ -383,12 +383,12 @@ def _rows_of(shard: tuple[int, int], batch: int) -> range:
     return range(batch * rank // world, batch * (rank + 1) // world)
 
 
-def _loudness(sound: np.ndarray, info: SampleInfo) -> np.ndarray:
+def _loudness(audio: np.ndarray, info: SampleInfo) -> np.ndarray:
     """Level of each frame in dB, float ``[T]``; what lies outside the audio is silent."""
     lead, size = info.sound_lead, info.num_frames * SAMPLES_PER_FRAME
     part = np.zeros(size, np.float32)
-    low, high = max(lead, 0), min(lead + size, sound.size)
+    low, high = max(lead, 0), min(lead + size, audio.size)
     if high > low:
-        part[low - lead : high - lead] = sound[low:high]
+        part[low - lead : high - lead] = audio[low:high]
     level = (part.reshape(-1, SAMPLES_PER_FRAME) ** 2).mean(1)
     return 10 * np.log10(level + 1)

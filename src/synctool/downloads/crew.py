@@ -27,13 +27,13 @@ PIECE_BYTES = 32 << 20
 """Size of the pieces: large beside the cost of a request, small beside a data set."""
 SAVE_S = 1.0
 """Time between two notes of what is here: what a killed process loses at most."""
-_TICK_S = 0.1
+_POLL_S = 0.1
 _LAST_WAIT_S = 1.0
 _LONGEST_BACKOFF_S = 60.0
 _ENOUGH_BYTES = 64 << 10
 _log = logging.getLogger(__name__)
 
-Tick = Callable[[int, "int | None", "str | None"], None]
+ReportProgress = Callable[[int, "int | None", "str | None"], None]
 """Called ten times a second in the calling thread: bytes here, bytes in all, what is waited for."""
 
 
@@ -88,7 +88,7 @@ class Crew:
             hands = min(hands, len(self._pieces))
         self._moved_at = {f"fetch-{number}": 0.0 for number in range(hands)}
 
-    def work(self, tick: Tick) -> None:
+    def work(self, report_progress: ReportProgress) -> None:
         """Fetch what is missing.
 
         Raises:
@@ -107,8 +107,8 @@ class Crew:
                 thread.start()
             saved_at = time.monotonic()
             while alive := [thread for thread in threads if thread.is_alive()]:
-                alive[0].join(_TICK_S)
-                tick(self._partial.held, self._partial.total, self._waiting)
+                alive[0].join(_POLL_S)
+                report_progress(self._partial.held, self._partial.total, self._waiting)
                 if time.monotonic() - saved_at >= SAVE_S:
                     self._save()
                     saved_at = time.monotonic()

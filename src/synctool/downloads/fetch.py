@@ -93,7 +93,9 @@ def _from_mirror(
             on_total=lambda total: check_space(
                 partial.path.parent, total - partial.held, partial.target.name
             ),
-            tick=lambda done, total, note: report(Step("fetching", file.path, done, total, note)),
+            report_progress=lambda done, total, note: report(
+                Step("fetching", file.path, done, total, note)
+            ),
         )
         found = digests(
             partial.path,

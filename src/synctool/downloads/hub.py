@@ -30,7 +30,7 @@ from synctool.plugins.specs import CatalogueEntry, HubSource
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError
 
-_TICK_S = 0.1
+_POLL_S = 0.1
 _LAST_WAIT_S = 5.0
 _CLIENT = "huggingface_hub"
 _CLIENT_NOTES = ".cache/huggingface/"
@@ -154,7 +154,7 @@ def fetch_hub(
         with _overheard() as said:
             thread.start()
             while thread.is_alive():
-                thread.join(_TICK_S)
+                thread.join(_POLL_S)
                 note = said[-1] if said else None
                 report(Step("fetching", repo, counter.done, counter.total, note))
     finally:

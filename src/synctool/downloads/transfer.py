@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from synctool.downloads.crew import Crew, Job, Tick
+from synctool.downloads.crew import Crew, Job, ReportProgress
 from synctool.downloads.failures import Changed, NoRanges, RangeRefused, Refused
 from synctool.downloads.http import Http
 from synctool.downloads.partial import Partial
@@ -24,7 +24,7 @@ def transfer(
     checked: bool,
     manner: DownloadSettings,
     on_total: Callable[[int], None],
-    tick: Tick,
+    report_progress: ReportProgress,
 ) -> None:
     """Fetch what is missing of a file.
 
@@ -56,7 +56,7 @@ def transfer(
             hands = manner.parallel if ranges else 1
             Crew(
                 job, ranges=ranges, hands=hands, retries=manner.retries, wait_s=manner.wait_s
-            ).work(tick)
+            ).work(report_progress)
             return
         except Changed:
             _log.info("%s has changed: starting anew", url)

@@ -84,7 +84,7 @@ def _add_video(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
     for trial in trials:
         model = (trial.backbone, trial.weights)
         others = heard.setdefault(trial.condition, {})
-        mine = (trial.offset_frames, _by_tick(trial))
+        mine = (trial.offset_frames, _by_frame(trial))
         for other, theirs in others.items():
             if other != model:
                 pair = pairs.setdefault(frozenset((model, other)), _Pair())
@@ -119,12 +119,12 @@ def _agreement(first: str, second: str, pair: _Pair) -> Agreement:
     )
 
 
-def _by_tick(trial: Trial) -> np.ndarray:
+def _by_frame(trial: Trial) -> np.ndarray:
     """Offsets by 25 Hz frame of the video, float32, NaN where there is none."""
     times = np.array(trial.frames.t_s, float)
-    ticks = np.rint(times * VIDEO_FPS).astype(int)
-    offsets = np.full(ticks.max(initial=-1) + 1, np.nan, np.float32)
-    offsets[ticks] = np.array(trial.frames.offset_frames, float)
+    indices = np.rint(times * VIDEO_FPS).astype(int)
+    offsets = np.full(indices.max(initial=-1) + 1, np.nan, np.float32)
+    offsets[indices] = np.array(trial.frames.offset_frames, float)
     return offsets
 
 

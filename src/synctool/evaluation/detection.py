@@ -16,7 +16,7 @@ from synctool.types import FRAME_MS, Trial
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TrueSegment:
     """A segment of video whose true offset is known, as it was presented."""
 
     start_s: float
@@ -35,34 +35,34 @@ def is_in_tolerance(offset_frames: float) -> bool:
     return judge(offset_frames * FRAME_MS) == "in sync"
 
 
-def true_stretches(trial: Trial) -> tuple[Stretch, ...]:
+def true_segments(trial: Trial) -> tuple[TrueSegment, ...]:
     """The true offsets of what was presented, in seconds of the video; empty where they are not known."""
     condition = trial.condition
     start_s = condition.start_s or 0.0
     end_s = start_s + trial.duration_s
     if not trial.label.segments:
         known = trial.truth_frames
-        return () if known is None else (Stretch(start_s, end_s, known),)
+        return () if known is None else (TrueSegment(start_s, end_s, known),)
     # A video that runs faster has its segments, and their offsets, shorter by as much.
-    stretched = condition.perturbation in PERTURBATIONS and condition.level > 0
-    factor = offset_factor(condition.perturbation, condition.level) if stretched else 1.0
+    rescaled = condition.perturbation in PERTURBATIONS and condition.level > 0
+    factor = offset_factor(condition.perturbation, condition.level) if rescaled else 1.0
     moved = (
-        Stretch(
+        TrueSegment(
             max(start_s, s.start_s * factor),
             min(end_s, s.end_s * factor),
             s.offset_frames * factor + condition.moved_frames,
         )
         for s in trial.label.segments
     )
-    return tuple(stretch for stretch in moved if stretch.end_s > stretch.start_s)
+    return tuple(segment for segment in moved if segment.end_s > segment.start_s)
 
 
 def truly_in_sync(trial: Trial) -> bool | None:
     """Whether all that was presented is in sync; None where that is not known."""
-    stretches = true_stretches(trial)
-    if not stretches:
+    segments = true_segments(trial)
+    if not segments:
         return None
-    return all(is_in_tolerance(stretch.offset_frames) for stretch in stretches)
+    return all(is_in_tolerance(segment.offset_frames) for segment in segments)
 
 
 def in_sync_score(trial: Trial) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synctool.evaluation.detection import Stretch, in_tolerance, is_in_tolerance
+from synctool.evaluation.detection import TrueSegment, in_tolerance, is_in_tolerance
 from synctool.scoring.verdict import LEAST_CONFIDENCE
 from synctool.types import VIDEO_FPS, FrameSeries, Segment
 
@@ -24,7 +24,7 @@ class FrameCounts:
 NO_FRAMES = FrameCounts(0, 0, 0)
 
 
-def frame_counts(frames: FrameSeries, truth: Sequence[Stretch]) -> FrameCounts:
+def frame_counts(frames: FrameSeries, truth: Sequence[TrueSegment]) -> FrameCounts:
     """Compare what was found per frame with the truth, both inside or outside the tolerance.
 
     A frame is decided if it has an offset with the confidence that a verdict needs.
@@ -37,8 +37,8 @@ def frame_counts(frames: FrameSeries, truth: Sequence[Stretch]) -> FrameCounts:
         return NO_FRAMES
     middles = np.array(frames.t_s) + 0.5 / VIDEO_FPS
     true = np.full(len(middles), np.nan)
-    for stretch in truth:
-        true[(middles >= stretch.start_s) & (middles < stretch.end_s)] = stretch.offset_frames
+    for segment in truth:
+        true[(middles >= segment.start_s) & (middles < segment.end_s)] = segment.offset_frames
     found = np.array(frames.offset_frames, float)
     sure = np.array(frames.confidence, float) >= LEAST_CONFIDENCE
     known = ~np.isnan(true)
@@ -47,7 +47,7 @@ def frame_counts(frames: FrameSeries, truth: Sequence[Stretch]) -> FrameCounts:
     return FrameCounts(int(known.sum()), int(decided.sum()), int(right.sum()))
 
 
-def off_sync_seconds(found: Iterable[Segment], truth: Sequence[Stretch]) -> tuple[float, float]:
+def off_sync_seconds(found: Iterable[Segment], truth: Sequence[TrueSegment]) -> tuple[float, float]:
     """How long a video is off sync and was found to be, and how long it is either.
 
     Args:

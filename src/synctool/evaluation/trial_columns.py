@@ -9,7 +9,7 @@ import numpy as np
 
 from synctool.evaluation.bootstrap import numbered
 from synctool.evaluation.consistency import pieces_agree, shift_errors
-from synctool.evaluation.detection import in_sync_score, true_stretches, truly_in_sync
+from synctool.evaluation.detection import in_sync_score, true_segments, truly_in_sync
 from synctool.evaluation.metric_specs import CONTEXTS
 from synctool.evaluation.temporal import NO_FRAMES, FrameCounts, frame_counts, off_sync_seconds
 from synctool.types import Condition, Trial
@@ -139,7 +139,7 @@ def kept(trial: Trial) -> Kept:
     }
     if trial.error is not None:
         return Kept(**who, failed=True)
-    truth = true_stretches(trial)
+    truth = true_segments(trial)
     return Kept(
         **who,
         offset_frames=trial.offset_frames,

@@ -175,13 +175,13 @@ class Check:
     def _fixed_frames(self, artefact: Artefact) -> int:
         """Length of the windows that a format takes, where it takes one length only; else 0."""
         for part in artefact.parts.values():
-            pictures = part.inputs.get("video") or part.inputs.get("video_features")
-            if pictures and isinstance(pictures[2], int):
-                return pictures[2]
-            sound = part.inputs.get("audio")
-            if sound and isinstance(sound[-1], int):
+            video = part.inputs.get("video") or part.inputs.get("video_features")
+            if video and isinstance(video[2], int):
+                return video[2]
+            audio = part.inputs.get("audio")
+            if audio and isinstance(audio[-1], int):
                 steps = FRONT_ENDS[artefact.audio.kind].steps
-                return sound[-1] // steps - 2 * self._windows.compared[0].rows
+                return audio[-1] // steps - 2 * self._windows.compared[0].rows
         return 0
 
     def _of_length(self, frames: int) -> Windows:

@@ -40,10 +40,10 @@ def speeds(
     inside = np.ones((1, window.frames + 2 * window.rows), np.float32)
     ours = InSteps(reference)
     answer = ours.answer(video, audio, inside)
-    sounds = window.frames + 2 * window.rows
+    audio_frames = window.frames + 2 * window.rows
     torch_work: dict[str, tuple[Callable[[], object], int]] = {
         VIDEO: (lambda: reference.encode_video(video), window.frames),
-        AUDIO: (lambda: reference.encode_audio(audio), sounds),
+        AUDIO: (lambda: reference.encode_audio(audio), audio_frames),
         HEAD: (lambda: ours.scores(answer.heard, answer.seen, inside), window.frames),
         ALONE: (lambda: ours.answer(video, audio, inside), window.frames),
     }

@@ -281,7 +281,7 @@ class _Findings:
 
     def embeddings(self, name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
         """Compare embeddings ``[B, D, T]``."""
-        if not self._alike(name, ours, theirs) or not self._sound(name, np.isfinite(theirs)):
+        if not self._alike(name, ours, theirs) or not self._acceptable(name, np.isfinite(theirs)):
             return
         apart = np.abs(theirs.astype(np.float64) - ours)
         lengths = np.linalg.norm(ours.astype(np.float64), axis=1)
@@ -293,7 +293,7 @@ class _Findings:
         if not self._alike(name, ours, theirs):
             return
         there = np.isfinite(ours)
-        if not self._sound(name, ~np.isnan(theirs) & ~np.isposinf(theirs)):
+        if not self._acceptable(name, ~np.isnan(theirs) & ~np.isposinf(theirs)):
             return
         if (there != np.isfinite(theirs)).any():
             self.problems[f"{name}: scores where there is no sound, or none where there is"] = None
@@ -312,7 +312,7 @@ class _Findings:
         self.problems[f"{name}: an answer of the shape {shapes}"] = None
         return False
 
-    def _sound(self, name: str, good: np.ndarray) -> bool:
+    def _acceptable(self, name: str, good: np.ndarray) -> bool:
         if not good.all():
             self.problems[f"{name}: values that are no numbers"] = None
         return bool(good.all())

@@ -149,9 +149,9 @@ def _cannot(spec: ModelSpec, why: str) -> UsageError:
 def _runs(spec: ModelSpec, network: nn.Module) -> dict[str, Callable[[], Tensor]]:
     """What runs each encoder on an example, by the beginning of the names of its layers."""
     chance = torch.Generator().manual_seed(0)
-    picture, sync = spec.video, cast(SyncModel, network)
-    side = picture.size_px
-    video = torch.rand(1, picture.channels, _FRAMES, side, side, generator=chance)
+    crop, sync = spec.video, cast(SyncModel, network)
+    side = crop.size_px
+    video = torch.rand(1, crop.channels, _FRAMES, side, side, generator=chance)
     audio = torch.randn(FRONT_ENDS[spec.audio.kind].shape(_FRAMES, batch=1), generator=chance)
     return {
         "video_encoder.": partial(sync.encode_video, video),

@@ -16,8 +16,8 @@ from synctool.data.samples import Sample, SampleInfo
 from synctool.data.storage import storage
 from synctool.errors import MissingError
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import as_batch, prepared
 from synctool.features.stored_crops import fitted
+from synctool.features.video_input import as_batch, prepared
 from synctool.measure.tracks import build_detector
 from synctool.media.video_file import VideoFile
 from synctool.media.waiting import STALL_S
@@ -72,8 +72,8 @@ class Window:
         front = FRONT_ENDS[self.spec.audio.kind]
         begin, end = self._samples()
         low, high = begin - front.before, end + front.after
-        sound = self.clip.sound
-        inner = sound[max(low, 0) : max(high, 0)]
+        audio = self.clip.audio
+        inner = audio[max(low, 0) : max(high, 0)]
         padded = np.zeros(high - low, np.int16)
         at = max(-low, 0)
         padded[at : at + inner.size] = inner
@@ -84,7 +84,7 @@ class Window:
         """First and end of the sound's frames that the clip has whole."""
         begin, end = self._samples()
         first = max(0, -(begin // SAMPLES_PER_FRAME))
-        lacking = max(0, end - self.clip.sound.size)
+        lacking = max(0, end - self.clip.audio.size)
         last = self.frames + 2 * self.rows - -(-lacking // SAMPLES_PER_FRAME)
         return first, max(last, first)
 
@@ -292,15 +292,15 @@ def _window(clip: Clip, spec: ModelSpec, rows: int, number: int, time: int) -> W
     )
 
 
-def _noise(spec: ModelSpec, frames: int, sounds: int, chance: np.random.Generator) -> Sample:
+def _noise(spec: ModelSpec, frames: int, audio_frames: int, chance: np.random.Generator) -> Sample:
     video = spec.video
     size = video.size_px
     channels = () if video.colour == "gray" else (3,)
     blocks = chance.integers(0, 256, (frames, _BLOCKS, _BLOCKS, *channels), dtype=np.uint8)
     index = np.arange(size) * _BLOCKS // size
     crops = np.ascontiguousarray(blocks[:, index][:, :, index])
-    loud = np.repeat(chance.random(sounds), SAMPLES_PER_FRAME)
-    sound = (chance.normal(0, 4000, loud.size) * loud).clip(-32768, 32767).astype(np.int16)
+    loud = np.repeat(chance.random(audio_frames), SAMPLES_PER_FRAME)
+    audio = (chance.normal(0, 4000, loud.size) * loud).clip(-32768, 32767).astype(np.int16)
     info = SampleInfo(
         key=_MADE_UP,
         video_path=_MADE_UP,
@@ -310,9 +310,9 @@ def _noise(spec: ModelSpec, frames: int, sounds: int, chance: np.random.Generato
         track=0,
         first_tick=0,
         num_frames=frames,
-        sound_lead=(sounds - frames) // 2 * SAMPLES_PER_FRAME,
+        sound_lead=(audio_frames - frames) // 2 * SAMPLES_PER_FRAME,
         crop=video.crop,
         size_px=size,
         colour="rgb" if channels else "gray",
     )
-    return Sample(info, crops, np.zeros((64, 64), np.uint8), sound)
+    return Sample(info, crops, np.zeros((64, 64), np.uint8), audio)

@@ -23,7 +23,7 @@ def synctool_face_detectors() -> list[FaceDetectorSpec]:
         ),
         FaceDetectorSpec(
             name="whole",
-            factory="synctool.faces.whole:WholePicture",
+            factory="synctool.faces.whole:WholeImage",
             summary="for videos that are face crops already: no detection",
             landmarks=False,
         ),

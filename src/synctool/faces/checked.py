@@ -60,7 +60,7 @@ class CheckedDetector:
         faces = []
         for face in given:
             try:
-                faces.append(_sound(face))
+                faces.append(_valid_face(face))
             except (AttributeError, TypeError, ValueError) as error:
                 words = " ".join(str(error).split())
                 raise self._broken(
@@ -75,7 +75,7 @@ class CheckedDetector:
         )
 
 
-def _sound(face: Any) -> Face:
+def _valid_face(face: Any) -> Face:
     """The same face with arrays of the right kind.
 
     Raises:

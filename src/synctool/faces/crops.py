@@ -37,7 +37,7 @@ def similarity(points: np.ndarray) -> np.ndarray:
     return np.concatenate([turn, (mean_r - turn @ mean_s)[:, None]], 1)
 
 
-def mouth_crop(picture: np.ndarray, points: np.ndarray, size_px: int) -> np.ndarray:
+def mouth_crop(image: np.ndarray, points: np.ndarray, size_px: int) -> np.ndarray:
     """Upright crop centred on the mouth, at ``MOUTH_PX_PER_EYE_DISTANCE``.
 
     Args:
@@ -50,10 +50,10 @@ def mouth_crop(picture: np.ndarray, points: np.ndarray, size_px: int) -> np.ndar
     """
     transform = similarity(points) * MOUTH_PX_PER_EYE_DISTANCE
     transform[:, 2] += size_px / 2 - _MOUTH * MOUTH_PX_PER_EYE_DISTANCE
-    return _warp(picture, transform, size_px, cv2.BORDER_REPLICATE)
+    return _warp(image, transform, size_px, cv2.BORDER_REPLICATE)
 
 
-def face_crop(picture: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
+def face_crop(image: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
     """SyncNet's face crop (``run_pipeline.py`` of the published code, crop scale 0.40).
 
     Args:
@@ -65,9 +65,9 @@ def face_crop(picture: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
     Returns:
         uint8 ``[size_px, size_px]`` (``[..., C]``).
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if np.allclose(box, [0, 0, width, height]):
-        return cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA)
+        return cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA)
     half = max(box[2] - box[0], box[3] - box[1]) / 2
     middle_x, middle_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     left = middle_x - half * (1 + SYNCNET_CROP_SCALE)
@@ -75,32 +75,32 @@ def face_crop(picture: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
     side = max(2 * half * (1 + SYNCNET_CROP_SCALE), 1e-3)
     scale = size_px / side
     transform = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
-    return _warp(picture, transform, size_px, cv2.BORDER_CONSTANT, border=_SYNCNET_BORDER)
+    return _warp(image, transform, size_px, cv2.BORDER_CONSTANT, border=_SYNCNET_BORDER)
 
 
 def _warp(
-    picture: np.ndarray, transform: np.ndarray, size_px: int, mode: int, *, border: int = 0
+    image: np.ndarray, transform: np.ndarray, size_px: int, mode: int, *, border: int = 0
 ) -> np.ndarray:
     scale = float(np.hypot(transform[0, 0], transform[1, 0]))
     if scale < _COARSE:
-        picture, transform = _reduced(picture, transform, size_px, scale)
+        image, transform = _reduced(image, transform, size_px, scale)
     return cv2.warpAffine(
-        picture, transform, (size_px, size_px), flags=cv2.INTER_LINEAR,
+        image, transform, (size_px, size_px), flags=cv2.INTER_LINEAR,
         borderMode=mode, borderValue=(border,) * 3,
     )  # fmt: skip
 
 
 def _reduced(
-    picture: np.ndarray, transform: np.ndarray, size_px: int, scale: float
+    image: np.ndarray, transform: np.ndarray, size_px: int, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The part of the picture that the crop needs, reduced by area, and the transform for it."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     corners = np.array([[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]], np.float64)
     back = cv2.invertAffineTransform(transform)
     seen = corners @ back[:, :2].T + back[:, 2]
     low = np.clip(np.floor(seen.min(0)) - 2, 0, [width - 2, height - 2]).astype(int)
     high = np.clip(np.ceil(seen.max(0)) + 2, low + 2, [width, height]).astype(int)
-    part = picture[low[1] : high[1], low[0] : high[0]]
+    part = image[low[1] : high[1], low[0] : high[0]]
     new = np.maximum(np.round((high - low) * scale), 1).astype(int)
     small = cv2.resize(part, (int(new[0]), int(new[1])), interpolation=cv2.INTER_AREA)
     # Pixel centres: source = (reduced + 0.5) * ratio - 0.5 + low

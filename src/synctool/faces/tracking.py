@@ -16,26 +16,26 @@ import numpy as np
 
 from synctool.faces.detector import Face, FaceDetector, overlap
 from synctool.faces.shots import ShotCuts
-from synctool.media.pictures import Picture
+from synctool.media.frame_reader import TimelineFrame
 
-DETECT_EVERY_TICKS = 5
-THOROUGH_EVERY_TICKS = 50
+DETECT_EVERY_FRAMES = 5
+FULL_FRAME_EVERY_FRAMES = 50
 """Between thorough looks while faces are followed; doubled while they find nobody new, up to ..."""
-SELDOM_TICKS = 200
+SELDOM_FRAMES = 200
 """... this."""
-SEARCH_EVERY_TICKS = 10
+SEARCH_EVERY_FRAMES = 10
 """Between thorough looks while there is no face; doubled likewise, up to ``THOROUGH_EVERY_TICKS``."""
-WHOLE_EVERY_TICKS = 25
+WHOLE_EVERY_FRAMES = 25
 """In between, a detector that can looks only near the faces that are followed."""
-BRIDGED_TICKS = 20
-SMOOTHING_TICKS = 4
+BRIDGED_FRAMES = 20
+SMOOTHING_FRAMES = 4
 """Radius of the smoothing: nine ticks in all, as in the published training recipes."""
 _SAME_FACE_OVERLAP = 0.3
 _GROWTH = 1.5
 """Boxes are compared at this size: a face may move by 0.8 of its width between two looks."""
 _CASUAL_FACE = 0.15
 """Size, relative to the picture, of the faces sought by the quick looks while there is no face."""
-_SMOOTHING = np.exp(-0.5 * (np.arange(-SMOOTHING_TICKS, SMOOTHING_TICKS + 1) / 2.0) ** 2)
+_SMOOTHING = np.exp(-0.5 * (np.arange(-SMOOTHING_FRAMES, SMOOTHING_FRAMES + 1) / 2.0) ** 2)
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,26 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class TrackedPicture:
+class TrackedFrame:
     """A picture with the faces in it, by track number."""
 
-    picture: Picture
+    frame: TimelineFrame
     poses: dict[int, Pose]
 
 
 @dataclass
 class _Track:
     id: int
-    ticks: list[int] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
     places: list[np.ndarray] = field(default_factory=list)  # [14]: box and points
     open: bool = True
 
-    def add(self, tick: int, face: Face) -> None:
-        self.ticks.append(tick)
+    def add(self, index: int, face: Face) -> None:
+        self.indices.append(index)
         self.places.append(np.concatenate([face.box, face.points.ravel()]).astype(np.float32))
-        keep = 2 * (BRIDGED_TICKS + SMOOTHING_TICKS)  # older ones can no longer matter
-        if len(self.ticks) > keep:
-            del self.ticks[0], self.places[0]
+        keep = 2 * (BRIDGED_FRAMES + SMOOTHING_FRAMES)  # older ones can no longer matter
+        if len(self.indices) > keep:
+            del self.indices[0], self.places[0]
 
     @property
     def last_box(self) -> np.ndarray:
@@ -89,7 +89,7 @@ class FaceTracker:
         *,
         detector: FaceDetector,
         max_faces: int = 4,
-        detect_every: int = DETECT_EVERY_TICKS,
+        detect_every: int = DETECT_EVERY_FRAMES,
         smallest_face_px: float | None = None,
         first_number: int = 0,
     ) -> None:
@@ -98,47 +98,47 @@ class FaceTracker:
         self._every = detect_every
         self._smallest_px = smallest_face_px
         self._cuts = ShotCuts()
-        self._pending: deque[Picture] = deque()
+        self._pending: deque[TimelineFrame] = deque()
         self._tracks: list[_Track] = []
-        self._first_ticks: dict[int, int] = {}
+        self._first_frames: dict[int, int] = {}
         self._next_id = first_number
         self._shot_start: int | None = None
         self._thorough_at = self._whole_at = 0
         self._patience = 0
         self._detected_at = -1
 
-    def push(self, picture: Picture) -> Iterator[TrackedPicture]:
+    def push(self, frame: TimelineFrame) -> Iterator[TrackedFrame]:
         """Take the next picture; give those that are settled."""
-        luma = picture.luma
+        luma = frame.luma
         if luma is None:
             yield from self._settle(everything=True)
-            yield TrackedPicture(picture, {})
+            yield TrackedFrame(frame, {})
             self._shot_start = None
             return
-        cut = self._cuts.starts_with(picture.index, luma)
+        cut = self._cuts.starts_with(frame.index, luma)
         if cut or self._shot_start is None:
             yield from self._settle(everything=True)
-            self._shot_start = self._thorough_at = picture.index
+            self._shot_start = self._thorough_at = frame.index
             self._patience = 0
-        self._pending.append(picture)
-        if (picture.index - self._shot_start) % self._every == 0:
-            self._detect(picture.index, luma)
+        self._pending.append(frame)
+        if (frame.index - self._shot_start) % self._every == 0:
+            self._detect(frame.index, luma)
             yield from self._settle()
 
-    def flush(self) -> Iterator[TrackedPicture]:
+    def flush(self) -> Iterator[TrackedFrame]:
         """Give the rest, at the end of the video."""
         yield from self._settle(everything=True)
 
-    def _detect(self, tick: int, luma: np.ndarray) -> None:
+    def _detect(self, index: int, luma: np.ndarray) -> None:
         active = [t for t in self._tracks if t.open]
         smallest = min(
             (float(t.last_box[3] - t.last_box[1]) for t in active),
             default=_CASUAL_FACE * max(luma.shape),
         )
-        lost = any(t.ticks[-1] != self._detected_at for t in active)
-        thorough = lost or tick >= self._thorough_at
-        faces = self._look(tick, luma, active, smallest, thorough=thorough)
-        self._detected_at = tick
+        lost = any(t.indices[-1] != self._detected_at for t in active)
+        thorough = lost or index >= self._thorough_at
+        faces = self._look(index, luma, active, smallest, thorough=thorough)
+        self._detected_at = index
         faces = sorted(faces, key=lambda f: -f.height_px)
         faces = [f for f in faces if f.height_px >= (self._smallest_px or 0)]
         taken: set[int] = set()
@@ -149,34 +149,34 @@ class FaceTracker:
             )
             for i, j in _assigned(match):
                 if match[i, j] >= _SAME_FACE_OVERLAP:
-                    active[i].add(tick, faces[j])
+                    active[i].add(index, faces[j])
                     taken.add(j)
         following = len(active)
         for j, face in enumerate(faces):
             if j not in taken and following < self._max_faces:
                 track = _Track(self._next_id)
                 self._next_id += 1
-                self._first_ticks[track.id] = max(tick - self._every + 1, self._shot_start or 0)
-                track.add(tick, face)
+                self._first_frames[track.id] = max(index - self._every + 1, self._shot_start or 0)
+                track.add(index, face)
                 self._tracks.append(track)
                 following += 1
         for track in active:
-            if tick - track.ticks[-1] > BRIDGED_TICKS:
+            if index - track.indices[-1] > BRIDGED_FRAMES:
                 track.open = False
         followed = sum(t.open for t in self._tracks)
         if thorough or followed != len(active):
-            self._wait(tick, anybody=followed > 0, change=followed != len(active))
+            self._wait(index, anybody=followed > 0, change=followed != len(active))
 
-    def _wait(self, tick: int, *, anybody: bool, change: bool) -> None:
+    def _wait(self, index: int, *, anybody: bool, change: bool) -> None:
         """Set the time of the next thorough look: the later, the longer nothing has changed."""
-        shortest = THOROUGH_EVERY_TICKS if anybody else SEARCH_EVERY_TICKS
-        longest = SELDOM_TICKS if anybody else THOROUGH_EVERY_TICKS
+        shortest = FULL_FRAME_EVERY_FRAMES if anybody else SEARCH_EVERY_FRAMES
+        longest = SELDOM_FRAMES if anybody else FULL_FRAME_EVERY_FRAMES
         self._patience = shortest if change else min(max(2 * self._patience, shortest), longest)
-        self._thorough_at = tick + self._patience
+        self._thorough_at = index + self._patience
 
     def _look(
         self,
-        tick: int,
+        index: int,
         luma: np.ndarray,
         active: list[_Track],
         smallest: float,
@@ -185,44 +185,46 @@ class FaceTracker:
     ) -> list[Face]:
         """Find the faces: near where they were, and every second in the whole picture."""
         refind = getattr(self._detector, "refind", None)
-        if refind is not None and active and not thorough and tick < self._whole_at:
+        if refind is not None and active and not thorough and index < self._whole_at:
             faces = refind(luma, [t.last_box for t in active])
             if len(faces) == len(active):
                 return faces
-        self._whole_at = tick + WHOLE_EVERY_TICKS
+        self._whole_at = index + WHOLE_EVERY_FRAMES
         wanted = self._smallest_px if thorough else smallest
         return self._detector.detect(luma, smallest_face_px=wanted)
 
-    def _settle(self, *, everything: bool = False) -> Iterator[TrackedPicture]:
+    def _settle(self, *, everything: bool = False) -> Iterator[TrackedFrame]:
         settled = self._detected_at - self._every
         for track in self._tracks:
             if track.open:
-                settled = min(settled, track.ticks[-1] - SMOOTHING_TICKS)
+                settled = min(settled, track.indices[-1] - SMOOTHING_FRAMES)
         while self._pending and (everything or self._pending[0].index <= settled):
-            picture = self._pending.popleft()
+            frame = self._pending.popleft()
             poses = {}
             for track in self._tracks:
-                pose = self._pose(track, picture.index)
+                pose = self._pose(track, frame.index)
                 if pose is not None:
                     poses[track.id] = pose
-            yield TrackedPicture(picture, poses)
+            yield TrackedFrame(frame, poses)
         if everything:
             self._tracks.clear()
         else:
             oldest = self._pending[0].index if self._pending else self._detected_at
             self._tracks = [
-                t for t in self._tracks if t.open or t.ticks[-1] + self._every >= oldest
+                t for t in self._tracks if t.open or t.indices[-1] + self._every >= oldest
             ]
 
-    def _pose(self, track: _Track, tick: int) -> Pose | None:
-        held_until = track.ticks[-1] + self._every - 1
-        if not self._first_ticks[track.id] <= tick <= held_until:
+    def _pose(self, track: _Track, index: int) -> Pose | None:
+        held_until = track.indices[-1] + self._every - 1
+        if not self._first_frames[track.id] <= index <= held_until:
             return None
-        around = np.arange(tick - SMOOTHING_TICKS, tick + SMOOTHING_TICKS + 1)
+        around = np.arange(index - SMOOTHING_FRAMES, index + SMOOTHING_FRAMES + 1)
         # Keep the window symmetric at the ends of the track, or the smoothing would lag there.
-        reach = min(SMOOTHING_TICKS, max(tick - track.ticks[0], 0), max(track.ticks[-1] - tick, 0))
-        inside = np.abs(around - tick) <= reach
-        places = _interpolate(around[inside], track.ticks, track.places)
+        reach = min(
+            SMOOTHING_FRAMES, max(index - track.indices[0], 0), max(track.indices[-1] - index, 0)
+        )
+        inside = np.abs(around - index) <= reach
+        places = _interpolate(around[inside], track.indices, track.places)
         weights = _SMOOTHING[inside]
         place = weights @ places / weights.sum()
         return Pose(place[:4], place[4:].reshape(5, 2))
@@ -243,10 +245,10 @@ def _grown(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([middle - _GROWTH * half, middle + _GROWTH * half], 1)
 
 
-def _interpolate(at: np.ndarray, ticks: list[int], places: list[np.ndarray]) -> np.ndarray:
-    known = np.asarray(ticks)
-    right = np.clip(np.searchsorted(known, at), 1, max(len(ticks) - 1, 1))
-    if len(ticks) == 1:
+def _interpolate(at: np.ndarray, indices: list[int], places: list[np.ndarray]) -> np.ndarray:
+    known = np.asarray(indices)
+    right = np.clip(np.searchsorted(known, at), 1, max(len(indices) - 1, 1))
+    if len(indices) == 1:
         return np.repeat(places[0][None], len(at), 0)
     stacked = np.stack(places)
     left = right - 1

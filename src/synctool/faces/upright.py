@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from synctool.faces.detector import FaceDetector
-from synctool.faces.tracking import FaceTracker, TrackedPicture
-from synctool.media.pictures import Picture
+from synctool.faces.tracking import FaceTracker, TrackedFrame
+from synctool.media.frame_reader import TimelineFrame
 from synctool.types import VIDEO_FPS
 
 ENOUGH_UPRIGHT = 10
@@ -42,16 +42,16 @@ def is_upright(points: np.ndarray) -> bool:
     return bool(down > 0 and abs(right) <= _STEEPEST * down)
 
 
-def turned(picture: Picture, quarters: int) -> Picture:
+def turned(frame: TimelineFrame, quarters: int) -> TimelineFrame:
     """A picture turned clockwise by so many quarters."""
-    if picture.luma is None or not quarters % 4:
-        return picture
+    if frame.luma is None or not quarters % 4:
+        return frame
     arrays = (
         None if array is None else np.ascontiguousarray(np.rot90(array, -quarters))
-        for array in (picture.luma, picture.colour)
+        for array in (frame.luma, frame.colour)
     )
     luma, colour = arrays
-    return replace(picture, luma=luma, colour=colour)
+    return replace(frame, luma=luma, colour=colour)
 
 
 class UprightFaces:
@@ -76,24 +76,24 @@ class UprightFaces:
         self._tracker = new_tracker(0)
         self._quarters = 0
         self._searching = True
-        self._held: list[Picture] = []
-        self._results: list[TrackedPicture] = []
+        self._held: list[TimelineFrame] = []
+        self._results: list[TrackedFrame] = []
         self._bytes = 0
         self._given_numbers: set[int] = set()
         self._upright = 0
         self._next_search = 0
         self._pause = FIRST_PAUSE_FRAMES
 
-    def push(self, picture: Picture) -> Iterator[TrackedPicture]:
+    def push(self, frame: TimelineFrame) -> Iterator[TrackedFrame]:
         """Take the next picture; give those that are settled."""
         if not self._searching:
-            yield from self._tracker.push(turned(picture, self._quarters))
+            yield from self._tracker.push(turned(frame, self._quarters))
             return
-        if picture.luma is not None and picture.index >= self._next_search:
-            self._held.append(picture)
-            self._bytes += picture.luma.nbytes
-            self._bytes += 0 if picture.colour is None else picture.colour.nbytes
-        self._note(self._tracker.push(picture))
+        if frame.luma is not None and frame.index >= self._next_search:
+            self._held.append(frame)
+            self._bytes += frame.luma.nbytes
+            self._bytes += 0 if frame.colour is None else frame.colour.nbytes
+        self._note(self._tracker.push(frame))
         full = len(self._held) >= HELD_FRAMES or (
             self._bytes >= HELD_BYTES and len(self._held) >= _SAMPLES
         )
@@ -102,7 +102,7 @@ class UprightFaces:
         if not self._held or not self._searching:
             yield from self._given()
 
-    def flush(self) -> Iterator[TrackedPicture]:
+    def flush(self) -> Iterator[TrackedFrame]:
         """Give the rest, at the end of the video."""
         self._note(self._tracker.flush())
         if self._searching and self._held:
@@ -110,7 +110,7 @@ class UprightFaces:
         yield from self._given()
         yield from self._tracker.flush()
 
-    def _note(self, results: Iterable[TrackedPicture]) -> None:
+    def _note(self, results: Iterable[TrackedFrame]) -> None:
         """Keep what was followed, and see whether it is upright."""
         for tracked in results:
             self._results.append(tracked)
@@ -119,7 +119,7 @@ class UprightFaces:
             self._searching = False
             self._held.clear()
 
-    def _given(self) -> Iterator[TrackedPicture]:
+    def _given(self) -> Iterator[TrackedFrame]:
         results, self._results = self._results, []
         self._given_numbers.update(n for tracked in results for n in tracked.poses)
         yield from results
@@ -136,13 +136,13 @@ class UprightFaces:
         self._searching, self._quarters = False, quarters
         first = held[0].index
         self._note(self._tracker.flush())
-        before = [tracked for tracked in self._results if tracked.picture.index < first]
+        before = [tracked for tracked in self._results if tracked.frame.index < first]
         numbers = self._given_numbers.union(*(tracked.poses for tracked in before))
         self._tracker = self._new_tracker(max(numbers, default=-1) + 1)
-        again = [t for picture in held for t in self._tracker.push(turned(picture, quarters))]
+        again = [t for frame in held for t in self._tracker.push(turned(frame, quarters))]
         self._results = [*before, *again]
 
-    def _direction(self, held: list[Picture]) -> int:
+    def _direction(self, held: list[TimelineFrame]) -> int:
         """Quarters, clockwise, by which faces stand upright in each of a few frames; 0 for none."""
         at = np.linspace(0, len(held) - 1, 2 * min(_SAMPLES, len(held)) + 1).round().astype(int)
         samples = [held[i] for i in at[1::2]]
@@ -150,11 +150,11 @@ class UprightFaces:
         best = int(np.argmax(scores))
         return best if scores[best] >= LEAST_SCORE else 0
 
-    def _score(self, samples: list[Picture], quarters: int) -> float:
+    def _score(self, samples: list[TimelineFrame], quarters: int) -> float:
         """Mean score of the best upright face in each frame; 0 where one of them has none."""
         best = []
-        for picture in samples:
-            luma = turned(picture, quarters).luma
+        for frame in samples:
+            luma = turned(frame, quarters).luma
             if luma is None:
                 return 0.0
             smallest = _SMALLEST_SHARE * max(luma.shape)

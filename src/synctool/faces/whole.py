@@ -7,7 +7,7 @@ import numpy as np
 from synctool.faces.detector import Face, points_from_box
 
 
-class WholePicture:
+class WholeImage:
     """One face that fills the picture; SyncNet's face crop then is the picture itself."""
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:

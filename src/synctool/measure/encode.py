@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 class DetectProgress:
     """How far one video is; ``ticks_total`` is None where the video does not say its length."""
 
-    ticks_done: int
-    ticks_total: int | None
+    frames_done: int
+    frames_total: int | None
 
 
 def encode(
@@ -106,11 +106,11 @@ def encode(
             ModelEncoder(model, pool=pool, stopwatch=stopwatch, isolated=isolated)
             for model in models
         ]
-        shots = ThumbnailKeeper(thumbnails, expected_ticks=video.expected_ticks, colour=colour)
+        shots = ThumbnailKeeper(thumbnails, expected_frames=video.expected_frames, colour=colour)
 
         def take_audio() -> None:
             stopwatch.now("audio")
-            samples = video.sound.pop(video.sound.available)
+            samples = video.audio.pop(video.audio.available)
             level.add(samples)
             if keep_samples:
                 kept.append(samples)
@@ -120,17 +120,17 @@ def encode(
 
         for tracked in followed(video, faces, max_faces=max_faces, stopwatch=stopwatch):
             shots.see(tracked)
-            crops = FrameCrops(tracked.picture, colour=colour)
+            crops = FrameCrops(tracked.frame, colour=colour)
             for encoder in encoders:
                 encoder.add(tracked, crops)
-            index = tracked.picture.index
+            index = tracked.frame.index
             if index % VIDEO_FPS == 0:
                 for encoder in encoders:
                     encoder.release(tracked)
                 take_audio()
                 stopwatch.now("faces")
                 if on_progress:
-                    on_progress(DetectProgress(index, video.expected_ticks))
+                    on_progress(DetectProgress(index, video.expected_frames))
         take_audio()
         if not keep_samples:
             for encoder in encoders:
@@ -140,10 +140,10 @@ def encode(
         stopwatch.now("")
         return EncodedVideo(
             source=video.source,
-            frames=max(video.tick, 1),
+            frames=max(video.frame_count, 1),
             models=found,
             samples=np.concatenate([*kept, np.zeros(0, np.int16)]),
-            silent=video.sound.peak < SILENT_PEAK,
+            silent=video.audio.peak < SILENT_PEAK,
             steady=level.steady,
             stage_s=stopwatch.seconds,
             thumbnails=shots.thumbnails(),

@@ -43,7 +43,7 @@ def encode_clip(clip: Sample | PooledSample, models: Sequence[LoadedModel]) -> E
     """
     info, stopwatch = clip.info, Stopwatch()
     stopwatch.now("decode")
-    crops, samples = clip.crops, clip.sound
+    crops, samples = clip.crops, clip.audio
     stopwatch.now("")
     found = tuple(_of_clip(model, crops, info) for model in models)
     return EncodedVideo(

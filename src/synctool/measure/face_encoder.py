@@ -10,7 +10,7 @@ import numpy as np
 from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.tracking import Pose
 from synctool.features.inputs import as_input
-from synctool.media.pictures import Picture
+from synctool.media.frame_reader import TimelineFrame
 from synctool.plugins.specs import ModelSpec, VideoInput
 from synctool.runtimes.protocol import Runtime
 
@@ -56,11 +56,11 @@ class FaceEncoder:
         self.frames = 0
         self.boxes: list[np.ndarray] = []
 
-    def add(self, picture: Picture, pose: Pose, *, crop: np.ndarray | None = None) -> None:
+    def add(self, frame: TimelineFrame, pose: Pose, *, crop: np.ndarray | None = None) -> None:
         """Take the next frame of this face; ``crop`` is what ``crop_for`` gives of it, if cut already."""
-        self._crops.append(crop_for(self.input, picture, pose) if crop is None else crop)
+        self._crops.append(crop_for(self.input, frame, pose) if crop is None else crop)
         if self.frames % 25 == 0:
-            self.boxes.append(pose.box / picture.scale)
+            self.boxes.append(pose.box / frame.scale)
         self.frames += 1
 
     @property
@@ -116,8 +116,8 @@ class FrameCrops:
         colour: Order of its colours, ``rgb`` or ``bgr``; None where it has none.
     """
 
-    def __init__(self, picture: Picture, *, colour: str | None) -> None:
-        self.picture = picture
+    def __init__(self, frame: TimelineFrame, *, colour: str | None) -> None:
+        self.frame = frame
         self._colour = colour
         self._cut: dict[tuple[int, str, int, bool], np.ndarray] = {}
 
@@ -126,14 +126,14 @@ class FrameCrops:
         grey = wanted.colour == "gray"
         kind = (number, wanted.crop, wanted.size_px, grey)
         if kind not in self._cut:
-            self._cut[kind] = crop_for(wanted, self.picture, pose)
+            self._cut[kind] = crop_for(wanted, self.frame, pose)
         crop = self._cut[kind]
         return crop if grey or wanted.colour == self._colour else crop[..., ::-1]
 
 
-def crop_for(wanted: VideoInput, picture: Picture, pose: Pose) -> np.ndarray:
+def crop_for(wanted: VideoInput, frame: TimelineFrame, pose: Pose) -> np.ndarray:
     """The crop that a model wants: uint8 ``[S, S]`` or ``[S, S, 3]``."""
-    source = picture.luma if wanted.colour == "gray" else picture.colour
+    source = frame.luma if wanted.colour == "gray" else frame.colour
     if source is None:
         raise ValueError("the frame was decoded without what the model wants of it")
     if wanted.crop == "mouth":

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from synctool.errors import described
-from synctool.faces.tracking import TrackedPicture
+from synctool.faces.tracking import TrackedFrame
 from synctool.measure.audio_encoder import AudioEncoder
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings, ModelEmbeddings
 from synctool.measure.face_encoder import FaceEncoder, FrameCrops
@@ -39,11 +39,11 @@ class ModelEncoder:
         self._audio: AudioEncoder | None = None
         self._error: str | None = None
 
-    def add(self, tracked: TrackedPicture, crops: FrameCrops) -> None:
+    def add(self, tracked: TrackedFrame, crops: FrameCrops) -> None:
         """Take the next frame, and encode the faces of which enough has come in."""
         self._try(lambda: self._add(tracked, crops))
 
-    def release(self, tracked: TrackedPicture) -> None:
+    def release(self, tracked: TrackedFrame) -> None:
         """Finish the faces that have gone: they do not come back under their number."""
         gone = [face for number, face in self._faces.items() if number not in tracked.poses]
         self._try(lambda: self._encode([face for face in gone if face.waiting], last=True))
@@ -73,7 +73,7 @@ class ModelEncoder:
         audio = self._audio
         return made if audio is None else replace(made, audio=AudioEmbeddings(audio.embeddings()))
 
-    def _add(self, tracked: TrackedPicture, crops: FrameCrops) -> None:
+    def _add(self, tracked: TrackedFrame, crops: FrameCrops) -> None:
         runtime, spec = self._model.runtime, self._model.spec
         for number, pose in tracked.poses.items():
             face = self._faces.get(number)
@@ -81,11 +81,11 @@ class ModelEncoder:
                 face = self._faces[number] = FaceEncoder(
                     runtime=runtime,
                     spec=spec,
-                    first_frame=tracked.picture.index,
+                    first_frame=tracked.frame.index,
                     pool=self._pool,
                 )
             crop = crops.cut(face.input, number, pose)
-            face.add(tracked.picture, pose, crop=crop)
+            face.add(tracked.frame, pose, crop=crop)
             if face.ready:
                 self._encode([face])
 

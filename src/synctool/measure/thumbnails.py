@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from synctool.faces.tracking import TrackedPicture
+from synctool.faces.tracking import TrackedFrame
 
 LARGEST_PX = 320
 """Longest side of a thumbnail."""
@@ -22,14 +22,14 @@ class Thumbnail:
     """A small image of a video.
 
     Attributes:
-        tick: Its frame index in the video, at 25 Hz.
-        picture: uint8 ``[h, w]`` grey or ``[h, w, 3]`` RGB, black is 0 and white 255.
+        frame_index: Its frame index in the video, at 25 Hz.
+        image: uint8 ``[h, w]`` grey or ``[h, w, 3]`` RGB, black is 0 and white 255.
         boxes: Faces: x, y, width and height, in pixels of this image.
         numbers: Their track numbers, in the same order.
     """
 
-    tick: int
-    picture: np.ndarray
+    frame_index: int
+    image: np.ndarray
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     numbers: tuple[int, ...] = ()
 
@@ -42,39 +42,39 @@ class ThumbnailKeeper:
 
     Args:
         most: At most so many are kept; 0 keeps none.
-        expected_ticks: Length of the video as far as it is known.
+        expected_frames: Length of the video as far as it is known.
         colour: Order of the images' colours, ``rgb`` or ``bgr``; None for grey ones.
     """
 
-    def __init__(self, most: int, *, expected_ticks: int | None, colour: str | None) -> None:
+    def __init__(self, most: int, *, expected_frames: int | None, colour: str | None) -> None:
         self._most = most
         self._colour = colour
-        self._stride = max(1, -(-(expected_ticks or 1) // max(most, 1)))
+        self._stride = max(1, -(-(expected_frames or 1) // max(most, 1)))
         self._first = self._stride // 2
         self._kept: list[Thumbnail] = []
 
-    def see(self, tracked: TrackedPicture) -> None:
+    def see(self, tracked: TrackedFrame) -> None:
         """Take the next frame, and keep it if it is its turn."""
-        picture = tracked.picture
-        if not self._most or picture.luma is None:
+        frame = tracked.frame
+        if not self._most or frame.luma is None:
             return
-        while self._in_turn(picture.index):
+        while self._in_turn(frame.index):
             if len(self._kept) < self._most:
                 self._kept.append(self._small(tracked))
                 return
             self._stride *= 2
-            self._kept = [kept for kept in self._kept if self._in_turn(kept.tick)]
+            self._kept = [kept for kept in self._kept if self._in_turn(kept.frame_index)]
 
     def thumbnails(self) -> tuple[Thumbnail, ...]:
         """Those that are kept, in the order of time."""
         return tuple(self._kept)
 
-    def _in_turn(self, tick: int) -> bool:
-        return (tick - self._first) % self._stride == 0
+    def _in_turn(self, frame_index: int) -> bool:
+        return (frame_index - self._first) % self._stride == 0
 
-    def _small(self, tracked: TrackedPicture) -> Thumbnail:
-        picture = tracked.picture
-        source = picture.luma if self._colour is None else picture.colour
+    def _small(self, tracked: TrackedFrame) -> Thumbnail:
+        frame = tracked.frame
+        source = frame.luma if self._colour is None else frame.colour
         if source is None:
             raise ValueError("the frame was decoded without colours")
         height, width = source.shape[:2]
@@ -89,4 +89,4 @@ class ThumbnailKeeper:
         for pose in tracked.poses.values():
             left, top, right, bottom = (float(x) * scale for x in pose.box)
             boxes.append(tuple(round(x, 1) for x in (left, top, right - left, bottom - top)))
-        return Thumbnail(picture.index, small, tuple(boxes), tuple(tracked.poses))
+        return Thumbnail(frame.index, small, tuple(boxes), tuple(tracked.poses))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from synctool.errors import MissingError, PluginError, SyncToolError, described
 from synctool.faces.checked import CheckedDetector
 from synctool.faces.detector import FaceDetector
-from synctool.faces.tracking import FaceTracker, TrackedPicture
+from synctool.faces.tracking import FaceTracker, TrackedFrame
 from synctool.faces.upright import UprightFaces
 from synctool.measure.detectors import needed
 from synctool.measure.timing import Stopwatch
@@ -52,7 +52,7 @@ def followed(
     max_faces: int,
     smallest_face_px: float | None = None,
     stopwatch: Stopwatch | None = None,
-) -> Iterator[TrackedPicture]:
+) -> Iterator[TrackedFrame]:
     """The frames of a video in order, each with the faces in it.
 
     Where faces lie on their side, the frames are turned, and the video says so.
@@ -75,10 +75,10 @@ def followed(
         )
 
     faces = UprightFaces(detector=detector, new_tracker=new_tracker, on_turn=video.note_turn)
-    for picture in video:
+    for frame in video:
         if stopwatch:
             stopwatch.now("faces")
-        yield from faces.push(picture)
+        yield from faces.push(frame)
         if stopwatch:
             stopwatch.now("decode")
     yield from faces.flush()

@@ -11,10 +11,10 @@ from av import AudioFrame, AudioStream, Packet, VideoFrame, VideoStream
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 
+from synctool.media.audio_track import AudioReader
 from synctool.media.frame_choice import Lateness
 from synctool.media.frame_rate import FASTEST_FPS, FrameRate
-from synctool.media.pictures import PictureReader
-from synctool.media.sound import SoundReader
+from synctool.media.frame_reader import FrameReader
 from synctool.media.spans import Span
 from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
 from synctool.media.unread import Unread
@@ -31,7 +31,7 @@ class Screen(Protocol):
         lateness: How far the frames shown lie beside their moments.
     """
 
-    tick: int
+    frame_count: int
     lateness: Lateness
 
     def show(self, frame: VideoFrame, time_s: float, lasts_s: float) -> None:
@@ -82,8 +82,8 @@ class StreamDecoder:
         doubtful: bool,
         screen: Screen,
         rate: FrameRate,
-        reader: PictureReader,
-        audio: SoundReader,
+        reader: FrameReader,
+        audio: AudioReader,
         unread: Unread,
         warn: Callable[[str], None],
     ) -> None:
@@ -98,7 +98,7 @@ class StreamDecoder:
         self.rate = rate
         self._screen = screen
         self._reader = reader
-        self._sound_reader = audio
+        self._audio_reader = audio
         self._unread = unread
         self._warn = warn
         video = self.streams.get("video")
@@ -112,7 +112,7 @@ class StreamDecoder:
         self.size_px: tuple[int, int] | None = None
         self.audio_hz: int | None = None
         self.audio_lasts_s = 0.0
-        self._sounds = 0
+        self._audio_frames = 0
         self._damaged = 0
 
     def use(self, stream: VideoStream | AudioStream) -> None:
@@ -146,8 +146,8 @@ class StreamDecoder:
         """No packet follows."""
         if "audio" in self.streams:
             for frame, time_s in self.clocks["audio"].finish():
-                self._sound_reader.add(frame, time_s)
-            self._sound_reader.finish()
+                self._audio_reader.add(frame, time_s)
+            self._audio_reader.finish()
         if "video" in self.streams:
             for frame, time_s in self.clocks["video"].finish():
                 self._screen.show(frame, time_s, self._lasts_s(frame))
@@ -182,16 +182,16 @@ class StreamDecoder:
         self._coded_aspect = coded
 
     def _on_audio(self, frame: AudioFrame) -> None:
-        if not self._sounds:  # of audio that begins late the header does not know the rate
+        if not self._audio_frames:  # of audio that begins late the header does not know the rate
             self.audio_hz = frame.sample_rate
-        self._sounds += 1
+        self._audio_frames += 1
         own_s = _seconds(frame.pts, frame, self.streams["audio"])
         lasts_s = _audio_lasts_s(frame)
         self.spans["audio"].add(own_s, lasts_s)
         for ready, time_s in self.clocks["audio"].take(frame, own_s, lasts_s):
             self.audio_lasts_s = _audio_lasts_s(ready)
             self._unread.got("audio", time_s, self.audio_lasts_s)
-            self._sound_reader.add(ready, time_s)
+            self._audio_reader.add(ready, time_s)
 
     def _lasts_s(self, frame: VideoFrame, *, most_s: float = 1.0) -> float:
         lasts_s = self.rate.interval_s

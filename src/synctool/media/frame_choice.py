@@ -18,7 +18,7 @@ _BESIDE_S = 0.06
 """A frame that stands for a moment further off is held on screen, or shown early for want of others."""
 _SAME_S = 1.2e-3
 """Distances that differ by less are a tie: some containers round timestamps to milliseconds."""
-_ONE_TICK_S = 1.5 / VIDEO_FPS
+_ONE_FRAME_S = 1.5 / VIDEO_FPS
 
 
 class FrameChoice:
@@ -67,7 +67,7 @@ class FrameChoice:
             return False
         behind_s = at_s - self._shown_s
         if abs(ahead_s - behind_s) <= _SAME_S:
-            if self._gap_s is not None and self._gap_s < _ONE_TICK_S:
+            if self._gap_s is not None and self._gap_s < _ONE_FRAME_S:
                 return False
             newer, self._newer = self._newer, not self._newer
             return newer

@@ -14,7 +14,7 @@ from av import VideoFrame
 
 from synctool.media.decode import Screen
 from synctool.media.frame_choice import Lateness
-from synctool.media.pictures import PictureReader, Planes
+from synctool.media.frame_reader import FrameReader, Planes
 from synctool.media.video_file import VideoFile
 
 _EPSILON_S = 1e-6
@@ -65,12 +65,12 @@ class VideoFrames(VideoFile):
 class _EveryFrame:
     """A screen that hands on every frame that is shown."""
 
-    def __init__(self, reader: PictureReader, put: Callable[[Frame], None]) -> None:
+    def __init__(self, reader: FrameReader, put: Callable[[Frame], None]) -> None:
         self._reader = reader
         self._put = put
         self._shown_s = -_EPSILON_S
         self.shown = None
-        self.tick = 0
+        self.frame_count = 0
         self.lateness = Lateness()
 
     def show(self, frame: VideoFrame, time_s: float, lasts_s: float) -> None:

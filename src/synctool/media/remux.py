@@ -29,7 +29,7 @@ _FINEST_S = Fraction(1, 90_000)
 _OTHER_CONTAINER = "Try another container, .mkv say."
 
 
-def move_sound(
+def move_audio_track(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,

@@ -23,12 +23,12 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, MissingError, OutputError, UsageError
 from synctool.files import atomic_path
+from synctool.media.frame_reader import Planes
 from synctool.media.frames import Frame, VideoFrames
-from synctool.media.pictures import Planes
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, StreamSelection
 
 SUFFIX = ".mkv"
-_TICK = Fraction(1, 90_000)
+_TIME_BASE = Fraction(1, 90_000)
 _HELD_BYTES = 32 << 20
 _THREADS = 4  # fixed: what x264 writes depends on it
 _BLOCK = AUDIO_HZ // 10
@@ -37,7 +37,7 @@ _FASTEST_FPS = 240
 
 
 @dataclass(frozen=True)
-class PictureCoding:
+class VideoCoding:
     """How pictures are stored.
 
     Attributes:
@@ -49,7 +49,7 @@ class PictureCoding:
     options: Mapping[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "crf": "12"})
 
 
-NEAR_LOSSLESS = PictureCoding()
+NEAR_LOSSLESS = VideoCoding()
 
 
 def rewrite(
@@ -57,8 +57,8 @@ def rewrite(
     target: str | os.PathLike[str],
     *,
     frames: Callable[[Iterator[Frame]], Iterable[Frame]] | None = None,
-    sound: Callable[[np.ndarray], np.ndarray] | None = None,
-    coding: PictureCoding = NEAR_LOSSLESS,
+    audio: Callable[[np.ndarray], np.ndarray] | None = None,
+    coding: VideoCoding = NEAR_LOSSLESS,
     fps: float | None = None,
     streams: StreamSelection = PLAYED,
     allow_external: bool = False,
@@ -99,14 +99,14 @@ def rewrite(
             ) as copy:
                 writer = _Writer(copy, coding, fps or video.source.video_fps, video.colour_matrix)
                 shown = video.frames()
-                pictures = _Packets(spool)
+                video_packets = _Packets(spool)
                 for frame in frames(shown) if frames else shown:
-                    pictures.add(writer.encode(frame))
+                    video_packets.add(writer.encode(frame))
                 for _ in shown:  # to the end, so that the sound is complete
                     pass
-                pictures.add(writer.finish())
-                heard = video.sound.pop(video.sound.end)
-                writer.interleave(pictures, sound(heard) if sound else heard)
+                video_packets.add(writer.finish())
+                heard = video.audio.pop(video.audio.end)
+                writer.interleave(video_packets, audio(heard) if audio else heard)
         except FFmpegError as error:
             reason = error.strerror or str(error)
             raise OutputError(
@@ -150,7 +150,7 @@ class _Writer:
     def __init__(
         self,
         copy: OutputContainer,
-        coding: PictureCoding,
+        coding: VideoCoding,
         fps: float,
         matrix: int | None,
     ) -> None:
@@ -158,7 +158,7 @@ class _Writer:
         rate = Fraction(min(fps, _FASTEST_FPS) or VIDEO_FPS).limit_denominator(1001)
         self._video: Any = copy.add_stream(coding.encoder, rate=rate, options=dict(coding.options))
         self._video.pix_fmt = "yuv420p"
-        self._video.codec_context.time_base = _TICK
+        self._video.codec_context.time_base = _TIME_BASE
         self._video.codec_context.thread_count = _THREADS
         if matrix is not None:
             self._video.codec_context.colorspace = matrix
@@ -178,25 +178,25 @@ class _Writer:
             self._size = (width, height)
             self._video.width, self._video.height = self._size
         planes = frame.planes if (width, height) == self._size else _fitted(frame, self._size)
-        stamp = round(frame.time_s / _TICK)
+        stamp = round(frame.time_s / _TIME_BASE)
         if stamp <= self._last:
             return []
         self._last = stamp
         stored = av.VideoFrame.from_ndarray(_stacked(planes), format="yuv420p")
-        stored.pts, stored.time_base = stamp, _TICK
+        stored.pts, stored.time_base = stamp, _TIME_BASE
         return self._video.encode(stored)
 
     def finish(self) -> Iterable[av.Packet]:
         """What the encoder still holds."""
         return self._video.encode(None)
 
-    def interleave(self, pictures: _Packets, sound: np.ndarray) -> None:
+    def interleave(self, video_packets: _Packets, audio: np.ndarray) -> None:
         """Write everything, in order of time."""
-        heard: Iterator[Any] = self._sound_packets(sound)
+        heard: Iterator[Any] = self._audio_packets(audio)
         waiting = next(heard, None)
         packet: Any  # whose times are known
-        for packet in pictures.read(self._video):
-            while waiting is not None and waiting.dts * waiting.time_base < packet.dts * _TICK:
+        for packet in video_packets.read(self._video):
+            while waiting is not None and waiting.dts * waiting.time_base < packet.dts * _TIME_BASE:
                 self._copy.mux(waiting)
                 waiting = next(heard, None)
             self._copy.mux(packet)
@@ -204,9 +204,9 @@ class _Writer:
             self._copy.mux(waiting)
             waiting = next(heard, None)
 
-    def _sound_packets(self, sound: np.ndarray) -> Iterator[av.Packet]:
-        for start in range(0, sound.size, _BLOCK):
-            part = np.ascontiguousarray(sound[None, start : start + _BLOCK], np.int16)
+    def _audio_packets(self, audio: np.ndarray) -> Iterator[av.Packet]:
+        for start in range(0, audio.size, _BLOCK):
+            part = np.ascontiguousarray(audio[None, start : start + _BLOCK], np.int16)
             frame = av.AudioFrame.from_ndarray(part, "s16", "mono")
             frame.sample_rate, frame.pts = AUDIO_HZ, start
             frame.time_base = Fraction(1, AUDIO_HZ)
@@ -224,7 +224,7 @@ class _Packets:
     def add(self, packets: Iterable[av.Packet]) -> None:
         """Keep packets."""
         for packet in packets:
-            unit = packet.time_base / _TICK
+            unit = packet.time_base / _TIME_BASE
             pts, dts, lasts = (
                 round((n or 0) * unit) for n in (packet.pts, packet.dts, packet.duration)
             )
@@ -236,7 +236,12 @@ class _Packets:
         self._spool.seek(0)
         for size, pts, dts, duration, key in self._facts:
             packet = av.Packet(self._spool.read(size))
-            packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, duration, _TICK
+            packet.pts, packet.dts, packet.duration, packet.time_base = (
+                pts,
+                dts,
+                duration,
+                _TIME_BASE,
+            )
             packet.is_keyframe, packet.stream = key, stream
             yield packet
 

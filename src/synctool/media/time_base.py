@@ -10,7 +10,7 @@ from av import AudioStream, VideoStream
 from synctool.media.timeline import LONGEST_GAP_S
 from synctool.types import VIDEO_FPS
 
-TICK_S = 1.0 / VIDEO_FPS
+FRAME_S = 1.0 / VIDEO_FPS
 EPSILON_S = 1e-4
 """Times that differ by less are the same."""
 
@@ -35,5 +35,5 @@ def timeline_origin_s(starts: dict[str, float | None]) -> float | None:
     video_s, audio_s = starts.get("video"), starts.get("audio")
     if video_s is None or audio_s is None:
         return video_s if video_s is not None else audio_s
-    lead_ticks = math.ceil((video_s - min(video_s, audio_s)) * VIDEO_FPS - EPSILON_S)
-    return video_s - lead_ticks * TICK_S
+    lead_frames = math.ceil((video_s - min(video_s, audio_s)) * VIDEO_FPS - EPSILON_S)
+    return video_s - lead_frames * FRAME_S

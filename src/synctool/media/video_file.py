@@ -25,16 +25,16 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, SyncToolError
 from synctool.media.announced import announced_length_s
+from synctool.media.audio_track import AudioReader, AudioTrack
 from synctool.media.completeness import judge_completeness
 from synctool.media.decode import Screen, StreamDecoder, ffmpeg_words, plausible_aspect
 from synctool.media.demux import Demuxer, Stopped
 from synctool.media.frame_rate import FrameRate
+from synctool.media.frame_reader import FrameReader, TimelineFrame
+from synctool.media.frame_timeline import FrameTimeline
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import OpenedVideo, open_video
-from synctool.media.picture_timeline import PictureTimeline
-from synctool.media.pictures import Picture, PictureReader
 from synctool.media.selection import Selected, select
-from synctool.media.sound import SoundReader, SoundTrack
 from synctool.media.time_base import starts_s, timeline_origin_s
 from synctool.media.timeline import TooSparse
 from synctool.media.unread import Unread
@@ -42,7 +42,7 @@ from synctool.media.waiting import hung, within
 from synctool.names import printable
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, Source, StreamSelection
 
-QUEUED_PICTURES = 16
+QUEUED_FRAMES = 16
 """Pictures that the decoder may be ahead of the reader."""
 MAX_SIDE_PX = 1920
 """Larger pictures are reduced to this; faces fill crops of 224 px at most."""
@@ -91,7 +91,7 @@ class VideoFile:
     ) -> None:
         self._stall_s = stall_s or math.inf
         self.path = Path(path)
-        self.sound = SoundTrack()
+        self.audio = AudioTrack()
         self._allow_external = allow_external
         self._channel = streams.channel
         name = printable(os.path.basename(path) or os.fspath(path))
@@ -106,7 +106,7 @@ class VideoFile:
         self._container = self._opened.container
         self.warnings: list[str] = self._opened.warnings
         self._unread = Unread()
-        self._queue: queue.Queue[Any] = queue.Queue(QUEUED_PICTURES)
+        self._queue: queue.Queue[Any] = queue.Queue(QUEUED_FRAMES)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._turned_deg = 0
@@ -119,7 +119,7 @@ class VideoFile:
             self._opened.close()
             raise
         video = self._selected.video
-        self._reader = PictureReader(
+        self._reader = FrameReader(
             colour=colour,
             max_side_px=max_side_px,
             pixel_aspect=plausible_aspect(video.sample_aspect_ratio if video else None),
@@ -133,13 +133,13 @@ class VideoFile:
             screen=self._screen,
             rate=self._rate,
             reader=self._reader,
-            audio=SoundReader(self.sound, self._warn, channel=self._selected.channel),
+            audio=AudioReader(self.audio, self._warn, channel=self._selected.channel),
             unread=self._unread,
             warn=self._warn,
         )
 
     def _new_screen(self) -> Screen:
-        return PictureTimeline(self._reader, self._put, interval_s=self._rate.interval_s)
+        return FrameTimeline(self._reader, self._put, interval_s=self._rate.interval_s)
 
     def __enter__(self: _Video) -> _Video:
         return self
@@ -180,7 +180,7 @@ class VideoFile:
             unread_s=round(self._unread.seconds, 3),
             unread_share=round(
                 self._unread.share(
-                    video_s=self.tick / VIDEO_FPS, audio_s=self.sound.end / AUDIO_HZ
+                    video_s=self.frame_count / VIDEO_FPS, audio_s=self.audio.end / AUDIO_HZ
                 ),
                 4,
             ),
@@ -197,15 +197,15 @@ class VideoFile:
         )
 
     @property
-    def expected_ticks(self) -> int | None:
+    def expected_frames(self) -> int | None:
         """Ticks that the container announces, for a progress bar."""
         seconds = self._source.duration_s
         return round(seconds * VIDEO_FPS) if seconds > 0 else None
 
     @property
-    def tick(self) -> int:
+    def frame_count(self) -> int:
         """Ticks decoded so far; the length of the video once the iteration has ended."""
-        return self._screen.tick
+        return self._screen.frame_count
 
     @property
     def frames_late(self) -> float:
@@ -214,7 +214,7 @@ class VideoFile:
 
     @property
     def _ends_s(self) -> float:
-        return max(self.tick / VIDEO_FPS, self.sound.end / AUDIO_HZ)
+        return max(self.frame_count / VIDEO_FPS, self.audio.end / AUDIO_HZ)
 
     def _drain(self) -> None:
         try:
@@ -223,7 +223,7 @@ class VideoFile:
         except queue.Empty:
             pass
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[TimelineFrame]:
         if self._thread is not None or self._stop.is_set():
             raise RuntimeError("a Video can be iterated over once, while it is open")
         self._thread = threading.Thread(target=self._decode, name="synctool-decode", daemon=True)
@@ -237,7 +237,7 @@ class VideoFile:
         finally:
             self._stop.set()
 
-    def _next(self) -> Picture | BaseException | None:
+    def _next(self) -> TimelineFrame | BaseException | None:
         asked = time.monotonic()
         while True:
             try:
@@ -359,7 +359,7 @@ class VideoFile:
             decoder=self._decoder,
             unread=self._unread,
             warn=self._warn,
-            at_s=lambda: self.tick / VIDEO_FPS,
+            at_s=lambda: self.frame_count / VIDEO_FPS,
             stopped=self._stop.is_set,
         )
         demuxer.run()
@@ -375,16 +375,16 @@ class VideoFile:
                 f"{self._name}: no frame could be decoded",
                 remedy="The file is damaged or cut off before its first frame; get a whole copy.",
             )
-        if self._selected.audio is not None and not self.sound.end:
+        if self._selected.audio is not None and not self.audio.end:
             raise MediaError(
                 f"{self._name}: no audio could be decoded",
                 remedy="Its audio track is empty or damaged; get a whole copy.",
             )
-        if self.sound.gaps:
-            self._warn(f"the sound has {self.sound.gaps} gap(s), filled with silence")
-        if self.sound.overlaps:
+        if self.audio.gaps:
+            self._warn(f"the sound has {self.audio.gaps} gap(s), filled with silence")
+        if self.audio.overlaps:
             self._warn(
-                f"the sound goes back in time at {self.sound.overlaps} place(s) and overlaps itself: "
+                f"the sound goes back in time at {self.audio.overlaps} place(s) and overlaps itself: "
                 "what came first was kept"
             )
         judge_completeness(

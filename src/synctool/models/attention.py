@@ -43,9 +43,9 @@ class SqueezeExcitation(nn.Module):
         return x * self.excite(F.gelu(self.squeeze(means))).sigmoid()
 
 
-picture_gate = partial(SqueezeExcitation, over=(2, 3))
+video_gate = partial(SqueezeExcitation, over=(2, 3))
 """For ``[N, C, H, W]``, frame by frame."""
-sound_gate = partial(SqueezeExcitation, over=(2,))
+audio_gate = partial(SqueezeExcitation, over=(2,))
 """For ``[B, C, bands, time]``, step by step."""
 
 

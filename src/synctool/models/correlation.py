@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def sound_window(
+def audio_window(
     audio_features: Tensor, frames: int, *, max_offset: int, audio_lead: int = 0
 ) -> tuple[Tensor, Tensor]:
     """The sounds that all candidates of all frames are among.
@@ -53,10 +53,10 @@ def candidates(
     Returns:
         ``[B, D, 2K+1, T]`` and a boolean ``[2K+1, T]`` that is True inside the sound.
     """
-    sounds, inside = sound_window(
+    audio, inside = audio_window(
         audio_features, frames, max_offset=max_offset, audio_lead=audio_lead
     )
-    return sounds.unfold(-1, frames, 1).flip(2), inside.unfold(-1, frames, 1).flip(0)
+    return audio.unfold(-1, frames, 1).flip(2), inside.unfold(-1, frames, 1).flip(0)
 
 
 def correlate(
@@ -74,13 +74,13 @@ def correlate(
         ``[B, 2K+1, T]``, zero outside the sound, and the boolean mask ``[2K+1, T]`` of the inside.
     """
     frames = video_features.shape[-1]
-    sounds, inside = sound_window(
+    audio, inside = audio_window(
         audio_features, frames, max_offset=max_offset, audio_lead=audio_lead
     )
-    return correlate_window(sounds, video_features), inside.unfold(-1, frames, 1).flip(0)
+    return correlate_window(audio, video_features), inside.unfold(-1, frames, 1).flip(0)
 
 
-def correlate_window(sounds: Tensor, video_features: Tensor) -> Tensor:
+def correlate_window(audio: Tensor, video_features: Tensor) -> Tensor:
     """Inner products of every video frame with its candidates.
 
     Args:
@@ -90,7 +90,7 @@ def correlate_window(sounds: Tensor, video_features: Tensor) -> Tensor:
     Returns:
         ``[B, W-T+1, T]``; row r is offset ``r - R``.
     """
-    return shear(torch.bmm(video_features.transpose(1, 2), sounds))
+    return shear(torch.bmm(video_features.transpose(1, 2), audio))
 
 
 def inside_window(inside: Tensor, frames: int) -> Tensor:
@@ -122,7 +122,7 @@ def shear(products: Tensor) -> Tensor:
     return sheared[..., : places - frames + 1].flip(-1).transpose(1, 2)
 
 
-def inside_sound(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:
+def inside_audio(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:
     """Which candidates lie inside the sound.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.models.correlation import correlate_window, inside_window, sound_window
+from synctool.models.correlation import audio_window, correlate_window, inside_window
 
 
 class WindowHead(nn.Module, ABC):
@@ -28,18 +28,18 @@ class WindowHead(nn.Module, ABC):
         audio_lead: int = 0,
     ) -> Tensor:
         """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
-        sounds, inside = sound_window(
+        audio, inside = audio_window(
             audio_features,
             video_features.shape[-1],
             max_offset=max_offset + self.margin,
             audio_lead=audio_lead,
         )
-        return self.score_window(sounds, inside.to(sounds.dtype)[None], video_features)
+        return self.score_window(audio, inside.to(audio.dtype)[None], video_features)
 
     @abstractmethod
     def score_window(
         self,
-        sounds: Tensor,
+        audio: Tensor,
         inside: Tensor,
         video_features: Tensor,
         *,
@@ -67,14 +67,14 @@ class PlainHead(WindowHead):
 
     def score_window(
         self,
-        sounds: Tensor,
+        audio: Tensor,
         inside: Tensor,
         video_features: Tensor,
         *,
         outside: float = float("-inf"),
     ) -> Tensor:
         """See ``WindowHead.score_window``."""
-        logits = correlate_window(sounds, video_features) * self.log_scale.exp()
+        logits = correlate_window(audio, video_features) * self.log_scale.exp()
         return logits.masked_fill(~inside_window(inside, video_features.shape[-1]), outside)
 
 
@@ -104,14 +104,14 @@ class VolumeHead(WindowHead):
 
     def score_window(
         self,
-        sounds: Tensor,
+        audio: Tensor,
         inside: Tensor,
         video_features: Tensor,
         *,
         outside: float = float("-inf"),
     ) -> Tensor:
         """See ``WindowHead.score_window``."""
-        pairs = ((sounds, video_features), *self.further(sounds, video_features))
+        pairs = ((audio, video_features), *self.further(audio, video_features))
         volume, *others = (correlate_window(a, v) for a, v in pairs)
         here = inside_window(inside, video_features.shape[-1])
         return self.refine(volume, here.expand_as(volume), others, outside=outside)

@@ -92,7 +92,7 @@ class OffsetClassifier(nn.Module):
 
     def score_window(
         self,
-        sounds: Tensor,
+        audio: Tensor,
         inside: Tensor,
         video_features: Tensor,
         *,
@@ -100,7 +100,7 @@ class OffsetClassifier(nn.Module):
     ) -> Tensor:
         """See ``synctool.models.heads.WindowHead.score_window``."""
         head = cast("WindowHead", self.head)
-        return head.score_window(sounds, inside, video_features, outside=outside)
+        return head.score_window(audio, inside, video_features, outside=outside)
 
     def score(
         self,

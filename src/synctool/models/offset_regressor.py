@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synctool.models.correlation import inside_sound, inside_window
+from synctool.models.correlation import inside_audio, inside_window
 from synctool.types import DEFAULT_MAX_OFFSET
 
 Calibrated = Literal["linear", "fitted"]
@@ -220,13 +220,13 @@ class OffsetRegressor(nn.Module):
         """
         answers = self.regress(audio_features, video_features, audio_lead=audio_lead)
         frames, length = answers.shape[-1], audio_features.shape[-1]
-        inside = inside_sound(frames, length, max_offset, audio_lead).to(answers.device)
+        inside = inside_audio(frames, length, max_offset, audio_lead).to(answers.device)
         rows = torch.arange(-max_offset, max_offset + 1, device=answers.device)
         return self._density(answers, rows, inside, float("-inf"))
 
     def score_window(
         self,
-        sounds: Tensor,
+        audio: Tensor,
         inside: Tensor,
         video_features: Tensor,
         *,
@@ -238,15 +238,15 @@ class OffsetRegressor(nn.Module):
         time ends where sound and pictures end: the layers here see nothing beyond these ends either.
         """
         frames, margin = video_features.shape[-1], self.margin
-        spare = sounds.shape[-1] - frames
-        inside = inside.expand(sounds.shape[0], -1)
+        spare = audio.shape[-1] - frames
+        inside = inside.expand(audio.shape[0], -1)
         seen = F.pad(_marked(video_features), (spare // 2, spare - spare // 2))
         known = torch.maximum(inside[:, None], seen[:, -1:])
-        x = self.join(torch.cat([seen, sounds, inside[:, None]], 1))
+        x = self.join(torch.cat([seen, audio, inside[:, None]], 1))
         for block in self.blocks:
             x = block(x * known)
         answers = self._answers(x[..., spare // 2 : spare // 2 + frames])
-        places = torch.arange(sounds.shape[-1], device=answers.device)
+        places = torch.arange(audio.shape[-1], device=answers.device)
         rows = places[: spare + 1 - 2 * margin] - (spare // 2 - margin)
         here = inside_window(inside[:, margin : inside.shape[1] - margin], frames)
         return self._density(answers, rows, here, outside)

@@ -72,12 +72,12 @@ def _rebuilt(spec: ModelSpec, loaded: LoadedWeights, path: Path) -> tuple[ModelS
     check_holds(path.name, held=trained, wanted=spec.full_name)
     try:
         options = typed(parse_json(loaded.metadata.get("options", "{}")), dict[str, Any])
-        pictures = parse_json(loaded.metadata.get("pictures", "null"))
+        stored = parse_json(loaded.metadata.get("pictures", "null"))
         if options:
             _check_size(spec, options, loaded)
         built, network = build(spec.full_name, **options)
-        if pictures is not None:
-            built = replace(built, video=video_input(pictures))
+        if stored is not None:
+            built = replace(built, video=video_input(stored))
     except (ValueError, TypeError, RuntimeError, UsageError) as error:
         raise damaged(path, error) from error
     return built, network

@@ -156,13 +156,13 @@ def _timed(work: Callable[[], object], device: str) -> float:
 def _inputs(spec: BackboneSpec, device: str) -> list[torch.Tensor]:
     frames = SECONDS * VIDEO_FPS
     makers = (
-        (spec.video, lambda video: _pictures(video, frames)),
+        (spec.video, lambda video: _video(video, frames)),
         (spec.audio, lambda audio: 0.1 * torch.randn(FRONT_ENDS[audio.kind].shape(frames))),
     )
     return [make(contract).to(device) for contract, make in makers if contract is not None]
 
 
-def _pictures(video: VideoInput, frames: int) -> torch.Tensor:
+def _video(video: VideoInput, frames: int) -> torch.Tensor:
     return torch.rand(1, video.channels, frames, video.size_px, video.size_px)
 
 

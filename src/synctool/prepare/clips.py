@@ -14,8 +14,8 @@ from synctool.faces.detector import FaceDetector
 from synctool.faces.tracking import Pose
 from synctool.measure.encode_clip import is_silent
 from synctool.measure.tracks import followed
-from synctool.media.pictures import Picture
-from synctool.media.sound import SoundTrack
+from synctool.media.audio_track import AudioTrack
+from synctool.media.frame_reader import TimelineFrame
 from synctool.media.video_file import VideoFile
 from synctool.prepare.videos import VideoEntry
 from synctool.types import SAMPLES_PER_FRAME
@@ -55,7 +55,7 @@ class SyncSettings:
 
 
 @dataclass
-class _Stretch:
+class _OpenClip:
     """One face without a break, up to the longest sample."""
 
     track: int
@@ -65,7 +65,7 @@ class _Stretch:
     crops: list[np.ndarray] = field(default_factory=list)
 
     @property
-    def end_tick(self) -> int:
+    def end_frame(self) -> int:
         return self.first_tick + len(self.crops)
 
     @property
@@ -74,7 +74,7 @@ class _Stretch:
 
     @property
     def end_sample(self) -> int:
-        return (self.end_tick + CONTEXT_FRAMES) * SAMPLES_PER_FRAME
+        return (self.end_frame + CONTEXT_FRAMES) * SAMPLES_PER_FRAME
 
 
 class VideoClips:
@@ -99,94 +99,94 @@ class VideoClips:
         self._detector = detector
         self._settings = settings
         self._longest = longest_frames(settings.size_px)
-        self._open: dict[int, _Stretch] = {}
-        self._closed: list[_Stretch] = []
-        self._sound = _RecentSound(film.sound)
+        self._open: dict[int, _OpenClip] = {}
+        self._closed: list[_OpenClip] = []
+        self._audio = _RecentAudio(film.audio)
         self.faces = False
         self.silent = 0
 
     def __iter__(self) -> Iterator[Sample]:
-        tick = 0
+        frame_index = 0
         for tracked in followed(
             self._video,
             self._detector,
             max_faces=self._settings.max_faces,
             smallest_face_px=self._settings.min_face_px or None,
         ):
-            tick = tracked.picture.index
+            frame_index = tracked.frame.index
             for number in [n for n in self._open if n not in tracked.poses]:
                 self._closed.append(self._open.pop(number))
             for number, pose in tracked.poses.items():
-                self._add(number, tracked.picture, pose)
-            yield from self._ready(tick)
+                self._add(number, tracked.frame, pose)
+            yield from self._ready(frame_index)
         self._closed += self._open.values()
         self._open.clear()
-        yield from self._ready(tick, last=True)
+        yield from self._ready(frame_index, last=True)
 
-    def _add(self, number: int, picture: Picture, pose: Pose) -> None:
+    def _add(self, number: int, frame: TimelineFrame, pose: Pose) -> None:
         self.faces = True
-        stretch = self._open.get(number)
-        if stretch is None:
-            assert picture.luma is not None  # a face was found in it
-            portrait = face_crop(picture.luma, pose.box, PORTRAIT_PX)
-            height = float(pose.box[3] - pose.box[1]) / picture.scale
-            stretch = self._open[number] = _Stretch(number, picture.index, portrait, height)
+        clip = self._open.get(number)
+        if clip is None:
+            assert frame.luma is not None  # a face was found in it
+            portrait = face_crop(frame.luma, pose.box, PORTRAIT_PX)
+            height = float(pose.box[3] - pose.box[1]) / frame.scale
+            clip = self._open[number] = _OpenClip(number, frame.index, portrait, height)
         s = self._settings
-        source = picture.luma if s.colour == "gray" else picture.colour
+        source = frame.luma if s.colour == "gray" else frame.colour
         assert source is not None  # the video was opened for this colour
         if s.crop == "mouth":
-            stretch.crops.append(mouth_crop(source, pose.points, s.size_px))
+            clip.crops.append(mouth_crop(source, pose.points, s.size_px))
         else:
-            stretch.crops.append(face_crop(source, pose.box, s.size_px))
-        if len(stretch.crops) == self._longest:
+            clip.crops.append(face_crop(source, pose.box, s.size_px))
+        if len(clip.crops) == self._longest:
             self._closed.append(self._open.pop(number))
 
-    def _ready(self, tick: int, *, last: bool = False) -> Iterator[Sample]:
+    def _ready(self, frame_index: int, *, last: bool = False) -> Iterator[Sample]:
         """The samples whose sound has come in."""
-        if not self._closed and tick % 25:
+        if not self._closed and frame_index % 25:
             return
-        self._sound.take()
+        self._audio.take()
         waiting = []
-        for stretch in self._closed:
-            if last or stretch.end_sample <= self._sound.end:
-                if len(stretch.crops) >= self._settings.min_frames:
-                    yield from self._sample(stretch)
+        for clip in self._closed:
+            if last or clip.end_sample <= self._audio.end:
+                if len(clip.crops) >= self._settings.min_frames:
+                    yield from self._sample(clip)
             else:
-                waiting.append(stretch)
+                waiting.append(clip)
         self._closed = waiting
         oldest = [s.begin_sample for s in (*waiting, *self._open.values())]
-        recent = max(0, tick - CONTEXT_FRAMES) * SAMPLES_PER_FRAME
-        self._sound.forget(min([*oldest, recent]))
+        recent = max(0, frame_index - CONTEXT_FRAMES) * SAMPLES_PER_FRAME
+        self._audio.forget(min([*oldest, recent]))
 
-    def _sample(self, stretch: _Stretch) -> Iterator[Sample]:
-        sound = self._sound.between(stretch.begin_sample, stretch.end_sample)
-        if is_silent(sound):
+    def _sample(self, clip: _OpenClip) -> Iterator[Sample]:
+        audio = self._audio.between(clip.begin_sample, clip.end_sample)
+        if is_silent(audio):
             self.silent += 1
             return
         entry, s = self._entry, self._settings
         info = SampleInfo(
-            key=f"{entry.key}-{stretch.track:02d}-{stretch.first_tick:06d}",
+            key=f"{entry.key}-{clip.track:02d}-{clip.first_tick:06d}",
             video_path=entry.name,
             speaker=entry.speaker,
             source=entry.source,
             split=entry.split,
             film=entry.film,
-            track=stretch.track,
-            first_tick=stretch.first_tick,
-            num_frames=len(stretch.crops),
-            sound_lead=stretch.first_tick * SAMPLES_PER_FRAME - stretch.begin_sample,
-            face_px=round(stretch.face_px, 1),
+            track=clip.track,
+            first_tick=clip.first_tick,
+            num_frames=len(clip.crops),
+            sound_lead=clip.first_tick * SAMPLES_PER_FRAME - clip.begin_sample,
+            face_px=round(clip.face_px, 1),
             crop=s.crop,
             size_px=s.size_px,
             colour=s.colour,
         )
-        yield Sample(info, np.stack(stretch.crops), stretch.portrait, sound)
+        yield Sample(info, np.stack(clip.crops), clip.portrait, audio)
 
 
-class _RecentSound:
+class _RecentAudio:
     """The last part of a video's sound, addressed by timeline sample."""
 
-    def __init__(self, track: SoundTrack) -> None:
+    def __init__(self, track: AudioTrack) -> None:
         self._track = track
         self._held = np.zeros(0, np.int16)
         self._start = 0

@@ -55,7 +55,7 @@ class Resync:
     def _measured(self, sample: Sample) -> tuple[float | None, float]:
         model = self._model
         face = encode_crops(model, sample.crops, sample.info)
-        audio = encode_audio(model, sample.sound, at=-sample.info.sound_lead)
+        audio = encode_audio(model, sample.audio, at=-sample.info.sound_lead)
         scores = score_face(model, face, audio, max_offset=DEFAULT_MAX_OFFSET)
         if scores.estimate is None or scores.estimate.at_edge:
             return None, 0.0
@@ -91,17 +91,17 @@ def moved(sample: Sample, offset_frames: float) -> Sample:
     Context before the clip is given up where that saves filling up with silence.
     """
     late = round(offset_frames * SAMPLES_PER_FRAME)
-    lead, sound = sample.info.sound_lead, sample.sound
+    lead, audio = sample.info.sound_lead, sample.audio
     if late < 0:
-        sound = sound[-late:]
+        audio = audio[-late:]
     else:
         given_up = min(-(-late // SAMPLES_PER_FRAME) * SAMPLES_PER_FRAME, lead)
         lead -= given_up
         if late >= given_up:
-            sound = np.concatenate([np.zeros(late - given_up, np.int16), sound])
+            audio = np.concatenate([np.zeros(late - given_up, np.int16), audio])
         else:
-            sound = sound[given_up - late :]
-    return replace(sample, info=replace(sample.info, sound_lead=lead), sound=sound)
+            audio = audio[given_up - late :]
+    return replace(sample, info=replace(sample.info, sound_lead=lead), audio=audio)
 
 
 def _load(settings: SyncSettings) -> LoadedModel:

@@ -161,7 +161,7 @@ def _pack(
                         continue
                 report.samples.append(asdict(writer.add(sample)))
                 kept += 1
-            report.film_s += film.tick / VIDEO_FPS
+            report.film_s += film.frame_count / VIDEO_FPS
     except (OutputError, OSError):  # videos have errors of their own: this is the disk
         raise
     except (TransientError, MemoryError) as error:

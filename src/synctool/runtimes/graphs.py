@@ -100,11 +100,11 @@ class GraphRuntime:
         self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
     ) -> np.ndarray:
         """See ``Runtime``."""
-        sounds, inside = sound_window(
+        audio, inside = audio_window(
             heard, seen.shape[-1], rows=max_offset + self._margin, audio_lead=audio_lead
         )
         wanted = (len(seen), 2 * max_offset + 1, seen.shape[-1])
-        scores = self._shaped("head", self._head(sounds, inside, seen)[0], wanted)
+        scores = self._shaped("head", self._head(audio, inside, seen)[0], wanted)
         return np.where(scores > NOTHING, scores, np.float32(-np.inf))
 
     def _shaped(self, name: str, given: np.ndarray, wanted: tuple[int | None, ...]) -> np.ndarray:
@@ -117,7 +117,7 @@ class GraphRuntime:
         )
 
 
-def sound_window(
+def audio_window(
     heard: np.ndarray, frames: int, *, rows: int, audio_lead: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sounds that pictures are compared with, as a head's graph takes them.
@@ -134,11 +134,11 @@ def sound_window(
     """
     batch, size, length = heard.shape
     first = audio_lead - rows
-    sounds = np.zeros((batch, size, frames + 2 * rows), np.float32)
+    audio = np.zeros((batch, size, frames + 2 * rows), np.float32)
     inside = np.zeros((batch, frames + 2 * rows), np.float32)
     low, high = max(first, 0), min(first + frames + 2 * rows, length)
     if low < high:
         here = slice(low - first, high - first)
-        sounds[..., here] = heard[..., low:high]
+        audio[..., here] = heard[..., low:high]
         inside[:, here] = 1.0
-    return sounds, inside
+    return audio, inside

@@ -40,7 +40,7 @@ AnySample = Sample | PooledSample
 
 SHORTEST_FRAMES = 10
 LONGEST_FRAMES = 400
-_STRETCHES = 6
+_SEGMENTS = 6
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def at_prior(examples: Sequence[Example]) -> list[Example]:
     return own + [foreign[i] for i in spread]
 
 
-def known_stretches(
+def known_segments(
     network: nn.Module,
     samples: Sequence[AnySample],
     *,
@@ -171,7 +171,7 @@ def known_stretches(
             and person(other) == person(sample)
             and abs(true_offset(other) - true_offset(sample)) < 0.5
         ]
-        for _ in range(_STRETCHES):
+        for _ in range(_SEGMENTS):
             wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
             if wanted <= sample.info.num_frames:
                 own, foreign, moved = scores.of_a_cut(i, wanted)
@@ -217,14 +217,14 @@ class _Scores:
         begin = sample.info.sound_lead + start * SAMPLES_PER_FRAME
         length = frames * SAMPLES_PER_FRAME
         reach = (DEFAULT_MAX_OFFSET - 2) * SAMPLES_PER_FRAME
-        low, high = max(-reach, -begin), min(reach, sample.sound.size - length - begin)
+        low, high = max(-reach, -begin), min(reach, sample.audio.size - length - begin)
         moved = int(self._rng.integers(low, high + 1)) if low <= high else 0
-        own = encode_audio(self._model, _part(sample.sound, max(begin + moved, 0), length))
+        own = encode_audio(self._model, _part(sample.audio, max(begin + moved, 0), length))
         foreign = None
         if others := self._others(i, length):
-            sound = self._samples[int(self._rng.choice(others))].sound
-            first = int(self._rng.integers(0, max(sound.size - length, 0) + 1))
-            audio = encode_audio(self._model, _part(sound, first, length))
+            waveform = self._samples[int(self._rng.choice(others))].audio
+            first = int(self._rng.integers(0, max(waveform.size - length, 0) + 1))
+            audio = encode_audio(self._model, _part(waveform, first, length))
             foreign = self._volume(audio, face)
         return self._volume(own, face), foreign, moved / SAMPLES_PER_FRAME
 
@@ -240,7 +240,7 @@ class _Scores:
             lead = self._samples[j].info.sound_lead // SAMPLES_PER_FRAME + moved
             audio, face = self._encoded(j)
             own.append(self._volume(audio, face, lead)[:, :frames])
-            if others := self._others(j, self._samples[j].sound.size):
+            if others := self._others(j, self._samples[j].audio.size):
                 other = self._encoded(int(self._rng.choice(others)))[0]
                 foreign.append(self._volume(other, face, lead)[:, :frames])
             frames -= own[-1].shape[1]
@@ -249,13 +249,13 @@ class _Scores:
     def _others(self, i: int, length: int) -> list[int]:
         """Other clips, of enough audio where there are such."""
         others = [j for j in range(len(self._samples)) if j != i]
-        return [j for j in others if self._samples[j].sound.size >= length] or others
+        return [j for j in others if self._samples[j].audio.size >= length] or others
 
     def _encoded(self, i: int) -> tuple[AudioEmbeddings, FaceEmbeddings]:
         if i not in self._whole:
             sample = self._samples[i]
             face = encode_crops(self._model, sample.crops, sample.info)
-            self._whole[i] = encode_audio(self._model, sample.sound), face
+            self._whole[i] = encode_audio(self._model, sample.audio), face
         return self._whole[i]
 
     def _volume(self, audio: AudioEmbeddings, face: FaceEmbeddings, lead: int = 0) -> np.ndarray:
@@ -264,9 +264,9 @@ class _Scores:
         return score_volume(self._model, face, audio, max_offset=DEFAULT_MAX_OFFSET)
 
 
-def _part(sound: np.ndarray, first: int, length: int) -> np.ndarray:
+def _part(waveform: np.ndarray, first: int, length: int) -> np.ndarray:
     """int16 ``[length]`` from a place on; silent where the sound has ended."""
-    part = sound[first:][:length]
+    part = waveform[first:][:length]
     return np.pad(part, (0, length - part.size))
 
 

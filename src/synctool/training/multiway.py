@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from synctool.data.augment import fit_crops
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
-from synctool.data.windows import stretch
+from synctool.data.windows import audio_segment
 from synctool.features.frontends import FRONT_ENDS
 from synctool.features.inputs import overlapping
-from synctool.features.pictures import as_batch, prepared
+from synctool.features.video_input import as_batch, prepared
 from synctool.models.correlation import correlate
 from synctool.plugins.specs import ModelSpec
 from synctool.training.losses.base import pooled
@@ -66,7 +66,7 @@ def multiway(
     """
     shares: dict[str, list[float]] = {}
     for i, sample in enumerate(samples):
-        reader = ClipReader(model, sample, samples[(i + 1) % len(samples)].sound, spec=spec)
+        reader = ClipReader(model, sample, samples[(i + 1) % len(samples)].audio, spec=spec)
         shift = -round(true_offset(sample) * SAMPLES_PER_FRAME)
         plain, head = reader.film(shift_samples=shift)
         volumes = {"plain": (plain, 1), "head": (head, 1)}
@@ -106,7 +106,7 @@ class ClipReader:
     def whole(self) -> tuple[Tensor | None, Tensor]:
         """Local embeddings of the crops, if any, and those with context: both ``[1, D, T]``."""
         local, seen = in_pieces(
-            lambda x: encode_both(self._model, "video", x), self._pictures(), self._spec
+            lambda x: encode_both(self._model, "video", x), self._video(), self._spec
         )
         return local, cast(Tensor, seen)
 
@@ -120,7 +120,7 @@ class ClipReader:
         """
         margin = head_margin(self._model)
         pad = MAX_OFFSET + margin
-        heard = self._model.encode_audio(self._sound(pad, shift_samples)[None])
+        heard = self._model.encode_audio(self._audio(pad, shift_samples)[None])
         seen = self.whole[1]
         scores = self._model.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)
         if self._head is None:
@@ -141,7 +141,7 @@ class ClipReader:
         seen = self.whole[0]
         if seen is None or self.frames < STACK:
             return None
-        heard = encode_both(self._model, "audio", self._sound(MAX_OFFSET, shift_samples)[None])[0]
+        heard = encode_both(self._model, "audio", self._audio(MAX_OFFSET, shift_samples)[None])[0]
         if heard is None:
             return None
         inner = slice(STACK // 2, -(STACK // 2))  # the rows that see no padding
@@ -149,20 +149,22 @@ class ClipReader:
             heard[..., inner], seen[..., inner], max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET
         )[0]
 
-    def _pictures(self) -> Tensor:
+    def _video(self) -> Tensor:
         """The clip's pictures, uint8 ``[1, 1, T, S, S]`` grey or ``[1, 3, T, S, S]`` in RGB."""
         sample = self._sample
         return as_batch(fit_crops(sample.crops, sample.info.crop, self._spec.video))
 
-    def _sound(self, pad: int, shift_samples: int) -> Tensor:
+    def _audio(self, pad: int, shift_samples: int) -> Tensor:
         """Features of the clip's sound with ``pad`` more frames on either side: ``[1, bands, 4 n]``, or
         ``[640 n]``, of n = T + 2 pad frames."""
         front = FRONT_ENDS[self._spec.audio.kind]
         begin = self._sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples
         length = front.before + (self.frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
         rng = np.random.default_rng(0)
-        sound = stretch(self._sample.sound, begin - front.before, length, self._filler, rng)
-        return torch.from_numpy(front.compute(front.at_level(sound)))
+        waveform = audio_segment(
+            self._sample.audio, begin - front.before, length, self._filler, rng
+        )
+        return torch.from_numpy(front.compute(front.at_level(waveform)))
 
 
 def best_within(scores: Tensor, accepted: int = ACCEPTED_ROWS) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
-from synctool.features.pictures import prepared
+from synctool.features.video_input import prepared
 from synctool.models.offset_regressor import OffsetRegressor
 from synctool.training.losses.base import known_mean, numbers
 
@@ -94,5 +94,5 @@ def fit_line(model: OffsetRegressor, batches: Iterable[WindowBatch]) -> None:
 
 def predicted(model: OffsetRegressor, batch: WindowBatch) -> Tensor:
     """A regressor's answers to a batch, in frames: ``[B, T]``."""
-    video = prepared(batch.video, batch.picture)
+    video = prepared(batch.video, batch.video_input)
     return model(batch.audio, video, audio_lead=batch.audio_lead)

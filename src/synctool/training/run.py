@@ -71,7 +71,7 @@ class TrainPlan:
     parameters: int
     trained: int
     pretrained: dict[str, str]
-    pictures: VideoInput
+    video_input: VideoInput
     device: str
     precision: str
     losses: dict[str, float]
@@ -261,7 +261,7 @@ class TrainRun:
             parameters=sum(p.numel() for p in self.model.parameters()),
             trained=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             pretrained=self.pretrained,
-            pictures=self.spec.video,
+            video_input=self.spec.video,
             device=self.device.type,
             precision=self.precision,
             losses={
@@ -373,9 +373,9 @@ def _teacher(path: Path, student: ModelSpec) -> tuple[nn.Module, str]:
 
 def _in_words(video: VideoInput, audio: AudioInput) -> str:
     """What a network takes."""
-    pictures = f"{video.colour} {video.crop} crops of {video.size_px} px"
+    video_input = f"{video.colour} {video.crop} crops of {video.size_px} px"
     low, high = video.value_range
     norm = f" in {low:g}..{high:g}"
     if any(video.mean) or any(x != 1 for x in video.std):
         norm += ", normalised"
-    return f"{pictures}{norm} and {audio.kind}"
+    return f"{video_input}{norm} and {audio.kind}"

@@ -13,7 +13,7 @@ from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
 from synctool.plugins.specs import ModelSpec
-from synctool.training.calibration import calibrate, known_stretches
+from synctool.training.calibration import calibrate, known_segments
 from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.multiway import multiway
 from synctool.weights.files import fit, load_weights
@@ -103,7 +103,7 @@ class Validation:
             return
         fit(network, loaded, backbone=self._spec.full_name)
         network.eval()
-        examples = known_stretches(
+        examples = known_segments(
             network,
             self._samples,
             spec=self._spec,

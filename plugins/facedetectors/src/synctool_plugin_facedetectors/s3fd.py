@@ -68,8 +68,8 @@ class S3fdDetector:
     @torch.inference_mode()
     def _found(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes in pixels of this picture, and their probabilities, best first."""
-        picture = torch.from_numpy(gray).to(self._device).float() - self._mean
-        boxes, scores = boxes_above(self._network(picture[None]), self._threshold)
+        image = torch.from_numpy(gray).to(self._device).float() - self._mean
+        boxes, scores = boxes_above(self._network(image[None]), self._threshold)
         kept = nms(boxes, scores, _SAME_FACE_OVERLAP)
         return boxes[kept].cpu().numpy(), scores[kept].cpu().numpy()
 

@@ -163,8 +163,8 @@ def _resized(x: Tensor, size: int) -> Tensor:
     if x.shape[-2:] == (size, size):
         return x
     batch, _, frames = x.shape[:3]
-    pictures = x.transpose(1, 2).flatten(0, 1)
-    scaled = F.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
+    images = x.transpose(1, 2).flatten(0, 1)
+    scaled = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
     return scaled.unflatten(0, (batch, frames)).transpose(1, 2)
 
 

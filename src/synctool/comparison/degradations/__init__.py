@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from synctool.comparison.degradations.table import (
     PERTURBATIONS,
     PerturbationSpec,
-    changes_sound_only,
+    changes_audio_only,
     offset_factor,
     parse_perturb,
 )
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 __all__ = [
     "PERTURBATIONS",
     "PerturbationSpec",
-    "changes_sound_only",
+    "changes_audio_only",
+    "degraded_audio",
     "offset_factor",
     "parse_perturb",
     "perturbed",
-    "perturbed_sound",
 ]
 
 
@@ -86,7 +86,7 @@ def perturbed(
     )
 
 
-def perturbed_sound(sound: np.ndarray, name: str, level: int, *, seed: int = 0) -> np.ndarray:
+def degraded_audio(audio: np.ndarray, name: str, level: int, *, seed: int = 0) -> np.ndarray:
     """The audio that ``perturbed`` would write, without a video.
 
     Args:
@@ -102,6 +102,6 @@ def perturbed_sound(sound: np.ndarray, name: str, level: int, *, seed: int = 0) 
         UsageError: There is no such perturbation or level, or it changes the picture.
         MissingError: This FFmpeg lacks the encoder.
     """
-    from synctool.comparison.degradations.audio_degradations import sound_change
+    from synctool.comparison.degradations.audio_degradations import audio_change
 
-    return sound_change(name, level, seed=seed)(sound)
+    return audio_change(name, level, seed=seed)(audio)

@@ -17,7 +17,7 @@ from synctool.errors import MediaError
 from synctool.media.rewrite import check_encoder
 from synctool.types import AUDIO_HZ
 
-_TICK = Fraction(1, AUDIO_HZ)
+_TIME_BASE = Fraction(1, AUDIO_HZ)
 _FULL = 32767.0
 _PROBE_KBIT_S = 32.0
 _PADDING_S = 0.2
@@ -25,7 +25,7 @@ _PADDING_S = 0.2
 
 
 @dataclass(frozen=True)
-class SoundCodec:
+class AudioCodec:
     """A codec of FFmpeg.
 
     Attributes:
@@ -48,15 +48,15 @@ class SoundCodec:
         check_encoder(self.decoder, "r")
 
 
-SOUND_CODECS: Mapping[str, SoundCodec] = {
-    "aac": SoundCodec("aac", "aac", "fltp"),
-    "opus": SoundCodec("libopus", "opus", "s16"),
-    "mp3": SoundCodec("libmp3lame", "mp3float", "s16p"),
+AUDIO_CODECS: Mapping[str, AudioCodec] = {
+    "aac": AudioCodec("aac", "aac", "fltp"),
+    "opus": AudioCodec("libopus", "opus", "s16"),
+    "mp3": AudioCodec("libmp3lame", "mp3float", "s16p"),
 }
 """By the name of the perturbation."""
 
 
-def through_codec(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:
+def through_codec(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:
     """Encode and decode sound.
 
     Args:
@@ -72,12 +72,12 @@ def through_codec(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[
         MediaError: The codec destroys the audio, so that its delay cannot be told.
     """
     codec.check()
-    heard, size = _round_trip(codec, sound, kbit_s)
-    return put_back(heard, _delay(codec), sound.size), size
+    heard, size = _round_trip(codec, audio, kbit_s)
+    return put_back(heard, _delay(codec), audio.size), size
 
 
 @lru_cache(maxsize=8)
-def _delay(codec: SoundCodec) -> int:
+def _delay(codec: AudioCodec) -> int:
     """Samples that a sound comes late: measured, because containers and versions tell it differently."""
     delay = delay_samples(lambda probe: _round_trip(codec, probe, _PROBE_KBIT_S)[0])
     if delay is None:
@@ -88,14 +88,14 @@ def _delay(codec: SoundCodec) -> int:
     return delay
 
 
-def _round_trip(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:
+def _round_trip(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:
     """float32 ``[M]`` as the decoder gives it, and the coded bytes."""
     encoder = cast(AudioCodecContext, av.CodecContext.create(codec.encoder, "w"))
     encoder.sample_rate, encoder.layout = AUDIO_HZ, "mono"
     encoder.format, encoder.bit_rate = codec.sample_format, round(1000 * kbit_s)
-    encoder.time_base = _TICK
+    encoder.time_base = _TIME_BASE
     encoder.open()
-    packets = [p for frame in _frames(sound, encoder) for p in encoder.encode(frame)]
+    packets = [p for frame in _frames(audio, encoder) for p in encoder.encode(frame)]
     packets += encoder.encode(None)
     decoder = cast(AudioCodecContext, av.CodecContext.create(codec.decoder, "r"))
     decoder.extradata = encoder.extradata
@@ -111,15 +111,15 @@ def _round_trip(codec: SoundCodec, sound: np.ndarray, kbit_s: float) -> tuple[np
     return heard, sum(packet.size for packet in packets)
 
 
-def _frames(sound: np.ndarray, encoder: AudioCodecContext) -> Iterator[av.AudioFrame]:
-    ints = np.round(np.clip(sound, -1, 1) * _FULL).astype(np.int16)
+def _frames(audio: np.ndarray, encoder: AudioCodecContext) -> Iterator[av.AudioFrame]:
+    ints = np.round(np.clip(audio, -1, 1) * _FULL).astype(np.int16)
     size = encoder.frame_size
     more = round(_PADDING_S * AUDIO_HZ)
     ints = np.pad(ints, (0, more + -(ints.size + more) % size))
     convert = av.AudioResampler(format=encoder.format, layout="mono", rate=AUDIO_HZ)
     for start in range(0, ints.size, size):
         frame = av.AudioFrame.from_ndarray(ints[None, start : start + size], "s16", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, start, _TICK
+        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, start, _TIME_BASE
         for ready in convert.resample(frame):
-            ready.pts, ready.time_base = start, _TICK
+            ready.pts, ready.time_base = start, _TIME_BASE
             yield ready

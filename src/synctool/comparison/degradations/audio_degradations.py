@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import scipy.signal
 
-from synctool.comparison.degradations.audio_codecs import SOUND_CODECS, through_codec
+from synctool.comparison.degradations.audio_codecs import AUDIO_CODECS, through_codec
 from synctool.comparison.degradations.random_state import chance
 from synctool.comparison.degradations.table import perturbation
 from synctool.data.augmentation.augmented_audio import (
@@ -31,7 +31,7 @@ _LOUD_ROOM_S = 0.5
 """Reverberation time at which a room's tail is as strong as the direct sound."""
 
 
-def sound_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+def audio_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """What a perturbation does to sound.
 
     Args:
@@ -52,15 +52,15 @@ def sound_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], 
         raise UsageError(
             f"{name} does not change the audio alone", remedy="It needs the video: perturbed()."
         )
-    if name in SOUND_CODECS:
-        codec = SOUND_CODECS[name]
+    if name in AUDIO_CODECS:
+        codec = AUDIO_CODECS[name]
         codec.check()
-        return _on_floats(lambda sound: through_codec(codec, sound, value)[0])
+        return _on_floats(lambda audio: through_codec(codec, audio, value)[0])
     change = _CHANGES[name]
-    return _on_floats(lambda sound: change(sound, value, chance(seed, name, level)))
+    return _on_floats(lambda audio: change(audio, value, chance(seed, name, level)))
 
 
-def at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
+def at_speed(audio: np.ndarray, speed: float) -> np.ndarray:
     """Sound played faster, its pitch raised.
 
     Args:
@@ -70,14 +70,14 @@ def at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
     Returns:
         int16 ``[N / speed]``; what was at ``t`` is at ``t / speed``.
     """
-    if not sound.size:
-        return sound
+    if not audio.size:
+        return audio
     ratio = Fraction(1 / speed).limit_denominator(1000)
-    new = scipy.signal.resample_poly(_floats(sound), ratio.numerator, ratio.denominator)
+    new = scipy.signal.resample_poly(_floats(audio), ratio.numerator, ratio.denominator)
     return np.round(np.clip(new, -1, 1) * _FULL).astype(np.int16)
 
 
-def speech_power(sound: np.ndarray) -> float:
+def speech_power(audio: np.ndarray) -> float:
     """Mean power while somebody speaks: of the 20 ms frames within 30 dB of the loud ones.
 
     Pauses do not count, as in the active speech level of ITU-T P.56; the loud ones are the 95th
@@ -86,50 +86,50 @@ def speech_power(sound: np.ndarray) -> float:
     Args:
         sound: float ``[N]``.
     """
-    whole = sound.size // _FRAME * _FRAME
+    whole = audio.size // _FRAME * _FRAME
     if not whole:
-        return float(np.mean(np.square(sound, dtype=np.float64))) if sound.size else 0.0
-    powers = np.square(sound[:whole], dtype=np.float64).reshape(-1, _FRAME).mean(1)
+        return float(np.mean(np.square(audio, dtype=np.float64))) if audio.size else 0.0
+    powers = np.square(audio[:whole], dtype=np.float64).reshape(-1, _FRAME).mean(1)
     active = powers >= np.percentile(powers, 95) / 10 ** (_ACTIVE_DB / 10)
     return float(powers[active].mean())
 
 
-def _behind(sound: np.ndarray, other: np.ndarray, snr_db: float) -> np.ndarray:
+def _behind(audio: np.ndarray, other: np.ndarray, snr_db: float) -> np.ndarray:
     """Sound with another behind it, at a ratio of speech level to noise."""
-    pauses_db = 10 * np.log10((speech_power(sound) + 1e-12) / (np.mean(sound**2) + 1e-12))
-    return mixed(sound, other, snr_db - pauses_db)
+    pauses_db = 10 * np.log10((speech_power(audio) + 1e-12) / (np.mean(audio**2) + 1e-12))
+    return mixed(audio, other, snr_db - pauses_db)
 
 
-def _noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    return _behind(sound, coloured_noise(sound.size, rng, slope=0.0), snr_db)
+def _noise(audio: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    return _behind(audio, coloured_noise(audio.size, rng, slope=0.0), snr_db)
 
 
-def _pink_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    return _behind(sound, coloured_noise(sound.size, rng, slope=0.5), snr_db)
+def _pink_noise(audio: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    return _behind(audio, coloured_noise(audio.size, rng, slope=0.5), snr_db)
 
 
-def _babble(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+def _babble(audio: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
     # Backwards it keeps the voice and the rhythm of speech, and matches no mouth.
-    backwards = np.ascontiguousarray(sound[::-1])
+    backwards = np.ascontiguousarray(audio[::-1])
     voices = (
-        fitted(scipy.signal.resample_poly(backwards, 100, pitch), sound.size, rng)
+        fitted(scipy.signal.resample_poly(backwards, 100, pitch), audio.size, rng)
         for pitch in rng.permutation(_PITCHES)[:_VOICES]
     )
-    return _behind(sound, np.asarray(sum(voices)), snr_db)
+    return _behind(audio, np.asarray(sum(voices)), snr_db)
 
 
-def _music(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    return _behind(sound, music(sound.size, rng), snr_db)
+def _music(audio: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    return _behind(audio, music(audio.size, rng), snr_db)
 
 
-def _reverb(sound: np.ndarray, rt60_s: float, rng: np.random.Generator) -> np.ndarray:
+def _reverb(audio: np.ndarray, rt60_s: float, rng: np.random.Generator) -> np.ndarray:
     # In a diffuse field the energy behind the direct sound grows with the reverberation time.
-    return in_room(sound, room_tail(rt60_s, rng), np.sqrt(rt60_s / _LOUD_ROOM_S))
+    return in_room(audio, room_tail(rt60_s, rng), np.sqrt(rt60_s / _LOUD_ROOM_S))
 
 
-def _clipping(sound: np.ndarray, over_db: float, _: np.random.Generator) -> np.ndarray:
-    peak = np.abs(sound).max()
-    return np.clip(sound * np.float32(10 ** (over_db / 20)), -peak, peak)
+def _clipping(audio: np.ndarray, over_db: float, _: np.random.Generator) -> np.ndarray:
+    peak = np.abs(audio).max()
+    return np.clip(audio * np.float32(10 ** (over_db / 20)), -peak, peak)
 
 
 _CHANGES: Mapping[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
@@ -143,15 +143,15 @@ _CHANGES: Mapping[str, Callable[[np.ndarray, float, np.random.Generator], np.nda
 
 
 def _on_floats(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    def changed(sound: np.ndarray) -> np.ndarray:
-        if not sound.size:
-            return sound
-        new = change(_floats(sound))
+    def changed(audio: np.ndarray) -> np.ndarray:
+        if not audio.size:
+            return audio
+        new = change(_floats(audio))
         # Softer where it would not fit: nothing is clipped that was not meant to be.
         return np.round(new * (_FULL / max(1.0, float(np.abs(new).max())))).astype(np.int16)
 
     return changed
 
 
-def _floats(sound: np.ndarray) -> np.ndarray:
-    return sound.astype(np.float32) / np.float32(_FULL)
+def _floats(audio: np.ndarray) -> np.ndarray:
+    return audio.astype(np.float32) / np.float32(_FULL)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from synctool.comparison.degradations.audio_degradations import at_speed, sound_change
+from synctool.comparison.degradations.audio_degradations import at_speed, audio_change
 from synctool.comparison.degradations.face_degradations import face_change
-from synctool.comparison.degradations.image_degradations import picture_change
+from synctool.comparison.degradations.image_degradations import image_change
 from synctool.comparison.degradations.random_state import chance
 from synctool.comparison.degradations.table import perturbation
 from synctool.comparison.degradations.timing_degradations import time_change
 from synctool.faces.detector import FaceDetector
-from synctool.media.rewrite import NEAR_LOSSLESS, PictureCoding, check_target, rewrite
+from synctool.media.rewrite import NEAR_LOSSLESS, VideoCoding, check_target, rewrite
 from synctool.types import PLAYED, StreamSelection
 
-_PICTURE = ("resolution", "blur", "low-light")
+_IMAGE = ("resolution", "blur", "low-light")
 _FACES = ("mouth", "head")
-_OF_GRAIN = PictureCoding("libx264", {"preset": "ultrafast", "crf": "20"})
+_OF_GRAIN = VideoCoding("libx264", {"preset": "ultrafast", "crf": "20"})
 """Noise fills a disk when it is kept exactly, and is as strong at this rate."""
 
 
-_PICTURE_CODECS = {
-    "h264": PictureCoding("libx264", {"preset": "veryfast"}),
+_VIDEO_CODECS = {
+    "h264": VideoCoding("libx264", {"preset": "veryfast"}),
     # One frame at a time, so that every machine writes the same; x265 is silent only if told.
-    "h265": PictureCoding(
+    "h265": VideoCoding(
         "libx265", {"preset": "ultrafast", "x265-params": "log-level=none:frame-threads=1"}
     ),
 }
@@ -48,13 +48,13 @@ def write_copy(
     rng = chance(seed, name, level)
     reading = {"streams": streams, "allow_external": allow_external}
     if row.changes == "sound":
-        rewrite(video, out, sound=sound_change(name, level, seed=seed), **reading)
-    elif name in _PICTURE_CODECS:
-        codec = _PICTURE_CODECS[name]
+        rewrite(video, out, audio=audio_change(name, level, seed=seed), **reading)
+    elif name in _VIDEO_CODECS:
+        codec = _VIDEO_CODECS[name]
         coding = replace(codec, options={**codec.options, "crf": f"{value:g}"})
         rewrite(video, out, coding=coding, **reading)
-    elif name in _PICTURE:
-        change = picture_change(name, value, rng)
+    elif name in _IMAGE:
+        change = image_change(name, value, rng)
         rewrite(
             video,
             out,
@@ -71,7 +71,7 @@ def write_copy(
             video,
             out,
             frames=time_change(name, value, rng),
-            sound=(lambda sound: at_speed(sound, speed)) if speed != 1 else None,
+            audio=(lambda audio: at_speed(audio, speed)) if speed != 1 else None,
             fps=value if name == "fps" else None,
             **reading,
         )

@@ -11,9 +11,9 @@ import numpy as np
 
 from synctool.errors import MediaError
 from synctool.faces.detector import FaceDetector
-from synctool.faces.tracking import FaceTracker, Pose, TrackedPicture
+from synctool.faces.tracking import FaceTracker, Pose, TrackedFrame
+from synctool.media.frame_reader import Planes
 from synctool.media.frames import Frame
-from synctool.media.pictures import Planes
 from synctool.media.video_file import VideoFile
 from synctool.types import PLAYED, VIDEO_FPS, StreamSelection
 
@@ -70,15 +70,15 @@ def _followed(
         detector = CenterFaceDetector()
     tracker = FaceTracker(detector=detector)
 
-    def tracked(opened: VideoFile) -> Iterator[TrackedPicture]:
-        for picture in opened:
-            yield from tracker.push(picture)
+    def tracked(opened: VideoFile) -> Iterator[TrackedFrame]:
+        for frame in opened:
+            yield from tracker.push(frame)
         yield from tracker.flush()
 
     with VideoFile(video, streams=streams, allow_external=allow_external) as opened:
         return [
-            sorted(picture.poses.values(), key=lambda pose: pose.box[1] - pose.box[3])
-            for picture in tracked(opened)
+            sorted(frame.poses.values(), key=lambda pose: pose.box[1] - pose.box[3])
+            for frame in tracked(opened)
         ]
 
 

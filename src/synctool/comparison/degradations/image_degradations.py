@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from synctool.data.augmentation.camera import with_grain
-from synctool.media.pictures import Planes
+from synctool.media.frame_reader import Planes
 
 _BLACK, _WHITE, _NEUTRAL = 16, 235, 128
 _DISPLAY_GAMMA = 2.2
@@ -16,7 +16,7 @@ _GRAIN_PER_STOP = 2.0
 _SMALLEST_PX = 16
 
 
-def picture_change(name: str, value: float, rng: np.random.Generator) -> Callable[[Planes], Planes]:
+def image_change(name: str, value: float, rng: np.random.Generator) -> Callable[[Planes], Planes]:
     """What a perturbation does to every picture.
 
     Args:

@@ -138,7 +138,7 @@ def perturbation(name: str) -> PerturbationSpec:
         ) from None
 
 
-def changes_sound_only(name: str) -> bool:
+def changes_audio_only(name: str) -> bool:
     """Whether a perturbation leaves the picture as it is.
 
     Raises:

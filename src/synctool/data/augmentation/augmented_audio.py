@@ -17,8 +17,8 @@ from synctool.types import AUDIO_HZ
 _NYQUIST_HZ = AUDIO_HZ / 2
 
 
-def augment_sound(
-    sound: np.ndarray,
+def augment_audio(
+    audio: np.ndarray,
     dice: Dice,
     *,
     voices: Callable[[], Sequence[np.ndarray]] | None = None,
@@ -35,76 +35,76 @@ def augment_sound(
     Returns:
         float32 ``[N]``; nothing is moved in time.
     """
-    if dice.hit("clean_sound") or not sound.size:
-        return sound
+    if dice.hit("clean_sound") or not audio.size:
+        return audio
     room = dice.of("recorded_room") if backgrounds else None
     if backgrounds and room and (response := backgrounds.draw("rir", room)) is not None:
-        sound = convolved(sound, response, room.uniform(0.3, 1.0) * dice.strength("recorded_room"))
+        audio = convolved(audio, response, room.uniform(0.3, 1.0) * dice.strength("recorded_room"))
     elif rng := dice.of("reverb"):
-        sound = _reverberated(sound, rng, dice.strength("reverb"))
+        audio = _reverberated(audio, rng, dice.strength("reverb"))
     if rng := dice.of("far_microphone"):
-        sound = _from_afar(sound, rng, dice.strength("far_microphone"))
+        audio = _from_afar(audio, rng, dice.strength("far_microphone"))
     if (rng := dice.of("babble")) and voices is not None:
-        heard = [fitted(voice, sound.size, rng) for voice in voices() if voice.size]
+        heard = [fitted(voice, audio.size, rng) for voice in voices() if voice.size]
         if heard:
             snr_db = rng.uniform(0, 20)
-            sound = mixed(sound, np.asarray(sum(heard)), snr_db, dice.strength("babble"))
+            audio = mixed(audio, np.asarray(sum(heard)), snr_db, dice.strength("babble"))
     if rng := dice.of("music"):
         snr_db = rng.uniform(0, 25)
-        sound = mixed(sound, music(sound.size, rng), snr_db, dice.strength("music"))
+        audio = mixed(audio, music(audio.size, rng), snr_db, dice.strength("music"))
     if rng := dice.of("noise"):
         snr_db = rng.uniform(0, 35)
-        sound = mixed(sound, coloured_noise(sound.size, rng), snr_db, dice.strength("noise"))
+        audio = mixed(audio, coloured_noise(audio.size, rng), snr_db, dice.strength("noise"))
     for kind in ("noise", "music") if backgrounds else ():
         name, rng = f"recorded_{kind}", dice.of(f"recorded_{kind}")
         if backgrounds and rng and (other := backgrounds.draw(kind, rng)) is not None:
             snr_db = rng.uniform(-3, 25)
-            sound = mixed(sound, fitted(other, sound.size, rng), snr_db, dice.strength(name))
-    return np.asarray(_through_channel(sound, dice), np.float32)
+            audio = mixed(audio, fitted(other, audio.size, rng), snr_db, dice.strength(name))
+    return np.asarray(_through_channel(audio, dice), np.float32)
 
 
-def with_gain(sound: np.ndarray, dice: Dice, *, leveled: bool) -> np.ndarray:
+def with_gain(audio: np.ndarray, dice: Dice, *, leveled: bool) -> np.ndarray:
     """A sound softer or louder; of one that was brought to one level, by as much as that may err."""
     rng = None if dice.hit("clean_sound") else dice.of("gain")
     if rng is None:
-        return sound
+        return audio
     low, high = (-6, 6) if leveled else (-24, 6)
-    return sound * np.float32(10 ** (rng.uniform(low, high) * dice.size("gain") / 20))
+    return audio * np.float32(10 ** (rng.uniform(low, high) * dice.size("gain") / 20))
 
 
-def _through_channel(sound: np.ndarray, dice: Dice) -> np.ndarray:
+def _through_channel(audio: np.ndarray, dice: Dice) -> np.ndarray:
     if rng := dice.of("automatic_gain"):
-        sound = automatic_gain(sound, rng, dice.strength("automatic_gain"))
+        audio = automatic_gain(audio, rng, dice.strength("automatic_gain"))
     if rng := dice.of("band_limit"):
         cut = _NYQUIST_HZ - (_NYQUIST_HZ - rng.uniform(2000, 7000)) * dice.strength("band_limit")
-        sound = _filtered(sound, np.clip(cut, 500, 7900), "lowpass")
+        audio = _filtered(audio, np.clip(cut, 500, 7900), "lowpass")
     if dice.hit("telephone"):
         s = dice.strength("telephone")
         low, high = max(20.0, 300 * s), np.clip(_NYQUIST_HZ - 4600 * s, 1000, 7900)
-        sound = _filtered(sound, (low, high), "bandpass")
+        audio = _filtered(audio, (low, high), "bandpass")
     if rng := dice.of("clipping"):
         part = 1 - (1 - rng.uniform(0.2, 0.8)) * dice.strength("clipping")
-        level = np.float32(np.abs(sound).max() * max(part, 0.02) + 1e-6)
-        sound = np.clip(sound, -level, level)
+        level = np.float32(np.abs(audio).max() * max(part, 0.02) + 1e-6)
+        audio = np.clip(audio, -level, level)
     if rng := dice.of("codec"):
-        sound = through_codec(sound, rng, dice.strength("codec"))
+        audio = through_codec(audio, rng, dice.strength("codec"))
     if rng := dice.of("dropouts"):
-        sound = _interrupted(sound, rng, dice.strength("dropouts"))
-    return sound
+        audio = _interrupted(audio, rng, dice.strength("dropouts"))
+    return audio
 
 
-def fitted(sound: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def fitted(audio: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """A segment of ``size`` samples from anywhere in a sound, repeated where it is shorter: float32."""
-    if sound.size <= size:
-        sound = np.tile(sound, size // sound.size + 2)
-    start = int(rng.integers(0, sound.size - size))
-    return sound[start : start + size].astype(np.float32)
+    if audio.size <= size:
+        audio = np.tile(audio, size // audio.size + 2)
+    start = int(rng.integers(0, audio.size - size))
+    return audio[start : start + size].astype(np.float32)
 
 
-def mixed(sound: np.ndarray, other: np.ndarray, snr_db: float, strength: float = 1.0) -> np.ndarray:
+def mixed(audio: np.ndarray, other: np.ndarray, snr_db: float, strength: float = 1.0) -> np.ndarray:
     """A sound with another behind it, so much weaker in power; ``strength`` scales its amplitude."""
-    power, noise = np.mean(sound**2) + 1e-10, np.mean(other**2) + 1e-10
-    return sound + other * np.float32(np.sqrt(power / noise / 10 ** (snr_db / 10)) * strength)
+    power, noise = np.mean(audio**2) + 1e-10, np.mean(other**2) + 1e-10
+    return audio + other * np.float32(np.sqrt(power / noise / 10 ** (snr_db / 10)) * strength)
 
 
 def room_tail(seconds: float, rng: np.random.Generator) -> np.ndarray:
@@ -124,7 +124,7 @@ def room_tail(seconds: float, rng: np.random.Generator) -> np.ndarray:
     return tail
 
 
-def in_room(sound: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
+def in_room(audio: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
     """A sound with a room's tail behind the untouched direct path.
 
     Args:
@@ -135,22 +135,22 @@ def in_room(sound: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
     Returns:
         float32 ``[N]``.
     """
-    return convolved(sound, tail, float(level / (np.linalg.norm(tail) + 1e-9)))
+    return convolved(audio, tail, float(level / (np.linalg.norm(tail) + 1e-9)))
 
 
-def _reverberated(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def _reverberated(audio: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     tail = room_tail(rng.uniform(0.1, 0.7), rng)
-    return in_room(sound, tail, 10 ** (rng.uniform(-15, 0) / 20) * strength)
+    return in_room(audio, tail, 10 ** (rng.uniform(-15, 0) / 20) * strength)
 
 
-def _from_afar(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def _from_afar(audio: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     tail = room_tail(rng.uniform(0.3, 1.0), rng)
-    sound = in_room(sound, tail, 10 ** (rng.uniform(0, 8) / 20) * strength)
-    noise = coloured_noise(sound.size, rng, slope=rng.uniform(0.2, 0.8))
-    return mixed(sound, noise, rng.uniform(8, 25), strength)
+    audio = in_room(audio, tail, 10 ** (rng.uniform(0, 8) / 20) * strength)
+    noise = coloured_noise(audio.size, rng, slope=rng.uniform(0.2, 0.8))
+    return mixed(audio, noise, rng.uniform(8, 25), strength)
 
 
-def automatic_gain(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def automatic_gain(audio: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Follow the level as the automatic gain of a recorder does: down at once, up slowly.
 
     Args:
@@ -162,10 +162,10 @@ def automatic_gain(sound: np.ndarray, rng: np.random.Generator, strength: float)
         float32 ``[N]``: at most 20 dB louder and 10 dB softer than the mean level asks for.
     """
     step = AUDIO_HZ // 100
-    count = -(-sound.size // step)
+    count = -(-audio.size // step)
     if count < 2:
-        return sound
-    blocks = np.pad(sound, (0, count * step - sound.size)).reshape(count, step)
+        return audio
+    blocks = np.pad(audio, (0, count * step - audio.size)).reshape(count, step)
     level_db = 10 * np.log10(np.mean(blocks**2, axis=1) + 1e-10)
     kept = float(np.exp(-0.01 / rng.uniform(0.1, 1.0)))
     followed = np.empty(count)
@@ -173,11 +173,11 @@ def automatic_gain(sound: np.ndarray, rng: np.random.Generator, strength: float)
     for i, value in enumerate(level_db):
         now = max(value, kept * now + (1 - kept) * value)
         followed[i] = now
-    target_db = 10 * np.log10(np.mean(sound**2) + 1e-10)
+    target_db = 10 * np.log10(np.mean(audio**2) + 1e-10)
     gain_db = np.clip((target_db - followed) * rng.uniform(0.4, 1.0) * strength, -10, 20)
     at = (np.arange(count) + 0.5) * step
-    gain = np.interp(np.arange(sound.size), at, 10 ** (gain_db / 20))
-    return (sound * gain).astype(np.float32)
+    gain = np.interp(np.arange(audio.size), at, 10 ** (gain_db / 20))
+    return (audio * gain).astype(np.float32)
 
 
 def coloured_noise(
@@ -201,15 +201,15 @@ def coloured_noise(
     return np.asarray(scipy.fft.irfft(parts[0] + 1j * parts[1], whole))[:size]
 
 
-def _filtered(sound: np.ndarray, hz: float | tuple[float, float], kind: str) -> np.ndarray:
+def _filtered(audio: np.ndarray, hz: float | tuple[float, float], kind: str) -> np.ndarray:
     sos = scipy.signal.butter(2, hz, kind, fs=AUDIO_HZ, output="sos")
-    return np.asarray(scipy.signal.sosfilt(sos, sound), np.float32)
+    return np.asarray(scipy.signal.sosfilt(sos, audio), np.float32)
 
 
-def _interrupted(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    sound = sound.copy()
+def _interrupted(audio: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    audio = audio.copy()
     for _ in range(int(rng.integers(1, 5))):
         length = int(rng.uniform(0.005, 0.060) * AUDIO_HZ * strength)
-        begin = int(rng.integers(0, max(1, sound.size - length)))
-        sound[begin : begin + length] = 0
-    return sound
+        begin = int(rng.integers(0, max(1, audio.size - length)))
+        audio[begin : begin + length] = 0
+    return audio

@@ -19,10 +19,10 @@ from synctool.data.augmentation.occlusion import behind_hand, captioned, covered
 from synctool.data.augmentation.random_choices import Dice
 from synctool.data.augmentation.warp import centre_crop, fit_crops, warped, with_room
 
-__all__ = ["augment_picture", "centre_crop", "fit_crops", "with_room"]
+__all__ = ["augment_images", "centre_crop", "fit_crops", "with_room"]
 
 
-def augment_picture(
+def augment_images(
     crops: np.ndarray,
     size_px: int,
     dice: Dice,

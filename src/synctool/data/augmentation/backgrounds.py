@@ -63,12 +63,12 @@ class Backgrounds:
         files = self._files[kind]
         if not files:
             return None
-        sound = self._sound(kind, files[int(rng.integers(len(files)))])
-        if kind == "rir" and sound.size > _SHORT_RIR_S * AUDIO_HZ and rng.random() < 0.5:
-            sound = self._sound(kind, files[int(rng.integers(len(files)))])
-        return sound
+        audio = self._waveform(kind, files[int(rng.integers(len(files)))])
+        if kind == "rir" and audio.size > _SHORT_RIR_S * AUDIO_HZ and rng.random() < 0.5:
+            audio = self._waveform(kind, files[int(rng.integers(len(files)))])
+        return audio
 
-    def _sound(self, kind: str, path: Path) -> np.ndarray:
+    def _waveform(self, kind: str, path: Path) -> np.ndarray:
         if path not in self._read:
             samples = _samples(path)
             self._read[path] = direct_first(samples) if kind == "rir" else samples
@@ -93,7 +93,7 @@ def direct_first(response: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(part[: heard[-1] + 1], np.float32)
 
 
-def convolved(sound: np.ndarray, response: np.ndarray, level: float = 1.0) -> np.ndarray:
+def convolved(audio: np.ndarray, response: np.ndarray, level: float = 1.0) -> np.ndarray:
     """A sound in a recorded room.
 
     Args:
@@ -106,9 +106,9 @@ def convolved(sound: np.ndarray, response: np.ndarray, level: float = 1.0) -> np
     """
     shaped = response * np.float32(level)
     shaped[0] = 1.0
-    size = scipy.fft.next_fast_len(sound.size + shaped.size - 1, real=True)
-    one, other = (np.asarray(scipy.fft.rfft(x, size)) for x in (sound.astype(np.float32), shaped))
-    return np.asarray(scipy.fft.irfft(one * other, size))[: sound.size].astype(np.float32)
+    size = scipy.fft.next_fast_len(audio.size + shaped.size - 1, real=True)
+    one, other = (np.asarray(scipy.fft.rfft(x, size)) for x in (audio.astype(np.float32), shaped))
+    return np.asarray(scipy.fft.irfft(one * other, size))[: audio.size].astype(np.float32)
 
 
 def _samples(path: Path) -> np.ndarray:

@@ -61,7 +61,7 @@ def augment_bands(mel: np.ndarray, dice: Dice) -> np.ndarray:
         float32 ``[bands, n]``.
     """
     if rng := dice.of("vocal_tract"):
-        mel = _stretched(mel, rng, dice.strength("vocal_tract"))
+        mel = _warped(mel, rng, dice.strength("vocal_tract"))
     if rng := dice.of("microphone"):
         knots = rng.normal(0, 0.35, 6) * dice.strength("microphone")
         curve = np.interp(np.linspace(0, 5, len(mel)), np.arange(6), knots)
@@ -79,10 +79,10 @@ def _with_gaps(mel: np.ndarray, dice: Dice) -> np.ndarray:
     return np.ascontiguousarray(mel, np.float32)
 
 
-def _stretched(mel: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def _warped(mel: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     bands = len(mel)
-    stretch = np.exp(rng.normal(0, 0.07) * strength)
-    place = np.arange(bands) * stretch + rng.normal(0, 1.0) * strength
+    warp = np.exp(rng.normal(0, 0.07) * strength)
+    place = np.arange(bands) * warp + rng.normal(0, 1.0) * strength
     place = np.clip(place, 0, bands - 1)
     low = np.minimum(place.astype(int), bands - 2)
     part = (place - low).astype(np.float32)[:, None]

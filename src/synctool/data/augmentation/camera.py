@@ -70,7 +70,7 @@ def grained(crops: np.ndarray, dice: Dice) -> np.ndarray:
     return with_grain(crops.reshape(len(crops), -1), level, rng).reshape(crops.shape)
 
 
-def with_grain(picture: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+def with_grain(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
     """A picture with a sensor's noise.
 
     Args:
@@ -81,9 +81,9 @@ def with_grain(picture: np.ndarray, level: float, rng: np.random.Generator) -> n
     Returns:
         uint8 ``[H, W]``.
     """
-    thrown = rng.integers(0, 256, picture.shape, np.uint8)
+    thrown = rng.integers(0, 256, image.shape, np.uint8)
     grain = cv2.LUT(thrown, np.round(_normal_levels() * level).astype(np.int16))
-    return cv2.add(picture, grain, dtype=cv2.CV_8U)
+    return cv2.add(image, grain, dtype=cv2.CV_8U)
 
 
 def darkened(crops: np.ndarray, dice: Dice) -> np.ndarray:

@@ -34,7 +34,7 @@ class Codec:
     weakest: tuple[float, float] | None
     share: float
 
-    def through(self, sound: np.ndarray, level: float) -> np.ndarray:
+    def through(self, audio: np.ndarray, level: float) -> np.ndarray:
         """Encode and decode: float32 ``[N]`` of the same or nearly the same length.
 
         Args:
@@ -51,7 +51,7 @@ class Codec:
             low, high = self.weakest
             more["compression_level"] = float(np.clip(low + (high - low) * level, 0.0, high))
         file = io.BytesIO()
-        soundfile.write(file, sound, AUDIO_HZ, self.subtype, format=self.format, **more)
+        soundfile.write(file, audio, AUDIO_HZ, self.subtype, format=self.format, **more)
         file.seek(0)
         return soundfile.read(file, dtype="float32")[0]
 
@@ -121,7 +121,7 @@ def put_back(heard: np.ndarray, delay: int, size: int) -> np.ndarray:
     return out
 
 
-def through_codec(sound: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def through_codec(audio: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Send a sound through a codec chosen by chance, and bring it back into its place.
 
     Args:
@@ -133,11 +133,11 @@ def through_codec(sound: np.ndarray, rng: np.random.Generator, strength: float) 
         float32 ``[N]``; as it was where no codec is to be had, or the audio is silent.
     """
     known = aligned_codecs()
-    peak = float(np.abs(sound).max(initial=0.0))
+    peak = float(np.abs(audio).max(initial=0.0))
     if not known or peak < 1e-5 or not np.isfinite(peak):
-        return sound
+        return audio
     shares = np.array([codec.share for codec, _ in known])
     codec, delay = known[int(rng.choice(len(known), p=shares / shares.sum()))]
     scale = max(1.0, peak)  # encoders cut off what is beyond 1
-    heard = codec.through((sound / scale).astype(np.float32), rng.random() * min(strength, 1.0))
-    return put_back(heard, delay, sound.size) * np.float32(scale)
+    heard = codec.through((audio / scale).astype(np.float32), rng.random() * min(strength, 1.0))
+    return put_back(heard, delay, audio.size) * np.float32(scale)

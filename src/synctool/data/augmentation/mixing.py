@@ -10,11 +10,11 @@ from synctool.data.augmentation.random_choices import Dice
 _MOST = 0.4
 """Of the other picture, so that there is no doubt whose sound is the right one."""
 _CONCENTRATION = 0.4
-PICTURES = ("mixup", "cutmix")
-SOUND = "second_voice"
+IMAGE_MIXES = ("mixup", "cutmix")
+SECOND_VOICE = "second_voice"
 
 
-def mix_pictures(crops: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
+def mix_images(crops: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
     """Let another window's picture shine through, or put a rectangle of it before this one.
 
     Args:
@@ -43,7 +43,7 @@ def mix_pictures(crops: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray
     return crops
 
 
-def mix_sounds(sound: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
+def mix_audio(audio: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
     """Put another window's sound behind this one's.
 
     Args:
@@ -51,7 +51,7 @@ def mix_sounds(sound: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
         other: The other window's, float32 ``[N]``.
         dice: What happens to this window.
     """
-    rng = dice.of(SOUND)
+    rng = dice.of(SECOND_VOICE)
     if rng is None:
-        return sound
-    return mixed(sound, other, rng.uniform(0, 15), dice.strength(SOUND)).astype(np.float32)
+        return audio
+    return mixed(audio, other, rng.uniform(0, 15), dice.strength(SECOND_VOICE)).astype(np.float32)

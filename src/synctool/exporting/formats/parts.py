@@ -112,7 +112,7 @@ class _WholeGraph(_Graph):
 
 
 def _video(spec: ModelSpec, network: nn.Module) -> GraphPart:
-    return GraphPart("video", _VideoGraph(network), (_pictures(spec),), ("video_features",))
+    return GraphPart("video", _VideoGraph(network), (_video_input(spec),), ("video_features",))
 
 
 def _audio(spec: ModelSpec, network: nn.Module) -> GraphPart:
@@ -120,7 +120,7 @@ def _audio(spec: ModelSpec, network: nn.Module) -> GraphPart:
     # then has graphs that go together.
     sounds = _FRAMES + 2 * (head_margin(network) + _SPARE)
     return GraphPart(
-        "audio", _AudioGraph(network), (_sound(spec, "frames", sounds),), ("audio_features",)
+        "audio", _AudioGraph(network), (_audio_input(spec, "frames", sounds),), ("audio_features",)
     )
 
 
@@ -140,8 +140,8 @@ def _one(spec: ModelSpec, network: nn.Module) -> GraphPart:
     _check_scoring(spec, network)
     sounds = _FRAMES + 2 * (head_margin(network) + _SPARE)
     inputs = (
-        _pictures(spec),
-        _sound(spec, "sounds", sounds),
+        _video_input(spec),
+        _audio_input(spec, "sounds", sounds),
         GraphInput("inside", torch.ones(_BATCH, sounds), ("batch", "sounds")),
     )
     return GraphPart(
@@ -161,7 +161,7 @@ def _check_scoring(spec: ModelSpec, network: nn.Module) -> None:
     )
 
 
-def _pictures(spec: ModelSpec) -> GraphInput:
+def _video_input(spec: ModelSpec) -> GraphInput:
     """Noise in the range that the network wants."""
     wanted = spec.video
     low, high = wanted.value_range
@@ -174,7 +174,7 @@ def _pictures(spec: ModelSpec) -> GraphInput:
     return GraphInput("video", example, ("batch", wanted.channels, "frames", side, side))
 
 
-def _sound(spec: ModelSpec, axis: str, frames: int) -> GraphInput:
+def _audio_input(spec: ModelSpec, axis: str, frames: int) -> GraphInput:
     front = FRONT_ENDS[spec.audio.kind]
     shape = front.shape(frames, batch=_BATCH)
     noise = _noise(*shape) * (1.0 if front.bands else 0.1)

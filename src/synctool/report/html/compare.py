@@ -159,7 +159,7 @@ def video_details(
     for video, anchor in linked.items():
         found = videos[video]
         length = max((t.duration_s for t in found), default=0.0)
-        pictures = shots(thumbnails.get(video, ()))[:_MOST_SHOTS]
+        chosen = shots(thumbnails.get(video, ()))[:_MOST_SHOTS]
         shared = shared_s.get(video)
         truth = found[0].truth_frames
         made.append(
@@ -167,7 +167,7 @@ def video_details(
                 id=anchor,
                 name=printable(video),
                 chart=compare_chart(found, models.names, most_points=_MOST_POINTS),
-                shots=[(drawn(shot), clock(shot.tick / VIDEO_FPS)) for shot in pictures],
+                shots=[(drawn(shot), clock(shot.frame_index / VIDEO_FPS)) for shot in chosen],
                 table=Table(
                     f"{anchor}-models",
                     "Models",

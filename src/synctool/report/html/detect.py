@@ -127,7 +127,7 @@ def anchor_of(index: int) -> str:
 
 
 def _section(
-    index: int, result: DetectResult, pictures: Sequence[Thumbnail | Shot], text: str
+    index: int, result: DetectResult, thumbnails: Sequence[Thumbnail | Shot], text: str
 ) -> VideoSection:
     finding, advice = finding_and_advice(result)
     return VideoSection(
@@ -138,7 +138,7 @@ def _section(
         advice=advice,
         figures=figures(result),
         chart=detect_chart(result),
-        shots=[(drawn(shot), clock(shot.tick / VIDEO_FPS)) for shot in shots(pictures)],
+        shots=[(drawn(shot), clock(shot.frame_index / VIDEO_FPS)) for shot in shots(thumbnails)],
         tables=list(_tables(index, result)),
         facts=[(capital(name), printable(value)) for name, value in facts(result)],
         warnings=[printable(warning) for warning in result.source.warnings],

@@ -37,7 +37,7 @@ class MetricRow:
     title: str
     definition: str
     cells: Sequence[tuple[str, str, str]]
-    picture: Markup
+    drawing: Markup
     basis: str
 
 
@@ -104,7 +104,7 @@ def _row(spec: MetricSpec, metrics: Sequence[Metric], numbers: Mapping[str, int]
         title=spec.title,
         definition=spec.definition,
         cells=cells,
-        picture=interval_cell(values, _scale(spec, metrics), spec.title),
+        drawing=interval_cell(values, _scale(spec, metrics), spec.title),
         basis="; ".join(bases),
     )
 

@@ -22,9 +22,9 @@ class Thumbnail(Protocol):
     """What a thumbnail must have: see ``measure.thumbnails``, which makes them."""
 
     @property
-    def tick(self) -> int: ...
+    def frame_index(self) -> int: ...
     @property
-    def picture(self) -> np.ndarray: ...
+    def image(self) -> np.ndarray: ...
     @property
     def boxes(self) -> Sequence[tuple[float, float, float, float]]: ...
     @property
@@ -36,23 +36,23 @@ class Shot:
     """A thumbnail ready for a page, of about 10 kB.
 
     Attributes:
-        tick: Its frame in the video, 25 a second.
+        frame_index: Its frame index in the video, at 25 Hz.
         jpeg: The image.
         size_px: Its width and height.
         boxes: Faces: x, y, width, height in its pixels.
         numbers: Their numbers.
     """
 
-    tick: int
+    frame_index: int
     jpeg: bytes
     size_px: tuple[int, int]
     boxes: tuple[tuple[float, float, float, float], ...]
     numbers: tuple[int, ...]
 
 
-def shots(pictures: Iterable[Thumbnail | Shot]) -> tuple[Shot, ...]:
+def shots(thumbnails: Iterable[Thumbnail | Shot]) -> tuple[Shot, ...]:
     """Thumbnails made small enough to be kept for many videos; a shot stays as it is."""
-    return tuple(p if isinstance(p, Shot) else _encoded(p) for p in pictures)
+    return tuple(p if isinstance(p, Shot) else _encoded(p) for p in thumbnails)
 
 
 def drawn(shot: Shot) -> Markup:
@@ -66,18 +66,20 @@ def drawn(shot: Shot) -> Markup:
         for kind in ("face-edge", "face")
     ]
     faces = {0: "no face", 1: "one face"}.get(len(shot.boxes), f"{len(shot.boxes)} faces")
-    label = f"The frame at {clock(shot.tick / VIDEO_FPS)}, {faces} tracked"
+    label = f"The frame at {clock(shot.frame_index / VIDEO_FPS)}, {faces} tracked"
     return element(
         "svg", image, *frames, class_="shot", role="img", aria_label=label,
         view_box=f"0 0 {width} {height}", width=width, height=height,
     )  # fmt: skip
 
 
-def _encoded(picture: Thumbnail) -> Shot:
-    pixels = np.asarray(picture.picture)
+def _encoded(thumbnail: Thumbnail) -> Shot:
+    pixels = np.asarray(thumbnail.image)
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     height, width = pixels.shape[:2]
-    boxes = tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in picture.boxes)
-    return Shot(picture.tick, jpeg.tobytes(), (width, height), boxes, tuple(picture.numbers))
+    boxes = tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in thumbnail.boxes)
+    return Shot(
+        thumbnail.frame_index, jpeg.tobytes(), (width, height), boxes, tuple(thumbnail.numbers)
+    )

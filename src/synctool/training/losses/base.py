@@ -90,8 +90,8 @@ def offset_cross_entropy(
     known = known_frames(logits, targets)
     log_probs = log_probabilities(logits)
     if label_smoothing:
-        sound = ~torch.isneginf(logits)
-        even = sound / sound.sum(1, keepdim=True).clamp_min(1)
+        has_audio = ~torch.isneginf(logits)
+        even = has_audio / has_audio.sum(1, keepdim=True).clamp_min(1)
         wanted = (1 - label_smoothing) * wanted + label_smoothing * even
     if gamma:
         # The power's gradient at 0 is infinite for a gamma below 1.

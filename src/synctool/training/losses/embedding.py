@@ -36,14 +36,14 @@ class InfoNCE(nn.Module):
         """The loss of a batch, a scalar."""
         seen = evidence.video_features
         frames = torch.arange(0, seen.shape[-1], self.apart, device=seen.device)
-        sounds, known = belonging(
+        matching, known = belonging(
             evidence.audio_features,
             frames,
             offset_frames=evidence.offset_frames,
             audio_lead=evidence.audio_lead,
         )
-        pictures, audio = gathered(known, seen[:, :, frames], sounds)
-        return info_nce(pictures, audio, evidence.scale)
+        video, audio = gathered(known, seen[:, :, frames], matching)
+        return info_nce(video, audio, evidence.scale)
 
 
 class _Candidates(nn.Module):

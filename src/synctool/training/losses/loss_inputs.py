@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
-from synctool.features.pictures import prepared
+from synctool.features.video_input import prepared
 from synctool.models.correlation import correlate
 from synctool.models.heads import VolumeHead
 from synctool.models.offset_classifier import OffsetClassifier
@@ -164,7 +164,7 @@ def embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         batch: Windows.
     """
     sync = cast(SyncModel, model)
-    seen = sync.encode_video(prepared(batch.video, batch.picture))
+    seen = sync.encode_video(prepared(batch.video, batch.video_input))
     return _unit(model, seen), _unit(model, sync.encode_audio(batch.audio))
 
 
@@ -207,7 +207,7 @@ def observe(
         max_offset: K.
         teacher: Another network with the same inputs, whose logits are to be learned.
     """
-    video, lead = prepared(batch.video, batch.picture), batch.audio_lead
+    video, lead = prepared(batch.video, batch.video_input), batch.audio_lead
     seen_locally, seen = encode_both(model, "video", video)
     heard_locally, heard = encode_both(model, "audio", batch.audio)
     head = volume_head(model)

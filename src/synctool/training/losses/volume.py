@@ -233,9 +233,9 @@ class ForeignAudio(VolumeLoss):
     def forward(self, evidence: Evidence) -> Tensor:
         """The loss of a batch, a scalar."""
         logits = self.pooled(evidence.volume("foreign"))
-        sound = ~torch.isneginf(logits)
-        count = sound.sum(1)
-        even = sound / count.clamp_min(1)[:, None]
+        has_audio = ~torch.isneginf(logits)
+        count = has_audio.sum(1)
+        even = has_audio / count.clamp_min(1)[:, None]
         divergence = -(even * log_probabilities(logits)).sum(1) - count.clamp_min(1).log()
         return known_mean(divergence, count > 1)
 

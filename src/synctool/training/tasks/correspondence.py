@@ -71,10 +71,10 @@ class Correspondence(nn.Module):
         return loss, numbers(parts)
 
     def _judged(
-        self, seen: Tensor, sounds: Tensor, known: Tensor, *, belongs: bool
+        self, seen: Tensor, audio: Tensor, known: Tensor, *, belongs: bool
     ) -> tuple[Tensor, Tensor]:
         """Mean loss and share of right judgements over the windows whose sounds are all there."""
-        cosines = (seen * sounds).sum(1).masked_fill(~known, float("-inf"))
+        cosines = (seen * audio).sum(1).masked_fill(~known, float("-inf"))
         cosines = pooled(cosines[:, None], min(_WINDOW, cosines.shape[-1]))[:, 0]
         whole = ~torch.isneginf(cosines)
         logits = cosines.masked_fill(~whole, 0.0) * self.log_slope.exp() + self.bias

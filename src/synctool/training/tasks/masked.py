@@ -52,17 +52,17 @@ class MaskedPrediction(nn.Module):
         """
         seen, heard, known = aligned_embeddings(model, batch)
         hidden = spans(len(seen), seen.shape[-1]).to(seen.device)
-        picture = torch.where(hidden[:, None], self.hidden_picture[:, None], seen)
-        sound = torch.where(hidden[:, None], self.hidden_sound[:, None], heard)
+        video = torch.where(hidden[:, None], self.hidden_picture[:, None], seen)
+        audio = torch.where(hidden[:, None], self.hidden_sound[:, None], heard)
         wanted = hidden & known
-        loss_sound, hits_sound = self._told(self.to_sound(picture), heard, wanted)
-        loss_picture, hits_picture = self._told(self.to_picture(sound), seen, wanted)
-        loss = (loss_sound + loss_picture) / 2
+        loss_audio, hits_audio = self._told(self.to_sound(video), heard, wanted)
+        loss_video, hits_video = self._told(self.to_picture(audio), seen, wanted)
+        loss = (loss_audio + loss_video) / 2
         parts = {
             "masked": loss,
-            "accuracy": (hits_sound + hits_picture) / 2,
-            "accuracy_picture": hits_picture,
-            "accuracy_sound": hits_sound,
+            "accuracy": (hits_audio + hits_video) / 2,
+            "accuracy_picture": hits_video,
+            "accuracy_sound": hits_audio,
         }
         return loss, numbers(parts)
 

@@ -48,7 +48,7 @@ class Retrieval(nn.Module):
         seen, heard, known = aligned_embeddings(model, batch)
         heard = (heard * known[:, None]).sum(2)
         some = known.any(1, keepdim=True)
-        pictures, sounds = gathered(
+        video, audio = gathered(
             some, F.normalize(seen.sum(2), dim=1)[..., None], F.normalize(heard, dim=1)[..., None]
         )
         if len(seen) * world_size() < 2:
@@ -56,13 +56,13 @@ class Retrieval(nn.Module):
                 "the task retrieval needs other clips to choose from, and the batch is one clip",
                 remedy="Give a larger --batch-size.",
             )
-        logits = pictures @ sounds.T * self.log_scale.exp().clamp(max=_LARGEST_SCALE)
-        (to_sound, found_sound), (to_picture, found_picture) = nearest(logits), nearest(logits.T)
-        loss = (to_sound + to_picture) / 2
+        logits = video @ audio.T * self.log_scale.exp().clamp(max=_LARGEST_SCALE)
+        (to_audio, found_audio), (to_video, found_video) = nearest(logits), nearest(logits.T)
+        loss = (to_audio + to_video) / 2
         parts = {
             "retrieval": loss,
-            "recall@1": (found_sound + found_picture) / 2,
-            "recall@1_picture": found_picture,
-            "recall@1_sound": found_sound,
+            "recall@1": (found_audio + found_video) / 2,
+            "recall@1_picture": found_video,
+            "recall@1_sound": found_audio,
         }
         return loss, numbers(parts)

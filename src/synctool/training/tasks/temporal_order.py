@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
 from synctool.features.frontends import FRONT_ENDS
-from synctool.features.pictures import prepared
+from synctool.features.video_input import prepared
 from synctool.models.protocol import SyncModel
 from synctool.training.losses.base import known_mean, numbers
 
@@ -53,14 +53,14 @@ class TemporalOrder(nn.Module):
             UsageError: The windows have less than three frames.
         """
         clips, frames = batch.video.shape[0], batch.video.shape[2]
-        pictures = _pieces(batch.video, 1, frames)
+        video = _pieces(batch.video, 1, frames)
         steps = FRONT_ENDS["waveform16k" if batch.audio.ndim == 2 else "logmel64"].steps
         length = batch.audio.shape[-1] // steps
         start = max(0, min(batch.audio_lead, length - frames)) * steps
-        sounds = _pieces(batch.audio[..., start:], steps, min(frames, length))
+        audio = _pieces(batch.audio[..., start:], steps, min(frames, length))
         sync = cast(SyncModel, model)
-        seen = sync.encode_video(prepared(pictures, batch.picture)).unflatten(0, (clips, PIECES))
-        heard = sync.encode_audio(sounds).unflatten(0, (clips, PIECES))
+        seen = sync.encode_video(prepared(video, batch.video_input)).unflatten(0, (clips, PIECES))
+        heard = sync.encode_audio(audio).unflatten(0, (clips, PIECES))
         video_loss, video_hits = self.of_pictures(seen)
         audio_loss, audio_hits = self.of_sounds(heard)
         loss = (video_loss + audio_loss) / 2

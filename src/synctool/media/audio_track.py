@@ -24,7 +24,7 @@ _DRIFT_MEMORY = 0.05
 _LARGEST_STRETCH = 100  # one sample in so many
 
 
-class SoundTrack:
+class AudioTrack:
     """A growing stretch of int16 samples that starts at timeline 0; written by one thread, read by another.
 
     ``place`` appends samples at their presentation time: a gap becomes silence, an overlap is
@@ -97,7 +97,7 @@ class SoundTrack:
         self._end += samples.size
 
 
-class SoundReader:
+class AudioReader:
     """Brings decoded sound of any format to 16 kHz mono and puts it where its timestamps say.
 
     Within a stretch the samples are counted, so that rounded timestamps do no harm. A step of more
@@ -111,7 +111,7 @@ class SoundReader:
     """
 
     def __init__(
-        self, track: SoundTrack, warn: Callable[[str], None], *, channel: int | None = None
+        self, track: AudioTrack, warn: Callable[[str], None], *, channel: int | None = None
     ) -> None:
         self._channel = channel
         self._track = track

@@ -43,12 +43,12 @@ def decode_flac(data: bytes) -> np.ndarray:
 
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            sound = file.read(length, dtype="int16")
+            audio = file.read(length, dtype="int16")
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
         raise MalformedError(f"the sound cannot be read: {error}") from error
-    if sound.ndim != 1 or len(sound) != length:
-        raise MalformedError(f"the sound has {len(sound)} samples, and its header says {length}")
-    return sound
+    if audio.ndim != 1 or len(audio) != length:
+        raise MalformedError(f"the sound has {len(audio)} samples, and its header says {length}")
+    return audio
 
 
 def decode_wav(data: bytes) -> np.ndarray:

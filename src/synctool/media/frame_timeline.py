@@ -8,11 +8,11 @@ import numpy as np
 from av import VideoFrame
 
 from synctool.media.frame_choice import FrameChoice, Lateness
-from synctool.media.pictures import Picture, PictureReader
-from synctool.media.time_base import EPSILON_S, TICK_S
+from synctool.media.frame_reader import FrameReader, TimelineFrame
+from synctool.media.time_base import EPSILON_S, FRAME_S
 
 
-class PictureTimeline:
+class FrameTimeline:
     """A screen, of which a picture is taken at every tick.
 
     Args:
@@ -26,14 +26,14 @@ class PictureTimeline:
     """
 
     def __init__(
-        self, reader: PictureReader, put: Callable[[Picture], None], *, interval_s: float
+        self, reader: FrameReader, put: Callable[[TimelineFrame], None], *, interval_s: float
     ) -> None:
         self._reader = reader
         self._put = put
         self._choice = FrameChoice(interval_s)
         self._shown: tuple[float, VideoFrame] | None = None
         self._shown_arrays: tuple[np.ndarray, np.ndarray | None, float] | None = None
-        self.tick = 0
+        self.frame_count = 0
         self.lateness = Lateness()
 
     @property
@@ -53,28 +53,28 @@ class PictureTimeline:
         if self._shown is None:
             return
         ends_s = self._shown[0] + lasts_s
-        while self.tick * TICK_S < ends_s - TICK_S / 2 - EPSILON_S:
+        while self.frame_count * FRAME_S < ends_s - FRAME_S / 2 - EPSILON_S:
             self._emit()
 
     def _show_until(self, next_s: float) -> None:
         """Emit the ticks that the frame on screen serves before the next one at ``next_s``."""
         shown_s = None if self._shown is None else self._shown[0]
         self._choice.begin(shown_s, next_s)
-        while (tick_s := self.tick * TICK_S) < next_s - EPSILON_S:
-            if self._choice.prefers_next(tick_s):
+        while (frame_s := self.frame_count * FRAME_S) < next_s - EPSILON_S:
+            if self._choice.prefers_next(frame_s):
                 return
             self._emit()
 
     def _emit(self) -> None:
         arrays = self.read_shown()
         if self._shown is None or arrays is None:
-            picture = Picture(self.tick, None)
+            frame = TimelineFrame(self.frame_count, None)
         else:
             luma, colour, scale = arrays
-            self.lateness.add(self._shown[0] - self.tick * TICK_S)
-            picture = Picture(self.tick, luma, colour, scale)
-        self.tick += 1
-        self._put(picture)
+            self.lateness.add(self._shown[0] - self.frame_count * FRAME_S)
+            frame = TimelineFrame(self.frame_count, luma, colour, scale)
+        self.frame_count += 1
+        self._put(frame)
 
     def read_shown(self) -> tuple[np.ndarray, np.ndarray | None, float] | None:
         """Arrays of the frame on screen, if there is one."""

@@ -18,7 +18,7 @@ _TO_VIDEO_RANGE = np.round(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
-class Picture:
+class TimelineFrame:
     """One tick of the 25 Hz timeline.
 
     Attributes:
@@ -70,7 +70,7 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     return Orientation()
 
 
-class PictureReader:
+class FrameReader:
     """Turns decoded frames into arrays.
 
     Args:
@@ -90,11 +90,13 @@ class PictureReader:
 
     def use_pixel_aspect(self, pixel_aspect: float) -> None:
         """Take another shape of pixels from the next frame on."""
-        self._stretch = (max(pixel_aspect, 1.0), max(1.0 / pixel_aspect, 1.0))
+        self._aspect_scale = (max(pixel_aspect, 1.0), max(1.0 / pixel_aspect, 1.0))
 
     def shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height at which a player shows a frame at its full size."""
-        width, height = (round(n * s) for n, s in zip((frame.width, frame.height), self._stretch))
+        width, height = (
+            round(n * s) for n, s in zip((frame.width, frame.height), self._aspect_scale)
+        )
         return (height, width) if self._turn(frame).transposed else (width, height)
 
     def read(self, frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray | None, float]:
@@ -145,13 +147,15 @@ class PictureReader:
         return shown_luma, np.ascontiguousarray(blue), np.ascontiguousarray(red)
 
     def _reduction(self, frame: av.VideoFrame) -> float:
-        width, height = frame.width * self._stretch[0], frame.height * self._stretch[1]
+        width, height = frame.width * self._aspect_scale[0], frame.height * self._aspect_scale[1]
         return min(1.0, self._max_side_px / max(width, height))
 
     def _size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height with square pixels, reduced, not yet turned."""
         scale = self._reduction(frame)
-        width, height = (n * s * scale for n, s in zip((frame.width, frame.height), self._stretch))
+        width, height = (
+            n * s * scale for n, s in zip((frame.width, frame.height), self._aspect_scale)
+        )
         return max(1, round(width)), max(1, round(height))
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:

@@ -11,8 +11,8 @@ import torch
 from synctool.data.augment import centre_crop, fit_crops, with_room
 from synctool.errors import UsageError
 from synctool.features.inputs import as_input, overlapping, stored_as_input
-from synctool.features.pictures import as_batch, prepared
 from synctool.features.stored_crops import fitted
+from synctool.features.video_input import as_batch, prepared
 from synctool.plugins.specs import BackboneSpec, VideoInput
 
 KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
@@ -64,7 +64,7 @@ def test_stored_red_green_blue_is_turned_round_for_bgr() -> None:
         VideoInput(crop="face", size_px=4, colour="gray", mean=(0.5,), std=(0.25,)),
     ],
 )
-def test_a_grey_picture_stands_in_every_channel(wanted: VideoInput) -> None:
+def test_a_grey_frame_stands_in_every_channel(wanted: VideoInput) -> None:
     made = prepared(video(1), wanted)
     assert made.shape == (2, wanted.channels, 3, 4, 4)
     mean, std = (v if len(v) > 1 else v * wanted.channels for v in (wanted.mean, wanted.std))

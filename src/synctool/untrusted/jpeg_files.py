@@ -62,13 +62,13 @@ def decode_jpeg(data: bytes, *, height: int, width: int, colour: str) -> np.ndar
     mode = cv2.IMREAD_GRAYSCALE if colour == "gray" else cv2.IMREAD_COLOR
     try:
         # Files of synctool hold no orientation, and one would exchange the sides.
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise MalformedError(f"a picture cannot be decoded: {error.err}") from error
-    if picture is None:
+    if image is None:
         raise MalformedError("a picture cannot be decoded")
-    _check_shape(picture.shape[:2], height, width)
-    return picture if colour == "gray" else np.ascontiguousarray(picture[..., ::-1])
+    _check_shape(image.shape[:2], height, width)
+    return image if colour == "gray" else np.ascontiguousarray(image[..., ::-1])
 
 
 def _check_shape(size: tuple[int, ...], height: int, width: int) -> None:
