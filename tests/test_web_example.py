@@ -302,7 +302,7 @@ def test_the_audio_of_a_made_up_clip_is_moved(scripts: SimpleNamespace) -> None:
     still, early = (talk.audio(50, 3, ahead_frames=n).astype(float) for n in (0, 4))
     loudness = [x.reshape(50, 640).std(1) for x in (still, early)]
     np.testing.assert_allclose(loudness[1][:40], loudness[0][4:44], rtol=0.3, atol=200)
-    crops = talk.video_input(50, 24, 3)
+    crops = talk.images(50, 24, 3)
     assert crops.shape == (50, 24, 24) and crops.dtype == np.uint8
     # An open mouth is dark, and a voice is loud: they go together where nothing is moved.
     dark = -crops.reshape(50, -1).mean(1)
@@ -461,7 +461,7 @@ def inputs(site: Site) -> dict[str, Any]:
 def test_its_functions_measure_other_clips_as_pytorch_does(
     site: Site, tab: browser.Page, scripts: SimpleNamespace, lead: int
 ) -> None:
-    crops = scripts.made_up_talk.video_input(23, site.model.spec.video.size_px, 7)
+    crops = scripts.made_up_talk.images(23, site.model.spec.video.size_px, 7)
     samples = scripts.made_up_talk.audio(31, 7, ahead_frames=-2)[:-100]
     np.save(site.folder / "crops.npy", crops)
     np.save(site.folder / "samples.npy", samples)

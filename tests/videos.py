@@ -236,7 +236,7 @@ def make_video(
             tracks.append(_cover(video_file))
         if video is not None:
             tracks.append(_video_packets(video_file, video, seconds))
-        tracks.extend(_audio_packets(video_file, audio, seconds) for audio in audio)
+        tracks.extend(_audio_packets(video_file, track, seconds) for track in audio)
         made = [list(track) for track in tracks]
         packets = [packet for track in made for packet in track]
         if order == "interleaved":
@@ -260,22 +260,22 @@ def _video_packets(
     stream.width, stream.height = video.size
     stream.pix_fmt = video.pixels
     constant = video.times_s is None and video.codec in ("mpeg4", "mjpeg", "mpeg2video")
-    frame_index = 1 / rate if constant else Fraction(1, 90_000)
-    stream.codec_context.time_base = frame_index
+    time_base = 1 / rate if constant else Fraction(1, 90_000)
+    stream.codec_context.time_base = time_base
     if video.rotation or any(video.flips):
         stream.set_display_rotation(video.rotation, hflip=video.flips[0], vflip=video.flips[1])
     if video.aspect != 1:
         stream.codec_context.sample_aspect_ratio = video.aspect
     times = frame_times_s(rate, seconds) if video.times_s is None else list(video.times_s)
-    images = video.video_input
+    images = video.images
     if images is None:
         images = (time_image(round(1000 * (t + video.start_s)), video.size) for t in times)
-    later = round(video.start_s / frame_index)
+    later = round(video.start_s / time_base)
 
     def encoded() -> Iterable[av.Packet]:
         for time_s, image in zip(times, images):
             frame = _as_frame(image, video.pixels)
-            frame.pts, frame.time_base = round(time_s / frame_index), frame_index
+            frame.pts, frame.time_base = round(time_s / time_base), time_base
             yield from stream.encode(frame)
         yield from stream.encode(None)
 
@@ -303,7 +303,7 @@ def _audio_packets(
     as_int = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     channels = len(stream.codec_context.layout.channels)
     size = stream.codec_context.frame_size or 1024
-    frame_index = Fraction(1, audio.rate)
+    time_base = Fraction(1, audio.rate)
 
     def encoded() -> Iterable[av.Packet]:
         for start in range(0, len(as_int), size):
@@ -311,7 +311,7 @@ def _audio_packets(
             frame = av.AudioFrame.from_ndarray(
                 np.repeat(part.T, channels, 1).reshape(1, -1), "s16", audio.layout
             )
-            frame.sample_rate, frame.pts, frame.time_base = audio.rate, start, frame_index
+            frame.sample_rate, frame.pts, frame.time_base = audio.rate, start, time_base
             yield from stream.encode(frame)
         yield from stream.encode(None)
 
