@@ -7,9 +7,9 @@ Every model whose weights come with the package or an installed plugin takes par
 ``--backbones``. Two sets go through ``compare``, as any video of a user does:
 
 people   clips of a folder of synctool preprocess whose people are held out (split val), as they are and
-         with their sound moved by random amounts, against their known offsets
-videos    the folder of clips: pieces of 3 s, each with its sound moved by its own amount, which must agree
-         with their video; and the whole video with its sound moved
+         with their audio moved by random amounts, against their known offsets
+videos    the folder of clips: pieces of 3 s, each with its audio moved by its own amount, which must agree
+         with their video; and the whole video with its audio moved
 
 The known offsets are those of ``--constants``, a JSON object by sample, person or source as ``synctool
 train`` takes it; without it each clip gets the constant that the default network measures on the person's
@@ -309,9 +309,9 @@ def _note(people: Part, videos: Part) -> str:
     return " ".join(
         [
             f"Weights: {weights}. People never trained on: {people.facts}; whole clips, as they are and "
-            "with their sound moved by 4 random amounts of up to 10 frames. Windows are those of which all "
+            "with their audio moved by 4 random amounts of up to 10 frames. Windows are those of which all "
             "31 candidates lie within the clip: clips of 30 frames have hardly any. Videos: pieces of "
-            f"{PIECES_S:g} s of {videos.facts}, and their sound moved by {VIDEO_SHIFTS} frames. "
+            f"{PIECES_S:g} s of {videos.facts}, and their audio moved by {VIDEO_SHIFTS} frames. "
             f"{_drawn(people)} All are defined in [metrics.md](metrics.md).",
             *([f"Could not be measured: {'; '.join(failed)}."] if failed else []),
         ]

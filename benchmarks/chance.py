@@ -23,7 +23,7 @@ BLIND = frozenset({"lse", "cost"})
 WITHOUT = frozenset({"inconclusive_rate", "failure_rate", "frame_coverage", "bias_ms"})
 """Metrics that say how often there is an answer, or to which side it errs."""
 FOLLOWING = frozenset({"shift_mae_ms", "shift_max_ms", "shift_accuracy_0"})
-"""A wrong match moves along with the sound: what follows a move need not be right."""
+"""A wrong match moves along with the audio: what follows a move need not be right."""
 _ANSWER = ("offset_frames", "confidence", "verdict", "answered", "reason", "segments", "frames")
 
 

@@ -1,7 +1,7 @@
 """Videos whose answer is known by construction, and networks that read them without error or not at all.
 
-Every frame has a number of its own. Its picture is a pattern of dark and bright squares that stands for
-the number, its sound a chord that stands for it; ``CodeReader`` looks both up, so that it finds every
+Every frame has a number of its own. Its frame is a pattern of dark and bright squares that stands for
+the number, its audio a chord that stands for it; ``CodeReader`` looks both up, so that it finds every
 offset. ``CodeGuesser`` reads both as well, but takes every number for a random one. Whoever does not know
 the code finds nothing but noise: no two frames have the same number, patterns are equally bright and chords
 equally loud, so that nothing but the code tells which belong together. (With brightness and loudness that
@@ -106,7 +106,7 @@ class CodeReader(nn.Module):
 
 
 class CodeGuesser(CodeReader):
-    """A ``SyncModel`` that takes each number of a picture for one random direction, and that of a sound
+    """A ``SyncModel`` that takes each number of a frame for one random direction, and that of a waveform
     for another: no candidate is better than another, and none is like its neighbour."""
 
     def __init__(self, *, max_offset: int = 15) -> None:
@@ -157,7 +157,7 @@ def coded_video(path: Path, *, first: int, frames: int, ahead_frames: int = 0) -
         path: Ends in ``.mkv``.
         first: Number of its first frame; videos whose numbers do not overlap have nothing in common.
         frames: T.
-        ahead_frames: How far the sound is ahead; beyond the video's ends it is another video's.
+        ahead_frames: How far the audio is ahead; beyond the video's ends it is another video's.
 
     Raises:
         ValueError: There are not so many numbers.
@@ -192,7 +192,7 @@ def _patterns() -> np.ndarray:
 
 @cache
 def _chords() -> np.ndarray:
-    """Boolean ``[CODES, tones]``: those that sound."""
+    """Boolean ``[CODES, tones]``: those that audio."""
     rng = np.random.default_rng(2)
     chords = np.zeros((CODES, _TONES), bool)
     for chord in chords:

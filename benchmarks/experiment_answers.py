@@ -25,7 +25,7 @@ from synctool.training.losses.volume import expected_offsets
 from synctool.types import SAMPLES_PER_FRAME
 
 Reading = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
-"""Network, sound, pictures and lead of the sound to the offset of each window, ``[B]``."""
+"""Network, audio, frames and lead of the audio to the offset of each window, ``[B]``."""
 WITHIN_FRAMES = 1.0
 _BATCH = 32
 _DRAWS = 1000
@@ -38,7 +38,7 @@ class Windows:
     Attributes:
         video: uint8 ``[N, T, S, S]``.
         audio: float32 ``[N, 64, 4 (T + 2 lead)]``.
-        lead: Sound frame that belongs to video frame 0.
+        lead: Audio frame that belongs to video frame 0.
         offset_frames: float ``[N]``, the truth.
         clips: Key of each one's clip.
         people: Who is in it.
@@ -55,12 +55,12 @@ class Windows:
 def cut_windows(
     samples: Sequence[PooledSample], data: TrainData, *, frames: int, per_clip: int, seed: int
 ) -> Windows:
-    """Cut windows and move their sound, the offsets spread evenly over -15 to 15 frames.
+    """Cut windows and move their audio, the offsets spread evenly over -15 to 15 frames.
 
-    In clips that are long enough, the place of the *sound* is drawn, whatever the offset, and the
-    pictures are taken from where they belong to it: else a network could guess the offset from the
-    sound alone, by where in the clip it seems to lie. In short clips the pictures' place is drawn.
-    Beyond the clip's sound there is another clip's of the same person, as in training.
+    In clips that are long enough, the place of the *audio* is drawn, whatever the offset, and the
+    frames are taken from where they belong to it: else a network could guess the offset from the
+    audio alone, by where in the clip it seems to lie. In short clips the frames' place is drawn.
+    Beyond the clip's audio there is another clip's of the same person, as in training.
 
     Args:
         samples: Clips as long as a window.
@@ -98,7 +98,7 @@ def cut_windows(
 
 
 def others_crops(windows: Windows) -> Windows:
-    """The same sounds with the pictures of another clip each: what is still right is no lip reading."""
+    """The same audio frames with the frames of another clip each: what is still right is no lip reading."""
     return replace(windows, video=np.roll(windows.video, 1, axis=0))
 
 
@@ -139,7 +139,7 @@ class Quality:
         deviation: Standard deviation of the answers, in frames.
         slope: Of answer on truth: 1 is right, 0 says that the answer does not follow the truth.
         within: Share of windows within a frame.
-        blind: The same with other clips' pictures.
+        blind: The same with other clips' frames.
         median_error: Median of the absolute errors, in frames.
     """
 
@@ -217,7 +217,7 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _place(last: int, moved_frames: float, rng: np.random.Generator) -> int:
-    """The first picture of a window; the last one that there may be is ``last``."""
+    """The first frame of a window; the last one that there may be is ``last``."""
     if last < 2 * MAX_OFFSET:
         return int(rng.integers(0, last + 1))
     heard = rng.uniform(MAX_OFFSET, last - MAX_OFFSET)

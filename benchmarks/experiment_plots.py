@@ -1,4 +1,4 @@
-"""The figures of ``experiments.py`` as pictures."""
+"""The figures of ``experiments.py`` as frames."""
 
 from __future__ import annotations
 

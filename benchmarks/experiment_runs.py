@@ -36,7 +36,7 @@ from synctool.weights.files import fit, load_weights
 
 MAX_OFFSET = 15
 MARGIN = sum(kernel[0] // 2 for kernel in VolumeHead.kernels)
-"""Further frames of sound on either side, which the classifier's head looks at."""
+"""Further frames of audio on either side, which the classifier's head looks at."""
 SETTINGS = "settings.json"
 DONE = "done.json"
 _ROUNDS = 15

@@ -29,7 +29,7 @@ def collapse_tables(figures: Mapping[str, Any]) -> list[Table]:
             f"{source}, people never trained on",
             [
                 *("answer", "standard deviation", "slope on truth", "within ±1 frame"),
-                *("the same, others' pictures", "median error"),
+                *("the same, others' frames", "median error"),
             ],
             note=f"{len(of['true'])} windows of {of['clips']} clips of {of['people']} people; the "
             f"standard deviation of the truth is {np.std(of['true']):.1f} frames; {drawn(first)}.",
@@ -114,7 +114,7 @@ def transfer_tables(figures: Mapping[str, Any]) -> list[Table]:
     table = Table(
         f"{figures['target']}, people never trained on",
         [
-            *("begun with", "within ±1 frame", "the same, others' pictures"),
+            *("begun with", "within ±1 frame", "the same, others' frames"),
             *("more than from nothing", "median error"),
         ],
         note=f"Learnt from {figures['clips']} clips of {figures['people']} people; judged on "

@@ -115,7 +115,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pretext", choices=("retrieval", "avc"), default=plan.pretext)
     parser.add_argument("--workers", type=_at_least(0), default=1, help="making batches")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
-    parser.add_argument("--docs", action="store_true", help="write the page and its pictures")
+    parser.add_argument("--docs", action="store_true", help="write the page and its frames")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page")
     return parser.parse_args(words)
 

@@ -156,7 +156,7 @@ def export_table(reports: Sequence[ExportReport]) -> Table:
         rows=[_row(report, reports) for report in reports],
         note=f"Windows of real videos: {max(real, default=0)}. Size of all graphs together, also in "
         "relation to the same format in float32. Time of both encoders for 25 frames of one face and "
-        "their sound, one thread, medians, PyTorch's in the same run. Differences from PyTorch's "
+        "their audio, one thread, medians, PyTorch's in the same run. Differences from PyTorch's "
         "embeddings, of single numbers, and of whole embeddings in relation to their length, the "
         "largest of all windows. Same offset: share of the windows in which both find the same.",
     )

@@ -1,10 +1,10 @@
 """The shift test and the pieces test on videos of strangers.
 
-Shift: the sound of a video is moved by a known amount (both streams copied bit for bit); the answer
+Shift: the audio of a video is moved by a known amount (both streams copied bit for bit); the answer
 must move by that amount. It proves sign, timestamps, range and rounding, but not that an answer is
-right: a wrong match moves along with the sound.
+right: a wrong match moves along with the audio.
 
-Pieces: a video has one true offset. It is cut into pieces; the sound of each comes from a place moved
+Pieces: a video has one true offset. It is cut into pieces; the audio of each comes from a place moved
 by its own random amount; all answers minus their moves must agree. A spurious match cannot do that.
 
     python benchmarks/known_offsets.py [--clips FOLDER] [--piece 3] [--json FILE]
@@ -39,7 +39,7 @@ def best(result: DetectResult) -> float | None:
 
 
 def shift_test(videos: list[Path], measuring: Detector, wide: Detector, work: Path) -> list[dict]:
-    """Every video with its sound moved by every shift."""
+    """Every video with its audio moved by every shift."""
     rows = []
     for video in videos:
         still = best(measuring.detect(video))
@@ -66,7 +66,7 @@ def shift_test(videos: list[Path], measuring: Detector, wide: Detector, work: Pa
 def video_pieces(
     videos: list[Path], measuring: Detector, seconds: float, work: Path
 ) -> list[Piece]:
-    """Every video in pieces, each a video of its own whose sound comes from a place moved by its own
+    """Every video in pieces, each a video of its own whose audio comes from a place moved by its own
     random amount, through the whole of ``detect``."""
     rng = np.random.default_rng(7)
     found = []

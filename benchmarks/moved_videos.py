@@ -1,4 +1,4 @@
-"""Real videos whose sound is moved by a known amount, through the whole of ``detect``."""
+"""Real videos whose audio is moved by a known amount, through the whole of ``detect``."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CLIPS_JOINED = 7
 
 @dataclass(frozen=True)
 class Moved:
-    """One video with its sound moved.
+    """One video with its audio moved.
 
     Attributes:
         video: Its name.
         person: Who speaks.
-        moved_frames: How far the sound was moved ahead.
+        moved_frames: How far the audio was moved ahead.
         expected: The true offset in frames.
         found: The best match, answered or not; None where there is none.
         answered: Whether ``detect`` gives it as an answer.

@@ -82,7 +82,7 @@ def _part(work: Callable[[], object]) -> dict[str, float]:
 
 
 def _decoding_ms(video_file: Path) -> float:
-    """Milliseconds to decode picture and sound of one 25 Hz frame on one core."""
+    """Milliseconds to decode video and audio of one 25 Hz frame on one core."""
     taken = []
     for _ in range(_RUNS):
         seconds = 0.0

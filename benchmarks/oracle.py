@@ -118,7 +118,7 @@ def fairness(
         seconds: Their length.
         networks: How many networks of each kind that knows nothing.
         seed: Seed of videos, weights and exchanges.
-        shifts: Moves of their sound, as ``compare`` takes them.
+        shifts: Moves of their audio, as ``compare`` takes them.
         small: Let ``fcn-cls`` be small, for tests.
 
     Returns:
@@ -182,13 +182,13 @@ def fairness_table(figures: dict[str, dict[str, Any]], counts: str) -> Table:
     table = Table(
         "A network that knows every answer, and two kinds that know none",
         columns,
-        note=f"{counts}: whole videos, as they are and with their sound moved, and pieces of "
-        f"{PIECES_S:g} s. `{READER}` reads the code that picture and sound carry, `{GUESSER}` takes it for "
+        note=f"{counts}: whole videos, as they are and with their audio moved, and pieces of "
+        f"{PIECES_S:g} s. `{READER}` reads the code that video and audio carry, `{GUESSER}` takes it for "
         "random numbers. Chance is what these answers score when they are exchanged among the videos, "
         "for windows what the same networks score against other videos' labels. Guesses that favour no "
         f"candidate have {3 / 31:.3f} of windows right, and {2 / 31:.3f} of videos, whose answers are "
         "finer than a frame. A dash: chance says nothing, or there is nothing to be measured. To follow a "
-        "move is no evidence: a wrong match moves along with the sound. 95% intervals by bootstrap over "
+        "move is no evidence: a wrong match moves along with the audio. 95% intervals by bootstrap over "
         "videos.",
     )
     for name, of in figures.items():

@@ -1,4 +1,4 @@
-"""The picture of a calibration: how often answers of each confidence are right."""
+"""The frame of a calibration: how often answers of each confidence are right."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--perturb", default="all", help="as for synctool compare")
     parser.add_argument("--levels", type=int, nargs="+", default=[1, 3, 5], help="1 to 5")
     parser.add_argument("--seconds", type=float, default=8.0, help="length taken of each clip")
-    parser.add_argument("--side", type=int, default=640, help="longest side of the pictures, px")
+    parser.add_argument("--side", type=int, default=640, help="longest side of the frames, px")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--docs", action="store_true", help="write docs/robustness.md and .png")
@@ -156,7 +156,7 @@ def robustness_table(
         ["perturbation", "unit", *(f"level {level}" for level in levels)],
         note=f"Each cell: the level's value: share of windows of 15 frames within a frame of the truth / "
         f"share of videos whose best match is / share answered. Undisturbed: {plain}. The truth of a "
-        f"video is the network's best match with it undisturbed. Pictures of at most {side_px} px. Weights: "
+        f"video is the network's best match with it undisturbed. Frames of at most {side_px} px. Weights: "
         f"`{model.weights}`. So few videos tell which perturbations hurt, and not by how much.",
         after="![Robustness by perturbation](robustness.png)",
     )

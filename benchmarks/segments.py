@@ -203,7 +203,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--processed", type=Path, required=True, help="what preprocess made")
     parser.add_argument("--constants", type=Path, help="systematic offsets: the truth of each clip")
     parser.add_argument("--source", action="append", default=[], help="only this collection")
-    parser.add_argument("--phone", type=Path, help="degrade with the sounds of this folder")
+    parser.add_argument("--phone", type=Path, help="degrade with the audio frames of this folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--docs", action="store_true", help="write the table of docs/results.md")
     given = parser.parse_args(words)

@@ -46,7 +46,7 @@ def mean_curve(
 
     Args:
         network: An ``OffsetClassifier`` in evaluation mode.
-        clips: Each lends the one before it sound for the candidates beyond its ends.
+        clips: Each lends the one before it audio for the candidates beyond its ends.
         spec: What it takes, and how far it looks.
         first: Only so many of them are looked at.
     """

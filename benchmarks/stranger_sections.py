@@ -131,7 +131,7 @@ def multiway_section(bench: Bench) -> tuple[dict, list[Table]]:
             )
             tables.append(table)
     beyond = (
-        "beyond the clip's ends another clip of the same person sounds, so that there are always 31; "
+        "beyond the clip's ends another clip of the same person audio frames, so that there are always 31; "
         f"chance {CHANCE:.3f}"
         if bench.given.candidates == "always"
         else f"those beyond the clip's ends are left out, so that chance is above {CHANCE:.3f}"
@@ -157,7 +157,7 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
         "Right within a frame of their video's consensus",
         ["", "pieces", "answered", "best match right, of all", "right, of the answered"],
         heading="Pieces",
-        note="The sound of each piece is moved by its own random amount, up to 10 frames. Held-out "
+        note="The audio of each piece is moved by its own random amount, up to 10 frames. Held-out "
         "people's clips are joined to one video a person, if the person has a name (the others' clips "
         "have offsets of their own); videos of the folder of clips go through the "
         "whole of `detect`. A piece is answered where the confidence is 0.5 or more.",
@@ -194,7 +194,7 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
 def whole_section(bench: Bench) -> tuple[dict, list[Table]]:
     """GRID clips moved by known amounts."""
     measuring = Detector(model=bench.model, max_offset=18)
-    table = _moves_table("GRID clips of 3 s, sound moved by up to 15 frames")
+    table = _moves_table("GRID clips of 3 s, audio moved by up to 15 frames")
     table.heading = "Whole clips"
     figures = {}
     for name, fractional in (("whole frames", False), ("fractions of a frame", True)):
@@ -213,7 +213,7 @@ def range_section(bench: Bench) -> tuple[dict, list[Table]]:
     """Videos of 20 s and more, moved far."""
     near = Detector(model=bench.model, max_offset=18)
     wide = Detector(model=bench.model, max_offset=125)
-    table = _moves_table("Videos of 20 s and more, sound moved by up to 122 frames, 125 searched")
+    table = _moves_table("Videos of 20 s and more, audio moved by up to 122 frames, 125 searched")
     table.heading = "Range"
     figures = {}
     for name, videos in (
@@ -264,9 +264,9 @@ def calibration_section(bench: Bench) -> tuple[dict, list[Table]]:
             for r in report.table
         ],
         note=f"Expected calibration error {report.error:.3f} over folds by person: each person is "
-        f"predicted by a calibration fitted on the others ({report.examples} stretches of 0.4 to 16 s of "
+        f"predicted by a calibration fitted on the others ({report.examples} segments of 0.4 to 16 s of "
         f"{report.people} people, one tenth of them with foreign audio). The calibration that is stored "
-        f"with the weights: {stored:.3f} on the same stretches; if these people were its validation "
+        f"with the weights: {stored:.3f} on the same segments; if these people were its validation "
         "people, it was fitted on them. The offset of an unnamed person's clip is what the network says "
         "of the whole of it, unless that lies far off the other clips'.",
         heading="Confidence",

@@ -2,8 +2,8 @@
 
     python benchmarks/strangers.py [--weights FILE] [--processed DIR] [--only multiway,pieces] [--json OUT]
 
-multiway     31 candidate sounds, one frame accepted, 5 to 15 frames of context, three readings
-pieces       pieces of 2 and 3 s, each with its sound moved, against their video's consensus
+multiway     31 candidate audio frames, one frame accepted, 5 to 15 frames of context, three readings
+pieces       pieces of 2 and 3 s, each with its audio moved, against their video's consensus
 whole        GRID clips moved by whole and fractional frames, through the whole of detect
 range        videos of 20 s and more moved by up to 122 frames, 125 searched
 calibration  expected calibration error and reliability, with docs/reliability.png
@@ -48,7 +48,7 @@ def main() -> int:
         "--candidates",
         choices=("always", "inside"),
         default="always",
-        help="always 31, with other sound beyond a clip's ends; or only those inside the clip",
+        help="always 31, with other audio beyond a clip's ends; or only those inside the clip",
     )
     parser.add_argument("--limit", type=int, help="so many clips of each person, for a quick look")
     parser.add_argument("--plot", type=Path, help="draw the reliability here")

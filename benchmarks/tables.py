@@ -35,7 +35,7 @@ class Table:
         rows: Cells as they are shown.
         note: What the figures are, and what they are not; Markdown.
         heading: Begins a new section of the page.
-        after: More Markdown, such as a picture.
+        after: More Markdown, such as a frame.
     """
 
     title: str

@@ -32,12 +32,12 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def write_video(path: Path, images: Iterable[np.ndarray], waveform: np.ndarray) -> None:
-    """Write grey pictures at 25 fps (H.264, nearly lossless) with 16 kHz sound (PCM), in Matroska.
+    """Write grey images at 25 fps (H.264, nearly lossless) with 16 kHz audio (PCM), in Matroska.
 
     Args:
         path: Ends in ``.mkv``.
-        pictures: uint8 ``[H, W]`` each.
-        sound: int16 ``[N]``.
+        images: uint8 ``[H, W]`` each.
+        waveform: int16 ``[N]``.
     """
     with av.open(str(path), "w") as video_file:
         video = video_file.add_stream(
@@ -62,7 +62,7 @@ def write_video(path: Path, images: Iterable[np.ndarray], waveform: np.ndarray) 
 
 
 def read_video(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """All grey pictures on the 25 Hz timeline, and the sound: for short videos only."""
+    """All grey images on the 25 Hz timeline, and the audio: for short videos only."""
     with VideoFile(path) as video_file:
         images = [p.luma for p in video_file if p.luma is not None]
         return images, video_file.audio.pop(video_file.audio.end)

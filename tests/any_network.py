@@ -1,4 +1,4 @@
-"""Networks that solve ``talking_sample`` by construction, for every kind of pictures and sound."""
+"""Networks that solve ``talking_sample`` by construction, for every kind of frames and audio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 
 
 class Dark(nn.Module):
-    """How dark a picture is, as a code of five frames."""
+    """How dark a frame is, as a code of five frames."""
 
     def __init__(self, spec: BackboneSpec) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Dark(nn.Module):
 
 
 class Loud(nn.Module):
-    """How loud the sound is, as the same code."""
+    """How loud the audio is, as the same code."""
 
     def __init__(self, spec: BackboneSpec) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Loud(nn.Module):
         self.slope = nn.Parameter(torch.ones(5))
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Sound features of T frames ``-> [B, 5, T]``."""
+        """Audio features of T frames ``-> [B, 5, T]``."""
         return _five(loudness(audio, self.kind)) * self.slope[:, None]
 
 
@@ -59,7 +59,7 @@ class ByDistance(nn.Module):
         return self.seeing(video)
 
     def encode_audio(self, audio: Tensor) -> Tensor:
-        """Sound features ``-> [B, 5, T]``."""
+        """Audio features ``-> [B, 5, T]``."""
         return self.hearing(audio)
 
     def score(
@@ -139,7 +139,7 @@ def stored_sample(
 
 
 def loudness(audio: Tensor, kind: str) -> Tensor:
-    """Level of every frame ``[B, T]`` in sound features of any kind."""
+    """Level of every frame ``[B, T]`` in audio features of any kind."""
     if kind == "waveform16k":
         return (audio.unflatten(-1, (-1, 640)).square().mean(-1) + 1e-6).log()
     rows = audio[:, 0, 0] if kind == "mfcc13" else audio[:, 0].mean(1)  # the first is the energy

@@ -135,7 +135,7 @@ class Page:
         )  # fmt: skip
 
     def image(self, path: Path) -> None:
-        """Save a picture of the whole page."""
+        """Save an image of the whole page."""
         done = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(done["data"]))
 

@@ -111,13 +111,13 @@ class Constant(nn.Module):
 def talking_batch(
     seed: int, *, clips: int = 6, frames: int = 24, max_offset: int = 3, drift: bool = False
 ) -> WindowBatch:
-    """Windows whose pictures and sounds show the same hidden course, the sound moved by whole frames.
+    """Windows whose frames and audio show the same hidden course, the audio moved by whole frames.
 
     Args:
         seed: Seed of the courses and offsets; how they show is always the same.
         clips: B.
         frames: T.
-        max_offset: The sound is moved by up to this.
+        max_offset: The audio is moved by up to this.
         drift: The course goes on in one direction, so that its order can be told.
     """
     shown = torch.Generator().manual_seed(99)
@@ -130,7 +130,7 @@ def talking_batch(
         course = 0.3 * course + torch.linspace(-2, 2, frames + 2 * pad)[None, :, None]
     offsets = torch.randint(-max_offset, max_offset + 1, (clips,), generator=chance)
     pixels = (course[:, pad : pad + frames] @ to_pixels * 30 + 128).clamp(0, 255)
-    # The sound of frame t is at t + max_offset - offset: of the course, the piece from the offset on.
+    # The audio of frame t is at t + max_offset - offset: of the course, the piece from the offset on.
     heard = torch.stack(
         [
             c[max_offset + n : max_offset + n + frames + pad]

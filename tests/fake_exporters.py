@@ -1,4 +1,4 @@
-"""Export formats of a plugin: a file that names a module, which PyTorch runs; sound ones and broken ones."""
+"""Export formats of a plugin: a file that names a module, which PyTorch runs; audio ones and broken ones."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def installed() -> Iterator[None]:
 
 
 def flicker_sample(key: str, *, seed: int = 0, frames: int = 80, **facts: str) -> Sample:
-    """A stored clip whose light and sound flicker together, half a second of sound round it."""
+    """A stored clip whose light and audio flicker together, half a second of audio round it."""
     at, lead_s = flicker.pattern(seed), 0.5
     levels = [140 if at((t + 0.5) / 25) else 110 for t in range(frames)]
     crops = np.broadcast_to(np.uint8(levels)[:, None, None], (frames, 16, 16)).copy()

@@ -16,7 +16,7 @@ from synctool.plugins.specs import AudioInput, BackboneSpec, FaceDetectorSpec, V
 def backbone_spec(
     name: str, role: str = "joint", tag: str = "base", **more: object
 ) -> BackboneSpec:
-    """A sound spec; its factory is never called."""
+    """A waveform spec; its factory is never called."""
     fields = {
         "video": None if role == "audio" else VideoInput(crop="face", size_px=112, colour="rgb"),
         "audio": None if role == "video" else AudioInput(kind="logmel64"),
@@ -29,7 +29,7 @@ def backbone_spec(
 
 
 def detector_spec(name: str) -> FaceDetectorSpec:
-    """A sound spec; its factory is never called."""
+    """A waveform spec; its factory is never called."""
     return FaceDetectorSpec(name=name, factory="made_up.module:Build", summary="made up")
 
 

@@ -66,7 +66,7 @@ def made_trials(
 
 
 def made_report(videos: int = 6, **changes: Any) -> CompareReport:
-    """A comparison with metrics, pictures and all."""
+    """A comparison with metrics, frames and all."""
     from synctool.evaluation.metrics import summarise
 
     trials = changes.pop("trials", None)
@@ -86,7 +86,7 @@ def made_report(videos: int = 6, **changes: Any) -> CompareReport:
 
 
 def made_image(frame_index: int, *, colour: bool = False) -> SimpleNamespace:
-    """A small picture with one face."""
+    """A small frame with one face."""
     ramp = np.linspace(20, 200, 96, dtype=np.uint8)
     image = np.add.outer(ramp[:54] // 2, ramp // 2)
     if colour:

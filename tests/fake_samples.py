@@ -1,4 +1,4 @@
-"""Made-up training samples whose mouth and sound belong together."""
+"""Made-up training samples whose mouth and audio belong together."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def talking_sample(
         speaker: Who.
         source: Where from.
         split: Split of its collection.
-        late_frames: By how much its sound is late.
+        late_frames: By how much its audio is late.
     """
     rng = np.random.default_rng(seed)
     steps = rng.random(frames // 3 + 3)

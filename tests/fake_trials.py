@@ -39,7 +39,7 @@ def made_trial(film: str = "talk.mp4", backbone: str = "fcn-cls", **changes: Any
 def failed_trial(film: str = "talk.mp4", backbone: str = "syncnet", **changes: Any) -> Trial:
     """A video that one model cannot read."""
     trial = Trial(film=film, backbone=backbone, weights=f"{backbone}.v2 sha256:0123")
-    return replace(trial, **{"error": "it takes 5 pictures and there are 3", **changes})
+    return replace(trial, **{"error": "it takes 5 frames and there are 3", **changes})
 
 
 def labelled(trial: Trial, offset_frames: float, **label: str) -> Trial:

@@ -18,7 +18,7 @@ def volume_of(
         seed: Seed of the noise.
 
     Returns:
-        ``[2K+1, T]``, NaN where the candidate sound lies outside the video.
+        ``[2K+1, T]``, NaN where the candidate audio frame lies outside the video.
     """
     frames, rows = len(truth), np.arange(-max_offset, max_offset + 1)[:, None]
     noise = np.random.default_rng(seed).standard_normal((len(rows), frames))

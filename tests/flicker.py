@@ -1,4 +1,4 @@
-"""A network that needs no training, and videos that it can read: light and sound flicker together.
+"""A network that needs no training, and videos that it can read: light and audio flicker together.
 
 Brightness and loudness follow one random pattern of 40 ms steps. The network compares the two over a
 few frames, so its answers are right by construction and whatever is wrong is the engine's fault.
@@ -141,18 +141,18 @@ def flicker_video(
     seed: int = 0,
     container: str | None = None,
 ) -> Path:
-    """A video whose light and sound flicker together.
+    """A video whose light and audio flicker together.
 
     Args:
         path: Its name.
-        seconds: Length of the picture.
-        ahead_frames: How far the sound is ahead; may change with the time of the sound.
-        fps: Pictures per second.
+        seconds: Length of the video.
+        ahead_frames: How far the audio is ahead; may change with the time of the audio.
+        fps: Frames per second.
         times_s: Their times, where they are not even.
-        faces: Real faces by time; None fills the picture with one grey.
+        faces: Real faces by time; None fills the frame with one grey.
         size: Width and height.
-        sound_start_s: When the sound track starts.
-        sound_s: Length of the sound track, to the end unless given.
+        audio_start_s: When the audio track starts.
+        audio_s: Length of the audio track, to the end unless given.
         seed: Of the pattern.
         container: Where the name does not tell.
     """
@@ -160,7 +160,7 @@ def flicker_video(
     times = frame_times_s(fps, seconds) if times_s is None else times_s
     images = []
     for time_s, next_s in zip(times, [*times[1:], seconds]):
-        # What a picture shows is what happens in the middle of its time on screen.
+        # What a frame shows is what happens in the middle of its time on screen.
         level = _BRIGHT if at((time_s + next_s) / 2) else _DARK
         if faces is None:
             images.append(np.full((size[1], size[0]), level, np.uint8))

@@ -1,4 +1,4 @@
-"""Networks made of the flicker network that want other pictures, and one that fails."""
+"""Networks made of the flicker network that want other frames, and one that fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OneColour(flicker.Flicker):
 
 
 class Failing(flicker.Flicker):
-    """Fails at its ``dies_at``-th chunk of pictures, or with its sound."""
+    """Fails at its ``dies_at``-th chunk of frames, or with its audio."""
 
     def __init__(self, *, dies_at: int | None = None, deaf: bool = False) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def coloured(order: str, *, size_px: int = 24) -> LoadedModel:
 def coloured_video(
     path: Path, *, seconds: float = 3.0, ahead_frames: float = 0.0, late_blue_frames: int = 0
 ) -> Path:
-    """Red flickers with the sound, and blue too, or later."""
+    """Red flickers with the audio, and blue too, or later."""
     at = flicker.pattern()
     images = np.full((round(seconds * 25), 64, 64, 3), 100, np.uint8)
     for i, image in enumerate(images):

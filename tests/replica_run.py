@@ -39,7 +39,7 @@ class Rows(torch.utils.data.IterableDataset):
         yield from map(self.batch, itertools.count(self._start))
 
     def batch(self, step: int) -> WindowBatch:
-        """Noise in which picture and sound share their loudness."""
+        """Noise in which video and audio share their loudness."""
         rng = np.random.default_rng(step)
         steps = 4 * (_FRAMES + 2 * (_K + _MARGIN))
         video = rng.integers(0, 255, (_CLIPS, 1, _FRAMES, 72, 72), dtype=np.uint8)

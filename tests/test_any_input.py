@@ -1,4 +1,4 @@
-"""Training and evaluation with every kind of pictures and sound that a network may take."""
+"""Training and evaluation with every kind of frames and audio that a network may take."""
 
 from __future__ import annotations
 
@@ -109,12 +109,12 @@ def test_windows_have_the_shapes_of_the_contract(
 
 
 def flashing(*, frames: int = 200, at: int = 100) -> Sample:
-    """A face that lights up in one frame, and a click in the middle of that frame's sound."""
+    """A face that lights up in one frame, and a click in the middle of that frame's audio."""
     sample = talking_sample("a", seed=0, frames=frames)
     crops = np.full((frames, 48, 48, 3), 60, np.uint8)
     crops[at] = 220
     rng = np.random.default_rng(0)
-    lead = 60 * SAMPLES_PER_FRAME  # so long that no window needs another sound beyond it
+    lead = 60 * SAMPLES_PER_FRAME  # so long that no window needs another audio beyond it
     audio = rng.normal(0, 20, frames * SAMPLES_PER_FRAME + 2 * lead).astype(np.int16)
     middle = lead + at * SAMPLES_PER_FRAME + SAMPLES_PER_FRAME // 2
     audio[middle - 40 : middle + 40] += (rng.choice([-1, 1], 80) * 12_000).astype(np.int16)
@@ -141,7 +141,7 @@ def test_the_event_is_where_the_label_says(kind: str) -> None:
                 continue  # the window ends before the flash
             expected = int(light.argmax()) - float(batch.offset_frames[i]) + batch.audio_lead
             if not 2 <= expected <= batch.audio.shape[-1] // steps - 3:
-                continue  # the sound was cut there
+                continue  # the audio was cut there
             level = batch.audio[i].abs() if kind == "waveform16k" else batch.audio[i, 0]
             level = level[0] if kind == "mfcc13" else level.mean(0) if level.ndim == 2 else level
             if level.max() == level.min():
@@ -155,7 +155,7 @@ def test_the_event_is_where_the_label_says(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_a_window_are_those_of_its_audio(kind: str) -> None:
-    """A window of a long clip, unmoved: the features are the front end's of this stretch, exactly."""
+    """A window of a long clip, unmoved: the features are the front end's of this segment, exactly."""
     sample = stored_sample("a", 0, frames=300)
     spec = spec_of(kind)
     offsets = [[0]]
@@ -300,7 +300,7 @@ def test_multiway_accuracy_of_every_kind_of_network(spec: BackboneSpec, make) ->
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.audio.kind)
 @torch.no_grad()
 def test_cut_windows_of_a_network_that_scores_by_itself(spec: BackboneSpec) -> None:
-    """Every window with every sound by itself, as if there were nothing else."""
+    """Every window with every audio by itself, as if there were nothing else."""
     model, (sample, other) = ByDistance(spec), clips(spec, 2)
     reader = WindowReader(model, sample, other.audio, spec=spec)
     scores = reader.readings((5, 8))

@@ -1,4 +1,4 @@
-"""The published encoders of sound: VGGish, wav2vec 2.0 and HuBERT."""
+"""The published audio encoders: VGGish, wav2vec 2.0 and HuBERT."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encoder(factory: str, **options: object) -> SpeechTransformer:
 
 
 def noise(frames: int, batch: int = 1, seed: int = 1) -> Tensor:
-    """Sound of so many frames."""
+    """Audio of so many frames."""
     return 0.1 * torch.randn(batch, 640 * frames, generator=torch.Generator().manual_seed(seed))
 
 
@@ -235,7 +235,7 @@ def test_a_width_that_is_none_is_refused() -> None:
 def test_the_two_steps_of_a_frame_lie_symmetrically_about_its_middle(
     factory: str, norm: str
 ) -> None:
-    # Without what looks at the whole sound, the exact reach of a row can be seen.
+    # Without what looks at the whole audio, the exact reach of a row can be seen.
     made = encoder(factory, layer=0, norm="layer", normalise=False)
     conv = made.network.encoder.pos_conv_embed.conv
     conv.parametrizations.weight.original0.data.zero_()  # the length of its weights

@@ -1,4 +1,4 @@
-"""What augmentations do to windows, and that none of them moves sound or picture in time."""
+"""What augmentations do to windows, and that none of them moves audio or frame in time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def dice(*names: str, seed: int = 0, strength: float = 1.0, amount: float = 1.0)
 
 
 def video(frames: int = 24, size: int = 96, colour: bool = False) -> np.ndarray:
-    """A textured picture that grows lighter, and much so at the frame ``STEP``."""
+    """A textured frame that grows lighter, and much so at the frame ``STEP``."""
     rng = np.random.default_rng(5)
     texture = rng.normal(0, 12, (size, size, 3) if colour else (size, size))
     levels = np.where(np.arange(frames) < STEP, 40, 150) + 4 * np.arange(frames)
@@ -97,13 +97,13 @@ def backgrounds() -> Backgrounds:
 
 
 def heard(audio: np.ndarray, dice: Dice, voices=voices) -> np.ndarray:
-    """A sound after everything that a window's goes through."""
+    """A waveform after everything that a window's goes through."""
     made = augment_audio(audio, dice, voices=voices, backgrounds=backgrounds())
     return with_gain(made, dice, leveled=False)
 
 
 def lag(audio: np.ndarray, reference: np.ndarray) -> int:
-    """Samples by which a sound is behind another, by cross-correlation."""
+    """Samples by which a waveform is behind another, by cross-correlation."""
     scores = scipy.signal.correlate(audio, reference, method="fft")
     return int(scores.argmax()) - (len(reference) - 1)
 
@@ -355,10 +355,10 @@ def test_backgrounds_are_read_at_16_khz_in_mono() -> None:
 
 
 def test_a_folder_without_backgrounds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no background sounds"):
+    with pytest.raises(MissingError, match="no background audio"):
         Backgrounds(tmp_path)
     (tmp_path / "noise").mkdir()
-    (tmp_path / "noise" / "x.wav").write_bytes(b"not a sound")
+    (tmp_path / "noise" / "x.wav").write_bytes(b"not a waveform")
     with pytest.raises(SyncToolError, match=r"x\.wav"):
         Backgrounds(tmp_path).draw("noise", np.random.default_rng(0))
 

@@ -66,7 +66,7 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Videos with the sound three frames ahead and two behind."""
+    """Videos with the audio three frames ahead and two behind."""
     folder = tmp_path_factory.mktemp("films")
     return {
         name: flicker_video(
@@ -95,7 +95,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: dict[str, byt
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs ``synctool compare`` with some words, on pictures that are all face."""
+    """Runs ``synctool compare`` with some words, on frames that are all face."""
 
     def call(*words: object) -> Ran:
         capsys.readouterr()

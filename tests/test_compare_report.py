@@ -85,16 +85,16 @@ def test_a_video_is_a_row_a_model() -> None:
 
 
 def test_an_offset_without_a_verdict_is_not_shown() -> None:
-    weak = made_trial(answered=False, verdict="inconclusive", reason="the sound is silent")
+    weak = made_trial(answered=False, verdict="inconclusive", reason="the audio is silent")
     text = shown([weak])
     assert "ahead" not in text
     assert "inconclusive" in row(text, "fcn-cls")
-    assert row(text, "because") == row(text, "because the sound is silent")
+    assert row(text, "because") == row(text, "because the audio is silent")
 
 
 def test_a_failure_says_why_in_the_place_of_its_figures() -> None:
     text = shown([made_trial(), failed_trial()])
-    assert "failed: it takes 5 pictures and there are 3" in row(text, "syncnet")
+    assert "failed: it takes 5 frames and there are 3" in row(text, "syncnet")
     assert "0.00" not in row(text, "syncnet")
 
 
@@ -240,7 +240,7 @@ def test_trials_as_a_table() -> None:
     assert (rows[0]["condition"], rows[0]["moved_frames"]) == ("shift", "1.5")
     assert (rows[0]["truth_ms"], rows[0]["error_ms"]) == ("140", "-20")
     assert (rows[0]["answered"], rows[0]["times_real_time"]) == ("yes", "8")
-    assert rows[1]["error"] == "it takes 5 pictures and there are 3"
+    assert rows[1]["error"] == "it takes 5 frames and there are 3"
     assert not any(rows[1][name] for name in ("verdict", "confidence", "answered", "lse_c"))
 
 

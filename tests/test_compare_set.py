@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 FINE = 0.2
 LEAD = 1000
-"""Samples of a clip's sound before its first picture."""
+"""Samples of a clip's audio before its first frame."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def clip(
     crop: str = "face",
     **facts: str,
 ) -> Sample:
-    """A stored clip whose light and sound flicker together."""
+    """A stored clip whose light and audio flicker together."""
     at = pattern(seed)
     levels = [140 if at((t + 0.5) / 25) else 110 for t in range(frames)]
     crops = np.broadcast_to(np.uint8(levels)[:, None, None], (frames, 32, 32)).copy()

@@ -61,7 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def measure(model) -> Detector:
-    """Takes the whole picture for the face."""
+    """Takes the whole frame for the face."""
     return Detector(model=model, detector="whole")
 
 
@@ -76,7 +76,7 @@ def look(model) -> Detector:
 
 @pytest.mark.parametrize("frames", [0, 3, -7, 1.5, -2.25])
 def test_the_offset_and_its_sign(measure: Detector, tmp_path: Path, frames: float) -> None:
-    """Sound that comes earlier than the picture is ahead: the offset is positive."""
+    """Audio that comes earlier than the frame is ahead: the offset is positive."""
     result = measure.detect(flicker_video(tmp_path / "a.mp4", ahead_frames=frames))
     assert result.offset_frames == pytest.approx(frames, abs=FINE)
     assert result.offset_ms == round(40 * result.offset_frames)
@@ -133,7 +133,7 @@ def test_half_a_video_that_cannot_be_decoded_is_not_covered(
 @pytest.mark.parametrize("fps", [Fraction(60000, 1001), Fraction(30000, 1001), 50, 24, 12], ids=str)
 @pytest.mark.parametrize("frames", [0, 3])
 def test_any_frame_rate(measure: Detector, tmp_path: Path, fps, frames: int) -> None:
-    # At 12 pictures a second half of the steps of light is never seen.
+    # At 12 frames a second half of the steps of light is never seen.
     result = measure.detect(flicker_video(tmp_path / "a.mp4", fps=fps, ahead_frames=frames))
     assert result.offset_frames == pytest.approx(frames, abs=0.5 if fps == 12 else FINE)
     assert result.source.video_fps == pytest.approx(float(fps), abs=0.01)
@@ -175,7 +175,7 @@ def test_streams_that_start_half_a_second_apart(
     assert result.source.video_start_s == 0.0
     assert any("later" in warning for warning in result.source.warnings)
     late = tmp_path / f"late{suffix}"
-    move_audio_track(path, late, by_ms=1000)  # now the picture is the late one
+    move_audio_track(path, late, by_ms=1000)  # now the frame is the late one
     result = measure.detect(late)
     assert result.source.video_start_s == pytest.approx(0.5, abs=0.07)
     assert measure.detect(late).offset_frames is None, "27 frames are beyond the searched range"
@@ -244,7 +244,7 @@ def test_weak_evidence_is_no_reason_to_search_wider(measure: Detector, tmp_path:
 
 
 def flickering(seconds: float, *, still_s: float = 0.0) -> Video:
-    """A picture that is still, and then flickers as ``flicker.pattern`` says."""
+    """A frame that is still, and then flickers as ``flicker.pattern`` says."""
     at = flicker.pattern()
     levels = [
         125 if i < 25 * still_s else 140 if at(i / 25 + 0.02) else 110
@@ -296,7 +296,7 @@ def test_a_video_cut_from_two_parts_gives_two_segments(measure: Detector, tmp_pa
 
 
 def test_drift_is_measured(measure: Detector, tmp_path: Path) -> None:
-    """The sound runs away by 4 frames in 40 s: 240 ms a minute."""
+    """The audio runs away by 4 frames in 40 s: 240 ms a minute."""
     path = flicker_video(tmp_path / "a.mkv", seconds=40, ahead_frames=lambda t: t / 10)
     result = measure.detect(path)
     assert result.drift_ms_per_min == pytest.approx(240, rel=0.2)
@@ -414,7 +414,7 @@ def test_of_two_faces_the_one_that_moves_with_the_audio_speaks(
 
 
 def lying(path: Path, quarters: int, *, seconds: float = 4.0, empty_s: float = 0.0) -> Path:
-    """A face that flickers with the audio, the pictures turned clockwise by so many quarters."""
+    """A face that flickers with the audio, the frames turned clockwise by so many quarters."""
     at = flicker.pattern()
     face = face_image((320, 180), PlacedFace(110, 90, 90), background=90).astype(float)
     images = []
@@ -583,7 +583,7 @@ def test_progress_is_told_every_second(measure: Detector, tmp_path: Path) -> Non
     told = []
     measure.detect(flicker_video(tmp_path / "a.mp4"), on_progress=told.append)
     assert [p.frames_done for p in told] == [0, 25, 50, 75]
-    assert {p.frames_total for p in told} <= {100, 101, 102}  # the sound may end a little later
+    assert {p.frames_total for p in told} <= {100, 101, 102}  # the audio may end a little later
 
 
 def test_an_error_in_the_caller_ends_the_work(measure: Detector, tmp_path: Path) -> None:
@@ -675,14 +675,14 @@ def real(clips: Path) -> Answer:
 
 
 def read_video(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """All grey pictures of a 25 fps video, and its sound."""
+    """All grey images of a 25 fps video, and its audio."""
     with VideoFile(path) as video_file:
         images = [image.luma for image in video_file if image.luma is not None]
         return images, video_file.audio.pop(video_file.audio.end)
 
 
 def write_video(path: Path, images: list[np.ndarray], audio: np.ndarray) -> Path:
-    """Grey pictures at 25 fps with sound at 16 kHz, hardly compressed."""
+    """Grey frames at 25 fps with audio at 16 kHz, hardly compressed."""
     height, width = (n // 2 * 2 for n in images[0].shape)
     video = Video(
         size=(width, height),
@@ -748,7 +748,7 @@ def test_a_strangers_video_with_its_audio_moved(
 
 
 def test_a_real_video_with_audio_that_jumps(real: Answer, presenter, tmp_path: Path) -> None:
-    """First half as it is, second half with the sound six frames later."""
+    """First half as it is, second half with the audio six frames later."""
     images, audio = presenter[0][:250], presenter[1]
     half, late = len(images) // 2, 6
     end = (len(images) - late) * SAMPLES_PER_FRAME

@@ -82,7 +82,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A video of two seconds with the sound three frames ahead."""
+    """A video of two seconds with the audio three frames ahead."""
     return flicker_video(
         tmp_path_factory.mktemp("film") / "a.mkv", seconds=2, ahead_frames=3
     ).read_bytes()
@@ -102,7 +102,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 
 @pytest.fixture
 def measure(run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
-    """The same with the network of the tests, on pictures that are all face."""
+    """The same with the network of the tests, on frames that are all face."""
     path = flicker.save_weights(tmp_path_factory.mktemp("w") / "flicker.safetensors")
     given = ("--backbone", "flicker", "--weights", path, "--device", "cpu")
 
@@ -317,7 +317,7 @@ def test_json_of_one_video_is_one_object_with_the_keys_of_the_contract(measure, 
 
 
 def test_json_of_several_videos_is_one_line_each(answers) -> None:
-    bad = MediaError("b.mp4 has no sound track", remedy="Give one.")
+    bad = MediaError("b.mp4 has no audio track", remedy="Give one.")
     ran = answers(made_result(), bad, inconclusive("no speech"))(
         "a.mp4", "b.mp4", "c.mp4", "--json", "-"
     )
@@ -326,11 +326,11 @@ def test_json_of_several_videos_is_one_line_each(answers) -> None:
     assert failure == {
         "schema": "synctool.failure/1",
         "input": "b.mp4",
-        "error": "b.mp4 has no sound track",
+        "error": "b.mp4 has no audio track",
         "remedy": "Give one.",
         "exit_code": 1,
     }
-    assert ran.err == "error: b.mp4 has no sound track\nGive one.\n"
+    assert ran.err == "error: b.mp4 has no audio track\nGive one.\n"
 
 
 @pytest.mark.parametrize("words", [["season"], ["season/*.mp4"], ["--from-file", "list"]])
@@ -495,9 +495,9 @@ def test_a_batch_goes_on_and_returns_the_worst(answers, behaviours, code: int) -
 
 
 def test_videos_with_one_name_are_told_apart(answers) -> None:
-    bad = MediaError("a.mp4 has no sound track", remedy="Give one.")
+    bad = MediaError("a.mp4 has no audio track", remedy="Give one.")
     ran = answers(FINE, bad)("1/a.mp4", "2/a.mp4", "-q")
-    assert ran.err.startswith("error: 2/a.mp4 has no sound track\n")
+    assert ran.err.startswith("error: 2/a.mp4 has no audio track\n")
     ran = answers(FINE, MediaError("no good"))("1/a.mp4", "2/a.mp4", "-q")
     assert ran.err == "error: 2/a.mp4: no good\n"
 

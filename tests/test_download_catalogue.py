@@ -1,4 +1,4 @@
-"""The catalogue: read from a file, checked before anything of it is used, and sound as shipped."""
+"""The catalogue: read from a file, checked before anything of it is used, and audio as shipped."""
 
 from __future__ import annotations
 

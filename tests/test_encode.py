@@ -101,7 +101,7 @@ def test_the_audio_is_kept_whole(tmp_path: Path) -> None:
 
 
 def test_red_and_blue_are_not_confused(tmp_path: Path) -> None:
-    """Blue follows red by four frames: the sound is ahead of it by so much."""
+    """Blue follows red by four frames: the audio is ahead of it by so much."""
     video = fakes.coloured_video(tmp_path / "a.mkv", late_blue_frames=4)
     models = [fakes.coloured("rgb"), fakes.coloured("bgr"), fakes.grey()]
     encoded = encoded_by(video, models, detector="whole", thumbnails=1)
@@ -266,7 +266,7 @@ def test_detect_gives_thumbnails_and_the_same_result(tmp_path: Path) -> None:
 
 
 def seen_frames(keeper: ThumbnailKeeper, indices: range) -> list[int]:
-    """The ticks of the thumbnails, after these pictures; never too many are kept meanwhile."""
+    """The ticks of the thumbnails, after these frames; never too many are kept meanwhile."""
     pose = Pose(np.array([0.0, 0, 8, 8]), np.zeros((5, 2)))
     image = np.full((8, 8), 16, np.uint8)
     for frame_index in indices:

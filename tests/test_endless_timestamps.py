@@ -62,7 +62,7 @@ def _seconds(path: Path) -> float:
         return max(indices / 25, video_file.audio.end / 16_000)
 
 
-@pytest.mark.parametrize(("track", "name"), [(1, "picture"), (2, "sound")])
+@pytest.mark.parametrize(("track", "name"), [(1, "video"), (2, "audio")])
 def test_fragments_whose_samples_last_for_minutes_are_refused(
     tmp_path: Path, track: int, name: str
 ) -> None:

@@ -55,7 +55,7 @@ SPEC = BackboneSpec(
 
 
 class OpenMouth(nn.Module):
-    """How dark the middle of a picture is, as a smooth code of five frames."""
+    """How dark the middle of a frame is, as a smooth code of five frames."""
 
     def local(self, video: torch.Tensor) -> torch.Tensor:
         dark = 1 - video[:, 0].mean((2, 3))
@@ -69,7 +69,7 @@ class OpenMouth(nn.Module):
 
 
 class Loudness(nn.Module):
-    """How loud the sound is, as the same code."""
+    """How loud the audio is, as the same code."""
 
     def local(self, audio: torch.Tensor) -> torch.Tensor:
         return _five(audio[:, 0].mean(1).unflatten(-1, (-1, 4)).mean(-1))
@@ -183,7 +183,7 @@ def test_late_audio_is_put_right_to_the_sample_before_judging() -> None:
     right = measured(hearing(), late, contexts=(15,), constants={s.info.key: -2.0 for s in late})
     assert np.mean([h.right.mean() for h in wrong]) < 0.3
     assert np.mean([h.right.mean() for h in right]) > 0.9
-    # Two frames of each clip have lost their own sound: their windows take no part.
+    # Two frames of each clip have lost their own audio: their windows take no part.
     assert [h.right.size for h in right if h.reading == "film"] == [45 - 14 - 2] * 3
 
 
@@ -492,7 +492,7 @@ def test_speech_is_told_from_silence_and_noise() -> None:
     assert not found[108:].any()
     moved = speech_frames(audio, lead=-10 * 640, frames=125)
     assert np.array_equal(moved[10:], found[:115])
-    assert not moved[:10].any()  # no sound there
+    assert not moved[:10].any()  # no audio there
 
 
 def test_reliability_of_a_known_calibration() -> None:

@@ -218,7 +218,7 @@ class Facts:
 def test_the_audio_of_a_window_is_where_its_label_says(
     bench: SimpleNamespace, frames: int, late: int
 ) -> None:
-    """The mouth that opens and the sound that grows loud with it are laid over each other."""
+    """The mouth that opens and the audio that grows loud with it are laid over each other."""
     samples = [
         talking_sample(f"k{i}", seed=i, frames=frames, speaker="a", late_frames=late)
         for i in range(3)
@@ -237,7 +237,7 @@ def test_the_audio_of_a_window_is_where_its_label_says(
             for n in range(-15, 16)
         }
         near += abs(max(scores, key=scores.__getitem__) - offset) <= 1
-    assert near >= (14 if frames == 80 else 7)  # in short clips the right sound may be cut off
+    assert near >= (14 if frames == 80 else 7)  # in short clips the right audio may be cut off
 
 
 def test_in_long_clips_the_place_of_the_audio_does_not_depend_on_the_offset(

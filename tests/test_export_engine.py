@@ -680,7 +680,7 @@ def test_clips_that_are_none(tmp_path: Path, processed: Path) -> None:
     short = tmp_path / "short"
     short.mkdir()
     write_processed(short, [flicker_sample("s", frames=8)])
-    with pytest.raises(MissingError, match="no stretch with a face"):
+    with pytest.raises(MissingError, match="no segment with a face"):
         real_windows([str(short)], NETWORK, rows=15, count=2)
 
 
@@ -718,7 +718,7 @@ def test_parity_sees_what_it_should(weights: Path) -> None:
     assert all(d.maximum == 0 for d in same.differences.values())
     silent = [replace(w, moved=400) for w in windows]
     heard = compare(model.runtime, InSteps(Masked()), silent, graphs=graphs)
-    assert any("where there is no sound" in problem for problem in heard.problems)
+    assert any("where there is no audio" in problem for problem in heard.problems)
     nothing = compare(model.runtime, InSteps(model.runtime), silent, graphs=graphs)
     assert (nothing.problems, nothing.agreement) == ((), None)
     failing = compare(model.runtime, AtOnce(lambda *given: []), windows, graphs=("model",))

@@ -98,7 +98,7 @@ def part_of(name: str, part: str, **options: object) -> GraphPart:
 
 
 def inputs_of(part: GraphPart, batch: int, frames: int, *, margin: int = 0) -> list[Tensor]:
-    """Values as the graph would get them: the last sounds are filling."""
+    """Values as the graph would get them: the last audio frames are filling."""
     lengths = {"batch": batch, "frames": frames, "sounds": frames + 2 * (margin + 3)}
     generator = torch.Generator().manual_seed(frames)
     found: dict[str, Tensor] = {}
@@ -210,7 +210,7 @@ def test_a_window_scores_as_the_whole_audio_does(
 
 
 def test_the_regressor_gives_the_answers_of_regress_in_a_window() -> None:
-    """Its line of time ends where the sound ends, in the window as well."""
+    """Its line of time ends where the audio ends, in the window as well."""
     _, network = small("fcn-reg")
     heard = F.normalize(torch.randn(2, 16, 25), dim=1)
     seen = F.normalize(torch.randn(2, 16, 20), dim=1)

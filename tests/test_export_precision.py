@@ -312,7 +312,7 @@ def test_clips_that_do_not_fit_are_said_and_the_file_is_left_alone(path: Path) -
 
 @pytest.fixture(scope="module")
 def mel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A small sound encoder, its weights and norms float16 numbers, in all precisions."""
+    """A small audio encoder, its weights and norms float16 numbers, in all precisions."""
     pytest.importorskip("onnxscript")
     import torch
 

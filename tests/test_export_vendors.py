@@ -63,7 +63,7 @@ def parts() -> dict[str, GraphPart]:
 
 
 def inputs(part: GraphPart, *, batch: int, frames: int) -> list[Tensor]:
-    """Values of such a shape, three offsets to either side; the first sounds are missing."""
+    """Values of such a shape, three offsets to either side; the first audio frames are missing."""
     lengths = {"batch": batch, "frames": frames, "sounds": frames + 16}
     draw = torch.Generator().manual_seed(frames)
     found = {}
@@ -81,7 +81,7 @@ def inputs(part: GraphPart, *, batch: int, frames: int) -> list[Tensor]:
 
 
 def difference(part: GraphPart, given: list[Tensor], found: np.ndarray) -> float:
-    """The largest one, after making sure of the shape and of where there is no sound."""
+    """The largest one, after making sure of the shape and of where there is no audio."""
     with torch.no_grad():
         expected = part.module(*given).numpy()
     there = expected > NOTHING

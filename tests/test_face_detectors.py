@@ -49,7 +49,7 @@ class Steady:
 
 
 class Fails(Steady):
-    """Raises on every picture."""
+    """Raises on every image."""
 
     def detect(self, gray, *, smallest_face_px=None):
         raise IndexError("list index\nout of range")
@@ -234,7 +234,7 @@ def test_plain_lists_become_arrays() -> None:
 def test_an_exception_becomes_an_error_with_its_words_and_the_frame_s_size() -> None:
     with pytest.raises(PluginError) as caught:
         checked(Fails()).detect(IMAGE)
-    assert "failed on a picture of 120x90: IndexError: list index out of range" in (
+    assert "failed on an image of 120x90: IndexError: list index out of range" in (
         caught.value.cause
     )
     assert isinstance(caught.value.__cause__, IndexError)

@@ -165,7 +165,7 @@ class Script:
 def follow(
     script: Script, images: Iterable[TimelineFrame], **options: int
 ) -> tuple[list[TrackedFrame], int]:
-    """All tracked pictures, and how many were ever held."""
+    """All tracked frames, and how many were ever held."""
     tracker = FaceTracker(detector=script, **options)
     out: list[TrackedFrame] = []
     most = 0
@@ -284,7 +284,7 @@ def test_a_face_that_appears_is_not_drawn_back_beyond_the_last_look_or_the_shot(
     tracked, _ = follow(script, map(plain, range(60)))
     found = frames_by_id(tracked)[0]
     assert found[0] == 30 - DETECT_EVERY_FRAMES + 1
-    # Black before the first picture: a shot of its own.
+    # Black before the first frame: a shot of its own.
     images = [TimelineFrame(i, None) for i in range(3)] + [plain(i) for i in range(3, 30)]
     tracked, _ = follow(Script(lambda _: [face_at(50)]), images)
     assert frames_by_id(tracked) == {0: list(range(3, 30))}
@@ -434,7 +434,7 @@ def dot_near(image: np.ndarray, at: np.ndarray, reach: int) -> np.ndarray:
 
 
 def shift_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How far the content of one picture lies from that of another: x, y."""
+    """How far the content of one frame lies from that of another: x, y."""
     window = cv2.createHanningWindow(a.shape[::-1], cv2.CV_64F)
     return np.array(cv2.phaseCorrelate(a.copy(), b.copy(), window)[0])  # it writes on its input
 
@@ -514,7 +514,7 @@ def test_the_face_crop_is_the_published_one(box):
         face_crop(image, box, 224).astype(float),
         published_face_crop(image, box).astype(float),
     )
-    px = 224 / (1.4 * max(box[2] - box[0], box[3] - box[1]))  # crop pixels per picture pixel
+    px = 224 / (1.4 * max(box[2] - box[0], box[3] - box[1]))  # crop pixels per frame pixel
     slack = 1.5 * max(px, 1.0)  # theirs cuts off fractions of pixels
     assert np.abs(shift_between(ours, theirs)).max() < slack
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.985

@@ -159,7 +159,7 @@ def voice(seed: int, seconds: float, *, ahead_frames: float = 0.0) -> np.ndarray
 
 
 def talking(seed: int, time_s: float, *faces: PlacedFace) -> np.ndarray:
-    """A picture in which the first face opens its mouth: uint8 ``[224, 224, 3]``."""
+    """A frame in which the first face opens its mouth: uint8 ``[224, 224, 3]``."""
     image = face_image((224, 224), *faces, background=90 + 60 * (seed % 2))
     left, right = faces[0].points[3:]
     middle, width = (left + right) / 2, np.linalg.norm(right - left)
@@ -210,7 +210,7 @@ FACES = {f.__name__: f for f in (one_face, thirty, two_shots, late_audio, no_fac
 
 
 def flickering(path: Path, *, ahead: Callable[[float], float], seconds: float, fps: float) -> Path:
-    """Light and sound that flicker together, which one network of the tests can read."""
+    """Light and audio that flicker together, which one network of the tests can read."""
     at, times = flicker.pattern(), frame_times_s(fps, seconds)
     levels = [140 if at(t + 0.5 / fps) else 110 for t in times]
     images = [np.full((64, 64), level, np.uint8) for level in levels]
@@ -307,7 +307,7 @@ def test_a_training(run: Path) -> None:
 
 
 def test_an_export(run: Path, tmp_path: Path) -> None:
-    """The encoder of sound and the head, through ONNX Runtime on fixed numbers."""
+    """The audio encoder and the head, through ONNX Runtime on fixed numbers."""
     report = synctool.export(
         synctool.ExportSettings(
             out=tmp_path / "exported",

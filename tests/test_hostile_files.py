@@ -187,7 +187,7 @@ def test_marks_are_no_part_of_a_text() -> None:
         assert decode_text("a\r\nb\rc".encode(encoding)) == "a\nb\nc"
 
 
-# Pictures
+# Frames
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -232,7 +232,7 @@ def test_crops_must_be_as_many_as_the_facts_say() -> None:
         crops_of(jpeg(noise(5 * 96, 96)), replace(info, num_frames=60_000))
 
 
-# Sound
+# Audio
 
 
 def claiming(data: bytes, samples: int) -> bytes:
@@ -273,7 +273,7 @@ def test_a_sparse_member_takes_no_memory(tmp_path: Path) -> None:
     shard = tmp_path / "shard-00000.tar"
     with tarfile.open(shard) as tar:
         at = next(m.offset for m in tar if m.name.endswith("crops.jpg"))
-    # The old form of GNU: a map of stretches, here one that ends at 60 GB, and nothing stored.
+    # The old form of GNU: a map of segments, here one that ends at 60 GB, and nothing stored.
     member = tarfile.TarInfo("a.crops.jpg")
     member.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(member.tobuf(tarfile.GNU_FORMAT))

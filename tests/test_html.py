@@ -146,8 +146,8 @@ def test_no_name_gets_out_of_its_place(name: str) -> None:
 @pytest.mark.parametrize(
     "video",
     [
-        inconclusive("no face was found in the picture"),
-        inconclusive("the sound is silent", tracks=(), coverage=0.0),
+        inconclusive("no face was found in the image"),
+        inconclusive("the audio is silent", tracks=(), coverage=0.0),
         inconclusive("the evidence is weak", frames=series(1.0, None, 2.0, confidence=0.1)),
         inconclusive("too short", frames=FrameSeries((), (), ())),
         made_result(drift_ms_per_min=None, syncnet_confidence=None, min_distance=None),
@@ -387,7 +387,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, capsysbinary) -> 
 
 @pytest.fixture
 def detect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
-    """Runs ``synctool detect`` with made-up answers; pictures only where they are asked for."""
+    """Runs ``synctool detect`` with made-up answers; images only where they are asked for."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("SYNCTOOL_")]:
         monkeypatch.delenv(name)

@@ -225,7 +225,7 @@ def head(reach: int = 2) -> AttentiveHead:
 
 
 def attended(layer: AttentiveHead, heard: Tensor, seen: Tensor, t: int, n: int, lead: int) -> float:
-    """The correction of one cell, written out: picture t, sound n frames ahead."""
+    """The correction of one cell, written out: frame t, audio n frames ahead."""
     total = 0.0
     size = heard.shape[1] // layer.heads
     hear, see = (

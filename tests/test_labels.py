@@ -68,7 +68,7 @@ def test_several_rows_of_a_video_are_its_segments(tmp_path: Path) -> None:
         None, "anna", segments=(Segment(0.0, 4.0, 2.0, 1.0), Segment(4.0, 8.0, -2.0, 1.0))
     )
     assert b == Label(0.0, "ben")
-    assert c.offset_frames == 1.0, "stretches of one offset are a video of one offset"
+    assert c.offset_frames == 1.0, "segments of one offset are a video of one offset"
     assert len(c.segments) == 2
 
 

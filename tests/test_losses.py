@@ -99,7 +99,7 @@ def test_rows_of_all_processes_are_compared(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_audio_that_belongs() -> None:
     audio = torch.arange(6.0)[None, None]
     frames = torch.tensor([0, 2])
-    # One frame ahead: the sound of frame 0 lies one before index 1.
+    # One frame ahead: the audio of frame 0 lies one before index 1.
     found, known = belonging(audio, frames, offset_frames=torch.tensor([1.2]), audio_lead=1)
     assert (found.tolist(), known.tolist()) == ([[[0.0, 2.0]]], [[True, True]])
     found, known = belonging(audio, frames, offset_frames=torch.tensor([-4.0]), audio_lead=1)
@@ -137,7 +137,7 @@ def test_label_smoothing_by_hand() -> None:
     smoothed = CrossEntropy(on="plain", label_smoothing=0.3)
     expected = (0.7 + 0.1) * math.log(5 / 3) + 2 * 0.1 * math.log(5)
     assert smoothed(evidence(column(0.0, LN3, 0.0), [0.0])).item() == near(expected)
-    # Only candidates with sound share it.
+    # Only candidates with audio share it.
     expected = (0.7 + 0.15) * math.log(4 / 3) + 0.15 * math.log(4)
     assert smoothed(evidence(column(NONE, LN3, 0.0), [0.0])).item() == near(expected)
 
@@ -210,7 +210,7 @@ def test_temporal_consistency_by_hand() -> None:
     alone = evidence(column(1.0, 2.0, 3.0), [0.0], on="head")
     assert TemporalConsistency()(alone).item() == 0.0
     silent = volume.clone()
-    silent[..., 2] = NONE  # no sound at all for the last frame
+    silent[..., 2] = NONE  # no audio at all for the last frame
     assert TemporalConsistency()(evidence(silent, [0.0], on="head")).item() == near(0.0)
 
 
@@ -233,7 +233,7 @@ def test_distillation_by_hand() -> None:
     assert Distillation()(seen).item() == near(4 * divergence)
     same = evidence(teacher, [0.0], on="head", teacher=teacher)
     assert Distillation(temperature=1.0)(same).item() == near(0.0)
-    # A candidate that only one of them has sound for does not count.
+    # A candidate that only one of them has audio for does not count.
     seen = evidence(column(NONE, LN3, 0.0), [0.0], on="head", teacher=column(5.0, LN3, 0.0))
     assert Distillation(temperature=1.0)(seen).item() == near(0.0)
     with pytest.raises(UsageError, match="needs a teacher"):

@@ -22,7 +22,7 @@ NAMES = [spec.name for spec in registry.losses.all()]
 
 
 def whole_batch() -> WindowBatch:
-    """Four clips whose known frames differ: the sound does not reach the end of the last two."""
+    """Four clips whose known frames differ: the audio does not reach the end of the last two."""
     batch = talking_batch(4, clips=4, frames=12)
     offsets = torch.tensor([1.0, 0.5, -3.0, -2.5])
     audio = batch.audio[..., : 4 * (12 + 2)]

@@ -1,4 +1,4 @@
-"""Videos are read as a player shows them: every picture and every click at its presentation time."""
+"""Videos are read as a player shows them: every frame and every click at its presentation time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CLICK_MS = 1.0
 
 @dataclass
 class Seen:
-    """What a video gave: per tick the time that its picture spells (ms), and the sound."""
+    """What a video gave: per tick the time that its frame spells (ms), and the audio."""
 
     times_ms: list[int | None]
     audio: np.ndarray
@@ -65,7 +65,7 @@ class Seen:
 
     @property
     def lead_ms(self) -> float:
-        """Timeline minus the video's own time, by the sound."""
+        """Timeline minus the video's own time, by the audio."""
         assert len(self.clicks_s) == len(CLICKS_S), self.clicks_s
         late = 1000 * (np.array(self.clicks_s) - CLICKS_S)
         assert np.ptp(late) < CLICK_MS, late
@@ -108,7 +108,7 @@ def assert_frames_fit(seen: Seen, times_s: list[float], lead_ms: float) -> None:
         assert shown in spelled, (index, shown, spelled)
 
 
-# --------------------------------------------------------------------------- pictures
+# --------------------------------------------------------------------------- frames
 
 
 RATES = [2.5, 8, 12.5, NTSC_VIDEO, 25, 30, 50, NTSC_60]
@@ -126,7 +126,7 @@ def test_every_frame_shows_the_frame_nearest_in_presentation_time(tmp_path, fps)
     # Whole frames only: the last one is not followed by any.
     whole = [(40 * index, shown) for index, shown in enumerate(seen.times_ms) if 40 * index <= 5600]
     early = np.array([shown - at for at, shown in whole])
-    assert abs(early.mean()) < 3.0, "pictures must be neither early nor late on average"
+    assert abs(early.mean()) < 3.0, "frames must be neither early nor late on average"
     assert abs(early).max() <= 500 / float(fps) + 1
 
 
@@ -206,7 +206,7 @@ def test_a_frame_held_for_long_is_kept_as_long_as_the_audio_goes_on(tmp_path):
     assert not seen.video_file.warnings
 
 
-# --------------------------------------------------------------------------- sound
+# --------------------------------------------------------------------------- audio
 
 AVI = Video("mpeg4")
 AAC_MS, MP3_MS = 1000 * 1024 / 48_000, 1000 * 1105 / 48_000
@@ -348,7 +348,7 @@ def test_the_second_audio_track_can_be_chosen(tmp_path):
 
 
 def test_audio_that_comes_after_all_frames_in_the_file(tmp_path):
-    path = make_video(tmp_path / "a.mkv", video=Video(options=FAST), order="sound last")
+    path = make_video(tmp_path / "a.mkv", video=Video(options=FAST), order="audio last")
     with av.open(str(path)) as container:
         kinds = [packet.stream.type for packet in container.demux() if packet.size]
     assert kinds.index("audio") > 60, "the video is not what the test needs"
@@ -429,7 +429,7 @@ def test_recordings_joined_end_to_end_keep_their_relation(tmp_path):
 
 
 def assert_relation_after(seen: Seen, from_s: float) -> None:
-    """From a moment of the video's own time on, picture and sound are equally late."""
+    """From a moment of the video's own time on, video and audio are equally late."""
     expected = [t for t in CLICKS_S if t > from_s]
     late = np.array(seen.clicks_s[-len(expected) :]) - expected
     for index, shown in enumerate(seen.times_ms):
@@ -440,7 +440,7 @@ def assert_relation_after(seen: Seen, from_s: float) -> None:
 def clock_of(start_s: float | None = 0.0) -> tuple[StreamClock, list[str]]:
     warnings: list[str] = []
     timeline = Timeline(start_s, warnings.append)
-    return timeline.clock(start_s, "picture"), warnings
+    return timeline.clock(start_s, "video"), warnings
 
 
 def run_clock(clock: StreamClock, stamps: list[float | None]) -> list[float]:
@@ -479,7 +479,7 @@ def test_a_header_that_lies_about_the_start_by_hours():
 @pytest.mark.parametrize("audio_goes_on", [True, False])
 def test_hours_without_frames_count_only_if_the_audio_goes_on(audio_goes_on):
     timeline = Timeline(0.0, lambda _: None)
-    image, audio = timeline.clock(0.0, "picture"), timeline.clock(0.0, "sound")
+    image, audio = timeline.clock(0.0, "video"), timeline.clock(0.0, "audio")
     for stamp in np.arange(0.0, 4_000.0 if audio_goes_on else 1.0, 5.0):
         list(audio.take(None, float(stamp), 5.0))
     times = run_clock(image, [0.0, 3_990.0, 3_990.04])
@@ -628,15 +628,15 @@ BAD = {
         lambda d: half_of(make_video(d / "a.mp4", seconds=1, video=Video(options=FAST))),
         MediaError, EXIT_UNEXPECTED, "cannot be read",
     ),
-    "no sound": (
+    "no audio": (
         lambda d: make_video(d / "a.mp4", seconds=0.2, video=Video(options=FAST), audio=[]),
         MediaError, EXIT_UNEXPECTED, "no audio track",
     ),
-    "no picture": (
+    "no video": (
         lambda d: make_video(d / "a.m4a", seconds=0.2, video=None),
         MediaError, EXIT_UNEXPECTED, "no video track",
     ),
-    "cover for a picture": (
+    "cover image only": (
         lambda d: make_video(d / "a.mp4", seconds=0.2, video=None, cover=True),
         MediaError, EXIT_UNEXPECTED, "no video track",
     ),
@@ -650,11 +650,11 @@ BAD = {
                             audio=[Audio("pcm_s16le", lost_s=[(-1, 99)])]),
         MediaError, EXIT_UNEXPECTED, "no audio could be decoded",
     ),
-    "unknown picture codec": (
+    "unknown video codec": (
         lambda d: with_bytes(short(d / "a.mp4"), b"avc1", b"zzzz"),
         MediaError, EXIT_UNEXPECTED, "no decoder for its video",
     ),
-    "unknown sound codec": (
+    "unknown audio codec": (
         lambda d: with_bytes(short(d / "a.mkv"), b"A_AAC", b"A_ZZZ"),
         MediaError, EXIT_UNEXPECTED, "no decoder for its audio",
     ),
@@ -810,7 +810,7 @@ def test_audio_and_frames_come_piecemeal(long_video):
         assert most < 4 * AUDIO_HZ
 
 
-# --------------------------------------------------------------------------- the sound's own container
+# --------------------------------------------------------------------------- the audio's own container
 
 
 def test_audio_track_places_fills_and_drops():

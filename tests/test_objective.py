@@ -45,7 +45,7 @@ def test_the_volumes_are_what_the_network_scores() -> None:
     assert torch.allclose(seen.volumes["head"], logits)
     plain = seen.volumes["plain"]
     assert plain.shape == logits.shape
-    # Row K + n of frame t is the sound at t - n + lead: here n = 2, t = 4.
+    # Row K + n of frame t is the audio at t - n + lead: here n = 2, t = 4.
     product = seen.video_features[:, :, 4] * seen.audio_features[:, :, 4 - 2 + batch.audio_lead]
     expected = product.sum(1) * model.head.log_scale.exp()
     assert torch.allclose(plain[:, 3 + 2, 4], expected)

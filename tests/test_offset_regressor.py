@@ -1,4 +1,4 @@
-"""The offset regressor: shapes, what it sees of the sound, and its straight line."""
+"""The offset regressor: shapes, what it sees of the audio, and its straight line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from synctool.models.offset_regressor import OffsetRegressor, fitted_line
 
 
 class FakeVideo(nn.Module):
-    """Each picture to its mean and its contrast; no weights."""
+    """Each frame to its mean and its contrast; no weights."""
 
     def forward(self, video: Tensor) -> Tensor:
         """``[B, C, T, H, W] -> [B, 2, T]``."""
@@ -18,7 +18,7 @@ class FakeVideo(nn.Module):
 
 
 class FakeAudio(nn.Module):
-    """Each frame of the sound to its mean; no weights."""
+    """Each frame of the audio to its mean; no weights."""
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, 1, bands, 4T] -> [B, 2, T]``."""
@@ -74,7 +74,7 @@ def test_the_head_sees_the_audio_of_any_offset_searched(max_offset: int) -> None
 
 
 def test_audio_and_frames_lie_on_one_line_of_time() -> None:
-    """Sound that is cut off in front is the same as a smaller lead, away from the cut."""
+    """Audio that is cut off in front is the same as a smaller lead, away from the cut."""
     model = regressor(1)
     audio, video = inputs(3, 20)
     whole = model(audio, video, audio_lead=10)
@@ -113,7 +113,7 @@ def test_calibrating_moves_the_answers_onto_the_line_also_twice() -> None:
 
 
 def test_it_learns_what_the_frames_tell() -> None:
-    """The brightness of a picture is its offset: one thing that a regression can learn."""
+    """The brightness of a frame is its offset: one thing that a regression can learn."""
     model = regressor().train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for step in range(60):

@@ -146,8 +146,8 @@ def test_a_folder_of_clips_is_named_by_its_keys(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"label": 2}, "its label is 2, not 0 or 1"),
-        ({"label": 1}, "moved or foreign sound with the label 1"),
-        ({"offset": 0}, "its own sound, unmoved, with the label 0"),
+        ({"label": 1}, "moved or foreign audio with the label 1"),
+        ({"offset": 0}, "its own audio, unmoved, with the label 0"),
         ({"offset": 126}, "its offset, 126 frames, is beyond 125"),
         ({"offset": -40}, "its offset is -40 frames, and the clip has 40"),
         ({"offset": None}, "it lacks offset"),

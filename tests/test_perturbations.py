@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
 SECONDS = 2.4
 WIDTH, HEIGHT = 96, 128
 BOX = np.float32([20, 70, 70, 124])
-"""Of the face, in the lower half of the picture; the upper half spells the time."""
+"""Of the face, in the lower half of the frame; the upper half spells the time."""
 CLICKS = [t for t in CLICKS_S if t < SECONDS - 0.1]
 AUDIO_ONLY = [name for name, row in PERTURBATIONS.items() if row.changes == "sound"]
 EXTREMES = [
@@ -65,7 +65,7 @@ def image(time_s: float) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def video_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video whose picture and sound both tell the time."""
+    """A video whose video and audio both tell the time."""
     times = np.arange(round(25 * SECONDS)) / 25
     return make_video(
         tmp_path_factory.mktemp("film") / "film.mkv",
@@ -104,7 +104,7 @@ def frame_indices_of(path: Path) -> list[np.ndarray | None]:
 
 
 def spelled_s(luma: np.ndarray) -> float | None:
-    """The time that a picture spells, None where that cannot be read."""
+    """The time that a frame spells, None where that cannot be read."""
     upper = luma[: luma.shape[0] // 2].astype(np.float32)
     low, high = np.percentile(upper, (15, 85))
     if high - low < 4:
@@ -164,7 +164,7 @@ def test_every_frame_of_the_timeline_is_there(video_file: Path, copies, name: st
         assert opened.source.video_start_s == opened.source.audio_start_s == 0.0
 
 
-# --------------------------------------------------------------------------- sound
+# --------------------------------------------------------------------------- audio
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_silence_and_nothing_stay_as_good_as_silent() -> None:
         assert degraded_audio(np.zeros(0, np.int16), name, 5).size == 0
 
 
-# --------------------------------------------------------------------------- picture
+# --------------------------------------------------------------------------- frame
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +326,7 @@ def test_the_head_leaves_the_frame_for_a_part_of_the_video(
 ) -> None:
     before, after = frame_indices_of(video_file), frame_indices_of(copies("head", level))
     assert np.abs(before[5].astype(int) - after[5]).mean() < 2  # at rest
-    # Out, at 1.2 s: black comes in from one side, so wide as the picture has moved.
+    # Out, at 1.2 s: black comes in from one side, so wide as the frame has moved.
     black = (after[30][90] < 22).sum()
     share = PERTURBATIONS["head"].levels[level - 1] / 100
     width = BOX[2] - BOX[0]

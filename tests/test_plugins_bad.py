@@ -39,7 +39,7 @@ HERE = __name__
 
 
 class Averages(nn.Module):
-    """A sound encoder in full: what the others lack, this has."""
+    """An audio encoder in full: what the others lack, this has."""
 
     def __init__(self, *, embedding: int = 8) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def joint(factory: str, **more: object) -> BackboneSpec:
 
 
 def audio(name: str = "averages", factory: str = "Averages", **more: object) -> BackboneSpec:
-    """A sound encoder of this module."""
+    """An audio encoder of this module."""
     fields = {"options": {"embedding": 8}, "small": {"embedding": 4}, **more}
     return backbone_spec(name, "audio", factory=f"{HERE}:{factory}", **fields)
 

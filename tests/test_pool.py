@@ -15,7 +15,7 @@ from synctool.data.pool import SamplePool
 from synctool.data.processed import Processed
 from synctool.errors import SyncToolError
 
-PARTS = ("crops", "portrait", "sound")
+PARTS = ("crops", "portrait", "audio")
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_spoilt_frame_or_audio_names_its_shard(folder: Path) -> None:
         data[begin : begin + 64] = bytes(64)
     shard.write_bytes(bytes(data))
     pool = SamplePool(Processed(folder), cache_mb=10)
-    for part in ("crops", "sound"):
+    for part in ("crops", "audio"):
         with pytest.raises(SyncToolError, match=r"shard-00000\.tar .* is damaged"):
             getattr(pool[0], part)
     assert pool[1].crops.shape == (12, 96, 96)

@@ -123,7 +123,7 @@ def test_long_videos_become_several_samples(tmp_path: Path, monkeypatch) -> None
         (80, 20),
     ]
     whole = np.zeros(200 * SAMPLES_PER_FRAME, np.int16)
-    for sample in samples:  # the sound of neighbours overlaps, and is the same there
+    for sample in samples:  # the audio of neighbours overlaps, and is the same there
         begin = sample.info.first_tick * SAMPLES_PER_FRAME - sample.info.sound_lead
         known = whole[begin : begin + sample.audio.size]
         assert np.array_equal(known[known != 0], sample.audio[: known.size][known != 0])

@@ -1,4 +1,4 @@
-"""Videos with their sound moved: by exactly so much, and otherwise the same."""
+"""Videos with their audio moved: by exactly so much, and otherwise the same."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_avi_with_frames_out_of_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        ("b.avi", "cannot hold a moved sound"),
+        ("b.avi", "cannot hold moved audio"),
         ("b.xyz", "no container"),
         ("b", "no container"),
         ("none/b.mkv", "No such file or directory"),

@@ -473,7 +473,7 @@ def test_no_plan_without_an_answer() -> None:
 
 
 def by_clicks(path: str) -> DetectResult:
-    """A measurement by what picture and audio spell."""
+    """A measurement by what frame and audio spell."""
     offset = lead_ms(Path(path)) / 40
     return measured(offset, input=path, verdict="in sync" if abs(offset) < 1 else "detectable")
 

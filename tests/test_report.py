@@ -74,9 +74,9 @@ def test_the_keys_of_json_are_the_documented_ones() -> None:
 
 
 def test_json_of_an_inconclusive_video() -> None:
-    data = json.loads(to_json(inconclusive("the sound is silent")))
+    data = json.loads(to_json(inconclusive("the audio is silent")))
     assert data["offset_frames"] is data["offset_ms"] is data["audio_is"] is None
-    assert (data["verdict"], data["reason"]) == ("inconclusive", "the sound is silent")
+    assert (data["verdict"], data["reason"]) == ("inconclusive", "the audio is silent")
 
 
 def test_nan_never_appears() -> None:
@@ -242,14 +242,14 @@ def test_the_summary_has_a_row_for_every_video() -> None:
     videos = [
         made_result("a.mp4"),
         made_result("b.mp4", offset_frames=-1.0, verdict="in sync", segments=()),
-        inconclusive("the sound is silent", input="c.mp4"),
+        inconclusive("the audio is silent", input="c.mp4"),
         FAILURE,
     ]
     rows = shown(print_summary, videos).splitlines()[1:]
     assert [row.split()[0] for row in rows] == ["a.mp4", "b.mp4", "c.mp4", "gone.mp4"]
     for row, part in zip(
         rows,
-        ["120 ms ahead", "40 ms behind", "the sound is silent", "no such file"],
+        ["120 ms ahead", "40 ms behind", "the audio is silent", "no such file"],
         strict=True,
     ):
         assert part in row

@@ -30,7 +30,7 @@ def estimate(t_stat: float = 5.0, frames: int = 100, *, at_edge: bool = False) -
 
 
 def drawn(seed: int, count: int) -> tuple[list[OffsetEstimate], list[bool]]:
-    """Estimates of short stretches of which about half are right."""
+    """Estimates of short segments of which about half are right."""
     random = np.random.default_rng(seed)
     estimates, correct = [], []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""One offset for a stretch, and how far it stands out."""
+"""One offset for a segment, and how far it stands out."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_the_more_segments_disagree_the_less_the_best_is_worth() -> None:
 
 
 def test_strong_chance_in_a_video_makes_its_segments_worth_less() -> None:
-    """Where picture and audio share a rhythm, what disagrees is stronger than usual."""
+    """Where frame and audio share a rhythm, what disagrees is stronger than usual."""
     rng = np.random.default_rng(1)
     offsets, jumps = rng.uniform(-15, 15, 40), rng.exponential(1.0, 40)
     offsets[0], jumps[0] = 0.0, 8.0

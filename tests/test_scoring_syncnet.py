@@ -16,7 +16,7 @@ def embeddings(frames: int, seed: int, size: int = 24) -> np.ndarray:
 
 
 def literal_protocol(video: np.ndarray, audio: np.ndarray) -> dict[str, np.ndarray]:
-    """Frame by frame, with zeros round the sound; row i is audio index t + i - K."""
+    """Frame by frame, with zeros round the audio; row i is audio index t + i - K."""
     padded = np.pad(audio.astype(float), ((K, K), (0, 0)))
     distances = np.array(
         [
@@ -38,7 +38,7 @@ def literal_protocol(video: np.ndarray, audio: np.ndarray) -> dict[str, np.ndarr
 @pytest.mark.parametrize("frames", [300, 40])
 def test_zero_padding_gives_the_published_numbers(frames: int) -> None:
     video, audio = embeddings(frames, 1), embeddings(frames, 2)
-    audio[: frames - 4] += 0.7 * video[4:]  # the sound of frame t lies at t - 4
+    audio[: frames - 4] += 0.7 * video[4:]  # the audio of frame t lies at t - 4
     expected = literal_protocol(video, audio)
     distances = pairwise_distances(video, audio, K, pad="zeros")
     np.testing.assert_allclose(distances, expected["distances"][::-1], rtol=1e-5)
@@ -59,7 +59,7 @@ def test_equal_embeddings_are_as_far_apart_as_in_torch() -> None:
 @pytest.mark.parametrize("offset", [-5, 0, 5])
 def test_early_audio_is_positive(offset: int) -> None:
     audio = embeddings(200, 3)
-    image = np.roll(audio, offset, axis=0)  # the sound of picture frame t lies at t - offset
+    image = np.roll(audio, offset, axis=0)  # the audio of video frame t lies at t - offset
     score = syncnet_score(pairwise_distances(image, audio, K))
     assert score.offset_frames == offset
     assert score.min_distance < 0.1

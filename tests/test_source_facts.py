@@ -31,7 +31,7 @@ def facts(path: Path, **options: object) -> Source:
 
 
 def raw_dv(path: Path, fps: Fraction, height: int, seconds: float) -> Path:
-    """A raw DV stream, as cameras of that time wrote it: picture and sound in one."""
+    """A raw DV stream, as cameras of that time wrote it: video and audio in one."""
     rate = round(48_000 * seconds)
     with av.open(str(path), "w", format="dv") as video_file:
         video = video_file.add_stream("dvvideo", rate=fps)

@@ -116,7 +116,7 @@ def _joined(path: Path, again_s: float) -> Path:
 
 def test_audio_that_overlaps_itself_is_told_of(tmp_path: Path) -> None:
     told = _warnings(_joined(tmp_path / "a.ts", 0.6))
-    assert [text for text in told if text.startswith("the sound goes back in time at 1 place(s)")]
+    assert [text for text in told if text.startswith("the audio goes back in time at 1 place(s)")]
     assert not [text for text in _warnings(_joined(tmp_path / "b.ts", 0.0)) if "goes back" in text]
 
 

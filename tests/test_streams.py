@@ -133,7 +133,7 @@ def test_syncnet_in_chunks(model) -> None:
 
 
 def test_the_last_crops_may_be_encoded_early(model) -> None:
-    """A face that leaves the picture is finished at once, and finishing twice changes nothing."""
+    """A face that leaves the video is finished at once, and finishing twice changes nothing."""
     face = seen_piecemeal(model("flicker"), 30)
     before = face.embeddings().copy()
     face.encode(last=True)
@@ -148,7 +148,7 @@ def test_boxes_are_kept_once_a_second_in_pixels_of_the_source(model) -> None:
     np.testing.assert_allclose(face.boxes[0], 2 * POSE.box)
 
 
-# ----------------------------------------------------------------------------------------- sound
+# ----------------------------------------------------------------------------------------- audio
 
 
 def some_audio(frames: float, seed: int = 0) -> np.ndarray:
@@ -161,7 +161,7 @@ def some_audio(frames: float, seed: int = 0) -> np.ndarray:
 def heard_piecemeal(
     model: LoadedModel, samples: np.ndarray, *, zero_frames: float = 0.0, piece: int = 3777
 ) -> np.ndarray:
-    """Sound that arrives in odd pieces."""
+    """Audio that arrives in odd pieces."""
     encoder = AudioEncoder(
         runtime=model.runtime,
         spec=model.spec,
@@ -224,7 +224,7 @@ def test_the_zero_moves_the_audio_by_exactly_that(model, small_chunks, zero_fram
     samples = some_audio(50)
     moved = round(abs(zero_frames) * SAMPLES_PER_FRAME)
     leveled = FRONT_ENDS[network.spec.audio.kind].at_level(samples)  # whatever the zero
-    if zero_frames >= 0:  # the network reads too much, so the sound is delayed
+    if zero_frames >= 0:  # the network reads too much, so the audio is delayed
         wanted = heard_at_once(network, np.pad(leveled, (moved, 0)))
     else:
         wanted = heard_at_once(network, leveled[moved:])
@@ -260,7 +260,7 @@ def test_a_volume_in_blocks_is_the_volume_in_one(
 
 
 def test_only_audio_within_the_video_is_compared(model) -> None:
-    """Row K + n of picture t is the sound at t - n: outside the sound there is no score."""
+    """Row K + n of frame t is the audio at t - n: outside the audio there is no score."""
     audio, k, first = AudioEmbeddings(embeddings(32, 20, 2), -5), 15, 5
     face = FaceEmbeddings(0, 0, embeddings(32, 30, 1))
     volume = volumes.score_volume(model("fcn-cls"), face, audio, max_offset=k)

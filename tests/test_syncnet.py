@@ -134,11 +134,11 @@ def test_bytes_of_frames_are_taken_as_they_are(network: SyncNet) -> None:
 def test_audio_ahead_by_n_frames_is_row_k_plus_n(network: SyncNet, ahead: int) -> None:
     audio = torch.randn(1, 1024, 60)
     seen = audio[..., 20:40]
-    lead = 20 + ahead  # with each picture plays the sound of a picture ``ahead`` frames later
+    lead = 20 + ahead  # with each frame plays the audio of a frame ``ahead`` frames later
     volume = network.score(audio, seen, max_offset=15, audio_lead=lead)
     assert volume.shape == (1, 31, 20)
     assert torch.all(volume.argmax(1) == 15 + ahead)
-    # EPSILON is all that is left between a picture and its own sound: 1e-6 in 1024 dimensions.
+    # EPSILON is all that is left between a frame and its own audio: 1e-6 in 1024 dimensions.
     torch.testing.assert_close(
         volume[:, 15 + ahead], torch.full((1, 20), -32e-6), rtol=1e-3, atol=0
     )

@@ -196,7 +196,7 @@ def test_short_windows_and_audio_that_is_missing(task: str) -> None:
     objective, model = made(task), tiny_model(EMBEDDING)
     batch = talking_batch(0, clips=2, frames=5)
     cut = replace(batch, audio=batch.audio[..., 4 * batch.audio_lead :], audio_lead=0)
-    gone = replace(batch, offset_frames=torch.full((2,), 1000.0))  # the sound does not reach there
+    gone = replace(batch, offset_frames=torch.full((2,), 1000.0))  # the audio does not reach there
     for given in (cut, gone):
         loss, parts = objective(model, given)
         loss.backward()

@@ -242,7 +242,7 @@ def test_losses_and_teachers_that_do_not_fit(
     save_weights(
         rgb, build("fcn-cls.rgb112")[1].state_dict(), metadata({"backbone": "fcn-cls.rgb112"})
     )
-    with pytest.raises(UsageError, match="other pictures or sound"):
+    with pytest.raises(UsageError, match="other frames or audio"):
         check_training(processed, out, TINY, teacher=rgb)
     for role in ("init", "teacher"):
         with pytest.raises(WeightsError, match=r"missing: .*; not its own: "):

@@ -64,7 +64,7 @@ def test_cross_entropy_by_hand() -> None:
 
 def test_frames_without_their_audio_do_not_count() -> None:
     logits = torch.zeros(1, 3, 2)
-    logits[0, 1, 1] = float("-inf")  # the right sound is missing for the second frame
+    logits[0, 1, 1] = float("-inf")  # the right audio is missing for the second frame
     loss = offset_cross_entropy(logits, torch.tensor([[0.0, 1.0, 0.0]]))
     assert loss.item() == pytest.approx(math.log(3), abs=1e-5)
     beyond = offset_cross_entropy(logits, torch.zeros(1, 3))

@@ -1,4 +1,4 @@
-"""Trials: the sound moved in memory is the sound moved in the video."""
+"""Trials: the audio moved in memory is the audio moved in the video."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 FINE = 0.15
 AHEAD = 1.0
-"""Frames by which the sound of the video is ahead."""
+"""Frames by which the audio of the video is ahead."""
 KNOWN = Label(AHEAD)
 
 
@@ -91,7 +91,7 @@ def test_the_answer_moves_with_the_audio(tried, moved: float) -> None:
 def test_a_move_in_memory_is_a_move_in_the_video(
     tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
-    """The video's sound now begins before its picture; all of it is compared as before."""
+    """The video's audio now begins before its frame; all of it is compared as before."""
     move_audio_track(video, tmp_path / "moved.mkv", by_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
@@ -106,7 +106,7 @@ def test_a_move_in_memory_is_a_move_in_the_video(
 def test_a_delay_in_memory_is_a_delay_in_the_video(
     tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
-    """A video has silence before its late sound, which is compared; in memory there is nothing."""
+    """A video has silence before its late audio, which is compared; in memory there is nothing."""
     move_audio_track(video, tmp_path / "moved.mkv", by_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
@@ -129,7 +129,7 @@ def test_every_head_takes_audio_that_begins_later(name: str) -> None:
 
 
 def test_a_real_video_with_the_default_network(clips: Path) -> None:
-    """Published: the sound is three frames ahead."""
+    """Published: the audio is three frames ahead."""
     network = load_model("fcn-cls", device="cpu")
     example = encode(
         clips / "example.avi", [network], detector="whole", keep_samples=True, isolated=True
@@ -156,7 +156,7 @@ def test_moves_by_whole_frames_move_the_curve_and_nothing_else(tried) -> None:
 
 
 def test_missing_audio_is_no_audio(tried, encoded) -> None:
-    """Of a sound that is moved far only the part that is left counts."""
+    """Of a waveform that is moved far only the part that is left counts."""
     far = 20
     half = replace(encoded, samples=encoded.samples[: 80 * SAMPLES_PER_FRAME])
     (trial,) = trials(
@@ -165,7 +165,7 @@ def test_missing_audio_is_no_audio(tried, encoded) -> None:
     )  # fmt: skip
     assert trial.offset_frames == pytest.approx(AHEAD + far, abs=FINE)
     seen = [i for i, offset in enumerate(trial.frames.offset_frames) if offset is not None]
-    # Sound is left for the ticks -20 to 60, and candidates reach 30 frames further.
+    # Audio is left for the ticks -20 to 60, and candidates reach 30 frames further.
     assert max(seen) < 60 + 30 + 25
     assert len(trial.frames.t_s) == encoded.frames
 
@@ -181,7 +181,7 @@ def test_a_video_without_any_audio_left(encoded, model) -> None:
 
 
 def test_the_margins_of_a_clip_are_heard(encoded, model) -> None:
-    """A clip's sound begins before its first picture."""
+    """A clip's audio begins before its first frame."""
     lead = 12 * SAMPLES_PER_FRAME + 100
     early = np.concatenate([np.full(lead, 9, np.int16), encoded.samples])
     clip = replace(encoded, samples=early, samples_at=-lead)
@@ -191,7 +191,7 @@ def test_the_margins_of_a_clip_are_heard(encoded, model) -> None:
     )
     for a, b in zip(with_it, without):
         assert a.offset_frames == pytest.approx(b.offset_frames, abs=FINE)
-    assert untimed(with_it[2]) == untimed(without[2]), "a piece hears its own sound only"
+    assert untimed(with_it[2]) == untimed(without[2]), "a piece hears its own audio only"
 
 
 def test_audio_is_encoded_once_for_all_moves_by_whole_frames(tried, monkeypatch) -> None:
@@ -347,7 +347,7 @@ def test_windows_lie_within_one_segment(tried, encoded) -> None:
     (known,) = tried(Condition(), label=Label(1.0))
     ends = tried(Condition("piece", 0.0, 0.0, 3.0), label=label)[0].windows
     assert ends[15][0] == ends[15][1] > 10
-    assert known.windows[15][1] - both.windows[15][1] == 14 + 5, "14 lie across, 5 lack sound"
+    assert known.windows[15][1] - both.windows[15][1] == 14 + 5, "14 lie across, 5 lack audio"
     assert both.windows[15][0] / both.windows[15][1] < 0.7, "the second half is said to be -4"
 
 
@@ -434,7 +434,7 @@ def test_pieces_of_a_video() -> None:
     assert {c.kind for c in found} == {"piece"}
     moved = [c.moved_frames for c in found]
     assert len(set(moved)) == 5 and max(map(abs, moved)) <= 10
-    assert found[0].moved_frames >= 0, "there is no sound before the video"
+    assert found[0].moved_frames >= 0, "there is no audio before the video"
     assert found == piece_conditions(260, 2.0, 5, audio_samples=260 * SAMPLES_PER_FRAME)
     assert found != piece_conditions(260, 2.0, 5, film="b.mp4")
     assert max(abs(c.moved_frames) for c in piece_conditions(2600, 2, max_offset=5)) <= 2

@@ -26,7 +26,7 @@ EMPTY = np.full((180, 320), 90, np.uint8)
 
 
 class Counting:
-    """CenterFace, counting how often it is asked for whole pictures."""
+    """CenterFace, counting how often it is asked for whole frames."""
 
     def __init__(self) -> None:
         self._own = CenterFaceDetector()

@@ -17,7 +17,7 @@ from synctool.weights.files import load_weights
 def test_weights_are_whole_without_a_calibration(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Clips too short for any stretch leave nothing to calibrate on: said, and nothing lost."""
+    """Clips too short for any segment leave nothing to calibrate on: said, and nothing lost."""
     spec, network = build("fcn-cls", width=4, embedding=8)
     path = tmp_path / "best.safetensors"
     save_weights(path, network.state_dict(), {"backbone": "fcn-cls", "step": "7"})

@@ -1,4 +1,4 @@
-"""Encoders of pictures made of published networks: their values, their files, how far they look."""
+"""Video encoders made of published networks: their values, their files, how far they look."""
 
 from __future__ import annotations
 

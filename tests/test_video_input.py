@@ -1,4 +1,4 @@
-"""Pictures as networks take them: colour, range, size, and what stored crops can give."""
+"""Frames as networks take them: colour, range, size, and what stored crops can give."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_grey_frame_stands_in_every_channel(wanted: VideoInput) -> None:
 
 
 def test_a_network_for_grey_is_given_no_colours() -> None:
-    with pytest.raises(ValueError, match="colour pictures"):
+    with pytest.raises(ValueError, match="colour frames"):
         prepared(video(3), VideoInput(crop="face", size_px=4, colour="gray"))
 
 

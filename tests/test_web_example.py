@@ -186,7 +186,7 @@ def test_frames_are_brought_into_their_form_as_in_python(wanted: VideoInput) -> 
     answer, fewer = called_each("features.js", "pictureInput", calls)
     assert answer["shape"] == list(ours.shape)
     np.testing.assert_allclose(array(answer["values"], *ours.shape), ours, rtol=1e-6, atol=1e-6)
-    assert f"not 3 {wanted.colour} pictures" in fewer["refused"]
+    assert f"not 3 {wanted.colour} frames" in fewer["refused"]
 
 
 @needs_node

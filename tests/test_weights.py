@@ -44,7 +44,7 @@ def tiny() -> nn.Module:
 
 @pytest.fixture
 def own(tiny: nn.Module, tmp_path: Path) -> Path:
-    """A sound file of ``tiny``."""
+    """An audio file of ``tiny``."""
     save_file(tiny.state_dict(), tmp_path / "tiny.safetensors", {"zero_frames": "0.25"})
     return tmp_path / "tiny.safetensors"
 

@@ -1,4 +1,4 @@
-"""Training windows: the label is where the sound is."""
+"""Training windows: the label is where the audio is."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stream(settings: WindowSettings = SETTINGS, late: int = 0, **more: object) -
 
 
 def measured_offset(batch: WindowBatch, i: int) -> int:
-    """Offset by correlating how dark (open) the mouth is with how loud the sound is."""
+    """Offset by correlating how dark (open) the mouth is with how loud the audio is."""
     opened = -batch.video[i, 0].float().mean((1, 2)).numpy()
     loud = batch.audio[i, 0].mean(0).numpy()
     loud = loud[: len(loud) // 4 * 4].reshape(-1, 4).mean(1)
@@ -104,7 +104,7 @@ def test_augmented_batches_too(
     batch = stream(replace(SETTINGS, strength=1.0)).batch(step)
     assert digest(batch.offset_frames) == digest(stream().batch(step).offset_frames)
     video = batch.video.float()
-    # Pictures and codecs are computed by libraries whose last digits differ between machines.
+    # Frames and codecs are computed by libraries whose last digits differ between machines.
     assert (float(video.mean()), float(video.std())) == pytest.approx(light, abs=0.3)
     assert (float(batch.audio.mean()), float(batch.audio.std())) == pytest.approx(level, abs=0.02)
 

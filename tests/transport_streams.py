@@ -40,7 +40,7 @@ def part(
         pmt_pid: Of its programme's table.
         service: Number of its programme.
         video: How frames are coded.
-        sound: How audio is coded.
+        audio: How audio is coded.
         restart: Whether its timestamps begin at 0 again; its frames spell the time of the whole.
         seconds: Its length.
     """

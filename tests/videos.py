@@ -1,7 +1,7 @@
-"""Videos made for the tests: picture and sound both tell their own time, so that nothing is taken on trust.
+"""Videos made for the tests: video and audio both tell their own time, so that nothing is taken on trust.
 
-The picture is a pattern of black and white cells that spells the frame's presentation time in
-milliseconds. The sound is silence with short tone bursts at known times. Both survive any codec.
+The frame is a pattern of black and white cells that spells the frame's presentation time in
+milliseconds. The audio is silence with short tone bursts at known times. Both survive any codec.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from synctool.media.video_file import VideoFile
 
-# --------------------------------------------------------------------------- pictures that tell the time
+# --------------------------------------------------------------------------- frames that tell the time
 
 _COLUMNS, _ROWS = 6, 4
 _BITS = 20
@@ -28,7 +28,7 @@ DARK, BRIGHT = 40, 210
 
 
 def time_image(time_ms: int, size: tuple[int, int] = (192, 128)) -> np.ndarray:
-    """A picture that spells a time.
+    """A frame that spells a time.
 
     Args:
         time_ms: 0 .. 2**20 - 1.
@@ -43,21 +43,21 @@ def time_image(time_ms: int, size: tuple[int, int] = (192, 128)) -> np.ndarray:
 
 
 def read_time_ms(luma: np.ndarray | None) -> int | None:
-    """The time that a picture spells; None where there is no picture.
+    """The time that a frame spells; None where there is no frame.
 
     Raises:
-        ValueError: The picture is turned, mirrored, or not such a picture at all.
+        ValueError: The frame is turned, mirrored, or not such a frame at all.
     """
     if luma is None:
         return None
     means = cv2.resize(luma, (_COLUMNS * 6, _ROWS * 6), interpolation=cv2.INTER_AREA)
     cells = means.reshape(_ROWS, 6, _COLUMNS, 6)[:, 2:4, :, 2:4].mean((1, 3)).ravel()
     if np.abs(cells - 125).min() < 25 or tuple(int(c > 125) for c in cells[:4]) != _MARK:
-        raise ValueError(f"not a time picture: {np.round(cells).tolist()}")
+        raise ValueError(f"not a time frame: {np.round(cells).tolist()}")
     return sum(1 << i for i, cell in enumerate(cells[4:]) if cell > 125)
 
 
-# --------------------------------------------------------------------------- sound that tells the time
+# --------------------------------------------------------------------------- audio that tells the time
 
 CLICKS_S = (0.213, 0.561, 0.947, 1.402, 1.633, 2.118, 2.490)
 """No two distances are alike: a wrong shift cannot pass for a right one."""
@@ -84,7 +84,7 @@ def clicks(seconds: float, rate: int, times_s: Sequence[float] = CLICKS_S) -> np
 
 
 def find_clicks(samples: np.ndarray, rate: int = 16_000) -> list[float]:
-    """Times in seconds of the tone bursts in a sound, by correlation."""
+    """Times in seconds of the tone bursts in a waveform, by correlation."""
     reach = (
         np.arange(-round(6 * _CLICK_SIGMA_S * rate), round(6 * _CLICK_SIGMA_S * rate) + 1) / rate
     )
@@ -117,7 +117,7 @@ def murmur(seconds: float, rate: int = 16_000, seed: int = 0) -> np.ndarray:
 
 
 def lead_ms(path: Path) -> float:
-    """How far the sound is ahead of the picture: both tell their own time."""
+    """How far the audio is ahead of the video: both tell their own time."""
     with VideoFile(path) as video_file:
         shown = {}
         for image in video_file:
@@ -149,7 +149,7 @@ _QUICK = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
 
 @dataclass(frozen=True)
 class Audio:
-    """A sound track to be made.
+    """An audio track to be made.
 
     Attributes:
         codec: Name of the encoder.
@@ -172,16 +172,16 @@ class Audio:
 
 @dataclass(frozen=True)
 class Video:
-    """A picture track to be made.
+    """A video track to be made.
 
     Attributes:
         codec: Name of the encoder.
-        fps: Pictures per second.
+        fps: Frames per second.
         size: Width and height.
         pixels: Pixel format.
-        times_s: Presentation times of the pictures; None takes every ``1 / fps``.
+        times_s: Presentation times of the frames; None takes every ``1 / fps``.
         start_s: Added to all of them.
-        pictures: ``[H, W]`` or ``[H, W, 3]`` (RGB), one per time; None spells the times.
+        images: ``[H, W]`` or ``[H, W, 3]`` (RGB), one per time; None spells the times.
         options: Of the encoder.
         rotation: Counter-clockwise turn in degrees that a player is told to make.
         flips: Whether it is told to mirror left-right and top-bottom after that.
@@ -218,16 +218,16 @@ def make_video(
     Args:
         path: Its name; the ending chooses the container.
         seconds: Length of both streams.
-        video: The picture, or None.
-        sounds: The sound tracks.
+        video: The video track, or None.
+        audio: The audio tracks.
         cover: Add a cover picture, as MP4 and Matroska have it.
-        order: ``interleaved``, or ``sound last``: all sound after all pictures in the file.
+        order: ``interleaved``, or ``audio last``: all audio after all frames in the file.
         container: Container format, where the ending does not tell.
 
     Returns:
         The path.
     """
-    options = {"max_interleave_delta": "1"} if order == "sound last" else {}
+    options = {"max_interleave_delta": "1"} if order == "audio last" else {}
     with av.open(f"file:{path}", "w", format=container, options=options) as video_file:
         tracks = []
         if cover and Path(path).suffix == ".mkv":
@@ -247,7 +247,7 @@ def make_video(
 
 
 def frame_times_s(fps: Fraction | float, seconds: float) -> list[float]:
-    """Presentation times of constant-rate pictures."""
+    """Presentation times of constant-rate frames."""
     return [float(i / Fraction(fps).limit_denominator(1001)) for i in range(round(seconds * fps))]
 
 
@@ -380,12 +380,12 @@ FACE_POINTS = np.array(
 )
 """Eyes, nose and mouth corners of that face, measured by hand to about 3 px."""
 _BUST = (120, 10, 330, 260)
-"""The part of that picture that is pasted: head and shoulders."""
+"""The part of that frame that is pasted: head and shoulders."""
 
 
 @dataclass(frozen=True)
 class PlacedFace:
-    """A face to be put into a picture.
+    """A face to be put into a frame.
 
     Attributes:
         x, y: Middle of the face box.
@@ -409,13 +409,13 @@ class PlacedFace:
 
     @property
     def points(self) -> np.ndarray:
-        """``[5, 2]``, the eye on the left of the picture first."""
+        """``[5, 2]``, the eye on the left of the frame first."""
         points = FACE_POINTS @ self.transform[:, :2].T + self.transform[:, 2]
         return points[[1, 0, 2, 4, 3]] if self.mirrored else points
 
     @property
     def transform(self) -> np.ndarray:
-        """float64 ``[2, 3]``: pixels of the astronaut's picture to pixels of this one."""
+        """float64 ``[2, 3]``: pixels of the astronaut's frame to pixels of this one."""
         scale = self.height_px / (FACE_BOX[3] - FACE_BOX[1])
         angle = np.deg2rad(self.turn_deg)
         turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -436,7 +436,7 @@ def astronaut() -> np.ndarray:
 def face_image(
     size: tuple[int, int], *faces: PlacedFace, background: int | np.ndarray = 90
 ) -> np.ndarray:
-    """A picture with real faces in it.
+    """A frame with real faces in it.
 
     Args:
         size: Width and height.
@@ -475,7 +475,7 @@ def face_video(
     speech: bool = True,
     video: Video | None = None,
 ) -> Path:
-    """A video with real faces and a sound.
+    """A video with real faces and a waveform.
 
     Args:
         path: Its name.

@@ -1,10 +1,10 @@
-"""Multi-way accuracy: which of 31 sounds belongs to a picture, within a frame.
+"""Multi-way accuracy: which of 31 audio windows belongs to a frame, within a frame.
 
-Every window of a clip is scored against the sounds at -15 .. +15 frames. The clip's constant delay is
-taken out of its sound to the sample first, so that offset 0 is the truth and three of the 31 candidates
-count as right: chance is 3 in 31. Where the clip has no sound that far, another clip's stands in, so that
+Every window of a clip is scored against the audio frames at -15 .. +15 frames. The clip's constant delay is
+taken out of its audio to the sample first, so that offset 0 is the truth and three of the 31 candidates
+count as right: chance is 3 in 31. Where the clip has no audio that far, another clip's stands in, so that
 there are always 31 candidates; or, as in the literature, these candidates are left out. A window takes
-part only if the clip has all of its own sound.
+part only if the clip has all of its own audio.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ def clip_volume(
     Args:
         model: A ``SyncModel`` in evaluation mode.
         sample: The clip.
-        filler: int16, sound for candidates beyond the clip.
+        filler: int16, audio for candidates beyond the clip.
         spec: What the network takes, and how far it looks.
-        shift_samples: The sound is moved ahead by this.
+        shift_samples: The audio is moved ahead by this.
 
     Returns:
         Plain similarities and the head's logits, both ``[1, 31, T]``.
@@ -162,7 +162,7 @@ def window_hits(
         person: Who is in a clip.
         constants: Constant offset of each clip in frames, by key: of ``clip_constants``.
         contexts: Lengths of windows.
-        leave_out: Candidates beyond the clip's sound are left out; else other clips' sound stands in.
+        leave_out: Candidates beyond the clip's audio are left out; else other clips' audio stands in.
         speech: Tells frames of speech: as ``speech_frames``.
         on_progress: Told how many clips are done, and how many there are.
     """
@@ -218,14 +218,14 @@ def accuracies(hits: Sequence[WindowHits]) -> list[Accuracy]:
 
 
 def _filler(samples: Sequence[Sample], people: Sequence[str], index: int) -> np.ndarray:
-    """Sound of the same person's next clip, whose voice does not tell where a clip ends; or of anyone's."""
+    """Audio of the same person's next clip, whose voice does not tell where a clip ends; or of anyone's."""
     after = [*range(index + 1, len(people)), *range(index)]
     same = [j for j in after if people[j] == people[index]]
     return samples[(same or after or [index])[0]].audio
 
 
 def _audio_inside(samples: int, lead: int, frames: int) -> np.ndarray:
-    """bool ``[31, T]``: whether the clip has at least half of a candidate frame's sound."""
+    """bool ``[31, T]``: whether the clip has at least half of a candidate frame's audio."""
     offsets = np.arange(-MAX_OFFSET, MAX_OFFSET + 1)
     middles = lead + SAMPLES_PER_FRAME * (np.arange(frames)[None] - offsets[:, None])
     middles = middles + SAMPLES_PER_FRAME // 2

@@ -1,4 +1,4 @@
-"""How a window of N frames is scored against the sounds at -15 .. +15 frames: three readings.
+"""How a window of N frames is scored against the audio frames at -15 .. +15 frames: three readings.
 
 ``alone``
     The protocol of the literature (Chung, Chung & Kang 2019; Kadandale et al. 2022): every window of five
@@ -7,13 +7,13 @@
     local embeddings that is their similarity; other networks get windows cut out of five frames each, and
     their similarity without the head.
 ``cut``
-    Windows cut out: the whole network with its head sees N frames of picture, N frames of each of the 31
-    sounds, and nothing beyond.
+    Windows cut out: the whole network with its head sees N frames of frame, N frames of each of the 31
+    audio frames, and nothing beyond.
 ``video``
     The clip is encoded whole, as ``detect`` does it, and the head's scores are averaged over N frames:
     the network has seen more than the window.
 
-A network that scores in a way of its own scores every window with every sound by itself in the first two.
+A network that scores in a way of its own scores every window with every audio by itself in the first two.
 
 The 25 ms windows of the log-mel bands reach 7.5 ms beyond a cut, as those of SyncNet's MFCCs do.
 """
@@ -51,7 +51,7 @@ class WindowReader(ClipReader):
 
         Args:
             contexts: Lengths N of windows, 5 frames or more; those longer than the clip are left out.
-            shift_samples: The sound is moved ahead by this.
+            shift_samples: The audio is moved ahead by this.
 
         Returns:
             For every reading and N: ``[31, T - N + 1]``.
@@ -76,10 +76,10 @@ class WindowReader(ClipReader):
         return scores
 
     def _cut(self, heard: Tensor, seen: Tensor) -> Tensor:
-        """The network's scores of windows of pictures with windows of sound, averaged over frames.
+        """The network's scores of windows of frames with windows of audio, averaged over frames.
 
         Args:
-            heard: ``[W + 30, D, N]``; window 15 belongs to picture window 0.
+            heard: ``[W + 30, D, N]``; window 15 belongs to frame window 0.
             seen: ``[W, D, N]``.
 
         Returns:
@@ -107,15 +107,15 @@ def _cosines(heard: Tensor, seen: Tensor) -> Tensor:
 
 
 def _same_lag(heard: Tensor, seen: Tensor, compared: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Similarities of windows of pictures with windows of sound, frame by frame.
+    """Similarities of windows of frames with windows of audio, frame by frame.
 
     Args:
-        heard: ``[W + 2K, D, N]``; window K belongs to picture window 0.
+        heard: ``[W + 2K, D, N]``; window K belongs to frame window 0.
         seen: ``[W, D, N]``.
         compared: Twice ``[W, D, N]`` to ``[W, N]``.
 
     Returns:
-        ``[W, 2K + 1, N]``; row K + n: the sound is n frames ahead.
+        ``[W, 2K + 1, N]``; row K + n: the audio is n frames ahead.
     """
     count, largest = len(seen), len(heard) - len(seen)
     rows = [
@@ -185,7 +185,7 @@ class _Windows(ABC):
 
 
 class VideoWindows(_Windows):
-    """Windows of pictures; the clip is uint8 ``[1, 1 | 3, T, S, S]``."""
+    """Windows of frames; the clip is uint8 ``[1, 1 | 3, T, S, S]``."""
 
     side = "video"
 
@@ -201,7 +201,7 @@ class VideoWindows(_Windows):
 
 
 class AudioWindows(_Windows):
-    """Windows of sound; the clip is ``[1, bands, 4 n]`` or ``[640 n]``."""
+    """Windows of audio; the clip is ``[1, bands, 4 n]`` or ``[640 n]``."""
 
     side = "audio"
 

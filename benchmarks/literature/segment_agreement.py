@@ -1,6 +1,6 @@
 """The pieces test: a video has one true offset, so all its pieces must agree.
 
-A video is cut into pieces of 2 or 3 seconds with different content, and each piece's sound comes from a
+A video is cut into pieces of 2 or 3 seconds with different content, and each piece's audio comes from a
 place moved by its own random known amount. All answers minus their moves must agree; a spurious match
 cannot do that. It is the honest test on videos whose offset nobody has published.
 """
@@ -47,7 +47,7 @@ def joined(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Clips as one video.
 
     Returns:
-        Crops uint8 ``[T, S, S]`` or ``[T, S, S, 3]``, and int16 sound of exactly as long; what a clip
+        Crops uint8 ``[T, S, S]`` or ``[T, S, S, 3]``, and int16 audio of exactly as long; what a clip
         lacks is silent.
     """
     crops = np.concatenate([sample.crops for sample in samples])

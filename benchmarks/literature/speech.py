@@ -1,4 +1,4 @@
-"""Which frames of a sound are speech, by the voice-activity network of Silero.
+"""Which frames of a waveform are speech, by the voice-activity network of Silero.
 
 Only benchmarks need it, so it is no dependency of the package: ``pip install silero-vad``, whose wheel
 carries the network (MIT licence) and works offline.
@@ -23,12 +23,12 @@ def speech_frames(audio: np.ndarray, *, lead: int, frames: int) -> np.ndarray:
     """Tell speech from everything else, frame by frame.
 
     Args:
-        sound: int16 ``[N]``, 16 kHz.
-        lead: Sample at which frame 0 begins; may lie outside the sound.
+        audio: int16 ``[N]``, 16 kHz.
+        lead: Sample at which frame 0 begins; may lie outside the audio.
         frames: T.
 
     Returns:
-        bool ``[T]``: whether the frame's middle is in speech; False outside the sound.
+        bool ``[T]``: whether the frame's middle is in speech; False outside the audio.
 
     Raises:
         MissingError: The package ``silero-vad`` is not installed.

@@ -33,7 +33,7 @@ def images(frames: int, size_px: int, seed: int) -> np.ndarray:
 
 
 def audio(frames: int, seed: int, *, ahead_frames: float) -> np.ndarray:
-    """A voice, int16 ``[640 T]`` at 16 kHz, so many frames ahead of the pictures of the same seed."""
+    """A voice, int16 ``[640 T]`` at 16 kHz, so many frames ahead of the frames of the same seed."""
     times_s = np.arange(frames * AUDIO_HZ // FPS) / AUDIO_HZ
     opened = openness(times_s + ahead_frames / FPS, seed)
     noise = np.random.default_rng([seed, 2]).standard_normal(len(times_s))

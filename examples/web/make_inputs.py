@@ -24,7 +24,7 @@ from synctool.weights.artefact import read_artefact
 
 HERE = Path(__file__).resolve().parent
 CLIPS = ((0, 3.0), (1, -5.0))
-"""Seeds, and how many frames the sound is ahead."""
+"""Seeds, and how many frames the audio is ahead."""
 FRAMES = 75
 MAX_OFFSET = 15
 
@@ -62,7 +62,7 @@ def write_inputs(
     Args:
         folder: Where to; made if it is not there.
         model: The network in PyTorch.
-        clips: Seeds, and how many frames the sound is ahead.
+        clips: Seeds, and how many frames the audio is ahead.
         frames: Length of each clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def write_inputs(
         where = "ahead" if ahead_frames > 0 else "behind"
         told.append(
             {
-                "name": f"Made with the sound {abs(ahead_frames):g} frames {where}",
+                "name": f"Made with the audio {abs(ahead_frames):g} frames {where}",
                 "pictures": files.pop("pictures"),
                 "samples": files.pop("samples"),
                 "expected": {**files, **answer},
@@ -93,7 +93,7 @@ def write_inputs(
 def answered(
     model: LoadedModel, crops: np.ndarray, samples: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What a model makes of a clip whose sound begins with its first picture.
+    """What a model makes of a clip whose audio begins with its first frame.
 
     Args:
         model: The network.
@@ -102,7 +102,7 @@ def answered(
 
     Returns:
         ``audio`` (the features), ``video_features [D, T]``, ``audio_features [D, T_audio]`` and
-        ``scores [2K+1, T]``, NaN outside the sound; and offset and confidence.
+        ``scores [2K+1, T]``, NaN outside the audio; and offset and confidence.
     """
     audio = audio_input(model, samples)
     seen = model.runtime.encode_video(as_input(crops, model.spec.video))
@@ -123,8 +123,8 @@ def answered(
 
 
 def audio_input(model: LoadedModel, samples: np.ndarray) -> np.ndarray:
-    """Sound as the network takes it, ``[1, 1, bands, 4T]`` or ``[1, 640 T]``; the last frame is filled
-    up with silence, and a constant error of the network is taken out by moving the sound."""
+    """Audio as the network takes it, ``[1, 1, bands, 4T]`` or ``[1, 640 T]``; the last frame is filled
+    up with silence, and a constant error of the network is taken out by moving the audio."""
     front = FRONT_ENDS[model.spec.audio.kind]
     moved = round(model.zero_frames * SAMPLES_PER_FRAME)
     samples = np.pad(front.at_level(samples), (max(moved, 0), 0))[max(-moved, 0) :]

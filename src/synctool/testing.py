@@ -34,7 +34,7 @@ from synctool.types import DEFAULT_MAX_OFFSET, WIDEST_MAX_OFFSET
 Check = Callable[[BackboneSpec], None]
 
 _SMALL_PX = 40
-"""Side of the pictures where the encoder takes any."""
+"""Side of the frames where the encoder takes any."""
 _INPUTS = 8
 """How many inputs a centre of influence is the mean of: that of one is a matter of chance."""
 _HEAD_REACH = 8
@@ -227,7 +227,7 @@ def check_devices(spec: BackboneSpec) -> None:
 
 
 def check_volume_shape(spec: BackboneSpec) -> None:
-    """Any range K gives a volume ``[B, 2K+1, T]``, and ``-inf`` where there is no sound."""
+    """Any range K gives a volume ``[B, 2K+1, T]``, and ``-inf`` where there is no audio."""
     if spec.role != "joint":
         return
     size, k, lead, length = _built_size(spec), 4, 1, 6
@@ -241,12 +241,12 @@ def check_volume_shape(spec: BackboneSpec) -> None:
         )
     at = torch.arange(9) - torch.arange(-k, k + 1)[:, None] + lead
     inside = (at >= 0) & (at < length)
-    _must(torch.equal(volume[0].isfinite(), inside), "scores outside the sound, or none inside")
-    _must(bool((volume[0][~inside] == float("-inf")).all()), "outside the sound is not -inf")
+    _must(torch.equal(volume[0].isfinite(), inside), "scores outside the audio, or none inside")
+    _must(bool((volume[0][~inside] == float("-inf")).all()), "outside the audio is not -inf")
 
 
 def check_volume_shift(spec: BackboneSpec) -> None:
-    """Sound that is moved by n frames moves the volume by n rows, whichever way it is moved."""
+    """Audio that is moved by n frames moves the volume by n rows, whichever way it is moved."""
     if not _equivariant(spec):
         return
     n, k = 3, 6
@@ -256,8 +256,8 @@ def check_volume_shift(spec: BackboneSpec) -> None:
         still = _score(spec, heard, seen, max_offset=k, audio_lead=beyond)
         moved = _score(spec, heard.roll(n, 2), seen, max_offset=k, audio_lead=beyond)
         told = _score(spec, heard, seen, max_offset=k, audio_lead=beyond - n)
-    _close(moved[:, :-n], still[:, n:], "the volume of moved sound")
-    _close(told, moved, "the volume of sound that is said to be moved")
+    _close(moved[:, :-n], still[:, n:], "the volume of moved audio")
+    _close(told, moved, "the volume of audio that is said to be moved")
 
 
 def check_volume_range(spec: BackboneSpec) -> None:
@@ -275,17 +275,17 @@ def check_volume_range(spec: BackboneSpec) -> None:
 
 
 def check_sign(spec: BackboneSpec) -> None:
-    """Sound that is ahead of the picture is a positive offset."""
+    """Audio that is ahead of the video is a positive offset."""
     if not _equivariant(spec):
         return
     heard = _unit(1, _built_size(spec), 40)
     network = sync_model(_made(spec)[1])  # as it begins, before a head has learnt anything
     for ahead in (-4, 0, 3):
-        seen = heard[..., 10 - ahead : 30 - ahead]  # the sound of picture t comes at t - ahead
+        seen = heard[..., 10 - ahead : 30 - ahead]  # the audio of frame t comes at t - ahead
         with torch.no_grad():
             volume = network.score(heard, seen, max_offset=5, audio_lead=10)
         right = float((volume.argmax(1) == 5 + ahead).float().mean())
-        _must(right > 0.9, f"sound {ahead} frames ahead is found in {right:.0%} of the frames")
+        _must(right > 0.9, f"audio {ahead} frames ahead is found in {right:.0%} of the frames")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -452,7 +452,7 @@ def _score(spec: BackboneSpec, heard: Tensor, seen: Tensor, **how: int) -> Tenso
 
 
 def _equivariant(spec: BackboneSpec) -> bool:
-    """Whether moved sound moves the answer by construction: a regression has to learn it."""
+    """Whether moved audio moves the answer by construction: a regression has to learn it."""
     return spec.role == "joint" and getattr(_lively(spec)[1], "equivariant", True)
 
 

@@ -1,7 +1,7 @@
 """The time base and frozen results, shared by every room. Standard library only.
 
 Units are in the names: ``_frames`` (25 Hz video frames of 40 ms), ``_ms``, ``_s``, ``_hz``, ``_px``.
-Sign: ``offset > 0`` means that the sound is early (audio ahead of the picture), as in
+Sign: ``offset > 0`` means that the audio is early (audio ahead of the video), as in
 ITU-R BT.1359-1 and in SyncNet (Chung & Zisserman 2016).
 """
 
@@ -96,7 +96,7 @@ class MediaTrack:
 class Source:
     """What the video itself is, on its own presentation timeline.
 
-    ``turned_deg`` is by how much its pictures were turned clockwise beyond what the file says, as faces stand
+    ``turned_deg`` is by how much its frames were turned clockwise beyond what the file says, as faces stand
     upright only then: 0, 90, 180 or 270.
     ``tracks`` are all that could be measured, with the choice marked; ``channel`` is the audio channel
     that is measured, ``mix`` for several mixed, empty where there is one only or none.
@@ -121,7 +121,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of video with one offset."""
+    """A segment of video with one offset."""
 
     start_s: float
     end_s: float
@@ -246,11 +246,11 @@ class Condition:
     """How a video was presented to the models.
 
     Attributes:
-        kind: ``plain``, ``shift`` (the sound moved), ``piece`` (a stretch of it, its sound moved) or
+        kind: ``plain``, ``shift`` (the audio moved), ``piece`` (a segment of it, its audio moved) or
             ``perturbed`` (made worse).
-        moved_frames: By how much the sound was moved ahead; a multiple of one sample, 1/640.
-        start_s: Begin of the stretch, None for the whole video.
-        end_s: End of the stretch.
+        moved_frames: By how much the audio was moved ahead; a multiple of one sample, 1/640.
+        start_s: Begin of the segment, None for the whole video.
+        end_s: End of the segment.
         perturbation: What was done to it, "" for nothing.
         level: Step of severity, 1 to 5; 0 for nothing.
         value: What that step is, in ``unit``.
@@ -276,7 +276,7 @@ class Label:
         person: Who speaks, "" where nobody said.
         source: The collection.
         language: What is spoken.
-        segments: True offsets by stretch, where it changes within the video.
+        segments: True offsets by segment, where it changes within the video.
     """
 
     offset_frames: float | None = None
@@ -304,13 +304,13 @@ class Trial:
         reason: Why it is inconclusive.
         lse_c: SyncNet's median minus minimum of the mean distances, larger is better.
         lse_d: SyncNet's minimum of the mean distances, smaller is better.
-        coverage: Share of the stretch with a face, 0..1.
+        coverage: Share of the segment with a face, 0..1.
         segments: Stretches that were found.
         frames: Offset and confidence per 25 Hz frame.
         curve: Mean score of the candidates -K..K above the mean of all, None where there is none.
         windows: For windows of N frames, how many have their best of 31 candidates within a frame of
             the truth, and how many there are; empty where the truth is not known.
-        duration_s: Length of the stretch.
+        duration_s: Length of the segment.
         seconds: Time that this model took for it, without what the models share.
         memory_mb: Most memory of the process until then, MiB; None where it is not known.
         error: Why there is no answer at all; then the figures mean nothing.

@@ -42,14 +42,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def spot(size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
-    """A dark grey picture of a width and height with a bright box: left, top, right, bottom."""
+    """A dark grey image of a width and height with a bright box: left, top, right, bottom."""
     image = np.full((size[1], size[0]), 16, np.uint8)
     image[box[1] : box[3], box[0] : box[2]] = 235
     return image
 
 
 def spot_video(path: Path, image: np.ndarray, *, frames: int) -> Path:
-    """A video that shows one picture, to noise."""
+    """A video that shows one image, to noise."""
     waveform = np.random.default_rng(0).normal(0, 3000, (1, frames * 640)).astype(np.int16)
     with av.open(str(path), "w") as video_file:
         video = video_file.add_stream("mpeg4", rate=25, width=image.shape[1], height=image.shape[0])
@@ -135,7 +135,7 @@ def yunet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def expected_yunet(column: int, row: int, px: float) -> tuple[np.ndarray, np.ndarray]:
-    """Box and points of the face in a cell, where one pixel of the network's picture is ``px``."""
+    """Box and points of the face in a cell, where one pixel of the network's image is ``px``."""
     middle = (np.array([column, row]) + CENTRE) * 16
     half = np.array(FACE_PX) / 2
     box = np.concatenate([middle - half, middle + half]) * px
@@ -162,7 +162,7 @@ def test_yunet_gives_the_eye_on_the_left_of_the_picture_first(yunet_file: Path) 
 
 
 def test_yunet_in_a_reduced_picture(yunet_file: Path) -> None:
-    # A followed face of 96 px may be halved; a cell of the half picture is 32 px of the whole one.
+    # A followed face of 96 px may be halved; a cell of the half image is 32 px of the whole one.
     image = spot((400, 240), (96, 64, 128, 96))
     (face,) = YuNetDetector(weights=yunet_file).detect(image, smallest_face_px=96)
     box, points = expected_yunet(3, 2, 2.0)
@@ -179,7 +179,7 @@ def test_yunet_in_a_narrow_picture(yunet_file: Path) -> None:
 
 
 def test_yunet_looks_again_for_faces_too_large_for_it(yunet_file: Path) -> None:
-    image = spot((640, 640), (192, 128, 256, 192))  # one cell of a picture of 160 px
+    image = spot((640, 640), (192, 128, 256, 192))  # one cell of an image of 160 px
     found = YuNetDetector(weights=yunet_file).detect(image)
     large = [face for face in found if face.height_px > 150]
     assert {round(face.height_px) for face in found} == {48, 192}
@@ -347,7 +347,7 @@ def expected_s3fd(column: int, row: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("size", "smallest", "px"),
     [
-        ((256, 160), None, 1),  # small pictures as they are
+        ((256, 160), None, 1),  # small images as they are
         ((640, 480), None, 2),  # a quarter would be 160 px, less than 320
         ((1600, 900), None, 4),  # a quarter
         ((5120, 2560), None, 8),  # a quarter would be 1280 px, more than 640
@@ -367,7 +367,7 @@ def test_s3fd_at_all_sizes(s3fd: S3fdDetector, size, smallest, px) -> None:
 
 
 def test_s3fd_in_a_narrow_picture(s3fd: S3fdDetector) -> None:
-    # Reduced to 640x16 px, but the network needs 32 rows: a pixel of it is 8x4 of the picture.
+    # Reduced to 640x16 px, but the network needs 32 rows: a pixel of it is 8x4 of the image.
     (face,) = s3fd.detect(spot((5120, 128), (160, 48, 192, 64)))
     np.testing.assert_allclose(face.box, expected_s3fd(5, 3) * [8, 4, 8, 4], rtol=1e-4)
 

@@ -1,4 +1,4 @@
-"""The sound encoders of the plugin: the contract of all encoders, and what is their own."""
+"""The audio encoders of the plugin: the contract of all encoders, and what is their own."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def encoder(name: str, *, seed: int = 0, **options: Any) -> Any:
 
 
 def noise(frames: int, batch: int = 1, seed: int = 1) -> Tensor:
-    """Sound of so many frames."""
+    """Audio of so many frames."""
     return 0.1 * torch.randn(batch, 640 * frames, generator=torch.Generator().manual_seed(seed))
 
 
@@ -92,7 +92,7 @@ def test_nothing_heavy_is_imported_before_a_network_is_chosen() -> None:
 
 
 def loud_and_quiet(frames: int) -> Tensor:
-    """Two sounds, one of which begins far below the other's floor."""
+    """Two audio frames, one of which begins far below the other's floor."""
     audio = noise(frames, batch=2)
     audio[1, : 320 * frames] *= 1e-5
     return audio

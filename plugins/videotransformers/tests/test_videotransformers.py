@@ -102,7 +102,7 @@ def encoder_for(kind: type[PreTrainedModel], **options: object) -> WindowedEncod
 def by_frame(network: PreTrainedModel, window: Tensor) -> Tensor:
     """What a published network says about each frame of one window ``[n, 3, S, S]``: ``[n, D]``."""
     tokens = network.base_model(window[None]).last_hidden_state[0]
-    patches = 4  # of 16 px in a picture of 32 px
+    patches = 4  # of 16 px in a frame of 32 px
     if isinstance(network.config, TimesformerConfig):
         # After the class token comes one patch after the other, each with all its frames.
         return torch.stack([tokens[1 + f :: len(window)].mean(0) for f in range(len(window))])

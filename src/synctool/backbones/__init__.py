@@ -9,7 +9,7 @@ from synctool.plugins.specs import BackboneSpec, HeadSpec
 
 @hookimpl
 def synctool_backbones() -> list[BackboneSpec]:
-    """Complete models, then encoders of pictures and of sound, of which any two make a pair."""
+    """Complete models, then encoders of frames and of audio, of which any two make a pair."""
     return [*joint.specs(), *video.specs(), *audio.specs()]
 
 

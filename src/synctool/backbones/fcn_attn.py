@@ -1,4 +1,4 @@
-"""``fcn-attn``: ``fcn-cls`` with attention over channels, over time, and of pictures to sounds."""
+"""``fcn-attn``: ``fcn-cls`` with attention over channels, over time, and of frames to audio."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def mouth(
         embedding: D.
         width: Channels of the first layers of both encoders.
         use_attention: False turns all three off.
-        channel_attention: Squeeze-and-excitation (Hu et al. 2018) in both encoders: in pictures over
-            each frame, in the sound over the bands of each step.
+        channel_attention: Squeeze-and-excitation (Hu et al. 2018) in both encoders: in frames over
+            each frame, in the audio over the bands of each step.
         temporal_attention: Self-attention over neighbouring embeddings of each encoder, after its
             temporal convolutions.
-        cross_attention: Each picture attends to its candidate sounds: ``AttentiveHead``.
+        cross_attention: Each frame attends to its candidate audio frames: ``AttentiveHead``.
         attention_reach: Frames that the self-attention looks at to either side.
         candidate_reach: Offsets that the cross-modal attention looks at to either side.
         heads: Heads of both attentions; they divide D.

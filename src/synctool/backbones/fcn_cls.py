@@ -26,7 +26,7 @@ def mouth(
 
 
 def mouth_encoder(*, embedding: int = 256, width: int = 32) -> MouthEncoder:
-    """The picture half of the default tag: grey mouth crops of 72 px.
+    """The video half of the default tag: grey mouth crops of 72 px.
 
     Args:
         embedding: D.
@@ -36,7 +36,7 @@ def mouth_encoder(*, embedding: int = 256, width: int = 32) -> MouthEncoder:
 
 
 def mel_encoder(*, embedding: int = 256, width: int = 32) -> MelEncoder:
-    """The sound half of the default tag: 64 log-mel bands.
+    """The audio half of the default tag: 64 log-mel bands.
 
     Args:
         embedding: D.
@@ -58,7 +58,7 @@ def rgb112(
         max_offset: K.
         embedding: D.
         width: Channels of the first layers of both encoders.
-        audio_bands: Rows of the sound features: 13 MFCCs, or 40 to 128 mel bands.
+        audio_bands: Rows of the audio features: 13 MFCCs, or 40 to 128 mel bands.
     """
     return _rgb(max_offset, embedding, [width << stage for stage in range(5)], audio_bands)
 
@@ -75,8 +75,8 @@ def rgb224(
     Args:
         max_offset: K.
         embedding: D.
-        width: Channels of the first picture layer; the first sound layer has twice as many.
-        audio_bands: Rows of the sound features: 13 MFCCs, or 40 to 128 mel bands.
+        width: Channels of the first video layer; the first audio layer has twice as many.
+        audio_bands: Rows of the audio features: 13 MFCCs, or 40 to 128 mel bands.
     """
     return _rgb(max_offset, embedding, [width << stage for stage in range(6)], audio_bands)
 

@@ -1,5 +1,5 @@
-"""Encoders for face crops in colour and for any number of sound bands, fully convolutional in the
-spirit of SyncNet's streams: five frames at once, then pictures one by one, then a short temporal
+"""Encoders for face crops in colour and for any number of audio bands, fully convolutional in the
+spirit of SyncNet's streams: five frames at once, then frames one by one, then a short temporal
 network; at 25 Hz and centred."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from synctool.backbones.mouthnet import STACK, MelEncoder, ResidualBlock, TemporalBlock
 
 _CONTRAST = 0.02
-"""Contrast, in the units of the picture, below which a crop counts as flat."""
+"""Contrast, in the units of the frame, below which a crop counts as flat."""
 
 
 class FaceEncoder(nn.Module):
@@ -22,7 +22,7 @@ class FaceEncoder(nn.Module):
 
     Args:
         embedding: D.
-        widths: Channels of the stem and of the stages; each of them halves the picture.
+        widths: Channels of the stem and of the stages; each of them halves the frame.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from synctool.models.offset_regressor import reach_of
 
 Gate = Callable[[int], nn.Module]
 STACK = 5
-"""Frames that the picture network sees at once, as channels."""
+"""Frames that the video network sees at once, as channels."""
 
 
 class ResidualBlock(nn.Module):
@@ -221,7 +221,7 @@ def encoder_pair(
         embedding: D.
         width: Channels of the first layers.
         temporal: Makes a temporal network.
-        gates: What the channels of the pictures and of the sound go through.
+        gates: What the channels of the frames and of the audio go through.
     """
     widths = (width, 2 * width, 4 * width, 8 * width)
     return (

@@ -24,7 +24,7 @@ def attentive(
     Args:
         embedding: D.
         channels: Width of the convolutions.
-        reach: Candidates to either side that a picture attends to.
+        reach: Candidates to either side that a frame attends to.
         heads: Heads of the attention; they divide D.
     """
     return AttentiveHead(embedding=embedding, channels=channels, reach=reach, heads=heads)

@@ -48,7 +48,7 @@ def r3d_18(*, stages: int = STAGES) -> ResNet3D:
 
 
 def mc3_18(*, stages: int = STAGES) -> ResNet3D:
-    """MC3-18: three-dimensional kernels in the stem and the first stage, pictures alone after these.
+    """MC3-18: three-dimensional kernels in the stem and the first stage, frames alone after these.
 
     Args:
         stages: Residual stages that are kept, 1 to 4.

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 (Baevski et al. 2020) and HuBERT (Hsu et al. 2021) on 16 kHz sound.
+"""wav2vec 2.0 (Baevski et al. 2020) and HuBERT (Hsu et al. 2021) on 16 kHz audio.
 
 The networks are those of the ``transformers`` library, built from configurations written here, so
 that nothing is fetched. The configurations are those of facebook/wav2vec2-base, wav2vec2-large (the one

@@ -1,8 +1,8 @@
 """SyncNet, run densely over whole clips with the weights its authors published.
 
 Chung & Zisserman, "Out of time: automated lip sync in the wild" (ACCV workshops, 2016). Layer for
-layer the PyTorch network that belongs to ``syncnet_v2.model``: a picture stream over 5 frames and a
-sound stream over 20 MFCC steps of 10 ms, which meet in 1024 dimensions where the L2 distance tells
+layer the PyTorch network that belongs to ``syncnet_v2.model``: a video stream over 5 frames and an
+audio stream over 20 MFCC steps of 10 ms, which meet in 1024 dimensions where the L2 distance tells
 how well they go together.
 
 The published code cuts a video into windows: number i is frames ``i .. i+4`` and MFCC steps
@@ -96,7 +96,7 @@ class SyncNet(nn.Module):
         return torch.cat(rows, 1).transpose(1, 2)
 
     def encode_audio(self, audio: Tensor) -> Tensor:
-        """Embeddings of sound.
+        """Embeddings of audio.
 
         The layers pad with zeros along time and pool every second step, so what a step gives
         depends on where in its window it is: the windows are computed one by one.
@@ -128,7 +128,7 @@ class SyncNet(nn.Module):
     ) -> Tensor:
         """Negative L2 distances ``[B, 2K+1, T]``; see ``SyncModel.score``.
 
-        As ``calc_pdist`` of the published code, but comparisons outside the sound are ``-inf``
+        As ``calc_pdist`` of the published code, but comparisons outside the audio are ``-inf``
         instead of distances to zeros.
         """
         frames, length = video_features.shape[-1], audio_features.shape[-1]
@@ -161,7 +161,7 @@ class SyncNet(nn.Module):
 
         All differences of all candidates would take D times the memory of the volume, so the squares
         are multiplied out: ``|v - s|^2 = |v|^2 + |s|^2 - 2 v s``. That loses digits where both are long
-        and close; as the mean picture is taken off both first, little is left to lose.
+        and close; as the mean frame is taken off both first, little is left to lose.
         """
         frames = video_features.shape[-1]
         middle = video_features.mean(2, keepdim=True)

@@ -69,7 +69,7 @@ class Vggish(nn.Module):
     """VGGish for every frame: patches of 0.96 s slid by one frame.
 
     Four spectrogram steps make one frame, so row t is the published network's embedding of the patch
-    whose middle is the middle of frame t. Around the sound there is silence. Patches overlap, but the
+    whose middle is the middle of frame t. Around the audio there is silence. Patches overlap, but the
     network puts zeros around each of them in every layer, so each is computed by itself.
 
     Args:
@@ -88,7 +88,7 @@ class Vggish(nn.Module):
         self.network = _network(width)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings of the sound.
+        """Embeddings of the audio.
 
         Args:
             waveform: ``[B, 640 T]`` at 16 kHz, -1..1.

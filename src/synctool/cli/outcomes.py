@@ -97,7 +97,7 @@ class Outcomes(Sequence["Outcome"]):
 
     @property
     def shots(self) -> Mapping[str, Sequence[Shot]]:
-        """Small pictures by video, read when they are asked for."""
+        """Small images by video, read when they are asked for."""
         return self._shots if self._journal is None else _Shots(self._journal, self._keys)
 
 
@@ -120,7 +120,7 @@ def _plain(shot: Shot) -> dict[str, Any]:
 
 
 def _noted_shots(journal: Journal[DetectResult], key: str) -> tuple[Shot, ...]:
-    """The small pictures that are noted with a result.
+    """The small images that are noted with a result.
 
     Raises:
         SyncToolError: The journal is damaged.

@@ -21,7 +21,7 @@ def show_plan(plan: TrainPlan) -> None:
         f"backbone: {plan.backbone}, {plan.parameters / 1e6:.2f} million parameters, "
         f"{plan.trained / 1e6:.2f} of them trained at first",
         *(f"published weights: {side}: {name}" for side, name in plan.pretrained.items()),
-        f"pictures: {plan.video_input.crop} crops, {plan.video_input.size_px} px, {plan.video_input.colour}",
+        f"frames: {plan.video_input.crop} crops, {plan.video_input.size_px} px, {plan.video_input.colour}",
         f"where: {plan.device}, {plan.precision}",
         f"length: {plan.steps} steps, {plan.windows} clips drawn",
     ]

@@ -34,5 +34,5 @@ def check_settings(settings: CompareSettings, entries: Sequence[Entry]) -> None:
     if coded and any(entry.clip is not None for entry in entries):
         raise UsageError(
             f"clips of a processed folder cannot be made worse by {coded[0]}",
-            remedy="Give videos, or only such as change nothing but the sound, like noise.",
+            remedy="Give videos, or only such as change nothing but the audio, like noise.",
         )

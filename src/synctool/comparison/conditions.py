@@ -1,4 +1,4 @@
-"""Under which conditions a video is measured: its sound moved by known amounts, whole or in pieces."""
+"""Under which conditions a video is measured: its audio moved by known amounts, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _FORM = "Give frames of 40 ms with commas between them, as -10,-5,0,5,10, or ran
 def shift_conditions(
     spec: str, seed: int = 0, *, max_offset: int = DEFAULT_MAX_OFFSET, film: str = ""
 ) -> list[Condition]:
-    """Moves of a video's sound.
+    """Moves of a video's audio.
 
     Args:
-        spec: Frames by which the sound is moved ahead, ``-10,-5,0,5,10``, or ``random:N`` for N moves
+        spec: Frames by which the audio is moved ahead, ``-10,-5,0,5,10``, or ``random:N`` for N moves
             evenly distributed within ±10 frames, or ``max_offset`` less three where that is less.
         seed: Of chance.
         max_offset: Largest offset searched, in frames; nothing is moved further.
@@ -55,19 +55,19 @@ def piece_conditions(
     max_offset: int = DEFAULT_MAX_OFFSET,
     film: str = "",
 ) -> list[Condition]:
-    """The pieces of a video, each with its sound from a place moved by its own amount, as ``cuts``.
+    """The pieces of a video, each with its audio from a place moved by its own amount, as ``cuts``.
 
     Args:
-        ticks: Length of the video in frames.
+        frames: Length of the video in frames.
         seconds: Length of a piece.
         seed: Of chance.
-        sound_samples: Length of its sound at 16 kHz; None: as long as the picture.
+        audio_samples: Length of its audio at 16 kHz; None: as long as the video.
         max_offset: Largest offset searched, in frames.
         video: Mixed into the seed, so that every video has moves of its own.
 
     Returns:
         Conditions in the order of time; none for a video that is shorter than a piece. A move by which a
-        piece would leave the sound is turned round, and what leaves it both ways is left out.
+        piece would leave the audio is turned round, and what leaves it both ways is left out.
 
     Raises:
         UsageError: A piece is too short, or the searched range is too small to move anything.
@@ -122,11 +122,11 @@ def _samples(text: str, spec: str, max_offset: int) -> int:
 
 
 def _reach(max_offset: int) -> int:
-    """Frames that sound is moved at most by chance."""
+    """Frames that audio is moved at most by chance."""
     reach = min(LARGEST_MOVE_FRAMES, max_offset - ROOM_FRAMES)
     if reach < 1:
         raise UsageError(
-            f"a searched range of ±{max_offset} frames leaves no room to move the sound",
+            f"a searched range of ±{max_offset} frames leaves no room to move the audio",
             remedy=f"Search wider: --max-offset {ROOM_FRAMES + 1} or more.",
         )
     return reach

@@ -87,7 +87,7 @@ class VideoFacts:
         video: Its name.
         trials: Its trials.
         shared_s: Seconds that its networks shared: decoding, faces, crops.
-        thumbnails: Pictures of it; none where an earlier run had finished it.
+        thumbnails: Frames of it; none where an earlier run had finished it.
         resumed: Whether an earlier run had finished it.
     """
 
@@ -156,7 +156,7 @@ def run_trials(
         journal: File that keeps finished videos; a second run with the same settings goes on with it.
             A video that failed because memory or disk ran out, or because its worker died, is not kept.
         on_progress: Called as the work goes on.
-        on_film: Called with each video before its trials are given.
+        on_video: Called with each video before its trials are given.
         thumbnails: At most so many images of each video.
 
     Yields:

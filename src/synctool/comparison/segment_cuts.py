@@ -20,14 +20,14 @@ def cuts(
     *,
     largest_move: int = LARGEST_MOVE_FRAMES,
 ) -> Iterator[tuple[int, int, int]]:
-    """Where to cut a video, and how to move each piece's sound.
+    """Where to cut a video, and how to move each piece's audio.
 
     Args:
         frames: T.
         piece_frames: Length of a piece.
-        sound_samples: N; sample 0 belongs to frame 0.
+        audio_samples: N; sample 0 belongs to frame 0.
         rng: Random generator.
-        largest_move: Sounds are moved by up to so many frames.
+        largest_move: Audio is moved by up to so many frames.
 
     Yields:
         First frame of a piece, first sample of its audio, and how many samples that is moved ahead;

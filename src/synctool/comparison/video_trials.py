@@ -48,7 +48,7 @@ class VideoDone:
     Attributes:
         trials: Its trials: condition by condition, within each network by network.
         shared_s: Seconds that the networks shared.
-        thumbnails: A few pictures of it, where they were asked for.
+        thumbnails: A few frames of it, where they were asked for.
         lasting: Whether a second run would find the same; not where memory or disk ran out.
     """
 
@@ -196,7 +196,7 @@ class VideoTrials:
     def _perturbed(
         self, entry: Entry, encoded: EncodedVideo, name: str, level: int
     ) -> EncodedVideo:
-        """The video made worse: in memory where only the sound changes, else by way of a copy."""
+        """The video made worse: in memory where only the audio changes, else by way of a copy."""
         seed = self._settings.seed
         if changes_audio_only(name):
             return replace(encoded, samples=degraded_audio(encoded.samples, name, level, seed=seed))

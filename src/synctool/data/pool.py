@@ -25,7 +25,7 @@ from synctool.untrusted.tars import check_member, tar_errors
 
 _OPEN_SHARDS = 16
 _AUDIO_SHARE = 0.25
-"""Of the budget. A clip lends its audio to others' noise, so sounds are asked for more often; they are
+"""Of the budget. A clip lends its audio to others' noise, so audio is asked for more often; they are
 about a seventh of a clip's bytes."""
 
 
@@ -52,7 +52,7 @@ class PooledSample:
     @property
     def audio(self) -> np.ndarray:
         """int16 ``[N]``; not to be written to."""
-        return self._pool.part(self._index, "sound")
+        return self._pool.part(self._index, "audio")
 
 
 class SamplePool(Sequence[PooledSample]):
@@ -95,7 +95,7 @@ class SamplePool(Sequence[PooledSample]):
         budget = cache_mb * 2**20
         self._kept = {
             "crops": _Kept(budget * (1 - _AUDIO_SHARE)),
-            "sound": _Kept(budget * _AUDIO_SHARE),
+            "audio": _Kept(budget * _AUDIO_SHARE),
         }
         self._open: OrderedDict[str, BinaryIO] = OrderedDict()
         self._process = os.getpid()
@@ -116,7 +116,7 @@ class SamplePool(Sequence[PooledSample]):
         return self._samples[index]
 
     def part(self, index: int, name: str) -> np.ndarray:
-        """``crops``, ``portrait`` or ``sound`` of a sample.
+        """``crops``, ``portrait`` or ``audio`` of a sample.
 
         Raises:
             MissingError: Its shard is gone.
@@ -218,13 +218,13 @@ class _Kept:
             self._bytes -= self._arrays.popitem(last=False)[1].nbytes
 
 
-_FILES = {"crops": "crops.jpg", "portrait": "portrait.jpg", "sound": "flac"}
+_FILES = {"crops": "crops.jpg", "portrait": "portrait.jpg", "audio": "flac"}
 
 
 _PARTS: dict[str, Callable[[bytes, SampleInfo], np.ndarray]] = {
     "crops": crops_of,
     "portrait": lambda data, _: portrait_of(data),
-    "sound": lambda data, _: decode_flac(data),
+    "audio": lambda data, _: decode_flac(data),
 }
 
 

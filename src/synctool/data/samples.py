@@ -24,7 +24,7 @@ MOUTH_PX = 96
 FACE_CROP_PX = 224
 """Side of stored face crops unless chosen: SyncNet's."""
 PORTRAIT_PX = 64
-"""Side of the one grey picture of the whole face, to tell people apart."""
+"""Side of the one grey image of the whole face, to tell people apart."""
 _TALLEST_JPEG = 65_500
 _LONGEST_FRAMES = 500
 _LARGEST_PX = 4096
@@ -123,7 +123,7 @@ class Sample:
         info: Facts.
         crops: uint8 ``[T, S, S]``, or ``[T, S, S, 3]`` in RGB.
         portrait: uint8 ``[64, 64]``.
-        sound: int16 ``[N]``; frame t begins at ``info.sound_lead + 640 t``.
+        audio: int16 ``[N]``; frame t begins at ``info.sound_lead + 640 t``.
     """
 
     info: SampleInfo
@@ -144,7 +144,7 @@ def longest_frames(size_px: int) -> int:
 
 
 def jpeg(image: np.ndarray) -> bytes:
-    """A picture, grey or RGB, as JPEG."""
+    """An image, grey or RGB, as JPEG."""
     shown = image if image.ndim == 2 else image[..., ::-1]
     return cv2.imencode(".jpg", shown, _QUALITY)[1].tobytes()
 
@@ -163,7 +163,7 @@ def crops_of(data: bytes, info: SampleInfo) -> np.ndarray:
 
 
 def portrait_of(data: bytes) -> np.ndarray:
-    """The picture of the whole face: uint8 ``[64, 64]``.
+    """The image of the whole face: uint8 ``[64, 64]``.
 
     Raises:
         MalformedError: It is damaged, or of another size.
@@ -172,7 +172,7 @@ def portrait_of(data: bytes) -> np.ndarray:
 
 
 def wav(audio: np.ndarray) -> bytes:
-    """16 kHz mono sound as a WAV file."""
+    """16 kHz mono audio as a WAV file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -183,7 +183,7 @@ def wav(audio: np.ndarray) -> bytes:
 
 
 def flac(audio: np.ndarray) -> bytes:
-    """16 kHz mono sound as a FLAC file: the same samples in about half the bytes."""
+    """16 kHz mono audio as a FLAC file: the same samples in about half the bytes."""
     import soundfile
 
     buffer = io.BytesIO()

@@ -28,15 +28,15 @@ class WindowSettings:
         batch: Windows per batch, of all processes together.
         max_offset: K; the audio is moved by up to this.
         margin: Further candidate frames that the head looks at.
-        video: What pictures the network takes, which the stored crops can give: ``fitted``.
-        audio: What sound it takes.
+        video: What frames the network takes, which the stored crops can give: ``fitted``.
+        audio: What audio it takes.
         strength: Strength of the augmentation, 0..1.
         ramp_steps: Steps until the augmentation has its full strength; clean windows first, or
             the networks do not find the link between mouth and audio for long.
         augment: Probability and strength of each augmentation.
         curriculum_steps: Steps until windows are as hard as they get: at first they are long, loud,
             and moved little and by whole frames; 0 for all kinds from the start (Bengio et al. 2009).
-        resolution_steps: Steps until pictures are as sharp as they are stored: at first they are made
+        resolution_steps: Steps until frames are as sharp as they are stored: at first they are made
             a third as wide and large again; 0 for sharp ones from the start.
     """
 
@@ -65,7 +65,7 @@ class BatchPlan:
         back: Frames of audio cut off behind.
         amount: Overall strength of the augmentation.
         ease: 1 for the easiest windows, 0 for all kinds.
-        sharp_px: Pictures are reduced to this width and made large again.
+        sharp_px: Frames are reduced to this width and made large again.
     """
 
     frames: int

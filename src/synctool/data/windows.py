@@ -1,4 +1,4 @@
-"""Training windows drawn on the fly: pictures, and audio moved by a known amount, for any network."""
+"""Training windows drawn on the fly: frames, and audio moved by a known amount, for any network."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from synctool.types import SAMPLES_PER_FRAME
 
 __all__ = ["STAGES", "WindowBatch", "WindowSettings", "WindowStream", "audio_segment"]
 
-STAGES = ("pictures", "sound", "picture augmentation", "sound augmentation", "bands")
-"""What the seconds of a batch went to: reading crops, reading and cutting sound, augmenting both,
+STAGES = ("crops", "audio", "image augmentation", "audio augmentation", "bands")
+"""What the seconds of a batch went to: reading crops, reading and cutting audio, augmenting both,
 and the features of the audio, whatever their kind."""
 _FADE = 80
 _PLACES = 4
@@ -68,11 +68,11 @@ class WindowBatch:
         video: uint8 ``[B, 1, T, S, S]``; ``[B, 3, T, S, S]`` in RGB.
         audio: float32 ``[B, 1, bands, 4 T_audio]``, or the waveform ``[B, 640 T_audio]``.
         offset_frames: float32 ``[B]``, the true offset.
-        audio_lead: Sound frame that belongs to video frame 0.
+        audio_lead: Audio frame that belongs to video frame 0.
         seconds: How long making it took, by the names in ``STAGES``.
         targets: float32 ``[B, N, T]``, further values to be told from the frames, NaN where they are
             not known; None without any.
-        picture: What ``synctool.features.video_input.prepared`` makes of ``video`` before a network sees
+        video_input: What ``synctool.features.video_input.prepared`` makes of ``video`` before a network sees
             it.
     """
 
@@ -111,7 +111,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         shard: Number of this process and how many there are; each makes its own rows of the same
             batch, and the rows of all in order are the batch of one process.
         backgrounds: Recorded rooms, noises and music for the audio's augmentation.
-        targets: Of each sample float ``[T, N]``, which do not change when the picture is mirrored,
+        targets: Of each sample float ``[T, N]``, which do not change when the frame is mirrored,
             or None where nothing is known of it.
 
     Raises:
@@ -210,18 +210,18 @@ class WindowStream(torch.utils.data.IterableDataset):
         first = self._first(index, sample, plan, rng)
         moved = self._moved(index, plan.ease, rng)
         audio = self._heard(index, sample, first, moved, plan.frames, rng)
-        with self._clock("pictures"):
+        with self._clock("crops"):
             crops = sample.crops[first : first + plan.frames]
             crops = with_room(crops, self._infos[index].crop, s.video)
         voices, stranger = rng.integers(2**63, size=2)
-        with self._clock("sound augmentation"):
+        with self._clock("audio augmentation"):
             audio = augment_audio(
                 audio,
                 dice,
                 voices=lambda: self._voices(int(voices)),
                 backgrounds=self._backgrounds,
             )
-        with self._clock("picture augmentation"):
+        with self._clock("image augmentation"):
             crops = augment_images(
                 crops, s.video.size_px, dice, stranger=lambda: self._stranger(int(stranger))
             )
@@ -238,17 +238,17 @@ class WindowStream(torch.utils.data.IterableDataset):
         if partner != row and any(dice.hit(name) for name in (*IMAGE_MIXES, SECOND_VOICE)):
             # A row of another process is made here too, which costs little as long as it is rare.
             other = windows.get(partner) or self._window(partner, step, plan)
-            with self._clock("picture augmentation"):
+            with self._clock("image augmentation"):
                 crops = mix_images(crops, other.crops, dice)
-            with self._clock("sound augmentation"):
+            with self._clock("audio augmentation"):
                 audio = mix_audio(audio, other.audio, dice)
         with self._clock("bands"):
             leveled = self._front.level_db is not None
             audio = with_gain(self._front.at_level(audio), dice, leveled=leveled)
             features = self._front.compute(audio)
-        with self._clock("sound augmentation"):
+        with self._clock("audio augmentation"):
             features = augment_features(features, self._settings.audio.kind, dice)
-        with self._clock("picture augmentation"):
+        with self._clock("image augmentation"):
             crops = coarse(crops, plan.sharp_px)
         return crops, features
 
@@ -259,7 +259,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         places = rng.integers(0, self._infos[index].num_frames - plan.frames + 1, _PLACES)
         if rng.random() >= plan.ease:
             return int(places[0])
-        with self._clock("sound"):
+        with self._clock("audio"):
             loud = _loudness(sample.audio, self._infos[index])
         return int(max(places, key=lambda p: loud[p : p + plan.frames].mean()))
 
@@ -286,15 +286,15 @@ class WindowStream(torch.utils.data.IterableDataset):
         frames: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """The moved sound of a window with the searched range about it, float32 in -1..1."""
+        """The moved audio of a window with the searched range about it, float32 in -1..1."""
         pad, front = self._settings.max_offset + self._settings.margin, self._front
         begin = self._infos[index].sound_lead + (first - pad) * SAMPLES_PER_FRAME + moved
         begin -= front.before
         length = front.before + (frames + 2 * pad) * SAMPLES_PER_FRAME + front.after
-        # The same person's sound, or the voice would tell which candidates belong to the clip.
+        # The same person's audio, or the voice would tell which candidates belong to the clip.
         mates = self._mates[self._people[index]]
         mate = mates[int(rng.integers(len(mates)))]
-        with self._clock("sound"):
+        with self._clock("audio"):
             audio = sample.audio
             inside = begin >= 0 and begin + length <= audio.size
             filler = audio if inside else self._samples[mate].audio
@@ -304,12 +304,12 @@ class WindowStream(torch.utils.data.IterableDataset):
     def _voices(self, seed: int) -> list[np.ndarray]:
         rng = np.random.default_rng(seed)
         chosen = self._planner.draw(rng, int(rng.integers(1, 4)))
-        with self._clock("sound"):
+        with self._clock("audio"):
             return [self._samples[int(index)].audio for index in chosen]
 
     def _stranger(self, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
-        with self._clock("pictures"):
+        with self._clock("crops"):
             index = int(self._planner.draw(rng, 1)[0])
             crops = self._samples[index].crops
             at = int(rng.integers(len(crops)))
@@ -336,15 +336,15 @@ class _Clock:
 def audio_segment(
     audio: np.ndarray, begin: int, length: int, filler: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """A segment of audio that may reach beyond its clip; what lies outside is another clip's sound.
+    """A segment of audio that may reach beyond its clip; what lies outside is another clip's audio.
 
     Silence there would tell the network where the clip is.
 
     Args:
-        sound: int16 ``[N]``.
+        audio: int16 ``[N]``.
         begin: First sample, may be negative.
         length: Samples wanted.
-        filler: int16, sound of another clip, repeated as needed.
+        filler: int16, audio of another clip, repeated as needed.
         rng: Random generator.
 
     Returns:

@@ -333,7 +333,7 @@ class _Counter:
         counter = self
 
         class Bar(tqdm):
-            """A bar without a picture."""
+            """A bar without a frame."""
 
             monitor_interval = 0
 

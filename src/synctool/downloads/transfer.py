@@ -36,7 +36,7 @@ def transfer(
         checked: Whether a checksum will tell if the bytes are right.
         manner: How to fetch.
         on_total: Called with the size when the server has told it; may raise.
-        tick: Called ten times a second; may raise.
+        report_progress: Called ten times a second; may raise.
 
     Raises:
         Refused: The address does not give the file; what has come of it is kept.

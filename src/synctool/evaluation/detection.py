@@ -1,6 +1,6 @@
 """In sync or off sync: what is true of a trial, what a model says, and how strongly.
 
-In sync is what ITU-R BT.1359-1 (1998) calls not detectable: sound at most 45 ms ahead and 125 ms behind.
+In sync is what ITU-R BT.1359-1 (1998) calls not detectable: audio at most 45 ms ahead and 125 ms behind.
 It is the line that the verdict of ``detect`` draws, so that a model's decision and the truth mean the same.
 """
 

@@ -18,7 +18,7 @@ FAMILIES: Mapping[str, str] = {
     "windows": "Multi-way accuracy of short windows",
     "accuracy": "Offsets against the truth",
     "decision": "In sync or off sync",
-    "temporal": "Off-sync stretches",
+    "temporal": "Off-sync segments",
     "calibration": "Calibration of the confidence",
     "lse": "SyncNet's scores",
     "consistency": "Consistency without labels",
@@ -127,7 +127,7 @@ def _windows(frames: int) -> MetricSpec:
     return MetricSpec(
         title=f"±1 frame, {frames} frames",
         definition=(
-            f"Share of windows of {frames} frames whose best of 31 candidate sounds is within a frame "
+            f"Share of windows of {frames} frames whose best of 31 candidate audio frames is within a frame "
             "of the truth, per trial, then over trials."
         ),
         unit="share",
@@ -182,7 +182,7 @@ METRICS: Mapping[str, MetricSpec] = {
     ),
     "bias_ms": MetricSpec(
         "bias",
-        "Mean of best match minus truth; above 0 the model sees the sound too far ahead.",
+        "Mean of best match minus truth; above 0 the model sees the audio too far ahead.",
         "ms",
         "sign: ITU-R BT.1359-1, 1998",
         None,
@@ -266,7 +266,7 @@ METRICS: Mapping[str, MetricSpec] = {
         "temporal",
     ),
     "segment_iou": MetricSpec(
-        "stretches, IoU",
+        "segments, IoU",
         "Time that is off sync and was found to be, over time that is either, per trial, then over "
         "trials that have such time.",
         "share",
@@ -296,7 +296,7 @@ METRICS: Mapping[str, MetricSpec] = {
     "lse_c": MetricSpec(
         "LSE-C",
         "Mean over trials of the median minus the minimum, over the candidates, of the mean distance "
-        "between the embeddings of picture and sound.",
+        "between the embeddings of video and audio.",
         "",
         _LSE,
         True,
@@ -305,7 +305,7 @@ METRICS: Mapping[str, MetricSpec] = {
     "lse_d": MetricSpec(
         "LSE-D",
         "Mean over trials of the minimum, over the candidates, of the mean distance between the "
-        "embeddings of picture and sound.",
+        "embeddings of video and audio.",
         "",
         _LSE,
         False,
@@ -313,7 +313,7 @@ METRICS: Mapping[str, MetricSpec] = {
     ),
     "piece_consistency": MetricSpec(
         "pieces agree",
-        "Share of a video's pieces, each with its sound moved by its own amount, whose best match minus "
+        "Share of a video's pieces, each with its audio moved by its own amount, whose best match minus "
         "the move is within a frame of the median of all.",
         "share",
         _PIECES,
@@ -322,7 +322,7 @@ METRICS: Mapping[str, MetricSpec] = {
     ),
     "shift_mae_ms": MetricSpec(
         "shift, mean error",
-        "Mean absolute distance of the change of the best match from the amount that the sound was "
+        "Mean absolute distance of the change of the best match from the amount that the audio was "
         "moved.",
         "ms",
         _SHIFT,

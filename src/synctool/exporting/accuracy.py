@@ -68,7 +68,7 @@ def accuracy_change(
         after: The exported model.
         entries: Videos with their true offsets; those without take no part.
         detector: Face detector for videos.
-        on_film: Told how many videos are done, and how many there are.
+        on_video: Told how many videos are done, and how many there are.
 
     Returns:
         Windows of 5 and of 15 frames, and whole clips; what could not be measured is left out.

@@ -26,7 +26,7 @@ VIDEO, AUDIO = "video", "audio"
 HEAD = "head"
 """Name of the difference of scores that are made of PyTorch's embeddings."""
 SCORES = "scores"
-"""Name of the difference of the whole way, from pictures and sound to scores."""
+"""Name of the difference of the whole way, from frames and audio to scores."""
 _TINY = 1e-12
 
 
@@ -35,9 +35,9 @@ class Answer:
     """What one side says of windows.
 
     Attributes:
-        seen: Embeddings of the pictures, ``[B, D, T]``.
-        heard: Embeddings of the sound, ``[B, D, T + 2R]``.
-        scores: ``[B, 2K+1, T]``, ``-inf`` outside the sound.
+        seen: Embeddings of the frames, ``[B, D, T]``.
+        heard: Embeddings of the audio, ``[B, D, T + 2R]``.
+        scores: ``[B, 2K+1, T]``, ``-inf`` outside the audio.
     """
 
     seen: np.ndarray
@@ -54,7 +54,7 @@ class Way(Protocol):
         Args:
             video: As of ``Window.video``, with any batch.
             audio: As of ``Window.audio``.
-            inside: float32 ``[B, T + 2R]``, 1 where the clip has sound; alike for all of the batch.
+            inside: float32 ``[B, T + 2R]``, 1 where the clip has audio; alike for all of the batch.
         """
         ...
 
@@ -76,7 +76,7 @@ class InSteps:
         return Answer(seen, heard, self.scores(heard, seen, inside))
 
     def scores(self, heard: np.ndarray, seen: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """Score embeddings, of whose sound only that inside the clip is heard."""
+        """Score embeddings, of whose audio only that inside the clip is heard."""
         here = np.flatnonzero(inside[0])
         first, end = (int(here[0]), int(here[-1]) + 1) if here.size else (0, 0)
         return self._runtime.score(
@@ -91,7 +91,7 @@ class AtOnce:
     """The way of a graph that holds everything.
 
     Args:
-        graph: Takes pictures, sound and ``inside``; gives scores and both embeddings.
+        graph: Takes frames, audio and ``inside``; gives scores and both embeddings.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -154,7 +154,7 @@ class Parity:
     Attributes:
         differences: By name: ``video``, ``audio``, ``head``, ``scores``.
         windows: How many windows were compared.
-        agreement: Share of these of whose sound both found the same offset; None where neither found
+        agreement: Share of these of whose audio both found the same offset; None where neither found
             any.
         problems: What is plainly wrong, such as numbers that are none.
     """
@@ -271,7 +271,7 @@ class _Findings:
     ) -> None:
         """Compare two answers; of what PyTorch did itself there is nothing to say."""
         whole = ALONE in graphs
-        if whole:  # which gives zeros where there is no sound
+        if whole:  # which gives zeros where there is no audio
             ours = replace(ours, heard=ours.heard * inside[:, None])
         if whole or VIDEO in graphs:
             self.embeddings(VIDEO, ours.seen, theirs.seen)
@@ -296,7 +296,7 @@ class _Findings:
         if not self._acceptable(name, ~np.isnan(theirs) & ~np.isposinf(theirs)):
             return
         if (there != np.isfinite(theirs)).any():
-            self.problems[f"{name}: scores where there is no sound, or none where there is"] = None
+            self.problems[f"{name}: scores where there is no audio, or none where there is"] = None
         elif there.any():
             apart = np.abs(theirs[there].astype(np.float64) - ours[there])
             spread = max(float(ours[there].std()), _TINY)

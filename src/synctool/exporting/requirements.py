@@ -36,7 +36,7 @@ LEAST_AGREEMENT: dict[Precision, float] = {
     "int8-static": 0.95,
     "int8-dynamic": 0.95,
 }
-"""Least share of real windows of whose sound both must find the same offset. Of windows in which nobody
+"""Least share of real windows of whose audio both must find the same offset. Of windows in which nobody
 speaks all offsets score alike, so that not all agree for ever."""
 
 

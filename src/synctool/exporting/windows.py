@@ -1,4 +1,4 @@
-"""Stretches of pictures with the sound round them, to compare an exported model on: out of processed
+"""Segments of video with the audio round them, to compare an exported model on: out of processed
 folders or videos, cut as ``detect`` cuts them; or made up where there are none."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from synctool.types import SAMPLES_PER_FRAME
 LENGTHS = (25, 15, 40)
 """Frames of the windows, in turn: an exported graph must take any length."""
 SHIFTS = 10
-"""The sound of the windows is moved by up to so many frames, so that no offset is the rule."""
+"""The audio of the windows is moved by up to so many frames, so that no offset is the rule."""
 _LEAST_FRAMES = 10
 _MADE_UP = "made-up"
 _BLOCKS = 6
@@ -42,14 +42,14 @@ Clip = Sample | PooledSample
 
 @dataclass(frozen=True)
 class Window:
-    """Pictures, and all sounds that they are compared with.
+    """Video frames, and all audio frames that they are compared with.
 
     Attributes:
         clip: The clip that it is cut from.
         first: First frame in the clip.
         frames: T.
-        rows: R: the sound begins R frames before the pictures and ends R frames after them.
-        moved: Frames by which the sound is moved.
+        rows: R: the audio begins R frames before the video and ends R frames after it.
+        moved: Frames by which the audio is moved.
         spec: The network's own input.
     """
 
@@ -68,7 +68,7 @@ class Window:
         return prepared(as_batch(fit), wanted).numpy()
 
     def audio(self) -> np.ndarray:
-        """Sound features of T + 2R frames, with a batch of one; silence where the clip has no sound."""
+        """Audio features of T + 2R frames, with a batch of one; silence where the clip has no audio."""
         front = FRONT_ENDS[self.spec.audio.kind]
         begin, end = self._samples()
         low, high = begin - front.before, end + front.after
@@ -81,7 +81,7 @@ class Window:
 
     @property
     def inside(self) -> tuple[int, int]:
-        """First and end of the sound's frames that the clip has whole."""
+        """First and end of the audio's frames that the clip has whole."""
         begin, end = self._samples()
         first = max(0, -(begin // SAMPLES_PER_FRAME))
         lacking = max(0, end - self.clip.audio.size)
@@ -89,7 +89,7 @@ class Window:
         return first, max(last, first)
 
     def _samples(self) -> tuple[int, int]:
-        """First and end of its sound in the clip's samples; may lie outside."""
+        """First and end of its audio in the clip's samples; may lie outside."""
         from_frame = self.first - self.rows + self.moved
         begin = self.clip.info.sound_lead + from_frame * SAMPLES_PER_FRAME
         return begin, begin + (self.frames + 2 * self.rows) * SAMPLES_PER_FRAME
@@ -154,10 +154,10 @@ def real_windows(
         calibration: How many to find ranges with.
         detector: Face detector for videos.
         allow_external: Whether a playlist may name local files outside its folder.
-        on_film: Told each video that is read.
+        on_video: Told each video that is read.
 
     Raises:
-        MissingError: No such place, or no face with sound in any of them.
+        MissingError: No such place, or no face with audio in any of them.
         UsageError: The crops are not what the network takes.
         SyncToolError: A video or a shard cannot be read.
     """
@@ -183,7 +183,7 @@ def real_windows(
         held, trained = trained, []
     if not held:
         raise MissingError(
-            "there is no stretch with a face and sound in what --clips names",
+            "there is no segment with a face and audio in what --clips names",
             remedy="Give a folder that preprocess made, or videos of somebody who speaks.",
         )
     for clip in (*held, *trained):

@@ -8,7 +8,7 @@ from synctool.plugins.specs import FaceDetectorSpec
 
 @hookimpl
 def synctool_face_detectors() -> list[FaceDetectorSpec]:
-    """CenterFace (the default), OpenCV's Haar cascade, and the whole picture."""
+    """CenterFace (the default), OpenCV's Haar cascade, and the whole image."""
     return [
         FaceDetectorSpec(
             name="centerface",

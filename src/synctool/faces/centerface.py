@@ -15,19 +15,19 @@ from synctool.faces.detector import Face, overlap, strongest
 from synctool.onnxruntime_import import onnxruntime_module
 
 THOROUGH_SIDE_PX = 960
-"""Longest side of the picture in a thorough look."""
+"""Longest side of the image in a thorough look."""
 SMALLEST_SIDE_PX = 160
 FACE_SIDE_PX = 48
 """Height to which a followed face may be reduced."""
 REFIND_SIDE_PX = 128
-"""Side of the pictures in which a followed face is looked for again."""
+"""Side of the images in which a followed face is looked for again."""
 REFIND_REACH = 2.2
-"""Such a picture shows so many times the face's size."""
+"""Such an image shows so many times the face's size."""
 _STRIDE = 4
 
 
 class CenterFaceDetector:
-    """CenterFace on a reduced grey picture.
+    """CenterFace on a reduced grey image.
 
     Args:
         threshold: Lowest score of a face, 0..1.
@@ -126,7 +126,7 @@ class CenterFaceDetector:
 
 
 def _surroundings(gray: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """The square round a box, moved into the picture, and the position of its corner."""
+    """The square round a box, moved into the image, and the position of its corner."""
     height, width = gray.shape
     side = max(8, round(REFIND_REACH * float(max(box[2] - box[0], box[3] - box[1]))))
     corner = []

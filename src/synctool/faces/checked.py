@@ -12,7 +12,7 @@ from synctool.faces.detector import Face
 
 
 class CheckedDetector:
-    """Passes pictures to a detector, and on what it finds if those are faces.
+    """Passes frames to a detector, and on what it finds if those are faces.
 
     Args:
         detector: Has ``detect`` and perhaps ``refind`` (see ``FaceDetector``).
@@ -53,7 +53,7 @@ class CheckedDetector:
             raise
         except Exception as error:  # a plugin may fail in any way
             raise self._broken(
-                f"failed on a picture of {_size(gray)}: {described(error)}"
+                f"failed on an image of {_size(gray)}: {described(error)}"
             ) from error
         if not isinstance(given, (list, tuple)):
             raise self._broken(f"gives {type(given).__name__} in place of a list of faces")
@@ -64,7 +64,7 @@ class CheckedDetector:
             except (AttributeError, TypeError, ValueError) as error:
                 words = " ".join(str(error).split())
                 raise self._broken(
-                    f"gives something that is no face for a picture of {_size(gray)}: {words}"
+                    f"gives something that is no face for an image of {_size(gray)}: {words}"
                 ) from error
         return faces
 

@@ -15,7 +15,7 @@ MOUTH_PX_PER_EYE_DISTANCE = 40.0
 SYNCNET_CROP_SCALE = 0.40
 _SYNCNET_BORDER = 110
 _COARSE = 0.6
-"""Below this scale the picture is first reduced by area, against aliasing."""
+"""Below this scale the image is first reduced by area, against aliasing."""
 
 
 def similarity(points: np.ndarray) -> np.ndarray:
@@ -41,8 +41,8 @@ def mouth_crop(image: np.ndarray, points: np.ndarray, size_px: int) -> np.ndarra
     """Upright crop centred on the mouth, at ``MOUTH_PX_PER_EYE_DISTANCE``.
 
     Args:
-        picture: uint8 ``[H, W]`` or ``[H, W, C]``.
-        points: ``[5, 2]`` pixels of the picture.
+        image: uint8 ``[H, W]`` or ``[H, W, C]``.
+        points: ``[5, 2]`` pixels of the image.
         size_px: Side of the crop; a larger one shows more, at the same scale.
 
     Returns:
@@ -57,8 +57,8 @@ def face_crop(image: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
     """SyncNet's face crop (``run_pipeline.py`` of the published code, crop scale 0.40).
 
     Args:
-        picture: uint8 ``[H, W]`` or ``[H, W, C]``.
-        box: ``[4]``: left, top, right, bottom in pixels. A box that is the whole picture is
+        image: uint8 ``[H, W]`` or ``[H, W, C]``.
+        box: ``[4]``: left, top, right, bottom in pixels. A box that is the whole image is
             taken as a crop made already.
         size_px: Side of the crop.
 
@@ -93,7 +93,7 @@ def _warp(
 def _reduced(
     image: np.ndarray, transform: np.ndarray, size_px: int, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the picture that the crop needs, reduced by area, and the transform for it."""
+    """The part of the image that the crop needs, reduced by area, and the transform for it."""
     height, width = image.shape[:2]
     corners = np.array([[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]], np.float64)
     back = cv2.invertAffineTransform(transform)

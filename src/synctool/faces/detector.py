@@ -10,18 +10,18 @@ import numpy as np
 _TYPICAL_POINTS = np.array(
     [[0.31, 0.41], [0.69, 0.41], [0.5, 0.60], [0.35, 0.78], [0.65, 0.78]], np.float32
 )
-"""Eyes (left of the picture first), nose, mouth corners within a face box, of frontal faces."""
+"""Eyes (left of the frame first), nose, mouth corners within a face box, of frontal faces."""
 
 _SAME_FACE_OVERLAP = 0.3
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face in one picture, in pixels of that picture.
+    """One face in one frame, in pixels of that frame.
 
     Attributes:
         box: float32 ``[4]``: left, top, right, bottom.
-        points: float32 ``[5, 2]``: the eye on the left of the picture, the other eye, nose, and the
+        points: float32 ``[5, 2]``: the eye on the left of the frame, the other eye, nose, and the
             mouth corners in the same order.
         score: Detector's own score in 0..1.
     """
@@ -37,7 +37,7 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in a grey picture. One instance serves many videos: it keeps nothing between pictures.
+    """Finds faces in a grey frame. One instance serves many videos: it keeps nothing between frames.
 
     A detector may also have ``refind(gray, boxes) -> list[Face]``: look only where faces were a moment
     ago, for speed.
@@ -49,7 +49,7 @@ class FaceDetector(Protocol):
         Args:
             gray: uint8 ``[H, W]``.
             smallest_face_px: Height of the smallest face being followed: the detector may reduce the
-                picture as far as such a face allows. None: look thoroughly for faces of any size.
+                frame as far as such a face allows. None: look thoroughly for faces of any size.
 
         Returns:
             Faces, best score first.

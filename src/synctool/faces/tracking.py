@@ -1,8 +1,8 @@
-"""Following faces through a stream of pictures, a few frames behind the decoder.
+"""Following faces through a stream of frames, a few frames behind the decoder.
 
-Faces are detected every few ticks and joined by overlap. Positions between detections are
-interpolated, short losses bridged, and everything is smoothed over nine ticks. A shot cut ends all
-tracks. Pictures leave in order as soon as nothing later can change their faces, so only some thirty
+Faces are detected every few frames and joined by overlap. Positions between detections are
+interpolated, short losses bridged, and everything is smoothed over nine frames. A shot cut ends all
+tracks. Frames leave in order as soon as nothing later can change their faces, so only some thirty
 are ever held.
 """
 
@@ -29,18 +29,18 @@ WHOLE_EVERY_FRAMES = 25
 """In between, a detector that can looks only near the faces that are followed."""
 BRIDGED_FRAMES = 20
 SMOOTHING_FRAMES = 4
-"""Radius of the smoothing: nine ticks in all, as in the published training recipes."""
+"""Radius of the smoothing: nine frames in all, as in the published training recipes."""
 _SAME_FACE_OVERLAP = 0.3
 _GROWTH = 1.5
 """Boxes are compared at this size: a face may move by 0.8 of its width between two looks."""
 _CASUAL_FACE = 0.15
-"""Size, relative to the picture, of the faces sought by the quick looks while there is no face."""
+"""Size, relative to the frame, of the faces sought by the quick looks while there is no face."""
 _SMOOTHING = np.exp(-0.5 * (np.arange(-SMOOTHING_FRAMES, SMOOTHING_FRAMES + 1) / 2.0) ** 2)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a followed face is in one picture: ``box`` ``[4]`` and ``points`` ``[5, 2]``, in pixels."""
+    """Where a followed face is in one frame: ``box`` ``[4]`` and ``points`` ``[5, 2]``, in pixels."""
 
     box: np.ndarray
     points: np.ndarray
@@ -48,7 +48,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class TrackedFrame:
-    """A picture with the faces in it, by track number."""
+    """A frame with the faces in it, by track number."""
 
     frame: TimelineFrame
     poses: dict[int, Pose]
@@ -74,12 +74,12 @@ class _Track:
 
 
 class FaceTracker:
-    """Turns pictures into tracked pictures.
+    """Turns frames into tracked frames.
 
     Args:
         detector: Finds the faces.
         max_faces: At most so many are followed at a time, the largest first.
-        detect_every: Ticks from one detection to the next.
+        detect_every: Frames from one detection to the next.
         smallest_face_px: Lower faces are passed over; None follows faces of any size.
         first_number: Number of the first track.
     """
@@ -108,7 +108,7 @@ class FaceTracker:
         self._detected_at = -1
 
     def push(self, frame: TimelineFrame) -> Iterator[TrackedFrame]:
-        """Take the next picture; give those that are settled."""
+        """Take the next frame; give those that are settled."""
         luma = frame.luma
         if luma is None:
             yield from self._settle(everything=True)
@@ -183,7 +183,7 @@ class FaceTracker:
         *,
         thorough: bool,
     ) -> list[Face]:
-        """Find the faces: near where they were, and every second in the whole picture."""
+        """Find the faces: near where they were, and every second in the whole frame."""
         refind = getattr(self._detector, "refind", None)
         if refind is not None and active and not thorough and index < self._whole_at:
             faces = refind(luma, [t.last_box for t in active])

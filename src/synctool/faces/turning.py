@@ -8,15 +8,15 @@ import numpy as np
 def box_before_turning(
     box: np.ndarray, quarters: int, *, width_px: float, height_px: float
 ) -> np.ndarray:
-    """Where a box of a turned picture lies in the picture as it was.
+    """Where a box of a turned frame lies in the frame as it was.
 
     Args:
-        box: ``[4]``: left, top, right, bottom in the turned picture.
+        box: ``[4]``: left, top, right, bottom in the turned frame.
         quarters: Quarters by which it was turned clockwise.
-        width_px: Width of the picture as it was.
+        width_px: Width of the frame as it was.
         height_px: Its height.
     """
-    # Each turn back swaps the sides: the turned picture is as wide as the one before is high.
+    # Each turn back swaps the sides: the turned frame is as wide as the one before is high.
     size = (width_px, height_px) if quarters % 2 == 0 else (height_px, width_px)
     for _ in range(quarters % 4):
         left, top, right, bottom = box

@@ -43,7 +43,7 @@ def is_upright(points: np.ndarray) -> bool:
 
 
 def turned(frame: TimelineFrame, quarters: int) -> TimelineFrame:
-    """A picture turned clockwise by so many quarters."""
+    """A frame turned clockwise by so many quarters."""
     if frame.luma is None or not quarters % 4:
         return frame
     arrays = (
@@ -85,7 +85,7 @@ class UprightFaces:
         self._pause = FIRST_PAUSE_FRAMES
 
     def push(self, frame: TimelineFrame) -> Iterator[TrackedFrame]:
-        """Take the next picture; give those that are settled."""
+        """Take the next frame; give those that are settled."""
         if not self._searching:
             yield from self._tracker.push(turned(frame, self._quarters))
             return

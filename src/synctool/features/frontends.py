@@ -1,4 +1,4 @@
-"""Sound front ends by name: samples with their margins to so many steps per video frame."""
+"""Audio front ends by name: samples with their margins to so many steps per video frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BAND_STEPS = SAMPLES_PER_FRAME // logmel.HOP
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """How a network wants its sound.
+    """How a network wants its audio.
 
     Attributes:
         before: Samples needed before the first frame.

@@ -1,4 +1,4 @@
-"""Pictures as a network's input, in numpy arrays or tensors: colour, range, normalisation."""
+"""Frames as a network's input, in numpy arrays or tensors: colour, range, normalisation."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _RELATIVE_GATE_DB = 10.0
 
 
 class SpeechLevel:
-    """Running level of speech in dB relative to full scale; older sound counts ever less."""
+    """Running level of speech in dB relative to full scale; older audio counts ever less."""
 
     def __init__(self) -> None:
         self._power = np.zeros(_CELLS)

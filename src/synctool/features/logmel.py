@@ -15,7 +15,7 @@ HOP = AUDIO_HZ // 100
 WINDOW = 400
 FFT = 512
 MARGIN = (WINDOW - HOP) // 2
-"""Samples needed on either side of a stretch: step j is centred on sample 160 j + 80."""
+"""Samples needed on either side of a segment: step j is centred on sample 160 j + 80."""
 _LOW_HZ, _HIGH_HZ = 60.0, 7600.0
 _FLOOR = 1e-5
 _MEAN, _STD = -4.0, 3.5
@@ -26,7 +26,7 @@ softer recording would be another input to the networks, and move their offsets.
 
 
 def logmel(samples: np.ndarray) -> np.ndarray:
-    """Log-mel spectrogram of a stretch with its margins.
+    """Log-mel spectrogram of a segment with its margins.
 
     Args:
         samples: float32 or int16 ``[MARGIN + 160 n + MARGIN]``; int16 is scaled to -1..1. Networks

@@ -12,7 +12,7 @@ MARGIN = (400 - HOP) // 2
 
 
 def mfcc(samples: np.ndarray) -> np.ndarray:
-    """MFCCs of a stretch, first window at its first sample, as the published code computes them.
+    """MFCCs of a segment, first window at its first sample, as the published code computes them.
 
     Args:
         samples: int16 ``[N]`` (the published scale) or float32 in -1..1, which is scaled to it.

@@ -25,7 +25,7 @@ def as_batch(crops: np.ndarray) -> Tensor:
 
 
 def prepared(video: Tensor, wanted: VideoInput) -> Tensor:
-    """Stored pictures as the network's input.
+    """Stored frames as the network's input.
 
     Args:
         video: uint8 ``[B, 1, T, S, S]`` grey or ``[B, 3, T, S, S]`` RGB.
@@ -35,11 +35,11 @@ def prepared(video: Tensor, wanted: VideoInput) -> Tensor:
         float32 ``[B, C, T, S, S]`` with C of the contract.
 
     Raises:
-        ValueError: The pictures have colours, and the contract is grey.
+        ValueError: The frames have colours, and the contract is grey.
     """
     if video.shape[1] == 3:
         if wanted.colour == "gray":
-            raise ValueError("colour pictures for a network that takes grey ones")
+            raise ValueError("colour frames for a network that takes grey ones")
         if wanted.colour == "bgr":
             video = video.flip(1)
     return normalised(

@@ -112,7 +112,7 @@ class FrameCrops:
     """The crops of one frame; what two models want alike is cut once.
 
     Args:
-        picture: The frame.
+        frame: The frame.
         colour: Order of its colours, ``rgb`` or ``bgr``; None where it has none.
     """
 

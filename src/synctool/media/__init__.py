@@ -1,1 +1,1 @@
-"""Videos: opening, timestamp-true decoding, sound on the common time base."""
+"""Videos: opening, timestamp-true decoding, audio on the common time base."""

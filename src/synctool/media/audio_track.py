@@ -1,4 +1,4 @@
-"""The sound of a video as 16 kHz mono samples on the presentation timeline."""
+"""The audio of a video as 16 kHz mono samples on the presentation timeline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEP_S = 0.02
 OVERLAP_S = 0.2
 """Where audio goes back by more, it is told; files joined end to end overlap by an encoder's padding."""
 DRIFT_S = 0.002
-"""A lasting disagreement above this is a clock that runs differently: the sound is stretched to follow."""
+"""A lasting disagreement above this is a clock that runs differently: the audio is stretched to follow."""
 MAX_GAP_SAMPLES = 6 * 3600 * AUDIO_HZ
 """A longer gap is a broken timestamp; filling it would only exhaust the memory."""
 _DRIFT_MEMORY = 0.05
@@ -25,7 +25,7 @@ _LARGEST_STRETCH = 100  # one sample in so many
 
 
 class AudioTrack:
-    """A growing stretch of int16 samples that starts at timeline 0; written by one thread, read by another.
+    """A growing segment of int16 samples that starts at timeline 0; written by one thread, read by another.
 
     ``place`` appends samples at their presentation time: a gap becomes silence, an overlap is
     dropped. ``pop`` hands out what is complete, so that only a little is held at any time.
@@ -98,11 +98,11 @@ class AudioTrack:
 
 
 class AudioReader:
-    """Brings decoded sound of any format to 16 kHz mono and puts it where its timestamps say.
+    """Brings decoded audio of any format to 16 kHz mono and puts it where its timestamps say.
 
-    Within a stretch the samples are counted, so that rounded timestamps do no harm. A step of more
-    than ``STEP_S`` that the next frame confirms starts a new stretch. Where count and timestamps drift
-    apart slowly, the sound is stretched by up to 1% until they agree, as players do.
+    Within a segment the samples are counted, so that rounded timestamps do no harm. A step of more
+    than ``STEP_S`` that the next frame confirms starts a new segment. Where count and timestamps drift
+    apart slowly, the audio is stretched by up to 1% until they agree, as players do.
 
     Args:
         track: Where the samples go.
@@ -164,7 +164,7 @@ class AudioReader:
         self._flush()
         if abs(self._stretched) > STEP_S * AUDIO_HZ:
             self._warn(
-                "the sound's timestamps and its number of samples drift apart by "
+                "the audio's timestamps and its number of samples drift apart by "
                 f"{abs(self._stretched) / AUDIO_HZ:.2f} s; the timestamps were followed"
             )
 

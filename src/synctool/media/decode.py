@@ -20,14 +20,14 @@ from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
 from synctool.media.unread import Unread
 
 _ASPECTS = (0.25, 4.0)
-_NAMES = {"video": "picture", "audio": "sound"}
+_NAMES = {"video": "video", "audio": "audio"}
 
 
 class Screen(Protocol):
     """Where frames of video go, in the order of their times.
 
     Attributes:
-        tick: Moments of the 25 Hz timeline that have been shown.
+        frame_count: Moments of the 25 Hz timeline that have been shown.
         lateness: How far the frames shown lie beside their moments.
     """
 

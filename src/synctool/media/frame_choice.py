@@ -25,8 +25,8 @@ class FrameChoice:
     """Decides between the frame on screen and the next one, moment after moment.
 
     A tie between two frames (12.5 frames a second: every second moment) goes to the older and to the
-    newer one in turn, or the frames would be late by half a tick on average. Where a frame lasts one tick
-    the older one keeps it: taking turns would leave out every second frame.
+    newer one in turn, or the frames would be late by half a frame of 25 Hz on average. Where one
+    lasts a frame of 25 Hz the older one keeps it: taking turns would leave out every second frame.
 
     Args:
         interval_s: Announced time from frame to frame; what counts before the first gap is known.

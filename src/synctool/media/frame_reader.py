@@ -19,12 +19,12 @@ _TO_VIDEO_RANGE = np.round(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 
 @dataclass(frozen=True)
 class TimelineFrame:
-    """One tick of the 25 Hz timeline.
+    """One frame of the 25 Hz timeline.
 
     Attributes:
-        index: Number of the tick; it stands for the time ``index / 25`` s.
+        index: Its frame index (25 Hz); it stands for the time ``index / 25`` s.
         luma: uint8 ``[H, W]`` in video range (black 16, white 235), or None where the video shows no
-            picture yet.
+            frame yet.
         colour: uint8 ``[H, W, 3]`` in the order asked for, or None if not asked for.
         scale: Width of these arrays relative to the first frame of the video as a player shows it: 1.0
             unless they are reduced, or the frame size changes on the way.
@@ -38,14 +38,14 @@ class TimelineFrame:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How stored pictures must be turned to be shown: first transposed, then mirrored."""
+    """How stored frames must be turned to be shown: first transposed, then mirrored."""
 
     transposed: bool = False
     left_right: bool = False
     upside_down: bool = False
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """Turn a picture ``[H, W]`` or ``[H, W, C]``."""
+        """Turn a frame ``[H, W]`` or ``[H, W, C]``."""
         if self.transposed:
             array = array.swapaxes(0, 1)
         if self.left_right:
@@ -75,7 +75,7 @@ class FrameReader:
 
     Args:
         colour: None, ``rgb`` or ``bgr``: whether a colour array is needed beside the luma.
-        max_side_px: Larger pictures are reduced to this.
+        max_side_px: Larger frames are reduced to this.
         pixel_aspect: Width of a stored pixel as a player shows it, relative to its height.
     """
 
@@ -106,7 +106,7 @@ class FrameReader:
             frame: A decoded frame.
 
         Returns:
-            uint8 ``[H, W]``, uint8 ``[H, W, 3]`` or None, and the scale: see ``Picture``.
+            uint8 ``[H, W]``, uint8 ``[H, W, 3]`` or None, and the scale: see ``TimelineFrame``.
         """
         size = self._size(frame)
         turn = self._turn(frame)

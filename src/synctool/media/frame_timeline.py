@@ -1,4 +1,4 @@
-"""The pictures of a video on the 25 Hz timeline: one for every tick, as a player would show it then."""
+"""The frames of a video on the 25 Hz timeline, each as a player would show it at that time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from synctool.media.time_base import EPSILON_S, FRAME_S
 
 
 class FrameTimeline:
-    """A screen, of which a picture is taken at every tick.
+    """A screen that is looked at 25 times a second.
 
     Args:
         reader: Reads frames as arrays.
-        put: Takes the pictures, in order.
+        put: Takes the frames, in order.
         interval_s: Announced time from frame to frame.
 
     Attributes:
-        tick: Pictures so far.
-        lateness: How far the frames shown lie beside their ticks.
+        frame_count: Frames so far.
+        lateness: How far the frames shown lie beside their times on the timeline.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FrameTimeline:
         self._shown, self._shown_arrays = (time_s, frame), None
 
     def finish(self, lasts_s: float) -> None:
-        """Give the ticks of the last frame."""
+        """Give what the last stored frame serves."""
         if self._shown is None:
             return
         ends_s = self._shown[0] + lasts_s
@@ -57,7 +57,7 @@ class FrameTimeline:
             self._emit()
 
     def _show_until(self, next_s: float) -> None:
-        """Emit the ticks that the frame on screen serves before the next one at ``next_s``."""
+        """Emit the timeline frames that the frame on screen serves before the next one at ``next_s``."""
         shown_s = None if self._shown is None else self._shown[0]
         self._choice.begin(shown_s, next_s)
         while (frame_s := self.frame_count * FRAME_S) < next_s - EPSILON_S:

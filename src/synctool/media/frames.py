@@ -1,7 +1,7 @@
 """One pass over a video with every frame that it has, at the time at which a player shows it.
 
-``Video`` gives what networks see, one picture per 25 Hz tick. Here the frames come as they were stored,
-at any rate, in planes of luma and chroma as encoders take them; times and sound are ``Video``'s own.
+``VideoFile`` gives what networks see, 25 frames a second. Here the frames come as they were stored,
+at any rate, in planes of luma and chroma as encoders take them; times and audio are those of ``VideoFile``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RGB = 0
 
 @dataclass(frozen=True)
 class Frame:
-    """One stored picture.
+    """One stored frame.
 
     Attributes:
         time_s: When it comes on screen, on the video's timeline.
@@ -36,15 +36,15 @@ class Frame:
     planes: Planes
 
     def changed(self, change: Callable[[Planes], Planes]) -> Frame:
-        """The same moment with another picture."""
+        """The same moment with another frame."""
         return replace(self, planes=change(self.planes))
 
 
 class VideoFrames(VideoFile):
-    """A video opened for one pass over its frames: used as ``Video`` is, but gives ``Frame`` objects.
+    """A video opened for one pass over its frames: used as ``VideoFile`` is, but gives ``Frame`` objects.
 
     Frames that would come on screen before timeline 0, and those whose time runs backwards, are left
-    out, as ``Video`` does.
+    out, as ``VideoFile`` does.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Writing a video anew without touching its picture or sound: only their timing against each other."""
+"""Writing a video anew without touching its video or audio: only their timing against each other."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ def move_audio_track(
     by_ms: float,
     allow_external: bool = False,
 ) -> None:
-    """Copy a video with its sound moved against the picture, all streams copied bit for bit.
+    """Copy a video with its audio moved against the video, all streams copied bit for bit.
 
-    All sound tracks are moved; subtitles stay with the picture, as far as the container can hold
-    them. Cover pictures, attachments and chapters are left out.
+    All audio tracks are moved; subtitles stay with the video, as far as the container can hold
+    them. Cover images, attachments and chapters are left out.
 
     Args:
         source: The video.
         target: The new video; its suffix chooses the container. It may be the video itself.
-        by_ms: How far the sound is moved ahead; negative delays it.
+        by_ms: How far the audio is moved ahead; negative delays it.
         allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
         MissingError: There is no such video.
         UsageError: It is a pipe.
-        MediaError: The video cannot be read, lacks picture or sound, or has no timestamps to copy.
+        MediaError: The video cannot be read, lacks video or audio, or has no timestamps to copy.
         OutputError: The new video cannot be written, or its container cannot hold the streams.
     """
     suffix = Path(target).suffix.lower()
     if suffix in _CANNOT_START_LATE:
         raise OutputError(
-            f"{suffix} cannot hold a moved sound", remedy="Write to .mkv, .mp4 or .mov instead."
+            f"{suffix} cannot hold moved audio", remedy="Write to .mkv, .mp4 or .mov instead."
         )
     if is_pipe(source):
         raise UsageError(

@@ -1,7 +1,7 @@
-"""Writing a video anew, frame by frame, with picture and sound changed and their sync kept.
+"""Writing a video anew, frame by frame, with video and audio changed and their sync kept.
 
 Both are taken from the video's presentation timeline and written back to it: the new video's timeline
-is the old one's. Frames stream through; of a long video no more than the 16 kHz sound is held.
+is the old one's. Frames stream through; of a long video no more than the 16 kHz audio is held.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FASTEST_FPS = 240
 
 @dataclass(frozen=True)
 class VideoCoding:
-    """How pictures are stored.
+    """How frames are stored.
 
     Attributes:
         encoder: FFmpeg's name of it.
@@ -65,7 +65,7 @@ def rewrite(
 ) -> None:
     """Write a video anew.
 
-    Pictures are 8-bit 4:2:0, upright, with square pixels and at most 1920 px wide or high; the sound is
+    Frames are 8-bit 4:2:0, upright, with square pixels and at most 1920 px wide or high; the audio is
     16 kHz mono PCM, which is what every network is given. Frames keep their own times, to the
     millisecond that Matroska counts in.
 
@@ -73,16 +73,16 @@ def rewrite(
         source: The video.
         target: The new video; ends in ``.mkv``.
         frames: Changes the frames: takes them in order of their times and gives them so.
-        sound: Changes the sound: takes and gives int16 ``[N]``, from timeline 0.
-        coding: How the pictures are stored.
+        audio: Changes the audio: takes and gives int16 ``[N]``, from timeline 0.
+        coding: How the frames are stored.
         fps: Frames per second of what ``frames`` gives, if not the video's own.
         streams: Which of its streams, as a player takes them unless told.
         allow_external: Whether a playlist may name local files outside its folder.
 
     Raises:
-        UsageError: The new name does not end in ``.mkv``, or there is no such sound track.
+        UsageError: The new name does not end in ``.mkv``, or there is no such audio track.
         MissingError: There is no such video, or this FFmpeg lacks the encoder.
-        MediaError: The video cannot be read, or lacks picture or sound.
+        MediaError: The video cannot be read, or lacks video or audio.
         OutputError: The new video cannot be written.
     """
     check_target(target)
@@ -102,7 +102,7 @@ def rewrite(
                 video_packets = _Packets(spool)
                 for frame in frames(shown) if frames else shown:
                     video_packets.add(writer.encode(frame))
-                for _ in shown:  # to the end, so that the sound is complete
+                for _ in shown:  # to the end, so that the audio is complete
                     pass
                 video_packets.add(writer.finish())
                 heard = video.audio.pop(video.audio.end)
@@ -172,7 +172,7 @@ class _Writer:
         if self._size is None:
             if min(height, width) < _SMALLEST_PX:
                 raise MediaError(
-                    f"pictures of {width}x{height} px are too small to be stored",
+                    f"frames of {width}x{height} px are too small to be stored",
                     remedy=f"Give a video of at least {_SMALLEST_PX} px.",
                 )
             self._size = (width, height)
@@ -215,7 +215,7 @@ class _Writer:
 
 
 class _Packets:
-    """Coded pictures that wait for the sound, on disk where they are many."""
+    """Coded frames that wait for the audio, on disk where they are many."""
 
     def __init__(self, spool: IO[bytes]) -> None:
         self._spool = spool

@@ -1,4 +1,4 @@
-"""Timeline 0 of a video: the earlier start of its two streams, moved back to the grid of the picture, so
+"""Timeline 0 of a video: the earlier start of its two streams, moved back to the grid of the frame, so
 that constant 25 fps material is read frame for frame."""
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ class TooSparse(Exception):
 
 
 class PresentationTimes:
-    """Presentation timestamps of decoded pictures, as FFmpeg's players guess them.
+    """Presentation timestamps of decoded frames, as FFmpeg's players guess them.
 
     Where the container carries only the decoding order (AVI with B-frames), the decoder's ``pts`` run
-    backwards or are missing, and the decoding timestamp of the packet that released the picture is the
+    backwards or are missing, and the decoding timestamp of the packet that released the frame is the
     better one. The kind that has been wrong less often of late is taken.
 
     Args:
@@ -58,7 +58,7 @@ class PresentationTimes:
 
         Args:
             pts: The decoder's presentation timestamp.
-            dts: Decoding timestamp of the packet that released the picture.
+            dts: Decoding timestamp of the packet that released the frame.
 
         Returns:
             One of the two, in their unit; None if both are missing.

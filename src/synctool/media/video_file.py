@@ -1,8 +1,8 @@
-"""One pass over a video: pictures on the 25 Hz timeline, sound at 16 kHz, both by timestamp.
+"""One pass over a video: frames on the 25 Hz timeline, audio at 16 kHz, both by timestamp.
 
-Timeline 0 is the earlier start of the two chosen streams, moved back to the grid of the picture, so
-that constant 25 fps material is read frame for frame. Which frame a tick shows is told by
-``frame_choice``: of a constant rate the nearest, so that pictures are neither early nor late on
+Timeline 0 is the earlier start of the two chosen streams, moved back to the grid of the frame, so
+that constant 25 fps material is read frame for frame. Which stored frame is shown when is told by
+``frame_choice``: of a constant rate the nearest, so that frames are neither early nor late on
 average.
 """
 
@@ -43,9 +43,9 @@ from synctool.names import printable
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, Source, StreamSelection
 
 QUEUED_FRAMES = 16
-"""Pictures that the decoder may be ahead of the reader."""
+"""Frames that the decoder may be ahead of the reader."""
 MAX_SIDE_PX = 1920
-"""Larger pictures are reduced to this; faces fill crops of 224 px at most."""
+"""Larger frames are reduced to this; faces fill crops of 224 px at most."""
 _CLOSE_S = 5.0
 _MANY_PIXELS = 4096 * 2304
 _FEW_THREADS = 4
@@ -57,8 +57,8 @@ _Video = TypeVar("_Video", bound="VideoFile")
 class VideoFile:
     """A video opened for one pass. Use it as a context manager and iterate over it once.
 
-    Iterating gives ``Picture`` objects in order, one per 25 Hz tick, while a thread decodes;
-    ``sound`` fills at the same time and is complete when the iteration ends. Leaving the iteration
+    Iterating gives ``TimelineFrame`` objects in order, 25 a second, while a thread decodes;
+    ``audio`` fills at the same time and is complete when the iteration ends. Leaving the iteration
     early stops the thread.
 
     Args:
@@ -67,7 +67,7 @@ class VideoFile:
         colour: None (luma only), ``rgb`` or ``bgr``.
         need_video: Raise if there is no video track.
         need_audio: Raise if there is no audio track.
-        max_side_px: Larger pictures are reduced to this.
+        max_side_px: Larger frames are reduced to this.
         stall_s: Longest time that opening, or one frame, may take; None or 0 waits for ever.
         allow_external: Whether a playlist may name local files outside its folder.
 
@@ -187,7 +187,7 @@ class VideoFile:
         )
 
     def note_turn(self, quarters: int) -> None:
-        """Note that the reader turns the pictures clockwise by so many quarters, as the file should say."""
+        """Note that the reader turns the frames clockwise by so many quarters, as the file should say."""
         degrees = 90 * (quarters % 4)
         self._turned_deg = degrees
         way = {90: "turned by 90° clockwise", 180: "turned upside down"}
@@ -198,18 +198,18 @@ class VideoFile:
 
     @property
     def expected_frames(self) -> int | None:
-        """Ticks that the container announces, for a progress bar."""
+        """Frames of 25 Hz that the container announces, for a progress bar."""
         seconds = self._source.duration_s
         return round(seconds * VIDEO_FPS) if seconds > 0 else None
 
     @property
     def frame_count(self) -> int:
-        """Ticks decoded so far; the length of the video once the iteration has ended."""
+        """Frames of 25 Hz decoded so far; the length of the video once the iteration has ended."""
         return self._screen.frame_count
 
     @property
     def frames_late(self) -> float:
-        """How much later than their ticks the pictures shown belong on average, in 25 Hz frames."""
+        """How much later than their times the frames shown belong on average, in 25 Hz frames."""
         return self._screen.lateness.mean_frames
 
     @property
@@ -279,7 +279,7 @@ class VideoFile:
         if video is not None:
             video.thread_type = "AUTO"
             if video.codec_context.width * video.codec_context.height > _MANY_PIXELS:
-                video.codec_context.thread_count = _FEW_THREADS  # each holds pictures of its own
+                video.codec_context.thread_count = _FEW_THREADS  # each holds frames of its own
         return selected
 
     def _listened(
@@ -302,7 +302,7 @@ class VideoFile:
         late = {kind: start - min(known.values()) for kind, start in known.items()}
         apart = late.get("audio", 0.0) - late.get("video", 0.0)
         if len(known) == 2 and abs(apart) > _NOTABLE_S:
-            which = "sound" if apart > 0 else "picture"
+            which = "audio" if apart > 0 else "video"
             self._warn(f"the {which} starts {abs(apart):.2f} s later than the other stream")
         return Source(
             duration_s=announced_length_s(self._container),
@@ -381,10 +381,10 @@ class VideoFile:
                 remedy="Its audio track is empty or damaged; get a whole copy.",
             )
         if self.audio.gaps:
-            self._warn(f"the sound has {self.audio.gaps} gap(s), filled with silence")
+            self._warn(f"the audio has {self.audio.gaps} gap(s), filled with silence")
         if self.audio.overlaps:
             self._warn(
-                f"the sound goes back in time at {self.audio.overlaps} place(s) and overlaps itself: "
+                f"the audio goes back in time at {self.audio.overlaps} place(s) and overlaps itself: "
                 "what came first was kept"
             )
         judge_completeness(

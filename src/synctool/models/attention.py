@@ -24,8 +24,8 @@ class SqueezeExcitation(nn.Module):
 
     Args:
         channels: C.
-        over: Axes of the means. Those of a picture for ``[N, C, H, W]`` with one frame in each N;
-            for sound ``[B, C, bands, time]`` the bands alone, since a mean over the time of a clip
+        over: Axes of the means. Those of a frame for ``[N, C, H, W]`` with one frame in each N;
+            for audio ``[B, C, bands, time]`` the bands alone, since a mean over the time of a clip
             would let every step look at all of it.
     """
 
@@ -148,16 +148,16 @@ def over_channels(norm: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 class AttentiveHead(VolumeHead):
-    """A head in which the pictures attend to the sounds before it sharpens.
+    """A head in which the frames attend to the audio frames before it sharpens.
 
-    For the candidate at offset n, the picture of frame t asks the sounds at n-N .. n+N: its query
-    against their keys gives weights that sum to 1, and what it gathers by them of the sounds' values
-    is compared with a second projection of the picture. That corrects the similarity in row n. As
+    For the candidate at offset n, frame t asks the audio frames at n-N .. n+N: its query
+    against their keys gives weights that sum to 1, and what it gathers by them of the audio frames' values
+    is compared with a second projection of the frame. That corrects the similarity in row n. As
     queries and keys have unit length, a learnt temperature scales their products (cosine attention:
     Henry et al. 2020; Liu et al. 2022); a learnt bias tells the relative offsets apart.
 
     Attention over all candidates would depend on how many there are. This one looks at N rows to
-    either side, whatever the range, so a shift of the sound still shifts the answer, and any range is
+    either side, whatever the range, so a shift of the audio still shifts the answer, and any range is
     a part of a larger one. It begins as a ``VolumeHead``: the corrections are zero at first.
 
     Args:
@@ -241,14 +241,14 @@ class AttentiveHead(VolumeHead):
             inside: Boolean ``[B, R, T]``.
 
         Returns:
-            ``[B, R - 2N, T]``, zero outside the sound.
+            ``[B, R - 2N, T]``, zero outside the audio.
         """
         n = self.reach
         near = 2 * n + 1
         logits = (similar * self.log_temperature.exp()[:, None, None]).unfold(2, near, 1)
         logits = logits + self.relative[:, None, None]
         here = inside.unfold(1, near, 1)[:, None]
-        # A finite value: where no candidate has sound, the weights must be numbers too.
+        # A finite value: where no candidate has audio, the weights must be numbers too.
         weights = logits.float().masked_fill(~here, torch.finfo(torch.float32).min).softmax(-1)
         gathered = (weights * values.unfold(2, near, 1)).sum(-1)
         added = (gathered * self.gain[:, None, None]).sum(1)

@@ -1,7 +1,8 @@
-"""Every picture against every candidate sound: the raw score volume.
+"""Every frame against every candidate audio frame: the raw score volume.
 
-What is compared is always a window: the sounds of T + 2R frames for T pictures, with the sound of the first
-picture at place R. Place i is offset ``R - i``, and the candidate of frame t there is sound ``i + t``.
+What is compared is always a window: T + 2R audio frames for T video frames, of which the first
+is compared with place R. Place i is offset ``R - i``, and the candidate of frame t there is audio frame
+``i + t``.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from torch import Tensor
 def audio_window(
     audio_features: Tensor, frames: int, *, max_offset: int, audio_lead: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """The sounds that all candidates of all frames are among.
+    """The audio frames that all candidates of all frames are among.
 
     Args:
         audio_features: ``[B, D, T_audio]``.
         frames: T, the number of video frames.
         max_offset: R.
-        audio_lead: Index of the sound that belongs to video frame 0.
+        audio_lead: Index of the audio that belongs to video frame 0.
 
     Returns:
-        ``[B, D, T + 2R]``, zero outside the sound, and a boolean ``[T + 2R]`` that is True inside.
+        ``[B, D, T + 2R]``, zero outside the audio, and a boolean ``[T + 2R]`` that is True inside.
     """
     length = audio_features.shape[-1]
     before = max(0, max_offset - audio_lead)
@@ -39,19 +40,19 @@ def audio_window(
 def candidates(
     audio_features: Tensor, frames: int, *, max_offset: int, audio_lead: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """The candidate sounds of each video frame.
+    """The candidate audio frames of each video frame.
 
-    Row ``K + n`` of frame t holds the sound at index ``t - n``: the match when the sound is n frames
+    Row ``K + n`` of frame t holds the audio at index ``t - n``: the match when the audio is n frames
     ahead.
 
     Args:
         audio_features: ``[B, D, T_audio]``.
         frames: T, the number of video frames.
         max_offset: K.
-        audio_lead: Index of the sound that belongs to video frame 0.
+        audio_lead: Index of the audio that belongs to video frame 0.
 
     Returns:
-        ``[B, D, 2K+1, T]`` and a boolean ``[2K+1, T]`` that is True inside the sound.
+        ``[B, D, 2K+1, T]`` and a boolean ``[2K+1, T]`` that is True inside the audio.
     """
     audio, inside = audio_window(
         audio_features, frames, max_offset=max_offset, audio_lead=audio_lead
@@ -62,16 +63,16 @@ def candidates(
 def correlate(
     audio_features: Tensor, video_features: Tensor, *, max_offset: int, audio_lead: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Inner products of every video frame with its candidate sounds.
+    """Inner products of every video frame with its candidate audio frames.
 
     Args:
         audio_features: ``[B, D, T_audio]``.
         video_features: ``[B, D, T]``.
         max_offset: K.
-        audio_lead: Index of the sound that belongs to video frame 0.
+        audio_lead: Index of the audio that belongs to video frame 0.
 
     Returns:
-        ``[B, 2K+1, T]``, zero outside the sound, and the boolean mask ``[2K+1, T]`` of the inside.
+        ``[B, 2K+1, T]``, zero outside the audio, and the boolean mask ``[2K+1, T]`` of the inside.
     """
     frames = video_features.shape[-1]
     audio, inside = audio_window(
@@ -84,7 +85,7 @@ def correlate_window(audio: Tensor, video_features: Tensor) -> Tensor:
     """Inner products of every video frame with its candidates.
 
     Args:
-        sounds: ``[B, D, W]``, a window.
+        audio: ``[B, D, W]``, a window.
         video_features: ``[B, D, T]``.
 
     Returns:
@@ -94,10 +95,10 @@ def correlate_window(audio: Tensor, video_features: Tensor) -> Tensor:
 
 
 def inside_window(inside: Tensor, frames: int) -> Tensor:
-    """Which candidates lie inside the sound.
+    """Which candidates lie inside the audio.
 
     Args:
-        inside: ``[B, W]`` or ``[1, W]``, 1 where a window has sound, else 0.
+        inside: ``[B, W]`` or ``[1, W]``, 1 where a window has audio, else 0.
         frames: T, the number of video frames.
 
     Returns:
@@ -107,13 +108,13 @@ def inside_window(inside: Tensor, frames: int) -> Tensor:
 
 
 def shear(products: Tensor) -> Tensor:
-    """From all pairs of a picture and a sound of its window to the candidates of each picture.
+    """From all pairs of a video frame and an audio frame of its window to the candidates of each frame.
 
     Args:
         products: ``[B, T, W]``.
 
     Returns:
-        ``[B, W-T+1, T]``: row r holds what frame t has with sound ``t + (W - T) - r``.
+        ``[B, W-T+1, T]``: row r holds what frame t has with audio ``t + (W - T) - r``.
     """
     batch, frames, places = products.shape
     # Row t holds its candidates from column t on; one more column in a row shears them upright.
@@ -123,13 +124,13 @@ def shear(products: Tensor) -> Tensor:
 
 
 def inside_audio(frames: int, length: int, max_offset: int, audio_lead: int) -> Tensor:
-    """Which candidates lie inside the sound.
+    """Which candidates lie inside the audio.
 
     Args:
         frames: T, the number of video frames.
-        length: Frames of the sound.
+        length: Frames of the audio.
         max_offset: K.
-        audio_lead: Index of the sound that belongs to video frame 0.
+        audio_lead: Index of the audio that belongs to video frame 0.
 
     Returns:
         Boolean ``[2K+1, T]``.

@@ -1,5 +1,5 @@
 """Heads that sharpen a score volume. They are convolutions along time *and* offset without padding
-along the offsets, so a shift of the sound shifts their answer and weights fit any range."""
+along the offsets, so a shift of the audio shifts their answer and weights fit any range."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synctool.models.correlation import audio_window, correlate_window, inside_w
 
 
 class WindowHead(nn.Module, ABC):
-    """What all heads share: they score windows, and cut these out of sounds of any length."""
+    """What all heads share: they score windows, and cut these out of audio frames of any length."""
 
     margin = 0
     """Offsets beyond the asked range that are looked at."""
@@ -27,7 +27,7 @@ class WindowHead(nn.Module, ABC):
         max_offset: int,
         audio_lead: int = 0,
     ) -> Tensor:
-        """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the sound."""
+        """Score volume ``[B, 2K+1, T]`` of unit-length features; ``-inf`` outside the audio."""
         audio, inside = audio_window(
             audio_features,
             video_features.shape[-1],
@@ -45,13 +45,13 @@ class WindowHead(nn.Module, ABC):
         *,
         outside: float = float("-inf"),
     ) -> Tensor:
-        """Score T pictures against a window of sounds, of which each frame's own lies in the middle.
+        """Score T frames against a window of audio frames, of which each frame's own lies in the middle.
 
         Args:
-            sounds: ``[B, D, W]``, unit length, zero where there is no sound.
-            inside: ``[B, W]`` or ``[1, W]``, 1 where there is sound, else 0.
+            audio: ``[B, D, W]``, unit length, zero where there is no audio.
+            inside: ``[B, W]`` or ``[1, W]``, 1 where there is audio, else 0.
             video_features: ``[B, D, T]``, unit length; W - T is even and at least ``2 * margin``.
-            outside: What candidates without sound get.
+            outside: What candidates without audio get.
 
         Returns:
             ``[B, W - T + 1 - 2 * margin, T]``, row r is offset ``r - (W - T) / 2 + margin``.
@@ -126,7 +126,7 @@ class VolumeHead(WindowHead):
             video_features: ``[B', D, T]``, unit length.
 
         Returns:
-            Sound ``[B, D', T_audio]`` and pictures ``[B', D', T]``; this head needs none.
+            Audio ``[B, D', T_audio]`` and frames ``[B', D', T]``; this head needs none.
         """
         return ()
 
@@ -144,7 +144,7 @@ class VolumeHead(WindowHead):
             volume: ``[B, 2(K+margin)+1, T]`` similarities in -1..1, zero where ``inside`` is False.
             inside: Boolean, same shape.
             further: The volumes of the pairs that ``further`` gives, in its order and of this shape.
-            outside: What candidates without sound get.
+            outside: What candidates without audio get.
 
         Returns:
             ``[B, 2K+1, T]``.

@@ -36,7 +36,7 @@ class OffsetClassifier(nn.Module):
 
     Args:
         video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
-        audio_encoder: Sound features ``-> [B, D, T]``.
+        audio_encoder: Audio features ``-> [B, D, T]``.
         max_offset: K of ``forward``; the weights serve any K.
         head_channels: Width of the head.
         head: Another head than a ``VolumeHead`` of that width; called as ``score`` is.
@@ -124,11 +124,11 @@ class OffsetClassifier(nn.Module):
             audio: ``[B, 1, bands, 4 T_audio]``.
             video: ``[B, C, T, H, W]`` with values in 0..1.
             max_offset: K; None takes the model's own.
-            audio_lead: Frame of the sound that belongs to video frame 0.
+            audio_lead: Frame of the audio that belongs to video frame 0.
 
         Returns:
             ``sync_probs [B, 2K+1, T]``, ``audio_features``, ``video_features`` and ``logits``.
-            Where no candidate lies inside the sound, the probabilities are uniform.
+            Where no candidate lies inside the audio, the probabilities are uniform.
         """
         heard, seen = self.encode_audio(audio), self.encode_video(video)
         k = self.max_offset if max_offset is None else max_offset

@@ -8,9 +8,9 @@ the mean is 0: an offset that nothing speaks for. So the answers shrink to the m
 more so the less the network has learnt, and they do not say that they are unsure. ``calibrate`` cannot
 mend it: a line stretches right and wrong answers alike.
 
-Comparing is harder for it too. The classifier computes the similarity of a picture with every candidate
-sound and only has to tell them apart; this network gets the embeddings side by side, and its layers have
-to find out by themselves which rows of the sound to compare a picture with.
+Comparing is harder for it too. The classifier computes the similarity of a frame with every candidate
+audio and only has to tell them apart; this network gets the embeddings side by side, and its layers have
+to find out by themselves which rows of the audio to compare a frame with.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class DilatedBlock(nn.Module):
 class OffsetRegressor(nn.Module):
     """Regresses the offset of every frame.
 
-    Pictures and sound lie on one line of time, each with a mark of where it has something. The head
-    looks at least ``max_offset`` frames to either side, so that the sound that belongs to a picture is
+    Frames and audio lie on one line of time, each with a mark of where it has something. The head
+    looks at least ``max_offset`` frames to either side, so that the audio that belongs to a frame is
     before it at any offset. So the answers belong to the ``max_offset`` that it was trained with:
     ``score`` can lay them out over any range, but nothing has taught them to leave their own.
 
@@ -80,7 +80,7 @@ class OffsetRegressor(nn.Module):
 
     Args:
         video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
-        audio_encoder: Sound features ``-> [B, D, T]``.
+        audio_encoder: Audio features ``-> [B, D, T]``.
         embedding: D of both.
         max_offset: K; the greatest offset in training, and the unit of the last layer.
         width: Channels of the head.
@@ -96,7 +96,7 @@ class OffsetRegressor(nn.Module):
     """
 
     equivariant = False
-    """Whether moved sound moves the answer whatever the weights are: it has to be learnt here."""
+    """Whether moved audio moves the answer whatever the weights are: it has to be learnt here."""
     line: Tensor
     spread_frames: Tensor
 
@@ -154,7 +154,7 @@ class OffsetRegressor(nn.Module):
         Args:
             audio: ``[B, 1, bands, 4 T_audio]``.
             video: ``[B, C, T, H, W]`` with values in 0..1.
-            audio_lead: Frame of the sound that belongs to video frame 0.
+            audio_lead: Frame of the audio that belongs to video frame 0.
 
         Returns:
             ``[B, T]`` in frames, audio ahead positive; not bounded.
@@ -171,7 +171,7 @@ class OffsetRegressor(nn.Module):
         Args:
             audio_features: ``[B, D, T_audio]``.
             video_features: ``[B, D, T]``.
-            audio_lead: Index of the sound that belongs to video frame 0.
+            audio_lead: Index of the audio that belongs to video frame 0.
 
         Returns:
             ``[B, T]`` in frames, audio ahead positive; not bounded.
@@ -206,17 +206,17 @@ class OffsetRegressor(nn.Module):
 
         Averaged over frames it is highest at their mean, and a parabola through its peak has its top
         there. Unlike those of a comparison, the scores of a frame depend on ``regress`` alone: they
-        have one peak, however little the network knows, and moving the sound does not move them
+        have one peak, however little the network knows, and moving the audio does not move them
         unless it has learnt to follow.
 
         Args:
             audio_features: ``[B, D, T_audio]``.
             video_features: ``[B, D, T]``.
             max_offset: K; a greater one than that of the training adds rows, and no answers.
-            audio_lead: Index of the sound that belongs to video frame 0.
+            audio_lead: Index of the audio that belongs to video frame 0.
 
         Returns:
-            ``[B, 2K+1, T]``, ``-inf`` where a candidate lies outside the sound.
+            ``[B, 2K+1, T]``, ``-inf`` where a candidate lies outside the audio.
         """
         answers = self.regress(audio_features, video_features, audio_lead=audio_lead)
         frames, length = answers.shape[-1], audio_features.shape[-1]
@@ -235,7 +235,7 @@ class OffsetRegressor(nn.Module):
         """See ``synctool.models.heads.WindowHead.score_window``.
 
         The window holds all that its answers look at, so they are those of ``regress``, whose line of
-        time ends where sound and pictures end: the layers here see nothing beyond these ends either.
+        time ends where audio and frames end: the layers here see nothing beyond these ends either.
         """
         frames, margin = video_features.shape[-1], self.margin
         spare = audio.shape[-1] - frames

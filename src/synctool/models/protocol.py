@@ -15,7 +15,7 @@ class SyncOutput(NamedTuple):
         sync_probs: ``[B, 2K+1, T]``, softmax over the offsets; row K is offset 0.
         audio_features: ``[B, D, T_audio]``.
         video_features: ``[B, D, T]``.
-        logits: ``[B, 2K+1, T]``, before the softmax; ``-inf`` where the sound is outside the input.
+        logits: ``[B, 2K+1, T]``, before the softmax; ``-inf`` where the audio is outside the input.
     """
 
     sync_probs: Tensor
@@ -34,7 +34,7 @@ class SyncModel(Protocol):
         ...
 
     def encode_audio(self, audio: Tensor) -> Tensor:
-        """Sound features of T frames ``-> [B, D, T]``, row t centred on frame t."""
+        """Audio features of T frames ``-> [B, D, T]``, row t centred on frame t."""
         ...
 
     def score(
@@ -45,13 +45,13 @@ class SyncModel(Protocol):
         max_offset: int,
         audio_lead: int = 0,
     ) -> Tensor:
-        """Score volume ``[B, 2K+1, T]``, higher is better, ``-inf`` outside the sound.
+        """Score volume ``[B, 2K+1, T]``, higher is better, ``-inf`` outside the audio.
 
         Args:
             audio_features: ``[B, D, T_audio]``.
             video_features: ``[B, D, T]``.
             max_offset: K.
-            audio_lead: Index in ``audio_features`` of the sound that belongs to video frame 0.
+            audio_lead: Index in ``audio_features`` of the audio that belongs to video frame 0.
         """
         ...
 

@@ -94,7 +94,7 @@ def wav2vec_config(
 class SpeechTransformer(nn.Module):
     """wav2vec 2.0, HuBERT and their kin, 50 Hz pooled in pairs to 25 Hz.
 
-    The convolutions see 400 samples every 320. With 40 zeros on either side of the sound there are two
+    The convolutions see 400 samples every 320. With 40 zeros on either side of the audio there are two
     steps for each frame, which lie symmetrically about its middle; their mean is the frame's row. The
     positional convolution of these networks has an even length and looks one step (20 ms)
     further back than ahead; that is theirs and left as published.
@@ -139,8 +139,8 @@ class SpeechTransformer(nn.Module):
         config.layerdrop = 0.0
         self.hop, self.window = _steps(config.conv_kernel, config.conv_stride)
         self.network: Any = network(config)  # its parts are not in the type of the base class
-        # In training the library would otherwise have the sound itself require a gradient, which is
-        # meant for its gradient checkpointing and fails where the sound already has one.
+        # In training the library would otherwise have the audio itself require a gradient, which is
+        # meant for its gradient checkpointing and fails where the audio already has one.
         self.network.feature_extractor._requires_grad = False
         if _normalises_last(config) and config.num_hidden_layers < self.layers:
             self.network.encoder.layer_norm = nn.Identity()
@@ -148,7 +148,7 @@ class SpeechTransformer(nn.Module):
         self.mix = LayerMix(states=states) if mix and states > 1 else None
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings of the sound.
+        """Embeddings of the audio.
 
         Args:
             waveform: ``[B, 640 T]`` at 16 kHz, -1..1.
@@ -185,7 +185,7 @@ class SpeechTransformer(nn.Module):
         Raises:
             MissingError: No such folder, or no network in it.
             WeightsError: It is another network, damaged, incomplete, or would have to run code; or the
-                published feature extractor treats the sound otherwise.
+                published feature extractor treats the audio otherwise.
         """
         said = read_preprocessor(path).get("do_normalize", self.normalise)
         if bool(said) != self.normalise:

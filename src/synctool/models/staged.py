@@ -69,7 +69,7 @@ class StagedEncoder(nn.Module):
         return getattr(self.network, "blocks", self.network)
 
     def forward(self, video: Tensor) -> Tensor:
-        """Embeddings of pictures.
+        """Embeddings of frames.
 
         Args:
             video: ``[B, 3, T, H, W]``, RGB, normalised as the spec says.

@@ -1,4 +1,4 @@
-"""Any encoder of pictures with any encoder of sound: what brings their embeddings together."""
+"""Any video encoder with any audio encoder: what brings their embeddings together."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def two_stream(
 
     Args:
         video_encoder: ``[B, C, T, H, W] -> [B, D, T]``.
-        audio_encoder: Sound ``-> [B, D, T]``.
+        audio_encoder: Audio ``-> [B, D, T]``.
         sizes: D of both.
         projection: D that both are brought to; an encoder that has it already stays as it is. 0 for
             none.

@@ -21,7 +21,7 @@ from synctool.prepare.videos import VideoEntry
 from synctool.types import SAMPLES_PER_FRAME
 
 CONTEXT_FRAMES = 25
-"""Sound kept on either side of a sample, where the video has it."""
+"""Audio kept on either side of a sample, where the video has it."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class VideoClips:
             self._closed.append(self._open.pop(number))
 
     def _ready(self, frame_index: int, *, last: bool = False) -> Iterator[Sample]:
-        """The samples whose sound has come in."""
+        """The samples whose audio has come in."""
         if not self._closed and frame_index % 25:
             return
         self._audio.take()
@@ -184,7 +184,7 @@ class VideoClips:
 
 
 class _RecentAudio:
-    """The last part of a video's sound, addressed by timeline sample."""
+    """The last part of a video's audio, addressed by timeline sample."""
 
     def __init__(self, track: AudioTrack) -> None:
         self._track = track

@@ -21,7 +21,7 @@ from synctool.untrusted.regular import check_size, open_regular
 from synctool.untrusted.text import decode_text
 
 KINDS = ("positive", "offset", "hard", "other")
-"""In sync; moved; moved by one or two frames; another speaker's sound."""
+"""In sync; moved; moved by one or two frames; another speaker's audio."""
 FARTHEST_FRAMES = 125
 """Largest offset that synctool knows."""
 _REQUIRED = ("video_dir", "offset", "label")
@@ -34,15 +34,15 @@ _LONGEST = 24
 
 
 class Pair(NamedTuple):
-    """A picture and a sound.
+    """The video of one sample with the audio of the same or another.
 
     Attributes:
-        video_dir: Place of the sample whose picture it is: ``SHARD.tar#KEY``, or the folder ``KEY``.
-        audio_dir: Place of the sample whose sound it is.
+        video_dir: Place of the sample whose video it is: ``SHARD.tar#KEY``, or the folder ``KEY``.
+        audio_dir: Place of the sample whose audio it is.
         offset: Frames of 40 ms that the audio is moved ahead; below 0, behind.
         label: 1 in sync, 0 not.
         kind: One of ``KINDS``.
-        speaker: Person of the picture, as ``split.json`` names them.
+        speaker: Person in the video, as ``split.json`` names them.
     """
 
     video_dir: str
@@ -146,7 +146,7 @@ class _Rows:
         if abs(offset) >= seen.num_frames:
             self._wrong(f"its offset is {offset} frames, and the clip has {seen.num_frames}")
         if label != (offset == 0 and heard is seen):
-            what = "moved or foreign sound" if label else "its own sound, unmoved,"
+            what = "moved or foreign audio" if label else "its own audio, unmoved,"
             self._wrong(f"it has {what} with the label {label}")
         kind = "positive" if label else "offset" if heard is seen else "other"
         if row.get("kind") and row["kind"] != kind:

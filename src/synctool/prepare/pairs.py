@@ -1,4 +1,4 @@
-"""``pairs``: who trains and who tests, and labelled pairs of picture and sound."""
+"""``pairs``: who trains and who tests, and labelled pairs of video and audio."""
 
 from __future__ import annotations
 
@@ -333,7 +333,7 @@ class _PartPairs:
         ]
 
     def _offsets(self, frames: int) -> tuple[list[int], list[int]]:
-        """Hard and other offsets of a clip, none twice, all with some sound left under the picture."""
+        """Hard and other offsets of a clip, none twice, all with some audio left under the video."""
         s, fixed = self._settings, self._settings.fixed_offsets
         reach = min(s.max_offset, frames - 1)
         near = [n for n in _HARD if abs(n) <= reach and n not in (fixed or ())]
@@ -358,7 +358,7 @@ class _PartPairs:
 class _Others:
     """Finds clips of other people and other videos: of the same collection, where it has any.
 
-    The sound of another collection would tell by its noise alone that it does not belong.
+    The audio of another collection would tell by its noise alone that it does not belong.
 
     Args:
         part: Where to look.
@@ -379,13 +379,13 @@ class _Others:
                 self._ranges[group] = (first, at + 1)
 
     def of(self, index: int, count: int) -> list[Clip]:
-        """So many clips for the sound of another, fewer if there are not so many."""
+        """So many clips for the audio of another, fewer if there are not so many."""
         person, *wider = (self._ranges[group] for group in self._groups(index))
         first, last = next((w for w in wider if w != person), person)
         before, own = person[0] - first, person[1] - person[0]
         room = last - first - own
         clip, found = self._part.clips[index], []
-        # More than wanted, as two people may share a video and so its sound.
+        # More than wanted, as two people may share a video and so its audio.
         for at in self._rng.sample(range(room), min(room, 2 * count + 8)):
             other = self._part.clips[self._order[first + at + (own if at >= before else 0)]]
             if (other.source, other.film) != (clip.source, clip.film):

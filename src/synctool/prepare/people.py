@@ -21,7 +21,7 @@ _GUARD_SIMILARITY = 0.7
 
 
 def describe_faces(faces: np.ndarray) -> np.ndarray:
-    """Descriptors of face crops: eigenfaces (Turk & Pentland 1991) of contrast-normalised pictures.
+    """Descriptors of face crops: eigenfaces (Turk & Pentland 1991) of contrast-normalised frames.
 
     Args:
         faces: uint8 ``[N, S, S]``.

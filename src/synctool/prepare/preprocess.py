@@ -1,4 +1,4 @@
-"""``preprocess``: a tree of videos becomes samples of crops and sound to train on.
+"""``preprocess``: a tree of videos becomes samples of crops and audio to train on.
 
 The videos are dealt into groups by a plan that is written first. A worker makes one group at a time and
 finishes it atomically, so a killed run goes on where it stopped, never leaves half a clip, and ends with

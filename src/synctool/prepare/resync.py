@@ -86,7 +86,7 @@ def check(settings: SyncSettings, *, crop: str, size_px: int, colour: str) -> No
 
 
 def moved(sample: Sample, offset_frames: float) -> Sample:
-    """The clip with an offset taken out: sound that is ahead by so much is delayed, exactly.
+    """The clip with an offset taken out: audio that is ahead by so much is delayed, exactly.
 
     Context before the clip is given up where that saves filling up with silence.
     """

@@ -74,7 +74,7 @@ def make_shard(job: ShardJob, on_video: Callable[[float], None] | None = None) -
 
     Args:
         job: What to do.
-        on_film: Told the seconds of each video that is done.
+        on_video: Told the seconds of each video that is done.
 
     Raises:
         OutputError: The output cannot be written.

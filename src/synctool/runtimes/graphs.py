@@ -61,8 +61,8 @@ class GraphRuntime:
     Args:
         name: Name of the format.
         video: ``[B, C, T, H, W] -> [B, D, T]``.
-        audio: Sound features ``-> [B, D, T]``.
-        head: Sounds ``[B, D, W]``, where there is sound ``[B, W]``, and pictures ``[B, D, T]``, to
+        audio: Audio features ``-> [B, D, T]``.
+        head: Audio ``[B, D, W]``, where there is audio ``[B, W]``, and video ``[B, D, T]``, to
             scores ``[B, W - T + 1 - 2 margin, T]``.
         margin: Rows that the head needs beyond the asked range, on either side.
         reach: Frames beyond a frame that the head may look at.
@@ -120,16 +120,16 @@ class GraphRuntime:
 def audio_window(
     heard: np.ndarray, frames: int, *, rows: int, audio_lead: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sounds that pictures are compared with, as a head's graph takes them.
+    """The audio frames that video frames are compared with, as a head's graph takes them.
 
     Args:
         heard: float32 ``[B, D, T_audio]``.
-        frames: T, the number of pictures.
+        frames: T, the number of frames.
         rows: R, the largest offset that the graph looks at.
-        audio_lead: Index in ``heard`` of the sound that belongs to picture 0.
+        audio_lead: Index in ``heard`` of the audio that belongs to frame 0.
 
     Returns:
-        Sounds ``[B, D, T + 2R]``, zero where there are none, and float32 ``[B, T + 2R]``, 1 where
+        Audio ``[B, D, T + 2R]``, zero where there are none, and float32 ``[B, T + 2R]``, 1 where
         there are.
     """
     batch, size, length = heard.shape

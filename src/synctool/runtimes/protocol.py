@@ -53,18 +53,18 @@ class Runtime(Protocol):
         ...
 
     def encode_audio(self, audio: np.ndarray) -> np.ndarray:
-        """Sound features of T frames, float32, ``-> [B, D, T]``, row t centred on frame t."""
+        """Audio features of T frames, float32, ``-> [B, D, T]``, row t centred on frame t."""
         ...
 
     def score(
         self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
     ) -> np.ndarray:
-        """Score volume ``[B, 2K+1, T]``, higher is better, ``-inf`` outside the sound.
+        """Score volume ``[B, 2K+1, T]``, higher is better, ``-inf`` outside the audio.
 
         Args:
             heard: float32 ``[B, D, T_audio]``.
             seen: float32 ``[B, D, T]``.
             max_offset: K.
-            audio_lead: Index in ``heard`` of the sound that belongs to video frame 0.
+            audio_lead: Index in ``heard`` of the audio that belongs to video frame 0.
         """
         ...

@@ -1,6 +1,6 @@
 """What chance makes of a long video: how strong the best of many segments is where no offset is right.
 
-Whoever searches two hours for the stretch of time that fits best finds one that fits well, also under a
+Whoever searches two hours for the span of time that fits best finds one that fits well, also under a
 voice-over. So a segment is not judged alone, but against the other segments of its video: those that
 disagree with it show how many chance makes there, and how strong.
 
@@ -98,7 +98,7 @@ def _chance(
 def _unevenness(offsets: np.ndarray, beyond: np.ndarray, own: float, rows: int) -> float:
     """How much more the groups of other offsets vary than chance segments on any offset would, at least 1.
 
-    A rhythm that picture and audio share favours some offsets, wherever the audio comes from.
+    A rhythm that video and audio share favours some offsets, wherever the audio comes from.
     """
     if len(offsets) < _LEAST_SCATTER:
         return 1.0

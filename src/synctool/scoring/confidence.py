@@ -39,7 +39,7 @@ MOST_FRAMES = 1500
 FOREIGN_PRIOR = 0.05
 """Prior probability that the audio is not this face's: one video in twenty."""
 FALSE_MATCHES = 0.03
-"""Share of stretches with another's audio, of any length, that pass for matches: there lies the least
+"""Share of segments with another's audio, of any length, that pass for matches: there lies the least
 log-odds of belonging. One probability for all lengths would let many short ones pass and no long one."""
 LEVEL_FROM_FRAMES = 75
 """From 3 s on the least log-odds stay as they are: a longer video needs no weaker match."""
@@ -251,7 +251,7 @@ def fit_calibration(
     answer finite when all estimates are right.
 
     Args:
-        estimates: Estimates of stretches of many lengths, from videos that took no part in training.
+        estimates: Estimates of segments of many lengths, from videos that took no part in training.
         correct: Whether each is right within ±1 frame.
         foreign: Whether the audio of each is another's. Where some are and some are not, the two questions
             are fitted apart; how many of each there are does not count.

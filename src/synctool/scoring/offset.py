@@ -1,4 +1,4 @@
-"""One offset for a whole stretch of video, and how far it stands out from all others."""
+"""One offset for a whole segment of video, and how far it stands out from all others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAST_SPREAD = 1e-3
 
 @dataclass(frozen=True)
 class OffsetEstimate:
-    """The offset of a stretch and the statistics of its peak.
+    """The offset of a segment and the statistics of its peak.
 
     Attributes:
         offset_frames: Sub-frame offset; > 0: audio ahead.
@@ -49,7 +49,7 @@ class OffsetEstimate:
 
 
 def estimate_offset(volume: np.ndarray, *, min_share: float = MIN_SHARE) -> OffsetEstimate | None:
-    """Find the one offset that suits a whole stretch best.
+    """Find the one offset that suits a whole segment best.
 
     Args:
         volume: Scores ``[2K+1, T]`` like log-likelihoods, higher is better, NaN where there is

@@ -1,7 +1,7 @@
 """The one offset to report for a video, and how sure that is: of all of it, or of the segments that carry it.
 
 A face that waits half a minute and then talks for six seconds has an answer, though the mean over the whole
-video hides it. A voice-over of two hours has none, though some stretch of it looks fine. So there are two
+video hides it. A voice-over of two hours has none, though some segment of it looks fine. So there are two
 ways to an answer, and the surer one is taken: the estimate over the whole video, which nobody selected; and
 the segments that agree, whose confidence is lowered by what chance alone makes of so many (``chance``).
 """

@@ -1,9 +1,9 @@
 """How many short windows of a video have their best match at the true offset.
 
 The task of the literature on sync networks (Chung, Chung & Kang, "Perfect match", ICASSP 2019; Kadandale
-et al., "VocaLiST", Interspeech 2022): of 31 sounds, at -15 to +15 frames round the true one, a window of
-N frames must score best with one that is within a frame of it. Here the scores are those of the whole
-video, averaged over the window: the network has seen more than the window, and nothing is cut out.
+et al., "VocaLiST", Interspeech 2022): of 31 audio windows, at -15 to +15 frames round the true one, a
+window of N frames must score best with one that is within a frame of it. Here the scores are those of the
+whole video, averaged over the window: the network has seen more than the window, and nothing is cut out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cutting a video into stretches of one offset.
+"""Cutting a video into segments of one offset.
 
 A Viterbi search over the rows of the volume and one more state, "no evidence", in steps of five
 frames. A step of one row is cheap (drift), a jump dear, and so is coming and going. How much a score
@@ -20,7 +20,7 @@ from synctool.types import VIDEO_FPS
 STEP_FRAMES = round(CORRELATION_FRAMES)
 """Frames per step: about one independent observation."""
 LEAST_SEGMENT_S = 1.0
-"""Shorter stretches are joined to a neighbour, or left out."""
+"""Shorter segments are joined to a neighbour, or left out."""
 JUMP_COST, COME_COST, GO_COST, SHIFT_COST = 12.0, 6.0, 6.0, 5.0
 """In natural log-odds: a jump between rows, from and to "no evidence", one row up or down."""
 _TALKING = 0.4
@@ -59,7 +59,7 @@ class _Run:
 
 
 def find_segments(volume: np.ndarray, *, contrast: float) -> tuple[SegmentEvidence, ...]:
-    """Cut a video into stretches of nearly one offset, each measured on its own columns.
+    """Cut a video into segments of nearly one offset, each measured on its own columns.
 
     Args:
         volume: Scores ``[2K+1, T]``, NaN where there is none.
@@ -238,7 +238,7 @@ def _with_exact_borders(runs: list[_Run], volume: np.ndarray) -> list[_Run]:
 def _joined(
     measured: list[tuple[_Run, OffsetEstimate]], volume: np.ndarray
 ) -> list[tuple[_Run, OffsetEstimate]]:
-    """Join touching stretches whose measured offsets are less than a frame apart."""
+    """Join touching segments whose measured offsets are less than a frame apart."""
     joined: list[tuple[_Run, OffsetEstimate]] = []
     for run, estimate in measured:
         if joined:

@@ -53,7 +53,7 @@ def pairwise_distances(
     *,
     pad: Literal["nan", "zeros"] = "nan",
 ) -> np.ndarray:
-    """Distances between the embedding of every picture frame and those of the sounds around it.
+    """Distances between the embedding of every video frame and those of the audio frames around it.
 
     A long video can be done in pieces: give some frames of the video with the audio from
     ``max_offset`` frames before the first to ``max_offset`` frames after the last, and say with
@@ -64,11 +64,11 @@ def pairwise_distances(
         audio: Embeddings ``[T_a, D]``, 25 per second as well.
         max_offset: K, the largest offset searched, in frames.
         first_audio_index: Position of ``audio[0]``, in frames counted from ``video[0]``.
-        pad: What to do where the candidate sound lies outside ``audio``: ``nan``, or ``zeros`` for
+        pad: What to do where the candidate audio frame lies outside ``audio``: ``nan``, or ``zeros`` for
             the distance to a zero vector as in the published code.
 
     Returns:
-        L2 distances ``[2K+1, T]`` float32; row ``K + n`` compares ``video[t]`` with the sound at
+        L2 distances ``[2K+1, T]`` float32; row ``K + n`` compares ``video[t]`` with the audio at
         position ``t - n``.
     """
     video = np.ascontiguousarray(video, dtype=np.float32)
@@ -81,7 +81,7 @@ def pairwise_distances(
         if pad == "zeros":
             distances[:, part] = _length(video[part] + np.float32(EPSILON))
         for offset in range(-max_offset, max_offset + 1):
-            back = offset + first_audio_index  # audio row = picture frame - back
+            back = offset + first_audio_index  # audio row = video frame - back
             start, stop = max(part.start, back), min(part.stop, len(audio) + back)
             if start < stop:
                 difference = video[start:stop] - audio[start - back : stop - back]

@@ -1,6 +1,6 @@
 """Verdicts after ITU-R BT.1359-1 (1998), and the sentence that says what to do.
 
-The recommendation puts the thresholds of detectability at about +45 ms (sound advanced) and -125 ms,
+The recommendation puts the thresholds of detectability at about +45 ms (audio advanced) and -125 ms,
 those of acceptability at about +90 ms and -185 ms. A value on a threshold is still inside.
 """
 

@@ -3,7 +3,7 @@
 Stretches of many lengths are taken from clips whose offset is known. They are cut out before anything is
 encoded, as a short video has nothing before and after it either, and their audio comes from as far off as
 the clip allows. Clips of one person are joined, so that videos of many seconds are known as well. Every
-stretch is also compared with another clip's audio, where no answer is right: a network must not be sure of
+segment is also compared with another clip's audio, where no answer is right: a network must not be sure of
 dubbed speech, however long it is.
 """
 
@@ -149,7 +149,7 @@ def known_segments(
     tolerance: Callable[[AnySample], float] = lambda _: 1.0,
     seed: int = 0,
 ) -> list[Example]:
-    """Estimates on stretches of clips, with their truth: each with its own audio and with another's.
+    """Estimates on segments of clips, with their truth: each with its own audio and with another's.
 
     Args:
         network: A ``SyncModel`` in evaluation mode.
@@ -200,7 +200,7 @@ def in_memory(network: nn.Module, spec: ModelSpec) -> LoadedModel:
 
 
 class _Scores:
-    """Score volumes ``[2K+1, T]`` of stretches, NaN where there is none: with their own audio, with
+    """Score volumes ``[2K+1, T]`` of segments, NaN where there is none: with their own audio, with
     another clip's (None where there is no other), and by how many frames their own is ahead."""
 
     def __init__(
@@ -210,7 +210,7 @@ class _Scores:
         self._whole: dict[int, tuple[AudioEmbeddings, FaceEmbeddings]] = {}
 
     def of_a_cut(self, i: int, frames: int) -> tuple[np.ndarray, np.ndarray | None, float]:
-        """Of a part of a clip that is cut out, picture and audio alike."""
+        """Of a part of a clip that is cut out, video and audio alike."""
         sample = self._samples[i]
         start = int(self._rng.integers(0, sample.info.num_frames - frames + 1))
         face = encode_crops(self._model, sample.crops[start : start + frames], sample.info)
@@ -265,7 +265,7 @@ class _Scores:
 
 
 def _part(waveform: np.ndarray, first: int, length: int) -> np.ndarray:
-    """int16 ``[length]`` from a place on; silent where the sound has ended."""
+    """int16 ``[length]`` from a place on; silent where the audio has ended."""
     part = waveform[first:][:length]
     return np.pad(part, (0, length - part.size))
 

@@ -179,7 +179,7 @@ def _listed_offsets(
     others = sum(pair.kind == "other" for pair in rows)
     if others:
         _log.warning(
-            "%d of %d pairs take no part: another speaker's sound has no offset", others, len(rows)
+            "%d of %d pairs take no part: another speaker's audio has no offset", others, len(rows)
         )
     return listed
 

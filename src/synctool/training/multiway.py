@@ -150,12 +150,12 @@ class ClipReader:
         )[0]
 
     def _video(self) -> Tensor:
-        """The clip's pictures, uint8 ``[1, 1, T, S, S]`` grey or ``[1, 3, T, S, S]`` in RGB."""
+        """The clip's frames, uint8 ``[1, 1, T, S, S]`` grey or ``[1, 3, T, S, S]`` in RGB."""
         sample = self._sample
         return as_batch(fit_crops(sample.crops, sample.info.crop, self._spec.video))
 
     def _audio(self, pad: int, shift_samples: int) -> Tensor:
-        """Features of the clip's sound with ``pad`` more frames on either side: ``[1, bands, 4 n]``, or
+        """Features of the clip's audio with ``pad`` more frames on either side: ``[1, bands, 4 n]``, or
         ``[640 n]``, of n = T + 2 pad frames."""
         front = FRONT_ENDS[self._spec.audio.kind]
         begin = self._sample.info.sound_lead - pad * SAMPLES_PER_FRAME + shift_samples

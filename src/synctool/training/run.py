@@ -41,7 +41,7 @@ from synctool.weights.files import fit, load_weights
 
 _RAMP_SHARE = 0.5
 _MARGIN = 5
-"""Frames of sound beyond the searched range, for networks without a head that asks for some."""
+"""Frames of audio beyond the searched range, for networks without a head that asks for some."""
 _LINE_BATCHES = 32
 """Batches that the line of a regressor is fitted on."""
 
@@ -55,7 +55,7 @@ class TrainPlan:
         parameters: How many it has.
         trained: How many of them are trained in the first epoch.
         pretrained: Published weights in its encoders, by side.
-        pictures: What it is given to see.
+        video_input: What it is given to see.
         device: Kind of device.
         precision: Numbers that it computes with.
         losses: Their weights by name; empty for a task with a loss of its own.
@@ -363,9 +363,9 @@ def _teacher(path: Path, student: ModelSpec) -> tuple[nn.Module, str]:
     if inputs[0] != inputs[1]:
         theirs, own = (_in_words(*pair) for pair in inputs)
         raise UsageError(
-            f"the teacher {name} takes other pictures or sound than {student.full_name}: "
+            f"the teacher {name} takes other frames or audio than {student.full_name}: "
             f"{theirs}, not {own}",
-            remedy="Give weights of a network with the same crops and sound features.",
+            remedy="Give weights of a network with the same crops and audio features.",
         )
     millions = sum(p.numel() for p in loaded.network.parameters()) / 1e6
     return loaded.network, f"{name}, {millions:.2f} million parameters, {loaded.weights}"

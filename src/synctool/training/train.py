@@ -100,7 +100,7 @@ def train(
         make_folder(output)
         settle_config(output, settings, split=run.data.split, pretrained=run.pretrained)
     for layer in run.model.modules():
-        if isinstance(layer, nn.Conv2d):  # the layout is for pictures, and others refuse it
+        if isinstance(layer, nn.Conv2d):  # the layout is for frames, and others refuse it
             layer.to(memory_format=torch.channels_last)
     torch.manual_seed(settings.seed + fabric.global_rank)
     trainer = Trainer(

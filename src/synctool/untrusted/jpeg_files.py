@@ -1,4 +1,4 @@
-"""Pictures of files: a JPEG is decoded only where its header says the size that is wanted."""
+"""Images of files: a JPEG is decoded only where its header says the size that is wanted."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def decode_jpeg(data: bytes, *, height: int, width: int, colour: str) -> np.ndar
         # Files of synctool hold no orientation, and one would exchange the sides.
         image = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise MalformedError(f"a picture cannot be decoded: {error.err}") from error
+        raise MalformedError(f"an image cannot be decoded: {error.err}") from error
     if image is None:
-        raise MalformedError("a picture cannot be decoded")
+        raise MalformedError("an image cannot be decoded")
     _check_shape(image.shape[:2], height, width)
     return image if colour == "gray" else np.ascontiguousarray(image[..., ::-1])
 
@@ -74,5 +74,5 @@ def decode_jpeg(data: bytes, *, height: int, width: int, colour: str) -> np.ndar
 def _check_shape(size: tuple[int, ...], height: int, width: int) -> None:
     if tuple(size) != (height, width):
         raise MalformedError(
-            f"a picture has {size[1]} × {size[0]} px in place of {width} × {height}"
+            f"an image has {size[1]} × {size[0]} px in place of {width} × {height}"
         )

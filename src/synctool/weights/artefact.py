@@ -68,11 +68,11 @@ class Artefact:
         backbone: Full name of the network.
         weights: Name and checksum of the weights that it was made of.
         embedding_size: D.
-        receptive_field_frames: Of the pictures.
-        audio_receptive_field_frames: Of the sound.
+        receptive_field_frames: Of the frames.
+        audio_receptive_field_frames: Of the audio.
         bounded: Whether an embedding depends on nothing beyond these.
-        video: Picture input.
-        audio: Sound input.
+        video: Video input.
+        audio: Audio input.
         margin: Rows of the score volume that the head needs beyond the asked range, on either side.
         reach: Frames beyond a frame that the head may look at.
         zero_frames: Constant that is subtracted from its offsets.

@@ -14,7 +14,7 @@ from synctool.weights.published import fit_published, read_published
 from synctool_plugin_facedetectors.s3fd_network import S3fdNetwork, boxes_above
 
 SCALE = 0.25
-"""SyncNet's pipeline looks at pictures of a quarter of their size ..."""
+"""SyncNet's pipeline looks at images of a quarter of their size ..."""
 SHORTEST_SIDE_PX, LONGEST_SIDE_PX = 320, 640
 """... which are no smaller here than the first, and no larger than the second (longest side)."""
 SMALLEST_SIDE_PX = 160
@@ -26,7 +26,7 @@ _LEAST_INPUT_PX = 32
 
 
 class S3fdDetector:
-    """S3FD on a reduced grey picture, on the graphics card where there is one. It gives boxes only.
+    """S3FD on a reduced grey image, on the graphics card where there is one. It gives boxes only.
 
     Args:
         weights: The published ``sfd_face.pth``, or the same tensors as safetensors.
@@ -67,7 +67,7 @@ class S3fdDetector:
 
     @torch.inference_mode()
     def _found(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes in pixels of this picture, and their probabilities, best first."""
+        """Boxes in pixels of this image, and their probabilities, best first."""
         image = torch.from_numpy(gray).to(self._device).float() - self._mean
         boxes, scores = boxes_above(self._network(image[None]), self._threshold)
         kept = nms(boxes, scores, _SAME_FACE_OVERLAP)

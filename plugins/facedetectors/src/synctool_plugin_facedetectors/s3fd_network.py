@@ -119,7 +119,7 @@ def boxes_above(scales: list[tuple[Tensor, Tensor]], threshold: float) -> tuple[
     """The boxes whose probability exceeds a threshold, in pixels of the network's input.
 
     Args:
-        scales: What the network gives for one picture (B = 1).
+        scales: What the network gives for one image (B = 1).
         threshold: 0..1.
 
     Returns:

@@ -11,7 +11,7 @@ from synctool.errors import MissingError, WeightsError
 from synctool.faces.detector import Face, strongest
 
 THOROUGH_SIDE_PX = 640
-"""Longest side of the picture in a thorough look: that of YuNet's training."""
+"""Longest side of the image in a thorough look: that of YuNet's training."""
 SMALLEST_SIDE_PX = 160
 FACE_SIDE_PX = 48
 """Height to which a followed face may be reduced."""
@@ -24,7 +24,7 @@ _SCORE = 14
 
 
 class YuNetDetector:
-    """YuNet on a reduced grey picture, and once more on a small one for faces that are larger.
+    """YuNet on a reduced grey image, and once more on a small one for faces that are larger.
 
     Args:
         weights: ``face_detection_yunet_2023mar.onnx`` of the OpenCV zoo.
@@ -68,13 +68,13 @@ class YuNetDetector:
         if side > LARGEST_FACE_PX:
             found = np.concatenate([found, self._look(gray, SMALLEST_SIDE_PX / longest)])
         boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], 1)
-        # YuNet's order is the person's own: right eye first, which is on the left of the picture.
+        # YuNet's order is the person's own: right eye first, which is on the left of the image.
         points = found[:, _LANDMARKS].reshape(-1, 5, 2)
         scores = found[:, _SCORE]
         return [Face(boxes[i], points[i], float(scores[i])) for i in strongest(boxes, scores)]
 
     def _look(self, gray: np.ndarray, scale: float) -> np.ndarray:
-        """Faces in the reduced picture, ``[N, 15]`` in pixels of the whole one."""
+        """Faces in the reduced image, ``[N, 15]`` in pixels of the whole one."""
         height, width = gray.shape
         new_h, new_w = (max(1, round(n * scale)) for n in (height, width))
         if (new_h, new_w) != (height, width):

@@ -1,4 +1,4 @@
-"""The picture encoder ``graph`` and the model ``graph-cls``, given to synctool. Nothing heavy is imported
+"""The video encoder ``graph`` and the model ``graph-cls``, given to synctool. Nothing heavy is imported
 before one is chosen."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOUTH = VideoInput(crop="mouth", size_px=72, colour="gray")
 
 @hookimpl
 def synctool_backbones() -> list[BackboneSpec]:
-    """An encoder of pictures, and a complete model with it."""
+    """A video encoder, and a complete model with it."""
     return [
         BackboneSpec(
             name="graph",

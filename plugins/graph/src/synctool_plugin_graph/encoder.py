@@ -18,7 +18,7 @@ from synctool.backbones.fcn_cls import mel_encoder
 from synctool.models.offset_classifier import OffsetClassifier
 
 _CONTRAST = 0.02
-"""Contrast, in the units of the picture, below which a crop counts as flat."""
+"""Contrast, in the units of the frame, below which a crop counts as flat."""
 _KERNEL = 5
 """Frames that one block joins: a node has edges to itself two frames before and after."""
 _BLOCKS = 3
@@ -146,7 +146,7 @@ class GraphEncoder(nn.Module):
 def graph_cls(
     *, max_offset: int = 15, embedding: int = 256, width: int = 32, grid: int = 6
 ) -> OffsetClassifier:
-    """The offset classifier of ``fcn-cls`` with this encoder for the pictures.
+    """The offset classifier of ``fcn-cls`` with this encoder for the frames.
 
     Args:
         max_offset: K.

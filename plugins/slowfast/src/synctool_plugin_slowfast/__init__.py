@@ -1,4 +1,4 @@
-"""The picture encoders ``slowfast`` and ``x3d``, given to synctool. Nothing heavy is imported here."""
+"""The video encoders ``slowfast`` and ``x3d``, given to synctool. Nothing heavy is imported here."""
 
 from __future__ import annotations
 

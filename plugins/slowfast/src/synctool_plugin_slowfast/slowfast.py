@@ -68,7 +68,7 @@ class SlowFast(StagedEncoder):
         return 1 + 2 * max(slow, fast)
 
     def forward(self, video: Tensor) -> Tensor:
-        """Embeddings of pictures.
+        """Embeddings of frames.
 
         Args:
             video: ``[B, 3, T, H, W]``, RGB in 0..1, less 0.45, divided by 0.225.

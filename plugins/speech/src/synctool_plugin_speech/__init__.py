@@ -1,4 +1,4 @@
-"""Sound encoders given to synctool: Whisper, WavLM, Conformer and AST. Nothing heavy is imported here."""
+"""Audio encoders given to synctool: Whisper, WavLM, Conformer and AST. Nothing heavy is imported here."""
 
 from __future__ import annotations
 

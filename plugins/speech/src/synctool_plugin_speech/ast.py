@@ -93,7 +93,7 @@ class AST(nn.Module):
         return nn.ModuleList([network.embeddings, *layers, network.layernorm])
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings of the sound.
+        """Embeddings of the audio.
 
         Args:
             waveform: ``[B, 640 T]`` at 16 kHz, -1..1.

@@ -37,7 +37,7 @@ _RIGHT = WINDOW - HOP - _LEFT
 
 
 class Whisper(nn.Module):
-    """Whisper's encoder at 25 Hz: sound in, one embedding for each video frame out.
+    """Whisper's encoder at 25 Hz: audio in, one embedding for each video frame out.
 
     The published encoder takes exactly 30 s, most of it silence that was added. Here an input of n steps
     takes the first n of the 1500 position embeddings, which costs what it is long. What is longer than
@@ -78,7 +78,7 @@ class Whisper(nn.Module):
         return nn.ModuleList([first, *self.encoder.layers, self.encoder.layer_norm])
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings of the sound.
+        """Embeddings of the audio.
 
         Args:
             waveform: ``[B, 640 T]`` at 16 kHz, -1..1.

@@ -1,4 +1,4 @@
-"""The picture encoders ``timesformer`` and ``videomae``, given to synctool. Nothing heavy is imported
+"""The video encoders ``timesformer`` and ``videomae``, given to synctool. Nothing heavy is imported
 before one of them is chosen."""
 
 from __future__ import annotations

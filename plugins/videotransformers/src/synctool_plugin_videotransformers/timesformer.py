@@ -37,7 +37,7 @@ class TimesformerEncoder(WindowedEncoder):
         hidden_size: D, the size of the embeddings.
         num_attention_heads: Heads of the attention.
         intermediate_size: Hidden units between the attentions.
-        image_size: Height and width of the network's pictures, in px; others are scaled to it.
+        image_size: Height and width of the network's frames, in px; others are scaled to it.
         patch_size: Height and width of a patch, in px.
         hop: Frames from window to window.
         stride: Frames between those of a window; base was trained with 32.

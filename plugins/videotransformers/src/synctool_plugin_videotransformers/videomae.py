@@ -36,12 +36,12 @@ class VideoMAEEncoder(WindowedEncoder):
         hidden_size: D, the size of the embeddings.
         num_attention_heads: Heads of the attention.
         intermediate_size: Hidden units between the attentions.
-        image_size: Height and width of the network's pictures, in px; others are scaled to it.
+        image_size: Height and width of the network's frames, in px; others are scaled to it.
         patch_size: Height and width of a patch, in px.
         hop: Frames from window to window, odd.
         stride: Frames between those of a window; the published networks were trained with 2 or 4.
         gradient_checkpointing: Compute windows again in the backward pass, which saves memory.
-        use_mean_pooling: Whether the mean over the picture comes before the last normalisation, as in
+        use_mean_pooling: Whether the mean over the frame comes before the last normalisation, as in
             networks that were fine-tuned to classify, or after it, as in those that were only
             pretrained. It is the field of this name in their ``config.json``.
 

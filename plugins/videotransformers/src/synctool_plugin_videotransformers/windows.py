@@ -32,11 +32,11 @@ class WindowedEncoder(nn.Module, ABC):
 
     With ``hop=1`` (the default) every window contributes the two frames at its middle only, with equal
     weights. Each embedding is then the same function of the n/2 frames before and after its own,
-    wherever in the clip it is: moved pictures give moved embeddings, exactly, and long videos can be
+    wherever in the clip it is: moved frames give moved embeddings, exactly, and long videos can be
     encoded in pieces. The price is one window per frame. A larger hop costs a ``hop``-th of that with
     the same weights, and embeddings stay centred on their frames, but look ``hop - 1`` frames further
     and depend on where among the windows a frame happens to lie: the network's own marks of time show
-    through, a pattern that repeats every ``hop`` frames whatever the video. Sound has no such pattern, so
+    through, a pattern that repeats every ``hop`` frames whatever the video. Audio has no such pattern, so
     to a comparison with it that is noise.
 
     Args:
@@ -46,7 +46,7 @@ class WindowedEncoder(nn.Module, ABC):
             these begin at even and at odd frames in turn and their middles, too, cancel out.
         stride: Frames between those of a window. Published networks saw every 4th frame of a video or
             fewer; the mouth moves too fast for that, hence 1. It does not change the cost.
-        gradient_checkpointing: Keep nothing of a window for the backward pass but its pictures, and
+        gradient_checkpointing: Keep nothing of a window for the backward pass but its frames, and
             compute it again: a third more work, and memory for a few windows only.
 
     Raises:
@@ -87,7 +87,7 @@ class WindowedEncoder(nn.Module, ABC):
 
     @property
     def bounded(self) -> bool:
-        """Whether moved pictures give moved embeddings exactly."""
+        """Whether moved frames give moved embeddings exactly."""
         return self.hop == 1
 
     @property
@@ -110,14 +110,14 @@ class WindowedEncoder(nn.Module, ABC):
             windows: ``[N, n, 3, S, S]``.
 
         Returns:
-            ``[N, n / tubelet, D]``, the mean over the picture.
+            ``[N, n / tubelet, D]``, the mean over the frame.
         """
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode a clip.
 
         Args:
-            x: ``[B, 3, T, H, W]``, normalised as the spec says. Pictures of another size than the
+            x: ``[B, 3, T, H, W]``, normalised as the spec says. Frames of another size than the
                 network's are scaled to it.
 
         Returns:
@@ -159,7 +159,7 @@ class WindowedEncoder(nn.Module, ABC):
 
 
 def _resized(x: Tensor, size: int) -> Tensor:
-    """Pictures scaled to a square, ``[B, C, T, H, W]`` to ``[B, C, T, S, S]``."""
+    """Frames scaled to a square, ``[B, C, T, H, W]`` to ``[B, C, T, S, S]``."""
     if x.shape[-2:] == (size, size):
         return x
     batch, _, frames = x.shape[:3]

@@ -1,4 +1,4 @@
-"""Encoders of sound."""
+"""Audio encoders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ on either side. Attention reaches further; a piece of a long video gets this muc
 
 
 def specs() -> list[BackboneSpec]:
-    """The sound half of ``fcn-cls``, VGGish, wav2vec 2.0 and HuBERT."""
+    """The audio half of ``fcn-cls``, VGGish, wav2vec 2.0 and HuBERT."""
     return [
         BackboneSpec(
             name="fcn-mel",
@@ -23,7 +23,7 @@ def specs() -> list[BackboneSpec]:
             default=True,
             role="audio",
             factory="synctool.backbones.fcn_cls:mel_encoder",
-            summary="the sound half of fcn-cls: log-mel bands",
+            summary="the audio half of fcn-cls: log-mel bands",
             audio=AudioInput(kind="logmel64"),
             embedding_size=256,
             audio_receptive_field_frames=13,

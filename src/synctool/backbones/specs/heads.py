@@ -17,7 +17,7 @@ def specs() -> list[HeadSpec]:
         HeadSpec(
             name="attentive",
             factory="synctool.backbones.pair_heads:attentive",
-            summary="the same after pictures have attended to nearby sounds, as in fcn-attn",
+            summary="the same after frames have attended to nearby audio, as in fcn-attn",
             options={"channels": 16, "reach": 3, "heads": 4},
         ),
         HeadSpec(

@@ -1,4 +1,4 @@
-"""Complete models: picture, sound and what compares them."""
+"""Complete models: video, audio and what compares them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def specs() -> list[BackboneSpec]:
             default=True,
             role="joint",
             factory="synctool.backbones.fcn_cls:mouth",
-            summary="offset classifier on grey mouth crops and log-mel sound",
+            summary="offset classifier on grey mouth crops and log-mel audio",
             video=VideoInput(crop="mouth", size_px=72, colour="gray"),
             audio=AudioInput(kind="logmel64"),
             embedding_size=256,
@@ -55,7 +55,7 @@ def specs() -> list[BackboneSpec]:
         ),
         _mouth(
             "fcn-attn",
-            "fcn-cls with attention: over channels, over time, of pictures to sounds",
+            "fcn-cls with attention: over channels, over time, of frames to audio",
             frames=25,
             options={
                 "use_attention": True,

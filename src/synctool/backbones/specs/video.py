@@ -1,4 +1,4 @@
-"""Encoders of pictures."""
+"""Video encoders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINETICS_STD = (0.22803, 0.22145, 0.216989)
 
 
 def specs() -> list[BackboneSpec]:
-    """The picture half of ``fcn-cls``, and published networks for action recognition."""
+    """The video half of ``fcn-cls``, and published networks for action recognition."""
     return [
         BackboneSpec(
             name="fcn-mouth",
@@ -21,7 +21,7 @@ def specs() -> list[BackboneSpec]:
             default=True,
             role="video",
             factory="synctool.backbones.fcn_cls:mouth_encoder",
-            summary="the picture half of fcn-cls: grey mouth crops",
+            summary="the video half of fcn-cls: grey mouth crops",
             video=VideoInput(crop="mouth", size_px=72, colour="gray"),
             embedding_size=256,
             receptive_field_frames=13,

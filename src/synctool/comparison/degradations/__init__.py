@@ -90,7 +90,7 @@ def degraded_audio(audio: np.ndarray, name: str, level: int, *, seed: int = 0) -
     """The audio that ``perturbed`` would write, without a video.
 
     Args:
-        sound: int16 ``[N]``, 16 kHz mono.
+        audio: int16 ``[N]``, 16 kHz mono.
         name: One of those for which ``changes_sound_only`` holds.
         level: 1 (mild) to 5 (severe).
         seed: Of everything that is left to chance.
@@ -99,7 +99,7 @@ def degraded_audio(audio: np.ndarray, name: str, level: int, *, seed: int = 0) -
         int16 ``[N]``; nothing is moved in time.
 
     Raises:
-        UsageError: There is no such perturbation or level, or it changes the picture.
+        UsageError: There is no such perturbation or level, or it changes the video.
         MissingError: This FFmpeg lacks the encoder.
     """
     from synctool.comparison.degradations.audio_degradations import audio_change

@@ -1,4 +1,4 @@
-"""Sound through the real codecs of videos, in memory, with their delay taken back."""
+"""Audio through the real codecs of videos, in memory, with their delay taken back."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ AUDIO_CODECS: Mapping[str, AudioCodec] = {
 
 
 def through_codec(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:
-    """Encode and decode sound.
+    """Encode and decode audio.
 
     Args:
         codec: Which.
-        sound: float32 ``[N]`` in -1..1, 16 kHz mono.
+        audio: float32 ``[N]`` in -1..1, 16 kHz mono.
         kbit_s: Bit rate.
 
     Returns:
-        float32 ``[N]``, nothing moved in time; and how many bytes the coded sound has.
+        float32 ``[N]``, nothing moved in time; and how many bytes the coded audio has.
 
     Raises:
         MissingError: This FFmpeg lacks the codec.
@@ -78,7 +78,7 @@ def through_codec(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[
 
 @lru_cache(maxsize=8)
 def _delay(codec: AudioCodec) -> int:
-    """Samples that a sound comes late: measured, because containers and versions tell it differently."""
+    """Samples by which decoded audio is late: measured, as containers and versions differ."""
     delay = delay_samples(lambda probe: _round_trip(codec, probe, _PROBE_KBIT_S)[0])
     if delay is None:
         raise MediaError(

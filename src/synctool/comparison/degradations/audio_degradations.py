@@ -1,4 +1,4 @@
-"""Sound degraded: noise, voices and music behind it, a room, clipping. Nothing moves in time."""
+"""Audio degraded: noise, voices and music behind it, a room, clipping. Nothing moves in time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOUD_ROOM_S = 0.5
 
 
 def audio_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """What a perturbation does to sound.
+    """What a perturbation does to audio.
 
     Args:
         name: One that changes nothing but the audio.
@@ -43,7 +43,7 @@ def audio_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], 
         Takes and gives int16 ``[N]``, 16 kHz mono.
 
     Raises:
-        UsageError: There is no such perturbation or level, or it changes the picture.
+        UsageError: There is no such perturbation or level, or it changes the video.
         MissingError: This FFmpeg lacks the encoder.
     """
     row = perturbation(name)
@@ -61,10 +61,10 @@ def audio_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], 
 
 
 def at_speed(audio: np.ndarray, speed: float) -> np.ndarray:
-    """Sound played faster, its pitch raised.
+    """Audio played faster, its pitch raised.
 
     Args:
-        sound: int16 ``[N]``.
+        audio: int16 ``[N]``.
         speed: Above 1 for faster.
 
     Returns:
@@ -84,7 +84,7 @@ def speech_power(audio: np.ndarray) -> float:
     percentile.
 
     Args:
-        sound: float ``[N]``.
+        audio: float ``[N]``.
     """
     whole = audio.size // _FRAME * _FRAME
     if not whole:
@@ -95,7 +95,7 @@ def speech_power(audio: np.ndarray) -> float:
 
 
 def _behind(audio: np.ndarray, other: np.ndarray, snr_db: float) -> np.ndarray:
-    """Sound with another behind it, at a ratio of speech level to noise."""
+    """Audio with another behind it, at a ratio of speech level to noise."""
     pauses_db = 10 * np.log10((speech_power(audio) + 1e-12) / (np.mean(audio**2) + 1e-12))
     return mixed(audio, other, snr_db - pauses_db)
 

@@ -63,7 +63,7 @@ def face_change(
 def _followed(
     video: Path, streams: StreamSelection, allow_external: bool, detector: FaceDetector | None
 ) -> list[Sequence[Pose]]:
-    """The faces of every tick, the largest first."""
+    """The faces of every frame, the largest first."""
     if detector is None:
         from synctool.faces.centerface import CenterFaceDetector
 
@@ -122,7 +122,7 @@ def _away(time_s: float) -> float:
 
 
 def _moved(planes: Planes, pixels: int) -> Planes:
-    """Moved to the right; what was outside the picture is black."""
+    """Moved to the right; what was outside the frame is black."""
     moved: list[np.ndarray] = []
     for plane, level, step in zip(planes, (_BLACK, _NEUTRAL, _NEUTRAL), (1, 2, 2)):
         height, width = plane.shape

@@ -1,4 +1,4 @@
-"""Pictures degraded one by one: smaller, out of focus, too dark."""
+"""Frames degraded one by one: smaller, out of focus, too dark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SMALLEST_PX = 16
 
 
 def image_change(name: str, value: float, rng: np.random.Generator) -> Callable[[Planes], Planes]:
-    """What a perturbation does to every picture.
+    """What a perturbation does to every frame.
 
     Args:
         name: ``resolution``, ``blur`` or ``low-light``.

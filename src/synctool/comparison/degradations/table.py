@@ -73,16 +73,16 @@ _ROWS = (
                      "amplified so far beyond the loudest that can be stored, and cut off there",
                      "hard clipping", "sound"),
     PerturbationSpec("aac", "coding", "kbit/s", (48.0, 32.0, 24.0, 16.0, 8.0),
-                     "the 16 kHz mono sound through AAC-LC", "ISO/IEC 14496-3, FFmpeg's encoder", "sound"),
+                     "the 16 kHz mono audio through AAC-LC", "ISO/IEC 14496-3, FFmpeg's encoder", "sound"),
     PerturbationSpec("opus", "coding", "kbit/s", (32.0, 24.0, 16.0, 10.0, 6.0),
-                     "the 16 kHz mono sound through Opus", "RFC 6716, by libopus", "sound"),
+                     "the 16 kHz mono audio through Opus", "RFC 6716, by libopus", "sound"),
     PerturbationSpec("mp3", "coding", "kbit/s", (64.0, 32.0, 24.0, 16.0, 8.0),
-                     "the 16 kHz mono sound through MP3",
+                     "the 16 kHz mono audio through MP3",
                      "ISO/IEC 13818-3 layer III, by LAME", "sound"),
     PerturbationSpec("h264", "coding", "crf", (23.0, 30.0, 36.0, 43.0, 51.0),
-                     "the picture through H.264 at this constant rate factor", _H264, "picture"),
+                     "the video through H.264 at this constant rate factor", _H264, "picture"),
     PerturbationSpec("h265", "coding", "crf", (26.0, 32.0, 38.0, 44.0, 51.0),
-                     "the picture through H.265 at this constant rate factor", _H265, "picture"),
+                     "the video through H.265 at this constant rate factor", _H265, "picture"),
     PerturbationSpec("resolution", "picture", "%", (75.0, 50.0, 35.0, 25.0, 15.0),
                      "made smaller: width and height as a share of the video's", "area averaging", "picture"),
     PerturbationSpec("blur", "picture", "% of short side", (0.2, 0.4, 0.8, 1.2, 1.6),
@@ -104,9 +104,9 @@ _ROWS = (
     PerturbationSpec("fps", "time", "fps", (60.0, 50.0, 30.0, 20.0, 15.0),
                      "another frame rate: each new frame shows the nearest old one", "synctool", "picture"),
     PerturbationSpec("faster", "time", "%", (102.0, 104.0, 106.0, 108.0, 110.0),
-                     "picture and sound played faster together; the pitch rises", "synctool", "both"),
+                     "video and audio played faster together; the pitch rises", "synctool", "both"),
     PerturbationSpec("slower", "time", "%", (98.0, 96.0, 94.0, 92.0, 90.0),
-                     "picture and sound played slower together; the pitch falls", "synctool", "both"),
+                     "video and audio played slower together; the pitch falls", "synctool", "both"),
 )  # fmt: skip
 PERTURBATIONS: Mapping[str, PerturbationSpec] = MappingProxyType({row.name: row for row in _ROWS})
 """All perturbations, by name, in the order in which they are shown."""
@@ -139,7 +139,7 @@ def perturbation(name: str) -> PerturbationSpec:
 
 
 def changes_audio_only(name: str) -> bool:
-    """Whether a perturbation leaves the picture as it is.
+    """Whether a perturbation leaves the video as it is.
 
     Raises:
         UsageError: There is none of this name.
@@ -150,7 +150,7 @@ def changes_audio_only(name: str) -> bool:
 def offset_factor(name: str, level: int) -> float:
     """What the true offset is multiplied by.
 
-    It is 1 unless picture and sound are played faster or slower together, which makes everything
+    It is 1 unless video and audio are played faster or slower together, which makes everything
     shorter or longer in proportion, an offset between them too.
 
     Raises:

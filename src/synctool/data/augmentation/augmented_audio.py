@@ -27,9 +27,9 @@ def augment_audio(
     """Put speech into a room, among noise and other voices, through a poor channel.
 
     Args:
-        sound: float32 ``[N]`` in -1..1.
+        audio: float32 ``[N]`` in -1..1.
         dice: What happens to this window.
-        voices: Gives sounds of other clips, of any length and scale, for babble; asked only then.
+        voices: Gives audio of other clips, of any length and scale, for babble; asked only then.
         backgrounds: Recorded rooms, noises and music.
 
     Returns:
@@ -64,7 +64,7 @@ def augment_audio(
 
 
 def with_gain(audio: np.ndarray, dice: Dice, *, leveled: bool) -> np.ndarray:
-    """A sound softer or louder; of one that was brought to one level, by as much as that may err."""
+    """A waveform softer or louder; of one that was brought to one level, by as much as that may err."""
     rng = None if dice.hit("clean_sound") else dice.of("gain")
     if rng is None:
         return audio
@@ -94,7 +94,7 @@ def _through_channel(audio: np.ndarray, dice: Dice) -> np.ndarray:
 
 
 def fitted(audio: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A segment of ``size`` samples from anywhere in a sound, repeated where it is shorter: float32."""
+    """A segment of ``size`` samples from anywhere in a waveform, repeated where it is shorter: float32."""
     if audio.size <= size:
         audio = np.tile(audio, size // audio.size + 2)
     start = int(rng.integers(0, audio.size - size))
@@ -102,7 +102,7 @@ def fitted(audio: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
 
 
 def mixed(audio: np.ndarray, other: np.ndarray, snr_db: float, strength: float = 1.0) -> np.ndarray:
-    """A sound with another behind it, so much weaker in power; ``strength`` scales its amplitude."""
+    """A waveform with another behind it, so much weaker in power; ``strength`` scales its amplitude."""
     power, noise = np.mean(audio**2) + 1e-10, np.mean(other**2) + 1e-10
     return audio + other * np.float32(np.sqrt(power / noise / 10 ** (snr_db / 10)) * strength)
 
@@ -125,10 +125,10 @@ def room_tail(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def in_room(audio: np.ndarray, tail: np.ndarray, level: float) -> np.ndarray:
-    """A sound with a room's tail behind the untouched direct path.
+    """A waveform with a room's tail behind the untouched direct path.
 
     Args:
-        sound: float32 ``[N]``.
+        audio: float32 ``[N]``.
         tail: Of ``room_tail``.
         level: Amplitude of the tail, all of it together, relative to the direct sound.
 
@@ -154,7 +154,7 @@ def automatic_gain(audio: np.ndarray, rng: np.random.Generator, strength: float)
     """Follow the level as the automatic gain of a recorder does: down at once, up slowly.
 
     Args:
-        sound: float32 ``[N]``.
+        audio: float32 ``[N]``.
         rng: Random generator: the release time, 0.1 to 1 s, and the share of the correction, 0.4 to 1.
         strength: Factor of the correction.
 

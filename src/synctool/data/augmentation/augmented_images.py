@@ -1,4 +1,4 @@
-"""The picture of one window, from stored crops to what the network is given."""
+"""The images of one window, from stored crops to what the network is given."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _DECAY = 1e-3  # 60 dB, as an amplitude
 
 
 class Backgrounds:
-    """Sounds of a folder by kind, drawn by chance.
+    """Audio of a folder by kind, drawn by chance.
 
     Args:
         folder: Holds ``rir``, ``noise`` or ``music``.
@@ -47,13 +47,13 @@ class Backgrounds:
         }
         if not any(self._files.values()):
             raise MissingError(
-                f"{folder} holds no background sounds",
-                remedy="Give a folder with sound files in rir/, noise/ or music/.",
+                f"{folder} holds no background audio",
+                remedy="Give a folder with audio files in rir/, noise/ or music/.",
             )
         self._read: dict[Path, np.ndarray] = {}
 
     def draw(self, kind: str, rng: np.random.Generator) -> np.ndarray | None:
-        """A sound of a kind, float32 ``[N]`` at 16 kHz; None where the folder has none.
+        """A waveform of a kind, float32 ``[N]`` at 16 kHz; None where the folder has none.
 
         An impulse response begins with its direct sound, which is 1, so that nothing is moved.
 
@@ -94,10 +94,10 @@ def direct_first(response: np.ndarray) -> np.ndarray:
 
 
 def convolved(audio: np.ndarray, response: np.ndarray, level: float = 1.0) -> np.ndarray:
-    """A sound in a recorded room.
+    """A waveform in a recorded room.
 
     Args:
-        sound: float32 ``[N]``.
+        audio: float32 ``[N]``.
         response: Begins with the direct sound, which is 1.
         level: Amplitude of everything behind the direct sound.
 
@@ -127,7 +127,7 @@ def _samples(path: Path) -> np.ndarray:
         MalformedError,
     ) as error:  # libsndfile's own errors are RuntimeErrors
         raise SyncToolError(
-            f"{path} cannot be read as a sound: {error}", remedy="Fix or remove it."
+            f"{path} cannot be read as audio: {error}", remedy="Fix or remove it."
         ) from error
     if rate != AUDIO_HZ:
         shared = math.gcd(rate, AUDIO_HZ)

@@ -15,7 +15,7 @@ def augment_features(features: np.ndarray, kind: str, dice: Dice) -> np.ndarray:
     """What a kind of audio features allows: log-mel bands can be stretched and coloured.
 
     MFCCs have no neighbours among the bands, so single ones are blanked, each with its own mean. Of a
-    waveform only segments of time can be blanked; a microphone and a room it has had as a sound.
+    waveform only segments of time can be blanked; a microphone and a room it has had as a waveform.
 
     Args:
         features: ``[1, 64, n]``, ``[1, 13, n]`` or ``[N]``, float32.

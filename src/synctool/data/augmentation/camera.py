@@ -1,4 +1,4 @@
-"""What cameras, encoders and lost frames do to a picture."""
+"""What cameras, encoders and lost frames do to an image."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def grained(crops: np.ndarray, dice: Dice) -> np.ndarray:
 
 
 def with_grain(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """A picture with a sensor's noise.
+    """An image with a sensor's noise.
 
     Args:
-        picture: uint8 ``[H, W]``.
+        image: uint8 ``[H, W]``.
         level: Standard deviation of the noise, in levels of 0..255.
         rng: Random generator.
 

@@ -1,4 +1,4 @@
-"""Loss by lossy sound codecs, those that libsndfile has, in memory."""
+"""Loss by lossy audio codecs, those that libsndfile has, in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAST_LIKENESS = 0.5
 
 @dataclass(frozen=True)
 class Codec:
-    """A way to store sound.
+    """A way to store audio.
 
     Attributes:
         name: What it is known as.
@@ -38,7 +38,7 @@ class Codec:
         """Encode and decode: float32 ``[N]`` of the same or nearly the same length.
 
         Args:
-            sound: float32 ``[N]`` in -1..1.
+            audio: float32 ``[N]`` in -1..1.
             level: 0 for the least compression in ``weakest``, 1 for the most.
 
         Raises:
@@ -68,7 +68,7 @@ CODECS = (
 def aligned_codecs() -> tuple[tuple[Codec, int], ...]:
     """The codecs that this libsndfile has, each with its delay in samples.
 
-    The delay is measured on a made-up sound, and not believed; a codec whose sound cannot be found in
+    The delay is measured on a made-up waveform, and not believed; a codec whose audio cannot be found in
     what comes out is left out.
     """
     import soundfile
@@ -85,7 +85,7 @@ def aligned_codecs() -> tuple[tuple[Codec, int], ...]:
 
 
 def delay_samples(through: Callable[[np.ndarray], np.ndarray]) -> int | None:
-    """By how much a codec delays sound, measured on a made-up one.
+    """By how much a codec delays audio, measured on a made-up one.
 
     Args:
         through: Encodes and decodes float32 ``[N]`` in -1..1.
@@ -122,10 +122,10 @@ def put_back(heard: np.ndarray, delay: int, size: int) -> np.ndarray:
 
 
 def through_codec(audio: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Send a sound through a codec chosen by chance, and bring it back into its place.
+    """Send a waveform through a codec chosen by chance, and bring it back into its place.
 
     Args:
-        sound: float32 ``[N]``.
+        audio: float32 ``[N]``.
         rng: Random generator.
         strength: 1 for the usual range of compression, less for weaker.
 

@@ -8,14 +8,14 @@ from synctool.data.augmentation.augmented_audio import mixed
 from synctool.data.augmentation.random_choices import Dice
 
 _MOST = 0.4
-"""Of the other picture, so that there is no doubt whose sound is the right one."""
+"""Of the other image, so that there is no doubt whose audio is the right one."""
 _CONCENTRATION = 0.4
 IMAGE_MIXES = ("mixup", "cutmix")
 SECOND_VOICE = "second_voice"
 
 
 def mix_images(crops: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
-    """Let another window's picture shine through, or put a rectangle of it before this one.
+    """Let another window's image shine through, or put a rectangle of it before this one.
 
     Args:
         crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
@@ -44,10 +44,10 @@ def mix_images(crops: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
 
 
 def mix_audio(audio: np.ndarray, other: np.ndarray, dice: Dice) -> np.ndarray:
-    """Put another window's sound behind this one's.
+    """Put another window's audio behind this one's.
 
     Args:
-        sound: float32 ``[N]``.
+        audio: float32 ``[N]``.
         other: The other window's, float32 ``[N]``.
         dice: What happens to this window.
     """

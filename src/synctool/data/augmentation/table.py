@@ -22,7 +22,7 @@ class Augmentation:
 
     Attributes:
         name: Name in settings.
-        kind: ``picture``, ``sound`` (samples), ``bands`` (the log-mel picture of the sound) or
+        kind: ``picture``, ``sound`` (samples), ``bands`` (the log-mel spectrogram of the audio) or
             ``windows`` (two windows of a batch mixed).
         probability: Share of windows it happens to.
         summary: What it does.
@@ -69,7 +69,7 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
     Augmentation("time_jitter", "picture", 0.03,
                  "each frame up to half a frame early or late, by blending with its neighbour"),
     Augmentation("clean_sound", "sound", 0.15,
-                 "the sound is left as recorded, whatever the other rows of sound say", ramped=False),
+                 "the audio is left as recorded, whatever the other rows of audio say", ramped=False),
     Augmentation("reverb", "sound", 0.2, "a room: decaying noise behind the direct sound",
                  "Polack's statistical model of late reverberation, 1988"),
     Augmentation("babble", "sound", 0.25, "one to three other clips behind, at 0 to 20 dB",
@@ -89,13 +89,13 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
                  "Jaitly & Hinton 2013"),
     Augmentation("microphone", "bands", 0.6, "a smooth random curve over the bands"),
     Augmentation("band_masks", "bands", 0.4, "one or two ranges of bands blanked", _SPECAUGMENT),
-    Augmentation("time_masks", "bands", 0.0, "one to three stretches of 10 to 60 ms blanked",
+    Augmentation("time_masks", "bands", 0.0, "one to three segments of 10 to 60 ms blanked",
                  _SPECAUGMENT),
     Augmentation("mixup", "windows", 0.0, "another window's mouth shines through, at most 40 %",
                  "Zhang et al. 2018, with the stronger one's label"),
     Augmentation("cutmix", "windows", 0.0, "a rectangle of another window, at most 40 %",
                  "Yun et al. 2019, with the larger one's label"),
-    Augmentation("second_voice", "windows", 0.0, "another window's sound behind, at 0 to 15 dB"),
+    Augmentation("second_voice", "windows", 0.0, "another window's audio behind, at 0 to 15 dB"),
     Augmentation("recorded_room", "sound", 0.25,
                  "through a recorded impulse response from its direct sound on, with --backgrounds"),
     Augmentation("recorded_noise", "sound", 0.3,

@@ -122,7 +122,7 @@ class ExportReport:
         problems: Why it did not pass; empty if it did, or was not checked.
         windows: How many windows it was compared on.
         real: Whether these are from videos; else they are made up.
-        agreement: Share of the windows of whose sound both found the same offset.
+        agreement: Share of the windows of whose audio both found the same offset.
         scores: Of the whole way, from video and audio to scores; None where the head stays with
             PyTorch.
         tolerance: Largest relative difference allowed.

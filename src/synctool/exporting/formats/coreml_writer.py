@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synctool.exporting.formats.graph import GraphInput, GraphPart
 
 LONGEST = 16384
-"""Frames, and sounds, that a graph takes at most; Core ML wants to be told."""
+"""Frames, and audio frames, that a graph takes at most; Core ML wants to be told."""
 LARGEST_BATCH = 256
 """Clips that a graph takes at once."""
 

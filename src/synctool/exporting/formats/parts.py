@@ -26,22 +26,22 @@ def graph_parts(spec: ModelSpec, network: nn.Module, *, parts: Sequence[str]) ->
     """The graphs of a network.
 
     ``video``
-        Prepared pictures ``video [batch, C, frames, S, S]`` to ``video_features [batch, D, frames]``.
+        Prepared frames ``video [batch, C, frames, S, S]`` to ``video_features [batch, D, frames]``.
     ``audio``
         Audio features ``audio [batch, 1, bands, 4*frames]``, or samples ``[batch, 640*frames]``, to
         ``audio_features [batch, D, frames]``.
     ``head``
         Embeddings of a window, ``sounds [batch, D, sounds]``, ``inside [batch, sounds]`` (1 where there is
-        sound; elsewhere ``sounds`` is zero) and ``video_features [batch, D, frames]``, to
+        audio; elsewhere ``sounds`` is zero) and ``video_features [batch, D, frames]``, to
         ``scores [batch, sounds - frames + 1 - 2*margin, frames]``. With K offsets asked for to
         either side, ``sounds`` is ``frames + 2*(K + margin)``, row r is offset ``r - K``, and audio
-        ``i + t`` is compared with frame t at offset ``K + margin - i``. Without sound it is
+        ``i + t`` is compared with frame t at offset ``K + margin - i``. Without audio it is
         ``OUTSIDE``.
     ``one``
         All of it as a graph ``model``: ``video [batch, C, frames, S, S]``; ``audio`` of ``sounds`` frames, in
         whose middle the frames are; and ``inside [batch, sounds]``, 0 where the audio is filling.
         Gives ``scores`` as above, ``audio_features [batch, D, sounds]``, of zeros where there is no
-        sound, and ``video_features``.
+        audio, and ``video_features``.
 
     Args:
         spec: What the network takes, as it was built.

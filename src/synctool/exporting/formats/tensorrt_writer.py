@@ -25,7 +25,7 @@ from synctool.types import Precision
 LARGEST_BATCH = 16
 """Clips that an engine takes at once."""
 LONGEST = 2048
-"""Frames, and sounds, that it takes at most."""
+"""Frames, and audio frames, that it takes at most."""
 
 
 def write(

@@ -75,7 +75,7 @@ def shortened(part: GraphPart, *, batch: int, frames: int) -> tuple[Tensor, ...]
     Args:
         part: What they are for.
         batch: Clips, as many as the examples have at most.
-        frames: Frames of the picture, as many as the examples have at most.
+        frames: Video frames, as many as the examples have at most.
     """
     whole = {
         axis: entry.example.shape[n]

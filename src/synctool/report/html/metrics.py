@@ -30,7 +30,7 @@ class MetricRow:
         title: Of the metric.
         definition: What it is.
         cells: Value, interval and basis for each model, in their order.
-        picture: All of them on one scale.
+        drawing: All of them on one scale.
         basis: What the figures rest on.
     """
 

@@ -1,7 +1,7 @@
 """The arithmetic of losses over score volumes and embeddings. K: largest offset, R = 2K+1 rows.
 
 In a volume ``-inf`` means that there is no audio for that candidate. A frame is *known* when all rows
-that its target is spread over have sound; the others take no part.
+that its target is spread over have audio; the others take no part.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def pooled(logits: Tensor, frames: int) -> Tensor:
 
     Args:
         logits: ``[B, R, T]``.
-        frames: Length of the window; windows with a missing sound come out ``-inf``.
+        frames: Length of the window; windows with missing audio come out ``-inf``.
     """
     missing = torch.isneginf(logits)
     mean = F.avg_pool1d(logits.masked_fill(missing, 0.0), frames, 1)
@@ -46,7 +46,7 @@ def pooled(logits: Tensor, frames: int) -> Tensor:
 
 
 def known_frames(logits: Tensor, targets: Tensor) -> Tensor:
-    """Boolean ``[B, T]``: frames whose target rows all have sound.
+    """Boolean ``[B, T]``: frames whose target rows all have audio.
 
     Args:
         logits: ``[B, R, T]``.
@@ -74,12 +74,12 @@ def known_mean(values: Tensor, known: Tensor) -> Tensor:
 def offset_cross_entropy(
     logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, gamma: float = 0.0
 ) -> Tensor:
-    """Cross-entropy over the candidate sounds of every frame.
+    """Cross-entropy over the candidate audio frames of every frame.
 
     Args:
         logits: ``[B, R, T]``, ``-inf`` where there is no audio.
         targets: ``[B, R]``.
-        label_smoothing: Share of the target that is spread evenly over all candidates with sound
+        label_smoothing: Share of the target that is spread evenly over all candidates with audio
             (Szegedy et al. 2016).
         gamma: Focusing power (Lin et al. 2017): each row's part is weighted by ``(1 - p)^gamma``.
 

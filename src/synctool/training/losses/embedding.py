@@ -71,11 +71,11 @@ class Contrastive(_Candidates):
     """Contrastive loss (Hadsell et al. 2006) as SyncNet was trained with (Chung & Zisserman 2016).
 
     ``(d_right^2 + mean over the wrong of max(margin - d, 0)^2) / 2``, d the L2 distance of the unit
-    embeddings, 0 to 2. All moved sounds of the clip are taken, where SyncNet drew one at random.
+    embeddings, 0 to 2. All moved audio of the clip is taken, where SyncNet drew one at random.
 
     Args:
         on: ``plain`` or ``local``.
-        margin: Distance from which a wrong sound is far enough.
+        margin: Distance from which a wrong audio frame is far enough.
         tolerance: Candidates nearer to the true offset are not wrong, in frames.
     """
 
@@ -93,7 +93,7 @@ class Contrastive(_Candidates):
 
 
 class Triplet(_Candidates):
-    """Triplet loss with the hardest wrong sound of the clip (FaceNet: Schroff et al. 2015).
+    """Triplet loss with the hardest wrong audio of the clip (FaceNet: Schroff et al. 2015).
 
     ``max(0, margin + cos_hardest - cos_right)``; on unit embeddings a difference of cosines is half
     that of squared distances. Frames without a wrong candidate take no part.

@@ -32,11 +32,11 @@ class Evidence:
             (cosines times ``scale``), ``head`` (sharpened by the head), and ``local`` (cosines of
             the local embeddings times ``local_scale``) if the model has a local stage. A network
             that scores in a way of its own gives the same for ``plain`` and ``head``. ``foreign`` is
-            ``head`` of every clip's pictures with the audio of the clip before. Each is computed when it is
+            ``head`` of every clip's frames with the audio of the clip before. Each is computed when it is
             first asked for.
         offset_frames: ``[B]`` true offsets, fractional, audio ahead positive.
         max_offset: K.
-        audio_lead: Sound frame that belongs to video frame 0.
+        audio_lead: Audio frame that belongs to video frame 0.
         scale: Inverse temperature of ``plain``, a scalar; 1 where the network scores by itself.
         teacher: The teacher's logits ``[B, 2K+1, T]``, None without a teacher.
         local_scale: Inverse temperature of ``local``, None without a local stage.

@@ -1,4 +1,4 @@
-"""Which sound belongs to which picture, once the known shift of the audio is undone."""
+"""Which audio frame belongs to which video frame, once the known shift of the audio is undone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def belonging(
     audio_lead: int,
     moved: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The sounds of given video frames, to the nearest frame.
+    """The audio frames of given video frames, to the nearest frame.
 
     Args:
         audio_features: ``[B, D, T_audio]``.
@@ -26,7 +26,7 @@ def belonging(
 
     Returns:
         ``[B, D, F]``, and a boolean ``[B, F]`` that is False where the audio does not reach; there
-        the outermost sound stands.
+        the outermost audio stands.
     """
     start = audio_lead - offset_frames.round().long()
     if moved is not None:

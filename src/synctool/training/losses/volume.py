@@ -1,4 +1,4 @@
-"""Losses over a score volume: which of the candidate sounds belongs to a picture.
+"""Losses over a score volume: which of the candidate audio frames belongs to a frame.
 
 Each is built with keyword options, and takes ``Evidence`` to a scalar. Two options are common to all:
 ``on`` names the volume, and ``pool`` how many neighbouring frames are averaged before the choice
@@ -244,7 +244,7 @@ class Distillation(VolumeLoss):
     """The teacher's distribution is the target (Hinton, Vinyals & Dean 2015).
 
     ``tau^2 KL(softmax(teacher / tau) || softmax(student / tau))``, over the candidates that both have
-    sound for. It does not look at the true offset.
+    audio for. It does not look at the true offset.
 
     Args:
         on: Volume of the student: ``head``, ``plain`` or ``local``.
@@ -290,7 +290,7 @@ def expected_offsets(probabilities: Tensor) -> Tensor:
 
 
 def known_targets(evidence: Evidence, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets ``[B, R]`` of the true offsets, and which frames ``[B, T]`` have their sounds."""
+    """Targets ``[B, R]`` of the true offsets, and which frames ``[B, T]`` have their audio."""
     targets = _targets(evidence)
     return targets, known_frames(logits, targets)
 

@@ -1,4 +1,4 @@
-"""Audio-visual correspondence: do this picture and this sound belong together?"""
+"""Audio-visual correspondence: do this video and this audio belong together?"""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from synctool.training.losses.pairing import belonging
 _WINDOW = 5
 """Frames that are judged together."""
 _APART = 6
-"""Least shift, in frames, of a sound from elsewhere in the clip."""
+"""Least shift, in frames, of audio from elsewhere in the clip."""
 
 
 class Correspondence(nn.Module):
-    """Tells windows with their own sound from windows with another (Arandjelovic & Zisserman 2017).
+    """Tells windows with their own audio from windows with another (Arandjelovic & Zisserman 2017).
 
-    Half of the weight is on the right sounds, and a quarter each on the audio of another clip of the
+    Half of the weight is on the right audio, and a quarter each on the audio of another clip of the
     batch and of the same clip elsewhere. The judgement is a logistic function of the mean cosine, as
     in their AVE-Net (2018), so that what is learned lies in the embeddings. Equal embeddings for
     everything give ln 2.
@@ -29,7 +29,7 @@ class Correspondence(nn.Module):
 
     Args:
         embedding: D; not needed here.
-        max_offset: K, the largest shift of a sound from elsewhere in the clip.
+        max_offset: K, the largest shift of audio from elsewhere in the clip.
     """
 
     def __init__(self, *, embedding: int, max_offset: int) -> None:
@@ -73,7 +73,7 @@ class Correspondence(nn.Module):
     def _judged(
         self, seen: Tensor, audio: Tensor, known: Tensor, *, belongs: bool
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss and share of right judgements over the windows whose sounds are all there."""
+        """Mean loss and share of right judgements over the windows whose audio is all there."""
         cosines = (seen * audio).sum(1).masked_fill(~known, float("-inf"))
         cosines = pooled(cosines[:, None], min(_WINDOW, cosines.shape[-1]))[:, 0]
         whole = ~torch.isneginf(cosines)

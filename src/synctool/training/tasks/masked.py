@@ -1,4 +1,4 @@
-"""Masked prediction: what sounds at the frames that are hidden, and what is seen at the audio?"""
+"""Masked prediction: the audio of hidden frames, and the video of hidden audio"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synctool.training.losses.loss_inputs import aligned_embeddings
 from synctool.training.losses.pairing import gathered
 
 _SPAN = 6
-"""Frames hidden in a row; the embeddings beside them still see some of the same pictures."""
+"""Frames hidden in a row; the embeddings beside them still see some of the same frames."""
 _SHARE = 0.4
 _LARGEST_SCALE = 100.0
 
@@ -22,7 +22,7 @@ _LARGEST_SCALE = 100.0
 class MaskedPrediction(nn.Module):
     """Predicts the other modality's embeddings where the input is hidden.
 
-    Spans of embeddings of the picture are replaced by a learned one, and a small network predicts the
+    Spans of embeddings of the video are replaced by a learned one, and a small network predicts the
     embeddings of the audio there from what is left; and the other way round. A prediction counts by
     how well it is told from the true embeddings of all other hidden places of the batch, as in
     wav2vec 2.0 (Baevski et al. 2020), with the modalities crossed as in CMC (Tian et al. 2020): equal

@@ -1,4 +1,4 @@
-"""Cross-modal retrieval: which of the batch's sounds goes with a clip, and which of its clips?"""
+"""Cross-modal retrieval: which audio of the batch goes with a clip, and which of its clips?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_SCALE = 100.0
 
 
 class Retrieval(nn.Module):
-    """Symmetric InfoNCE (van den Oord et al. 2018) between whole clips and whole sounds.
+    """Symmetric InfoNCE (van den Oord et al. 2018) between whole clips and whole audio tracks.
 
     Embeddings are averaged over the frames of a clip, those of the audio over the frames that belong
     to them, and compared across the batch, as CLIP does (Radford et al. 2021). Equal embeddings for

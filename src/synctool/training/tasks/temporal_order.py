@@ -1,4 +1,4 @@
-"""Temporal order: in which order do these pieces of picture, and of audio, come?"""
+"""Temporal order: in which order do these pieces of video, and of audio, come?"""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class OrderNetwork(nn.Module):
 
 
 def _pieces(x: Tensor, steps: int, frames: int) -> Tensor:
-    """Cut ``frames`` frames into pieces: along dimension 2 of pictures, along the last of audio."""
+    """Cut ``frames`` frames into pieces: along dimension 2 of frames, along the last of audio."""
     gap = _GAP if frames >= PIECES + 2 * _GAP else 0
     length = (frames - (PIECES - 1) * gap) // PIECES
     if length < 1:
