@@ -10,9 +10,8 @@ import pytest
 from fake_volumes import constant, volume_of
 from synctool.scoring import rows, segments
 from synctool.scoring.confidence import UNCALIBRATED
-from synctool.scoring.drift import find_drift
+from synctool.scoring.drift import fit_drift, straightened
 from synctool.scoring.path import OffsetPath, follow_offset
-from synctool.types import Segment
 
 
 def pieces(*parts: tuple[float, float]) -> np.ndarray:
@@ -42,7 +41,8 @@ def test_a_cut_is_found_where_it_is(seed: int) -> None:
     assert [s.offset_frames for s in path.segments] == pytest.approx([3, -5], abs=0.15)
     assert path.segments[0].end_s == pytest.approx(28, abs=0.5)
     assert path.segments[1].start_s == pytest.approx(28, abs=0.5)
-    assert path.drift_ms_per_min in (None, 0)
+    assert path.drift.low < 5
+    assert path.drift.high > -5
 
 
 def test_a_cut_of_two_frames_is_found_too() -> None:
@@ -127,30 +127,71 @@ def test_noise_gives_no_segment_and_no_confidence(seed: int) -> None:
 def test_drift_is_measured(slope: float) -> None:
     minutes = np.arange(25 * 240) / 1500
     path = follow_offset(volume_of(slope * minutes / 40 - 2, height=3))
-    assert path.drift_ms_per_min == pytest.approx(slope, abs=2)
-    assert path.drift.low <= slope <= path.drift.high or abs(slope - path.drift.ms_per_min) < 1.5
+    assert path.drift_ms_per_min == pytest.approx(slope, abs=1)
+    assert path.drift.low <= slope <= path.drift.high
+    assert path.drift.high - path.drift.low < 2.5
     for segment in path.segments:
         middle = (segment.start_s + segment.end_s) / 120
         assert segment.offset_frames == pytest.approx(slope * middle / 40 - 2, abs=0.8)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "slope"), [(12, 600.0), (12, -600.0), (30, 400.0), (120, 60.0)]
+)
+def test_drift_is_one_segment_with_the_offset_of_its_middle(seconds: int, slope: float) -> None:
+    minutes = np.arange(25 * seconds) / 1500
+    path = follow_offset(volume_of(slope * (minutes - seconds / 120) / 40 + 2, height=3))
+    (segment,) = path.segments
+    assert segment.offset_frames == pytest.approx(2, abs=0.15)
+    assert segment.confidence > 0.9
+    assert path.overall.offset_frames == pytest.approx(2, abs=0.15)
+    assert path.drift_ms_per_min == pytest.approx(slope, rel=0.12)
+
+
+def test_a_step_within_a_few_seconds_is_no_drift() -> None:
+    path = follow_offset(volume_of(pieces((3, 6), (0, 6)), height=3))
+    assert outline(path) == [(0.0, 6.0, 3), (6.0, 12.0, 0)]
+    assert path.drift_ms_per_min in (None, 0)
+
+
 def test_drift_in_two_parts_is_not_the_jump_between_them() -> None:
     minutes = np.arange(25 * 120) / 1500
-    truth = 20 * minutes / 40 + np.where(minutes < 1, 0, -8)
-    assert follow_offset(volume_of(truth, height=4)).drift_ms_per_min == pytest.approx(20, abs=8)
+    truth = 60 * minutes / 40 + np.where(minutes < 1, 0, -8)
+    path = follow_offset(volume_of(truth, height=4))
+    assert path.drift_ms_per_min == pytest.approx(60, abs=4)
+    assert [s.end_s for s in path.segments] == pytest.approx([60, 120], abs=0.5)
+    assert [s.offset_frames for s in path.segments] == pytest.approx([0.75, -5.75], abs=0.2)
 
 
-def test_what_is_not_confident_does_not_drift() -> None:
-    offsets, sure = np.arange(2500) / 500.0, np.full(2500, 0.9)
-    video = (Segment(0.0, 100.0, 2.5, 0.9),)
-    assert find_drift(offsets, sure, video, window_s=2.0).ms_per_min == pytest.approx(120)
-    assert find_drift(offsets, sure / 2, video, window_s=2.0) is None
-    assert find_drift(offsets, sure, (), window_s=2.0) is None
+def test_only_the_parts_that_are_named_drift() -> None:
+    volume = volume_of(pieces((3, 30), (np.nan, 30)) + np.arange(1500) / 500)
+    drift = fit_drift(volume, [(0, 750)])
+    assert drift.low <= 120 <= drift.high
+    assert drift.ms_per_min == pytest.approx(120, abs=15)
+    assert fit_drift(volume, []) is None
 
 
 def test_a_short_video_says_nothing_about_drift() -> None:
-    assert follow_offset(constant(1, 15, height=4)).drift is None
-    assert follow_offset(constant(1, 30, height=4)).drift_ms_per_min == 0
+    assert follow_offset(constant(1, 7, height=4)).drift is None
+    drift = follow_offset(constant(1, 10, height=4)).drift
+    assert drift.ms_per_min == 0
+    assert drift.low < -20 < 20 < drift.high
+
+
+def test_the_interval_of_the_drift_holds_the_truth_as_often_as_it_says() -> None:
+    volumes = [constant(1, 30, height=1.5, seed=seed) for seed in range(40)]
+    inside = [d.low <= 0 <= d.high for v in volumes if (d := fit_drift(v, [(0, 750)]))]
+    assert len(inside) == 40
+    assert sum(inside) >= 36
+
+
+def test_what_is_moved_out_of_the_range_has_no_score() -> None:
+    volume = np.arange(15, dtype=np.float32).reshape(3, 5)
+    nan = np.nan
+    np.testing.assert_array_equal(
+        straightened(volume, 1.0),
+        [[nan, nan, 2, 8, 14], [nan, 1, 7, 13, nan], [0, 6, 12, nan, nan]],
+    )
 
 
 def test_the_scale_and_level_of_the_scores_do_not_matter() -> None:

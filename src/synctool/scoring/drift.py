@@ -1,26 +1,39 @@
 """Drift: an offset that grows along the video, as from a wrong sample rate.
 
-The robust slope of Theil and Sen over windows with a confident offset. A video cut from parts with
-different offsets does not drift: slopes are taken within the parts only.
+One slope for the whole video, and an offset of its own for every part, are fitted to the scores themselves:
+the sum of the scores along the lines is largest there (an M-estimator). Its interval comes from how much
+the single blocks of the video disagree (White, "Maximum likelihood estimation of misspecified models",
+Econometrica 1982; neighbours count as related after Newey and West, Econometrica 1987). A video cut
+from parts with different offsets does not drift: where a step explains the scores better than a slope, the parts are
+fitted apart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synctool.types import FRAME_MS, VIDEO_FPS, Segment
+from synctool.scoring.rows import blocks
+from synctool.types import FRAME_MS, VIDEO_FPS
 
-LEAST_CONFIDENT_S = 20.0
+LEAST_S = 8.0
 """Seconds of confident video without which nothing is said about drift."""
-CONFIDENT = 0.5
-JUMP_FRAMES = 0.75
-"""Windows that are further apart than their neighbours by this much belong to different parts."""
-_NEAR_SEGMENT_FRAMES = 2.0
-_LEAST_WINDOWS = 5
-_MOST_WINDOWS = 400
-_SIDE_WINDOWS = 3
+_LONG_S = 24.0
+_SHORT_BLOCK_S, _BLOCK_S = 1.0, 2.0
+_MOST_BLOCKS = 400
+_LAG = 2
+"""So many neighbours of a block are related to it."""
+_LEAST_ROWS = 7
+_MOST_DRIFT_ROWS = 40
+_FINE = 4
+_LEAST_STEP_ROWS = 0.5
+_LEAST_SIDE_BLOCKS = 3
+_STEP_GAIN = 3.0
+"""Log-likelihood by which a step must be better than a slope."""
+_ROUNDS = 40
+_FRAMES_PER_MIN = 60 * VIDEO_FPS
 
 
 @dataclass(frozen=True)
@@ -28,81 +41,270 @@ class Drift:
     """Slope of the offset; > 0: the audio gets ever further ahead.
 
     Attributes:
-        ms_per_min: The slope, 0 where its interval does not exclude 0.
+        estimate: The slope that suits the scores best, in ms per minute.
         low: Lower end of its 95 % interval.
         high: Upper end.
+        gain: Log-likelihood that the slope brings over constant offsets of the rivals.
     """
 
-    ms_per_min: float
+    estimate: float
     low: float
     high: float
+    gain: float = 0.0
+
+    @property
+    def ms_per_min(self) -> float:
+        """The slope, 0 where its interval does not exclude 0."""
+        return 0.0 if self.low <= 0 <= self.high else self.estimate
+
+    @property
+    def rows_per_frame(self) -> float:
+        """By how many offset bins the best one moves from frame to frame."""
+        return self.estimate / FRAME_MS / _FRAMES_PER_MIN
 
 
-def find_drift(
-    offset_frames: np.ndarray,
-    confidence: np.ndarray,
-    segments: tuple[Segment, ...],
-    *,
-    window_s: float,
+@dataclass(frozen=True)
+class _Blocks:
+    """Scores of a video in blocks of some seconds.
+
+    Attributes:
+        curves: Sums of the scores, ``[K, R]``.
+        minutes: Middle of each block, ``[K]``.
+        part: Number of the part that each belongs to, ``[K]``.
+    """
+
+    curves: np.ndarray
+    minutes: np.ndarray
+    part: np.ndarray
+
+
+def fit_drift(
+    volume: np.ndarray,
+    parts: Sequence[tuple[int, int]],
+    rivals: Sequence[tuple[int, int]] | None = None,
 ) -> Drift | None:
-    """Measure the drift of a video.
+    """Measure the common slope of the parts of a video, each of which may have an offset of its own.
 
     Args:
-        offset_frames: Offset per frame ``[T]`` from windows of ``window_s``, NaN where unknown.
-        confidence: Its confidence ``[T]``.
-        segments: Segments of the video; only what lies near the offset of its segment counts.
-        window_s: Length of the windows; one value per window is used.
+        volume: Scores ``[2K+1, T]``, NaN where there is none.
+        parts: First frame of each part, and the frame after its last.
+        rivals: Segments of constant offset that the slope is compared with; None for the parts.
 
     Returns:
-        The drift, or None with less than 20 s of confident windows.
+        The drift, or None where the parts are too short or nothing stands out.
     """
-    step = max(1, round(window_s * VIDEO_FPS))
-    at = np.arange(step // 2, len(offset_frames), step)
-    expected = _offset_of_segments(at, segments)
-    with np.errstate(invalid="ignore"):
-        near = np.abs(offset_frames[at] - expected) <= _NEAR_SEGMENT_FRAMES
-        at = at[near & (confidence[at] >= CONFIDENT)]
-    parts = [part for part in _parts(at, offset_frames[at]) if len(part[0]) >= _LEAST_WINDOWS]
-    if sum(len(part[0]) for part in parts) * step < LEAST_CONFIDENT_S * VIDEO_FPS:
+    found = _blocks(volume, parts)
+    if found is None:
         return None
-    from scipy.stats import theilslopes  # slow to import, and few videos are long enough
-
-    slopes, precision = [], []
-    for frames, offsets in parts:
-        minutes, ms = _thinned(frames / (60.0 * VIDEO_FPS)), _thinned(offsets * FRAME_MS)
-        slope, _, low, high = theilslopes(ms, minutes)
-        slopes.append((slope, low, high))
-        precision.append(len(frames) * minutes.var())
-    slope, low, high = np.average(slopes, axis=0, weights=precision)
-    return Drift(0.0 if low <= 0 <= high else float(slope), float(low), float(high))
+    spline = _Spline(found.curves)
+    line = _fitted(found, spline)
+    while line is not None and (stepped := _stepped(found, spline, line)) is not None:
+        found, line = stepped, _fitted(stepped, spline)
+    if line is None or (drift := _with_interval(found, spline, line)) is None:
+        return None
+    return replace(drift, gain=_gain(found, spline, line, parts if rivals is None else rivals))
 
 
-def _offset_of_segments(at: np.ndarray, segments: tuple[Segment, ...]) -> np.ndarray:
-    expected = np.full(len(at), np.nan)
-    for segment in segments:
-        inside = (at >= segment.start_s * VIDEO_FPS) & (at < segment.end_s * VIDEO_FPS)
-        expected[inside] = segment.offset_frames
-    return expected
+def straightened(volume: np.ndarray, rows_per_frame: float) -> np.ndarray:
+    """A volume without its drift: every frame's scores are moved by whole bins, none in the middle.
+
+    Args:
+        volume: Scores ``[2K+1, T]``.
+        rows_per_frame: The drift.
+
+    Returns:
+        Scores ``[2K+1, T]``, NaN where a bin comes from outside the searched range.
+    """
+    rows, frames = volume.shape
+    out = np.full_like(volume, np.nan)
+    for part in blocks(frames):
+        at = np.arange(part.start, part.stop)
+        moved = np.rint((at - (frames - 1) / 2) * rows_per_frame).astype(int)
+        source = np.arange(rows)[:, None] + moved
+        inside = (source >= 0) & (source < rows)
+        out[:, part] = np.where(inside, volume[np.clip(source, 0, rows - 1), at], np.nan)
+    return out
 
 
-def _parts(at: np.ndarray, offsets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut where the offset jumps: where it changes by more than it usually does on its way."""
-    if not len(at):
-        return []
-    change = np.array(
-        [
-            np.median(offsets[i : i + _SIDE_WINDOWS])
-            - np.median(offsets[max(0, i - _SIDE_WINDOWS) : i])
-            for i in range(1, len(at))
-        ]
-    )
-    usual = np.median(change) if len(change) else 0.0
-    cuts = 1 + np.flatnonzero(np.abs(change - usual) > JUMP_FRAMES)
-    return list(zip(np.split(at, cuts), np.split(offsets, cuts), strict=True))
+def _blocks(volume: np.ndarray, parts: Sequence[tuple[int, int]]) -> _Blocks | None:
+    """The blocks of all parts; None where there are too few."""
+    seconds = sum(stop - start for start, stop in parts) / VIDEO_FPS
+    if seconds < LEAST_S or len(volume) < _LEAST_ROWS:
+        return None
+    size_s = max(_BLOCK_S if seconds >= _LONG_S else _SHORT_BLOCK_S, seconds / _MOST_BLOCKS)
+    size = round(size_s * VIDEO_FPS)
+    curves, minutes, numbers = [], [], []
+    for number, (start, stop) in enumerate(parts):
+        for first in range(start, stop, size):
+            scores = volume[:, first : min(first + size, stop)]
+            seen = np.isfinite(scores).all(
+                axis=0
+            )  # or bins would be compared over different frames
+            if 2 * seen.sum() < size:
+                continue
+            curves.append(scores[:, seen].sum(axis=1, dtype=np.float64))
+            minutes.append((first + np.flatnonzero(seen).mean()) / _FRAMES_PER_MIN)
+            numbers.append(number)
+    if len(curves) * size < LEAST_S * VIDEO_FPS:
+        return None
+    return _Blocks(np.array(curves), np.array(minutes), np.array(numbers))
 
 
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """At most some hundred values, each the mean of its neighbours (slopes are taken in pairs)."""
-    if len(values) <= _MOST_WINDOWS:
-        return np.asarray(values, dtype=float)
-    return np.array([part.mean() for part in np.array_split(values, _MOST_WINDOWS)], dtype=float)
+@dataclass(frozen=True)
+class _Line:
+    """The best lines: a slope in bins per minute, each part's bin at time 0, and what they score."""
+
+    slope: float
+    starts: np.ndarray
+    score: float
+
+    def rows(self, found: _Blocks) -> np.ndarray:
+        return self.starts[found.part] + self.slope * found.minutes
+
+
+def _fitted(found: _Blocks, spline: _Spline) -> _Line | None:
+    """Climb to the best lines from the best of a grid; None where the top is no top."""
+    line = _coarse(found)
+    design = _design(found)
+    for _ in range(_ROUNDS):
+        _, gradient, bend = spline.along(line.rows(found))
+        weight = np.maximum(-bend, 0.1 * np.abs(bend).mean())
+        try:
+            step = np.linalg.solve((design.T * weight) @ design, design.T @ gradient)
+        except np.linalg.LinAlgError:
+            return None
+        moved = np.abs(design @ step).max()
+        step *= min(1.0, 0.5 / max(moved, 1e-12))
+        line = _Line(line.slope + float(step[-1]), line.starts + step[:-1], 0.0)
+        if moved < 1e-4:
+            break
+    values, _, bend = spline.along(line.rows(found))
+    top = (design.T * -bend) @ design
+    if not np.linalg.eigvalsh(top)[0] > 0:
+        return None
+    return _Line(line.slope, line.starts, float(values.sum()))
+
+
+def _coarse(found: _Blocks) -> _Line:
+    """The best of a grid of slopes; each part's bin is the best for the slope."""
+    count, rows = found.curves.shape
+    numbers = np.unique(found.part)
+    middles = np.array([found.minutes[found.part == n].mean() for n in numbers])
+    order = np.searchsorted(numbers, found.part)
+    since = found.minutes - middles[order]
+    longest = max(float(np.ptp(since)), 1e-9)
+    # Half a bin between the ends of the longest part.
+    most = min(rows, _MOST_DRIFT_ROWS)
+    best: tuple[float, float, np.ndarray] | None = None
+    for slope in np.arange(-2 * most, 2 * most + 1) / (2 * longest):
+        source = np.arange(rows) + np.rint(slope * since).astype(int)[:, None]
+        inside = (source >= 0) & (source < rows)
+        moved = np.take_along_axis(found.curves, np.clip(source, 0, rows - 1), 1) * inside
+        sums = np.stack([moved[order == i].sum(axis=0) for i in range(len(numbers))])
+        score = float(sums.max(axis=1).sum())
+        if best is None or score > best[0]:
+            best = (score, float(slope), sums.argmax(axis=1).astype(float))
+    assert best is not None and count
+    _, slope, bins = best
+    starts = np.zeros(int(numbers[-1]) + 1)
+    starts[numbers] = bins - slope * middles
+    return _Line(slope, starts, 0.0)
+
+
+def _design(found: _Blocks) -> np.ndarray:
+    """What the rows of the blocks depend on: the start of each part, and the slope, ``[K, P + 1]``."""
+    starts = found.part[:, None] == np.arange(found.part.max() + 1)
+    return np.column_stack([starts, found.minutes])
+
+
+class _Spline:
+    """Curves between their bins: quintic, or the best offset would be drawn to whole bins.
+
+    Args:
+        curves: ``[K, R]``.
+    """
+
+    def __init__(self, curves: np.ndarray) -> None:
+        from scipy.interpolate import make_interp_spline  # slow to import
+
+        bins = np.arange(curves.shape[1])
+        self._curves, self._last = curves, bins[-1]
+        value = make_interp_spline(bins, np.eye(len(bins)), k=5)
+        self._bases = (value, value.derivative(1), value.derivative(2))
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """All curves at some rows, ``[K, rows]``."""
+        return self._curves @ self._bases[0](rows).T
+
+    def along(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, slope and second derivative of every curve at its own place, ``[K]`` each."""
+        place = np.clip(rows, 0, self._last)
+        value, slope, bend = ((self._curves * base(place)).sum(axis=1) for base in self._bases)
+        return value, slope, bend
+
+
+def _likelihood_of_scores(gradient: np.ndarray, bend: np.ndarray) -> float:
+    """What the scores are multiplied with to be log-likelihoods; 0 where that is not known."""
+    information, noise = -float(bend.sum()), float((gradient**2).sum())
+    return information / noise if information > 0 and noise > 0 else 0.0
+
+
+def _gain(found: _Blocks, spline: _Spline, line: _Line, rivals: Sequence[tuple[int, int]]) -> float:
+    """Log-likelihood of the lines less that of constant offsets, one for each rival."""
+    values, gradient, bend = spline.along(line.rows(found))
+    middles = np.array([sum(rival) / 2 / _FRAMES_PER_MIN for rival in rivals])
+    halves = np.array([(stop - start) / 2 / _FRAMES_PER_MIN for start, stop in rivals])
+    away = np.abs(found.minutes[:, None] - middles) - halves
+    nearest = away.argmin(axis=1)
+    curves = spline(_fine_rows(found))
+    level = sum(float(curves[nearest == i].sum(axis=0).max()) for i in range(len(rivals)))
+    return _likelihood_of_scores(gradient, bend) * (float(values.sum()) - level)
+
+
+def _fine_rows(found: _Blocks) -> np.ndarray:
+    return np.arange(0, found.curves.shape[1] - 1 + 1e-9, 1 / _FINE)
+
+
+def _stepped(found: _Blocks, spline: _Spline, line: _Line) -> _Blocks | None:
+    """The blocks with one part cut in two, where a step explains it better than the slope does."""
+    values, gradient, bend = spline.along(line.rows(found))
+    scale = _likelihood_of_scores(gradient, bend)
+    for number in np.unique(found.part):
+        here = np.flatnonzero(found.part == number)
+        if len(here) < 2 * _LEAST_SIDE_BLOCKS:
+            continue
+        curves = spline(_fine_rows(found))[here]
+        before = np.cumsum(curves, axis=0)[_LEAST_SIDE_BLOCKS - 1 : -_LEAST_SIDE_BLOCKS]
+        after = curves.sum(axis=0) - before
+        gains = before.max(axis=1) + after.max(axis=1)
+        border = int(gains.argmax())
+        apart = abs(int(before[border].argmax()) - int(after[border].argmax())) / _FINE
+        better = scale * (float(gains[border]) - float(values[here].sum()))
+        if apart >= _LEAST_STEP_ROWS and better > _STEP_GAIN:
+            part = found.part.copy()
+            part[here[border + _LEAST_SIDE_BLOCKS :]] = found.part.max() + 1
+            return _Blocks(found.curves, found.minutes, part)
+    return None
+
+
+def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None:
+    """The drift with its interval from the disagreement of the blocks."""
+    from scipy.stats import t as student
+
+    design = _design(found)
+    _, gradient, bend = spline.along(line.rows(found))
+    pulls = design * gradient[:, None]
+    spread = pulls.T @ pulls
+    for lag in range(1, _LAG + 1):
+        related = (found.part[lag:] == found.part[:-lag])[:, None]
+        both = (pulls[lag:] * related).T @ pulls[:-lag]
+        spread += (1 - lag / (_LAG + 1)) * (both + both.T)
+    freedom = len(gradient) - design.shape[1]
+    if freedom < 2:
+        return None
+    inverse = np.linalg.inv((design.T * -bend) @ design)
+    variance = float((inverse @ spread @ inverse)[-1, -1]) * len(gradient) / freedom
+    # Neighbours are related: there are fewer independent blocks than blocks.
+    half = float(student.ppf(0.975, max(freedom / (1 + _LAG), 2))) * np.sqrt(variance)
+    estimate = line.slope * FRAME_MS
+    return Drift(estimate, estimate - half * FRAME_MS, estimate + half * FRAME_MS)

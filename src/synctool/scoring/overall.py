@@ -17,7 +17,6 @@ from scipy.special import expit, logit
 from synctool.scoring.chance import AGREEING_FRAMES, chance_of_groups, probability_not_chance
 from synctool.scoring.confidence import Calibration, Certainty
 from synctool.scoring.offset import CORRELATION_FRAMES, OffsetEstimate, estimate_offset
-from synctool.scoring.repeats import repeated_frames
 from synctool.scoring.segments import SegmentEvidence, find_segments
 from synctool.types import VIDEO_FPS, Segment
 
@@ -59,22 +58,28 @@ class OverallOffset:
 
 
 def judge_segments(
-    volume: np.ndarray, whole: OffsetEstimate, calibration: Calibration, *, contrast: float
+    volume: np.ndarray,
+    evidence: Sequence[SegmentEvidence],
+    whole: OffsetEstimate,
+    calibration: Calibration,
+    *,
+    repeated: np.ndarray,
+    contrast: float,
 ) -> tuple[tuple[Segment, ...], OverallOffset]:
-    """Find the segments of a video, and give each its confidence and the video its offset.
+    """Give each segment of a video its confidence, and the video its offset.
 
     Args:
         volume: Scores ``[2K+1, T]``, NaN where there is none.
+        evidence: What ``find_segments`` found in it.
         whole: Estimate over the whole volume.
         calibration: Turns the statistics of a peak into a probability.
+        repeated: Which frames repeat others, bool ``[T]``.
         contrast: How far a true peak stands out from the mean of all rows, in units of the scores.
 
     Returns:
         The segments that are some evidence, in the order of time, and the offset of the whole.
     """
-    repeated = repeated_frames(volume)
     fresh = ~repeated if repeated.mean() >= NOTABLE_REPEATS else None
-    evidence = find_segments(volume, contrast=contrast)
     sure = _certainty(whole, volume, slice(None), fresh, calibration)
     real = _not_chance(volume, evidence, fresh, contrast)
     alone = [
@@ -165,7 +170,9 @@ def _not_chance(
 
     Where the video repeats itself, that of the best segment of the same offset in what it shows once.
     """
-    once = evidence if fresh is None else find_segments(volume[:, fresh], contrast=contrast)
+    once = (
+        evidence if fresh is None else find_segments(volume[:, fresh], contrast=contrast).segments
+    )
     offsets = np.array([e.estimate.offset_frames for e in once])
     chance = chance_of_groups(offsets, [e.gain for e in once], rows=len(volume))
     real = probability_not_chance(chance)

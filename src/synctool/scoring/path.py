@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
-from synctool.scoring.drift import CONFIDENT, Drift, find_drift
+from synctool.scoring.drift import Drift, fit_drift, straightened
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.overall import OverallOffset, judge_segments
+from synctool.scoring.repeats import repeated_frames
+from synctool.scoring.segments import Segmentation, find_segments
 from synctool.scoring.smoothing import local_peaks
 from synctool.types import VIDEO_FPS, FrameSeries, Segment
 
 WINDOW_S = 2.0
+CONFIDENT = 0.5
+"""Windows and segments that count for the contrast and for the drift."""
+LEAST_DRIFT_ROWS = 1.0
+"""A drift that moves the audio by less over the whole video does not change its segments."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,12 @@ class OffsetPath:
         offset_frames: Sub-frame offset round every 25 Hz frame, float32 ``[T]``, NaN without
             evidence; > 0: audio ahead.
         confidence: Probability that it is right within ±1 frame, float32 ``[T]``, NaN likewise.
-        segments: Stretches of nearly one offset, in the order of time.
-        drift: Slope of the offset; None with less than 20 s of confident video.
-        estimate: The one offset that suits the whole best; None where nothing can be compared.
-        overall: The offset to report for the whole, None likewise.
+        segments: Segments of one offset, or of one drifting offset, in the order of time; the offset of a
+            drifting one is that of its middle.
+        drift: Slope of the offset; None with too little of confident video.
+        estimate: The one offset that suits the whole best; None where nothing can be compared. Of a drifting
+            video that of its middle.
+        overall: The offset to report for the whole, likewise.
     """
 
     offset_frames: np.ndarray = field(repr=False, compare=False)
@@ -66,10 +74,72 @@ def follow_offset(
     if whole is None:
         return OffsetPath(peaks.offset_frames, peaks.confidence)
     contrast = _contrast(whole, peaks.height, peaks.confidence)
-    segments, overall = judge_segments(volume, whole, calibration, contrast=contrast)
-    drift = find_drift(peaks.offset_frames, peaks.confidence, segments, window_s=window_s)
+    found = find_segments(volume, contrast=contrast)
+    level, slope = volume, 0.0
+    if (without := _without_drift(volume, found, contrast)) is not None:
+        found, level, slope = without
+        whole = estimate_offset(level) or whole
+    segments, overall = judge_segments(
+        level,
+        found.segments,
+        whole,
+        calibration,
+        repeated=repeated_frames(volume),
+        contrast=contrast,
+    )
+    sure = [
+        (round(s.start_s * VIDEO_FPS), round(s.end_s * VIDEO_FPS))
+        for s in segments
+        if s.confidence >= CONFIDENT
+    ]
     return OffsetPath(
-        peaks.offset_frames, peaks.confidence, segments, drift, estimate=whole, overall=overall
+        peaks.offset_frames,
+        peaks.confidence,
+        tuple(_drifting(segment, slope, volume.shape[1]) for segment in segments),
+        fit_drift(volume, sure),
+        estimate=whole,
+        overall=overall,
+    )
+
+
+def _without_drift(
+    volume: np.ndarray, found: Segmentation, contrast: float
+) -> tuple[Segmentation, np.ndarray, float] | None:
+    """The segments of a video whose drift is taken out, where that explains it better than its segments do.
+
+    Returns:
+        The segments, the volume without its drift, and the drift in offset bins per frame; None where the
+        video does not drift by an offset bin or more.
+    """
+    own, frames = _parts(found), volume.shape[1]
+    best, chosen = 0.0, None
+    for parts in (own, [(0, frames)]) if own else ():
+        slope, other, level, drift = 0.0, found, volume, None
+        for _ in range(
+            2
+        ):  # the drift, and once more the drift of the segments that are left without it
+            drift = fit_drift(volume, parts, rivals=own)
+            slope = drift.rows_per_frame if drift is not None and drift.ms_per_min else 0.0
+            if abs(slope) * frames < LEAST_DRIFT_ROWS:
+                break
+            level = straightened(volume, slope)
+            other = find_segments(level, contrast=contrast)
+            parts = _parts(other)
+        else:
+            if drift is not None and drift.gain > best and 0 < len(parts) <= len(own):
+                best, chosen = drift.gain, (other, level, slope)
+    return chosen
+
+
+def _parts(found: Segmentation) -> list[tuple[int, int]]:
+    return [(s.start, s.stop) for s in found.segments]
+
+
+def _drifting(segment: Segment, slope: float, frames: int) -> Segment:
+    """A segment of a volume without its drift, with the offset that it has at its middle."""
+    middle = (segment.start_s + segment.end_s) * VIDEO_FPS / 2
+    return replace(
+        segment, offset_frames=segment.offset_frames + slope * (middle - (frames - 1) / 2)
     )
 
 

@@ -50,6 +50,19 @@ class SegmentEvidence:
 
 
 @dataclass(frozen=True)
+class Segmentation:
+    """A video cut into segments.
+
+    Attributes:
+        segments: In the order of time. What has no evidence belongs to none.
+        score: Natural log-odds of the whole path over "no evidence", less what its changes cost.
+    """
+
+    segments: tuple[SegmentEvidence, ...] = ()
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
 class _Run:
     """Columns ``start`` to ``stop`` (not included) whose best row is about ``row``."""
 
@@ -58,20 +71,17 @@ class _Run:
     row: float
 
 
-def find_segments(volume: np.ndarray, *, contrast: float) -> tuple[SegmentEvidence, ...]:
+def find_segments(volume: np.ndarray, *, contrast: float) -> Segmentation:
     """Cut a video into segments of nearly one offset, each measured on its own columns.
 
     Args:
         volume: Scores ``[2K+1, T]``, NaN where there is none.
         contrast: How far a true peak stands out from the mean of all rows, in units of the scores.
-
-    Returns:
-        Segments in the order of time. Stretches without evidence belong to none.
     """
     if not contrast > 0 or not volume.size:
-        return ()
+        return Segmentation()
     log_odds = _log_odds(_steps(volume), contrast)
-    path = _best_path(log_odds)
+    path, score = _best_path(log_odds)
     runs = [_trimmed(run, volume) for run in _runs(path, volume.shape[1])]
     runs = _with_exact_borders(
         _without_short([run for run in runs if run.stop > run.start]), volume
@@ -79,10 +89,11 @@ def find_segments(volume: np.ndarray, *, contrast: float) -> tuple[SegmentEviden
     measured = [(run, estimate_offset(volume[:, run.start : run.stop])) for run in runs]
     steps = np.arange(len(path))
     gains = np.where(path == _NO_EVIDENCE, 0.0, log_odds[np.maximum(path, 0), steps])
-    return tuple(
+    segments = tuple(
         SegmentEvidence(run.start, run.stop, estimate, _gain(gains, run))
         for run, estimate in _joined([(r, e) for r, e in measured if e is not None], volume)
     )
+    return Segmentation(segments, score)
 
 
 def _gain(gains: np.ndarray, run: _Run) -> float:
@@ -134,8 +145,8 @@ def _log_odds(steps: np.ndarray, contrast: float) -> np.ndarray:
     return np.where(missing, np.where(seen, 0.0, _EMPTY_STEP), odds).astype(np.float32)
 
 
-def _best_path(log_odds: np.ndarray) -> np.ndarray:
-    """Viterbi: the best row of every step, ``[N]``, or -1 for "no evidence"."""
+def _best_path(log_odds: np.ndarray) -> tuple[np.ndarray, float]:
+    """Viterbi: the best row of every step, ``[N]``, or -1 for "no evidence"; and what the path scores."""
     rows, steps = log_odds.shape
     order = np.ascontiguousarray(log_odds.T)
     came_from = np.empty((steps, rows), dtype=np.int16)
@@ -162,7 +173,8 @@ def _best_path(log_odds: np.ndarray) -> np.ndarray:
             silent, ended_at[step] = score[top] - GO_COST, top
         score = best + order[step]
         came_from[step] = origin
-    return _traced_back(score, silent, came_from, ended_at)
+    best_score = max(float(score.max()), silent)
+    return _traced_back(score, silent, came_from, ended_at), best_score
 
 
 def _traced_back(
