@@ -33,6 +33,7 @@ not_root = pytest.mark.skipif(
 KEYS = set(
     "schema input backbone weights runtime synctool source offset_frames offset_ms audio_is confidence"
     " audio_belongs verdict reason max_offset coverage verdict_coverage drift_ms_per_min"
+    " drift_interval_ms_per_min"
     " syncnet_confidence min_distance"
     " segments tracks frames timing_s".split()
 )

@@ -456,10 +456,25 @@ def segment(start_s: float, end_s: float, frames: float, confidence: float = 0.9
             (OffsetSpan(0.0, 0.0, 120.0),),
         ),
         ((segment(0, 60, 3),), 10.0, (OffsetSpan(0.0, 120.0),)),
+        (
+            (segment(0, 30, 3), segment(30, 60, -2)), 40.0,
+            (OffsetSpan(0.0, 110.0, 40.0), OffsetSpan(30.0, -90.0, 40.0)),
+        ),
     ],
 )  # fmt: skip
 def test_the_plan_of_a_measurement(segments: tuple, drift: float, spans: tuple) -> None:
     assert plan_repair(measured(segments=segments, drift_ms_per_min=drift)).spans == spans
+
+
+@pytest.mark.parametrize(("low", "drifts"), [(1.0, False), (20.0, True)])
+def test_a_drift_that_is_hardly_told_from_none_is_not_repaired(low: float, drifts: bool) -> None:
+    found = measured(
+        segments=(segment(0, 60, 3),),
+        drift_ms_per_min=30.0,
+        drift_interval_ms_per_min=(low, 60.0 - low),
+    )
+    (span,) = plan_repair(found).spans
+    assert span == (OffsetSpan(0.0, 105.0, 30.0) if drifts else OffsetSpan(0.0, 120.0))
 
 
 def test_no_plan_without_an_answer() -> None:

@@ -40,6 +40,7 @@ FAILURE = Failure.of(
 DOCUMENTED = {
     "": "schema input backbone weights runtime synctool source offset_frames offset_ms audio_is confidence"
     " audio_belongs verdict reason max_offset coverage verdict_coverage drift_ms_per_min"
+    " drift_interval_ms_per_min"
     " syncnet_confidence min_distance"
     " segments tracks frames timing_s",
     "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"
@@ -185,6 +186,28 @@ def test_one_video_begins_with_the_sentence() -> None:
     }.items():
         assert part in figures[name]
     assert "Segments" not in text and "Faces" not in text
+
+
+@pytest.mark.parametrize(
+    ("drift", "interval", "words"),
+    [
+        (
+            0.0,
+            (-1.5, 2.0),
+            "0.0 ms/min (95 % interval -1.5 to +2.0; less than a frame over the video)",
+        ),
+        (0.0, (-900.0, 800.0), "a frame or more over the video cannot be excluded"),
+        (900.0, (800.0, 1000.0), "95 % interval +800.0 to +1000.0; a frame or more over the video"),
+    ],
+)
+def test_drift_is_shown_with_its_interval(
+    drift: float, interval: tuple[float, float], words: str
+) -> None:
+    video = made_result(drift_ms_per_min=drift, drift_interval_ms_per_min=interval)
+    assert words in shown(print_result, video)
+    assert json.loads(to_json(video))["drift_interval_ms_per_min"] == list(interval)
+    (row,) = csv.DictReader(io.StringIO(to_csv([video])))
+    assert (row["drift_low_ms_per_min"], row["drift_high_ms_per_min"]) == tuple(map(str, interval))
 
 
 def test_the_share_that_carries_the_verdict_is_shown_with_its_segment() -> None:

@@ -72,6 +72,7 @@ results = st.builds(
     max_offset=st.integers(1, 125),
     verdict_coverage=numbers,
     audio_belongs=maybe,
+    drift_interval_ms_per_min=st.none() | st.tuples(numbers, numbers),
 )
 trials = st.builds(
     Trial,

@@ -16,6 +16,7 @@ from synctool.scoring.verdict import (
     judge,
     sentence,
     wider_search,
+    worst_ms,
 )
 from synctool.types import Segment
 
@@ -208,6 +209,28 @@ def test_drift_is_told_when_it_adds_up_to_a_frame() -> None:
         "audio is 120 ms ahead of the video: unacceptable; "
         "it drifts behind by 12 ms per minute, which no constant shift repairs"
     )
+    told = replace(long, drift_interval_ms_per_min=(-14.4, -9.6))
+    assert "it drifts behind by 12 ms per minute (10 to 14), which no" in sentence(told)
+
+
+def test_the_ends_of_a_drifting_segment_count() -> None:
+    video = made_result(
+        offset_frames=0.0, drift_ms_per_min=60.0, segments=(Segment(0, 600, 0.0, 0.9),)
+    )
+    video = replace(video, source=replace(video.source, duration_s=600.0), verdict="unacceptable")
+    assert worst_ms(video) == 300
+    assert sentence(video).startswith(
+        "audio is between 300 ms behind and 300 ms ahead of the video: unacceptable; it drifts ahead"
+    )
+    decision = decide(
+        0.0,
+        confidence=0.9,
+        max_offset=15,
+        frames=15_000,
+        segments=video.segments,
+        drift_ms_per_min=60.0,
+    )
+    assert decision.verdict == "unacceptable"
 
 
 def test_the_sentence_tells_what_part_of_the_video_the_verdict_rests_on() -> None:

@@ -153,7 +153,13 @@ class FrameSeries:
 
 @dataclass(frozen=True)
 class DetectResult:
-    """Everything that ``detect`` knows about one video; the JSON output has the same keys."""
+    """Everything that ``detect`` knows about one video; the JSON output has the same keys.
+
+    ``drift_ms_per_min`` is by how much the audio gets ahead in a minute, 0 where the 95 % interval
+    ``drift_interval_ms_per_min`` (lower end, upper end) does not exclude 0; None for both where the video
+    is too short. Of a video that drifts, ``offset_frames`` is the offset at the middle of the video, and
+    that of a segment at the middle of the segment.
+    """
 
     input: str
     backbone: str
@@ -176,6 +182,7 @@ class DetectResult:
     runtime: str = "torch"
     verdict_coverage: float = 0.0
     audio_belongs: float | None = None
+    drift_interval_ms_per_min: tuple[float, float] | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -221,6 +228,9 @@ class DetectResult:
             "coverage": _rounded(self.coverage, 4),
             "verdict_coverage": _rounded(self.verdict_coverage, 4),
             "drift_ms_per_min": _rounded(self.drift_ms_per_min, 2),
+            "drift_interval_ms_per_min": None
+            if self.drift_interval_ms_per_min is None
+            else [_rounded(end, 2) for end in self.drift_interval_ms_per_min],
             "syncnet_confidence": _rounded(self.syncnet_confidence, 4),
             "min_distance": _rounded(self.min_distance, 4),
             "segments": [asdict(s) for s in self.segments],

@@ -54,7 +54,8 @@ class Findings:
         decision: The verdict.
         segments: Segments of one offset.
         verdict_coverage: Share of the video, 0..1, that the segments cover which carry the verdict.
-        drift_ms_per_min: Slope of the offset, None where it cannot be told.
+        drift_ms_per_min: Slope of the offset, None where the video is too short.
+        drift_interval_ms_per_min: Its 95 % interval.
         frames: Offset and confidence per frame.
         distances: SyncNet's own scores; None where nothing can be compared.
     """
@@ -70,6 +71,7 @@ class Findings:
     segments: tuple[Segment, ...]
     verdict_coverage: float
     drift_ms_per_min: float | None
+    drift_interval_ms_per_min: tuple[float, float] | None
     frames: FrameSeries
     distances: SyncNetScore | None
 
@@ -127,12 +129,13 @@ def analyze(
         belongs=overall.belongs if overall else 0.0,
         least_belongs=overall.least_belongs if overall else 0.0,
     )
-    decision = _decided(overall, segments, max_offset, known)
+    decision = _decided(overall, path.drift_ms_per_min, segments, max_offset, known)
     undecided = decision.verdict == "inconclusive"
     if look_further and undecided and overall is not None and not known.steady:
         far = _far_offset(model, faces, audio, video.chosen, max_offset, known)
         far = None if far is None else far + frames_late
-        decision = _decided(overall, segments, max_offset, replace(known, far_offset_frames=far))
+        known = replace(known, far_offset_frames=far)
+        decision = _decided(overall, path.drift_ms_per_min, segments, max_offset, known)
     answered = decision.verdict != "inconclusive"
     return Findings(
         faces=tuple(scored),
@@ -148,6 +151,7 @@ def analyze(
         if answered
         else 0.0,
         drift_ms_per_min=path.drift_ms_per_min,
+        drift_interval_ms_per_min=path.drift_interval_ms_per_min,
         frames=path.series() if overall else FrameSeries((), (), ()),
         distances=syncnet_score(video.distances),
     )
@@ -190,6 +194,7 @@ def _path_later(path: OffsetPath, frames: float) -> OffsetPath:
 
 def _decided(
     overall: OverallOffset | None,
+    drift_ms_per_min: float | None,
     segments: tuple[Segment, ...],
     max_offset: int,
     circumstances: Circumstances,
@@ -202,6 +207,7 @@ def _decided(
         at_edge=overall is not None and overall.at_edge,
         circumstances=circumstances,
         segments=segments,
+        drift_ms_per_min=drift_ms_per_min or 0.0,
     )
 
 
@@ -273,6 +279,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         coverage=findings.video.coverage,
         verdict_coverage=findings.verdict_coverage,
         drift_ms_per_min=findings.drift_ms_per_min,
+        drift_interval_ms_per_min=findings.drift_interval_ms_per_min,
         syncnet_confidence=distances.syncnet_confidence if distances else None,
         min_distance=distances.min_distance if distances else None,
         segments=findings.segments,

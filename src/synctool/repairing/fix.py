@@ -170,5 +170,6 @@ def _summary(result: DetectResult | None) -> dict[str, Any] | None:
         "verdict": result.verdict,
         "reason": result.reason,
         "drift_ms_per_min": result.drift_ms_per_min,
+        "drift_interval_ms_per_min": result.drift_interval_ms_per_min,
         "segments": [vars(s) for s in result.segments],
     }

@@ -100,7 +100,8 @@ def plan_repair(result: DetectResult, *, audio_track: int | None = None) -> Repa
     """The repair that a measurement asks for.
 
     A drift is repaired as one line through the whole video; segments that differ by a frame or more one
-    by one, each until the middle of the gap before the next; all else by one offset.
+    by one, each until the middle of the gap before the next, and with the drift if there is one; all else by
+    one offset.
 
     Args:
         result: What ``detect`` has found.
@@ -116,19 +117,27 @@ def plan_repair(result: DetectResult, *, audio_track: int | None = None) -> Repa
         )
     numbers = {t.kind: t.number for t in result.source.tracks if t.measured}
     measured = StreamSelection(numbers.get("video"), numbers.get("audio"))
-    sure = list(sure_segments(result.segments))
+    sure, drift = list(sure_segments(result.segments)), _drift(result)
     spans = (
-        _line(result, sure)
-        or _steps(sure)
+        _line(sure, drift)
+        or _steps(sure, drift)
         or (OffsetSpan(0.0, round(result.offset_frames * FRAME_MS, 3)),)
     )
     return RepairPlan(spans, audio_track, measured)
 
 
-def _line(result: DetectResult, sure: Sequence[Segment]) -> tuple[OffsetSpan, ...]:
+def _drift(result: DetectResult) -> float:
+    """The drift that is worth new audio, in ms per minute; else 0."""
+    drift, minutes = result.drift_ms_per_min or 0.0, result.source.duration_s / 60
+    # Of a drift that is hardly told from none, half of that has to be sure.
+    sure = min(map(abs, result.drift_interval_ms_per_min or (drift, drift)))
+    enough = abs(drift) * minutes >= LEAST_DRIFT_MS and sure * minutes >= LEAST_DRIFT_MS / 2
+    return drift if enough else 0.0
+
+
+def _line(sure: Sequence[Segment], drift: float) -> tuple[OffsetSpan, ...]:
     """A drift as one span; empty where there is none, or the offset jumps besides."""
-    drift = result.drift_ms_per_min or 0.0
-    if abs(drift) * result.source.duration_s / 60 < LEAST_DRIFT_MS or not sure:
+    if not drift or not sure:
         return ()
     per_s = drift / 60
     weights = [s.end_s - s.start_s for s in sure]
@@ -139,17 +148,24 @@ def _line(result: DetectResult, sure: Sequence[Segment]) -> tuple[OffsetSpan, ..
     return (OffsetSpan(0.0, round(start_ms, 3), drift),)
 
 
-def _steps(sure: Sequence[Segment]) -> tuple[OffsetSpan, ...]:
-    """Segments as spans of one offset each; empty where they do not differ."""
+def _steps(sure: Sequence[Segment], drift: float) -> tuple[OffsetSpan, ...]:
+    """Segments as spans of an offset each, and of one drift; empty where they do not differ."""
     spans: list[OffsetSpan] = []
     last: Segment | None = None
     for segment in sorted(sure, key=lambda s: s.start_s):
-        offset_ms = round(segment.offset_frames * FRAME_MS, 3)
-        if last is None:
-            spans.append(OffsetSpan(0.0, offset_ms))
-        elif abs(offset_ms - spans[-1].offset_ms) >= LEAST_STEP_MS:
-            start_s = max((last.end_s + segment.start_s) / 2, spans[-1].start_s + 0.001)
-            spans.append(OffsetSpan(round(start_s, 3), offset_ms))
+        middle_s, offset_ms = (
+            (segment.start_s + segment.end_s) / 2,
+            segment.offset_frames * FRAME_MS,
+        )
+        start_s = 0.0
+        if last is not None:
+            before_ms = 1000 * spans[-1].offset_s(middle_s)
+            if abs(offset_ms - before_ms) < LEAST_STEP_MS:
+                last = segment
+                continue
+            start_s = round(max((last.end_s + segment.start_s) / 2, spans[-1].start_s + 0.001), 3)
+        start_ms = offset_ms - drift * (middle_s - start_s) / 60 if drift else offset_ms
+        spans.append(OffsetSpan(start_s, round(start_ms, 3), drift))
         last = segment
     return tuple(spans) if len(spans) > 1 else ()
 

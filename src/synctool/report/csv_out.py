@@ -14,6 +14,8 @@ reason                        why it is inconclusive
 coverage                      share of the video, 0..1, with evidence
 verdict_coverage              share of the video, 0..1, in the segments that carry the verdict
 drift_ms_per_min              empty when the video is too short to tell
+drift_low_ms_per_min          lower end of its 95 % interval
+drift_high_ms_per_min         upper end
 syncnet_confidence            LSE-C (median minus minimum distance)
 min_distance                  LSE-D
 segments, tracks              how many
@@ -53,6 +55,8 @@ _RESULT_COLUMNS = (
     "coverage",
     "verdict_coverage",
     "drift_ms_per_min",
+    "drift_low_ms_per_min",
+    "drift_high_ms_per_min",
     "syncnet_confidence",
     "min_distance",
 )
@@ -118,6 +122,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 def _figures(result: DetectResult) -> dict[str, Any]:
     data = result.to_dict()
+    ends = data["drift_interval_ms_per_min"] or (None, None)
+    data["drift_low_ms_per_min"], data["drift_high_ms_per_min"] = ends
     return {
         **{name: data[name] for name in _RESULT_COLUMNS},
         **{name: data["source"][name] for name in _SOURCE_COLUMNS},

@@ -142,9 +142,20 @@ def _offset(result: DetectResult) -> Figure:
 def _drift(result: DetectResult) -> Figure:
     if result.drift_ms_per_min is None:
         return Figure("drift", NOTHING, "", "not known: the video is too short")
-    least = "a frame or more" if drift_matters(result) else "less than a frame"
     value = plain(result.drift_ms_per_min, 1, sign=True)
-    return Figure("drift", value, "ms/min", f"{least} over the video")
+    interval = result.drift_interval_ms_per_min
+    if interval is None:
+        least = "a frame or more" if drift_matters(result) else "less than a frame"
+        return Figure("drift", value, "ms/min", f"{least} over the video")
+    low, high = (plain(end, 1, sign=True) for end in interval)
+    most = max(map(abs, interval)) * result.source.duration_s / 60
+    if drift_matters(result):
+        least = "a frame or more over the video"
+    elif most < FRAME_MS:
+        least = "less than a frame over the video"
+    else:
+        least = "a frame or more over the video cannot be excluded"
+    return Figure("drift", value, "ms/min", f"95 % interval {low} to {high}; {least}")
 
 
 def _covered(result: DetectResult) -> str:

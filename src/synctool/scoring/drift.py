@@ -4,8 +4,8 @@ One slope for the whole video, and an offset of its own for every part, are fitt
 the sum of the scores along the lines is largest there (an M-estimator). Its interval comes from how much
 the single blocks of the video disagree (White, "Maximum likelihood estimation of misspecified models",
 Econometrica 1982; neighbours count as related after Newey and West, Econometrica 1987). A video cut
-from parts with different offsets does not drift: where a step explains the scores better than a slope, the parts are
-fitted apart.
+from parts with different offsets does not drift: where a step explains the scores better than a slope, the
+parts are fitted apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LEAST_S = 8.0
 _LONG_S = 24.0
 _SHORT_BLOCK_S, _BLOCK_S = 1.0, 2.0
 _MOST_BLOCKS = 400
-_LAG = 2
+_LEAST_OWN = 0.5
+_LAG = 3
 """So many neighbours of a block are related to it."""
 _LEAST_ROWS = 7
 _MOST_DRIFT_ROWS = 40
@@ -293,7 +294,10 @@ def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None
 
     design = _design(found)
     _, gradient, bend = spline.along(line.rows(found))
-    pulls = design * gradient[:, None]
+    inverse = np.linalg.inv((design.T * -bend) @ design)
+    # What a block itself adds to the lines hides a part of its disagreement (MacKinnon & White 1985: HC3).
+    own = np.maximum(-bend, 0) * np.einsum("ki,ij,kj->k", design, inverse, design)
+    pulls = design * (gradient / np.maximum(1 - own, _LEAST_OWN))[:, None]
     spread = pulls.T @ pulls
     for lag in range(1, _LAG + 1):
         related = (found.part[lag:] == found.part[:-lag])[:, None]
@@ -302,8 +306,7 @@ def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None
     freedom = len(gradient) - design.shape[1]
     if freedom < 2:
         return None
-    inverse = np.linalg.inv((design.T * -bend) @ design)
-    variance = float((inverse @ spread @ inverse)[-1, -1]) * len(gradient) / freedom
+    variance = float((inverse @ spread @ inverse)[-1, -1])
     # Neighbours are related: there are fewer independent blocks than blocks.
     half = float(student.ppf(0.975, max(freedom / (1 + _LAG), 2))) * np.sqrt(variance)
     estimate = line.slope * FRAME_MS

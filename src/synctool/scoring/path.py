@@ -50,6 +50,11 @@ class OffsetPath:
         """Drift in ms per minute, > 0: the audio gets ever further ahead."""
         return None if self.drift is None else self.drift.ms_per_min
 
+    @property
+    def drift_interval_ms_per_min(self) -> tuple[float, float] | None:
+        """Its 95 % interval."""
+        return None if self.drift is None else (self.drift.low, self.drift.high)
+
     def series(self) -> FrameSeries:
         """The values per frame as plain numbers, None without evidence."""
         return FrameSeries(

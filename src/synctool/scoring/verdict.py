@@ -91,6 +91,7 @@ def decide(
     at_edge: bool = False,
     circumstances: Circumstances = Circumstances(),
     segments: Sequence[Segment] = (),
+    drift_ms_per_min: float = 0.0,
     least_confidence: float = LEAST_CONFIDENCE,
 ) -> Decision:
     """Judge what was measured, or say why it carries no verdict.
@@ -104,6 +105,7 @@ def decide(
         circumstances: What else is known.
         segments: Segments of the video; the worst confident one decides, as a video is in sync only
             if all of it is.
+        drift_ms_per_min: How fast the offset grows within the segments; their ends count.
         least_confidence: With less there is no verdict.
     """
     if not circumstances.has_face:
@@ -122,8 +124,9 @@ def decide(
             f"{least_confidence:.2f} is needed{_elsewhere(confidence, frames)}"
         )
         return Decision("inconclusive", reason)
-    sure = [s.offset_frames for s in segments if s.confidence >= least_confidence]
-    worst = max(_SEVERITY.index(judge(offset * FRAME_MS)) for offset in (offset_frames, *sure))
+    sure = [s for s in segments if s.confidence >= least_confidence]
+    offsets_ms = [offset_frames * FRAME_MS, *_extremes_ms(sure, drift_ms_per_min)]
+    worst = max(_SEVERITY.index(judge(offset)) for offset in offsets_ms)
     return Decision(_SEVERITY[worst])
 
 
@@ -226,10 +229,28 @@ def sure_segments(segments: Sequence[Segment]) -> list[Segment]:
 
 def worst_ms(result: DetectResult) -> int:
     """Largest offset, either way, of a video and of those of its segments that count for its verdict."""
-    offsets = [s.offset_frames for s in sure_segments(result.segments)]
+    offsets_ms = [*extremes_ms(result)]
     if result.offset_frames is not None:
-        offsets.append(result.offset_frames)
-    return max((round(abs(frames) * FRAME_MS) for frames in offsets), default=0)
+        offsets_ms.append(result.offset_frames * FRAME_MS)
+    return max((round(abs(ms)) for ms in offsets_ms), default=0)
+
+
+def ends_ms(segment: Segment, drift_ms_per_min: float | None) -> tuple[float, float]:
+    """The offset of a segment at its begin and at its end: its own is that of its middle."""
+    middle = segment.offset_frames * FRAME_MS
+    half = (drift_ms_per_min or 0.0) * (segment.end_s - segment.start_s) / 120
+    return middle - half, middle + half
+
+
+def extremes_ms(result: DetectResult) -> list[float]:
+    """Offsets at the ends of the segments that count, in the order of time; without drift one of each."""
+    return _extremes_ms(sure_segments(result.segments), result.drift_ms_per_min or 0.0)
+
+
+def _extremes_ms(segments: Sequence[Segment], drift_ms_per_min: float) -> list[float]:
+    if not drift_ms_per_min:
+        return [s.offset_frames * FRAME_MS for s in segments]
+    return [ms for s in segments for ms in ends_ms(s, drift_ms_per_min)]
 
 
 def differing_offsets(segments: Sequence[Segment]) -> bool:
@@ -254,9 +275,11 @@ def _too_short(frames: int) -> str:
 def _finding(result: DetectResult) -> str:
     offset_ms = result.offset_ms or 0
     where = _where(offset_ms)
-    varies = differing_offsets(result.segments)
+    offsets_ms = extremes_ms(result)
+    drifts = drift_matters(result) and max(offsets_ms, default=0) - min(offsets_ms, default=0)
+    varies = differing_offsets(result.segments) or drifts >= FRAME_MS
     if varies:
-        where = _where_between([s.offset_frames * FRAME_MS for s in sure_segments(result.segments)])
+        where = _where_between(offsets_ms)
     if result.verdict == "in sync":
         if result.audio_is == "level" and not varies:
             exactly = f" ({in_words(offset_ms)})" if offset_ms else ""
@@ -287,7 +310,7 @@ def _remarks(result: DetectResult) -> list[str]:
         drift = result.drift_ms_per_min or 0.0
         direction = "ahead" if drift > 0 else "behind"
         remarks.append(
-            f"it drifts {direction} by {abs(drift):.0f} ms per minute, "
+            f"it drifts {direction} by {abs(drift):.0f} ms per minute{_interval(result)}, "
             "which no constant shift repairs"
         )
     elif differing_offsets(result.segments):
@@ -297,6 +320,14 @@ def _remarks(result: DetectResult) -> list[str]:
     if 0 < result.verdict_coverage < SMALL_COVERAGE:
         remarks.append(_carried_by(result))
     return remarks
+
+
+def _interval(result: DetectResult) -> str:
+    """The interval of the drift, in brackets."""
+    if result.drift_interval_ms_per_min is None:
+        return ""
+    low, high = sorted(map(abs, result.drift_interval_ms_per_min))
+    return f" ({low:.0f} to {high:.0f})"
 
 
 def _carried_by(result: DetectResult) -> str:

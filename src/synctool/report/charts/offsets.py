@@ -26,7 +26,13 @@ from synctool.report.charts.description import (
 from synctool.report.compare_rows import Model, model_of
 from synctool.report.text import clock, known, plain, printable, shortened
 from synctool.report.wording import trial_finding
-from synctool.scoring.verdict import DETECTABLE_MS, LEAST_CONFIDENCE, UNACCEPTABLE_MS, in_words
+from synctool.scoring.verdict import (
+    DETECTABLE_MS,
+    LEAST_CONFIDENCE,
+    UNACCEPTABLE_MS,
+    ends_ms,
+    in_words,
+)
 from synctool.types import FRAME_MS, DetectResult, FrameSeries, Segment, Trial, Verdict
 
 MOST_POINTS = 1200
@@ -48,6 +54,7 @@ class _Row:
     segments: Sequence[Segment]
     truth: Sequence[Segment] = ()
     remark: str = ""
+    drift_ms_per_min: float = 0.0
 
 
 def detect_chart(result: DetectResult) -> Chart:
@@ -56,7 +63,8 @@ def detect_chart(result: DetectResult) -> Chart:
     if not any(map(known, result.frames.offset_frames)):
         remark = "nothing could be measured"
     frames = _thinned(result.frames, MOST_POINTS)
-    row = _Row("", "Offset of the audio", frames, result.segments, (), remark)
+    drift = result.drift_ms_per_min or 0.0
+    row = _Row("", "Offset of the audio", frames, result.segments, (), remark, drift)
     more = () if result.offset_frames is None else (result.offset_frames,)
     title = f"Offset and confidence over time, {printable(result.input)}"
     chart = _chart([row], result.source.duration_s, _OFFSET_HEIGHT, title, more)
@@ -153,7 +161,7 @@ def _marks(row: _Row, y: Axis, height: float) -> tuple[Mark, ...]:
         *_bands(y, height),
         Dots(weak, Look("weak")),
         Dots(sure, Look("dots", 0)),
-        *(_level(segment, "segment") for segment in row.segments),
+        *(_level(segment, "segment", row.drift_ms_per_min) for segment in row.segments),
         *(_level(span, "truth") for span in row.truth),
     )
 
@@ -173,9 +181,9 @@ def _bands(y: Axis, height: float) -> list[Band]:
     ]
 
 
-def _level(segment: Segment, role: Role) -> Line:
-    y = segment.offset_frames * FRAME_MS
-    return Line(((segment.start_s, y), (segment.end_s, y)), Look(role))
+def _level(segment: Segment, role: Role, drift_ms_per_min: float = 0.0) -> Line:
+    start, end = ends_ms(segment, drift_ms_per_min)
+    return Line(((segment.start_s, start), (segment.end_s, end)), Look(role))
 
 
 def _confidence(frames: FrameSeries, x: Axis) -> Panel:
