@@ -290,7 +290,7 @@ def _stepped(found: _Blocks, spline: _Spline, line: _Line) -> _Blocks | None:
 
 def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None:
     """The drift with its interval from the disagreement of the blocks."""
-    from scipy.stats import t as student
+    from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
     design = _design(found)
     _, gradient, bend = spline.along(line.rows(found))
@@ -308,6 +308,6 @@ def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None
         return None
     variance = float((inverse @ spread @ inverse)[-1, -1])
     # Neighbours are related: there are fewer independent blocks than blocks.
-    half = float(student.ppf(0.975, max(freedom / (1 + _LAG), 2))) * np.sqrt(variance)
+    half = float(stdtrit(max(freedom / (1 + _LAG), 2), 0.975)) * np.sqrt(variance)
     estimate = line.slope * FRAME_MS
     return Drift(estimate, estimate - half * FRAME_MS, estimate + half * FRAME_MS)
