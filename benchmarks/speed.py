@@ -1,11 +1,15 @@
-"""Speed and memory of ``synctool detect``, as ratios to pure decoding of the same file in the same run.
+"""Speed and memory of ``synctool detect``, beside pure decoding of the same file in the same run.
 
 Each measurement is a process of its own; the median of some runs is shown, and those of decoding and of
-the runtimes take turns. Peak memory is that of the whole process. The ten-minute video is a loop of one of
-the clips, made in a temporary folder.
+the runtimes take turns. CPU seconds for each second of video, by stage, tell where the work is and hardly
+depend on what else runs on the machine; wall time does. Peak memory is that of the whole process.
 
-    python benchmarks/speed.py [--film FILE ...] [--minutes 10] [--runs 3] [--runtime auto torch onnx]
-                               [--json FILE]
+    python benchmarks/speed.py [--video FILE ...] [--minutes 10] [--runs 3] [--runtime auto torch onnx]
+                               [--detector NAME ...] [--json FILE]
+    python benchmarks/speed.py --docs      # the generated videos, into docs/performance.md
+
+The ten-minute video is a loop of one of the clips. The generated videos are made of the clips: one face, or
+four beside each other, by size and codec; all are made in a temporary folder.
 """
 
 from __future__ import annotations
@@ -16,38 +20,51 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
+from rich.console import Console
+from tables import Table, around_section, write_section
 
-from videos import arguments, shared
+from synctool.cores import usable_cores
+from synctool.settings.shared import DEFAULT_DETECTOR
+from videos import ROOT, arguments, shared
 
-_FLOOR = """
-import av, resource, sys, time
-started = time.perf_counter()
-with av.open(sys.argv[1]) as video:
-    for stream in video.streams:
-        stream.thread_type = "AUTO"
-    for frame in video.decode(video=0, audio=0):
-        pass
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
-_DETECT = """
-import json, resource, sys, time
-started = time.perf_counter()
-from synctool.measure.detect import Detector
-from synctool.networks.load import load_model
-detector = Detector(model=load_model(sys.argv[2], weights=sys.argv[3] or None, runtime=sys.argv[4]))
-ready = time.perf_counter()
-result = detector.detect(sys.argv[1])
-ended = time.perf_counter()
-print(json.dumps({"start_s": ready - started, "detect_s": ended - ready,
-                  "film_s": result.source.duration_s, "timing_s": dict(result.timing_s),
-                  "offset": result.offset_frames, "verdict": result.verdict,
-                  "runtime": result.runtime,
-                  "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
-"""
+SCRIPT = "benchmarks/speed.py"
+PAGE = ROOT / "docs" / "performance.md"
+STAGES = ("frames", "faces", "crops", "model", "audio", "scoring")
+GENERATED_S = 10
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A generated video: lines, width, codec, faces."""
+
+    lines: int
+    width: int
+    codec: str
+    faces: int
+
+    @property
+    def name(self) -> str:
+        """As a file name."""
+        return f"{self.lines}-{self.codec.removeprefix('lib')}-{self.faces}.mkv"
+
+
+GENERATED = (
+    *(
+        Kind(n, n if n == 224 else n * 16 // 9 // 2 * 2, "libx264", 1)
+        for n in (224, 480, 720, 1080)
+    ),
+    Kind(2160, 3840, "libx264", 1),
+    Kind(1080, 1920, "libx265", 1),
+    Kind(480, 852, "libx264", 4),
+    Kind(1080, 1920, "libx264", 4),
+)
 
 
 def loop(video_file: Path, target: Path, minutes: float) -> None:
@@ -75,43 +92,112 @@ def loop(video_file: Path, target: Path, minutes: float) -> None:
             passed += seconds
 
 
-def run(code: str, *words: str) -> str:
-    """The last line that a fresh interpreter prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+def generate(kind: Kind, clips: Path, target: Path) -> None:
+    """Ten seconds of one face, or of four beside each other, with the sound of the first."""
+    names = ("demo1_video.mp4", "demo2_video.mp4", "demo3_video.mp4", "example.avi")
+    streams = [_faces(clips / name) for name in names[: kind.faces]]
+    grid = 1 if kind.faces == 1 else 2
+    height, width = kind.lines // grid, kind.width // grid
+    with av.open(str(target), "w") as out, av.open(str(clips / names[0])) as source:
+        video = out.add_stream(kind.codec, rate=25, options={"preset": "veryfast"})
+        video.width, video.height, video.pix_fmt = kind.width, kind.lines, "yuv420p"
+        audio = out.add_stream("aac", rate=48_000)
+        for index, parts in zip(range(25 * GENERATED_S), zip(*streams)):
+            cells = [_cell(part, width, height) for part in parts]
+            rows = [np.hstack(cells[i : i + grid]) for i in range(0, len(cells), grid)]
+            frame = av.VideoFrame.from_ndarray(np.vstack(rows), format="rgb24")
+            frame = frame.reformat(format="yuv420p")
+            frame.pts = index
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        for heard in source.decode(audio=0):
+            if heard.time is None or heard.time >= GENERATED_S:
+                break
+            heard.pts = None
+            out.mux(audio.encode(heard))
+        out.mux(audio.encode(None))
+
+
+def _faces(path: Path) -> Iterator[np.ndarray]:
+    """Frames in RGB: of tall ones the part with the face."""
+    with av.open(str(path)) as source:
+        for frame in source.decode(video=0):
+            image = frame.to_ndarray(format="rgb24")
+            height, width = image.shape[:2]
+            if height > width:
+                top = (height - width) // 4
+                image = image[top : top + width]
+            yield image
+
+
+def _cell(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A frame as high as a cell, on grey."""
+    side = min(width, height)
+    method = cv2.INTER_AREA if side < image.shape[0] else cv2.INTER_LINEAR
+    cell = np.full((height, width, 3), 90, np.uint8)
+    left, top = (width - side) // 2, (height - side) // 2
+    cell[top : top + side, left : left + side] = cv2.resize(
+        image, (side, side), interpolation=method
     )
-    return done.stdout.strip().splitlines()[-1]
+    return cell
+
+
+def run(*words: str) -> dict:
+    """What a fresh process measures."""
+    worker = Path(__file__).with_name("speed_worker.py")
+    done = subprocess.run(
+        [sys.executable, str(worker), *words], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def measure(
-    video_file: Path, runs: int, backbone: str, weights: str, runtimes: Sequence[str]
+    video_file: Path,
+    runs: int,
+    backbone: str,
+    weights: str,
+    runtimes: Sequence[str],
+    detectors: Sequence[str] = (DEFAULT_DETECTOR,),
 ) -> list[dict]:
-    """Medians for one video, by runtime."""
-    floors: list[list[float]] = []
-    found: dict[str, list[dict]] = {runtime: [] for runtime in runtimes}
+    """Medians for one video, by runtime and detector."""
+    floors: list[dict] = []
+    ways = [(runtime, detector) for runtime in runtimes for detector in detectors]
+    found: dict[tuple[str, str], list[dict]] = {way: [] for way in ways}
     for _ in range(runs):
-        floors.append([float(x) for x in run(_FLOOR, str(video_file)).split()])
-        for runtime in runtimes:
-            done = run(_DETECT, str(video_file), backbone, weights, runtime)
-            found[runtime].append(json.loads(done))
-    return [_medians(video_file, floors, of_runtime) for of_runtime in found.values()]
+        floors.append(run("decode", str(video_file)))
+        for way in ways:
+            found[way].append(run("detect", str(video_file), backbone, weights, *way))
+    return [
+        _medians(video_file, detector, floors, of_way) for (_, detector), of_way in found.items()
+    ]
 
 
-def _medians(video_file: Path, floors: list[list[float]], found: list[dict]) -> dict:
-    floor_s = statistics.median(f[0] for f in floors)
-    detect_s = statistics.median(f["detect_s"] for f in found)
-    seconds = found[0]["film_s"]
+def _medians(video_file: Path, detector: str, floors: list[dict], found: list[dict]) -> dict:
+    def middle(rows: list[dict], key: str) -> float:
+        return statistics.median(row[key] for row in rows)
+
+    seconds = found[0]["video_s"]
+    stages = {
+        name: statistics.median(row["stage_cpu_s"].get(name, 0.0) for row in found) / seconds
+        for name in STAGES
+    }
+    total = middle(found, "cpu_s") / seconds
     return {
-        "film": video_file.name,
+        "video": video_file.name,
         "runtime": found[0]["runtime"],
-        "film_s": seconds,
-        "decode_s": floor_s,
-        "detect_s": detect_s,
-        "start_s": statistics.median(f["start_s"] for f in found),
-        "times_real_time": seconds / detect_s,
-        "ratio_to_decoding": detect_s / floor_s,
-        "peak_mb": statistics.median(f["peak_mb"] for f in found),
-        "decode_peak_mb": statistics.median(f[1] for f in floors),
+        "detector": detector,
+        "video_s": seconds,
+        "decode_s": middle(floors, "wall_s"),
+        "detect_s": middle(found, "wall_s"),
+        "decode_cpu": middle(floors, "cpu_s") / seconds,
+        "detect_cpu": total,
+        "stage_cpu": stages,
+        "start_s": middle(found, "start_s"),
+        "times_real_time": seconds / middle(found, "wall_s"),
+        "ratio_to_decoding": middle(found, "wall_s") / middle(floors, "wall_s"),
+        "cpu_ratio_to_decoding": total * seconds / middle(floors, "cpu_s"),
+        "peak_mb": middle(found, "peak_mb"),
+        "decode_peak_mb": middle(floors, "peak_mb"),
         "timing_s": found[-1]["timing_s"],
         "offset": found[-1]["offset"],
         "verdict": found[-1]["verdict"],
@@ -119,43 +205,88 @@ def _medians(video_file: Path, floors: list[list[float]], found: list[dict]) -> 
 
 
 def _line(row: dict) -> str:
-    parts = "  ".join(f"{k} {v:.2f}" for k, v in row["timing_s"].items())
+    stages = "  ".join(f"{name} {1000 * spent:.1f}" for name, spent in row["stage_cpu"].items())
     return (
-        f"{row['video_file']:22} {row['film_s']:7.1f} s  {row['runtime']:5}  "
+        f"{row['video']:22} {row['video_s']:7.1f} s  {row['runtime']:5} {row['detector']}  "
         f"{row['times_real_time']:6.1f} x real time  "
         f"{row['ratio_to_decoding']:5.1f} x decoding ({row['decode_s']:.2f} s)  "
         f"peak {row['peak_mb']:.0f} MB (decoding {row['decode_peak_mb']:.0f})  "
-        f"start {row['start_s']:.1f} s\n    {parts}"
+        f"start {row['start_s']:.1f} s\n"
+        f"    CPU ms for each second of video: {1000 * row['detect_cpu']:.1f}, "
+        f"{row['cpu_ratio_to_decoding']:.1f} x decoding ({1000 * row['decode_cpu']:.1f}): {stages}"
     )
+
+
+def summarised(rows: Sequence[dict], runs: int) -> Table:
+    """The table of docs/performance.md."""
+    table = Table(
+        "Cost of detect",
+        (
+            "video", "x real time", "wall / decoding", "CPU / decoding",
+            "decoding", "detect", *(f"of it {name}" for name in STAGES),
+        ),
+        note=f"`python {SCRIPT} --docs` on {usable_cores()} cores, medians of {runs} runs; videos of "
+        f"{GENERATED_S} s, named by lines, codec and faces. From `decoding` on: CPU milliseconds for each "
+        "second of video. The stages are the Python threads' own; decoding inside detect and what is left "
+        "is the rest. Wall time depends on what else the machine does; `detect` decodes, and encodes with "
+        "the model, at the same time where cores are free.",
+    )  # fmt: skip
+    for row in rows:
+        table.rows.append(
+            (
+                row["video"].removesuffix(".mkv"),
+                f"{row['times_real_time']:.0f}",
+                f"{row['ratio_to_decoding']:.1f}",
+                f"{row['cpu_ratio_to_decoding']:.1f}",
+                f"{1000 * row['decode_cpu']:.1f}",
+                f"{1000 * row['detect_cpu']:.1f}",
+                *(f"{1000 * row['stage_cpu'][name]:.1f}" for name in STAGES),
+            )
+        )
+    return table
 
 
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument(
-        "--film", type=Path, nargs="*", help="videos; the example and demo1 unless given"
+        "--video", type=Path, nargs="*", help="videos; the example and demo1 unless given"
     )
     parser.add_argument(
         "--minutes", type=float, default=10, help="length of the looped video; 0: none"
     )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--runtime", nargs="+", default=["auto"], help="as of synctool detect")
+    parser.add_argument("--detector", nargs="+", default=[DEFAULT_DETECTOR], help="of the faces")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md")
     given = parser.parse_args()
     clips = shared("clips")
-    videos = given.film or [clips / "example.avi", clips / "demo1_video.mp4"]
+    if given.docs:
+        around_section(PAGE, script=SCRIPT)  # missing markers are said before the work
+    videos = given.video or [clips / "example.avi", clips / "demo1_video.mp4"]
     weights = os.fspath(given.weights) if given.weights else ""
     rows = []
     with tempfile.TemporaryDirectory() as work:
-        if given.minutes:
+        if given.docs:
+            videos = [Path(work) / kind.name for kind in GENERATED]
+            for kind, video_file in zip(GENERATED, videos):
+                generate(kind, clips, video_file)
+        elif given.minutes:
             long = Path(work) / f"loop-{given.minutes:g}min.mkv"
             loop(videos[0], long, given.minutes)
             videos = [*videos, long]
         for video_file in videos:
-            for row in measure(video_file, given.runs, given.backbone, weights, given.runtime):
+            for row in measure(
+                video_file, given.runs, given.backbone, weights, given.runtime, given.detector
+            ):
                 rows.append(row)
                 print(_line(row), flush=True)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1))
+    if given.docs:
+        table = summarised(rows, given.runs)
+        table.show(Console(width=160))
+        write_section(PAGE, table.markdown(), script=SCRIPT)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,28 +36,32 @@ class CenterFaceDetector:
     """
 
     def __init__(self, *, threshold: float = 0.5, threads: int | None = None) -> None:
-        onnxruntime = onnxruntime_module()
         self._threshold = threshold
         # A file of this package itself, like its code; users cannot name another, so it is not checked.
         model = resources.files("synctool.faces") / "centerface_onnx" / "centerface.onnx"
-        options = onnxruntime.SessionOptions()
-        # One thread: the decoder keeps the next core busy at the same time.
-        options.intra_op_num_threads = threads or 1
-        options.log_severity_level = 3
-        # Idle threads must sleep, not spin: the decoder works on the same cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            model.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = single_core_session(model.read_bytes(), threads=threads)
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
         """See ``FaceDetector.detect``."""
-        height, width = gray.shape
         side = float(THOROUGH_SIDE_PX)
         if smallest_face_px:
-            side = max(height, width) * FACE_SIDE_PX / smallest_face_px
-        side = min(max(side, SMALLEST_SIDE_PX), THOROUGH_SIDE_PX, max(height, width) * 2)
+            side = max(gray.shape) * FACE_SIDE_PX / smallest_face_px
+        return self.find(gray, side_px=max(side, SMALLEST_SIDE_PX))
+
+    def find(self, gray: np.ndarray, *, side_px: float) -> list[Face]:
+        """Find faces in a reduced image.
+
+        Args:
+            gray: uint8 ``[H, W]``.
+            side_px: Longest side of the reduced image; at most ``THOROUGH_SIDE_PX`` and twice that of
+                ``gray``. Faces lower than 24 px there are missed.
+
+        Returns:
+            Faces, best score first.
+        """
+        height, width = gray.shape
+        side = min(side_px, THOROUGH_SIDE_PX, max(height, width) * 2)
         scale = side / max(height, width)
         new_h, new_w = (max(32, round(n * scale / 32) * 32) for n in (height, width))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -123,6 +128,22 @@ class CenterFaceDetector:
             marks.transpose(1, 0, 2).astype(np.float32),
             heat[row, column],
         )
+
+
+def single_core_session(model: bytes, *, threads: int | None = None) -> Any:
+    """An onnxruntime session for a small network beside the decoder.
+
+    Args:
+        model: The ONNX file.
+        threads: Threads of the runtime; one unless told, as the decoder keeps the next core busy.
+    """
+    onnxruntime = onnxruntime_module()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 1
+    options.log_severity_level = 3
+    # Idle threads must sleep, not spin: the decoder works on the same cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _surroundings(gray: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:

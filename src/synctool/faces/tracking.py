@@ -8,6 +8,7 @@ are ever held.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -224,7 +225,10 @@ class FaceTracker:
             SMOOTHING_FRAMES, max(index - track.indices[0], 0), max(track.indices[-1] - index, 0)
         )
         inside = np.abs(around - index) <= reach
-        places = _interpolate(around[inside], track.indices, track.places)
+        # Only what lies round the window: a long track would make every frame dear.
+        first = max(bisect_right(track.indices, index - reach) - 1, 0)
+        last = bisect_left(track.indices, index + reach) + 1
+        places = _interpolate(around[inside], track.indices[first:last], track.places[first:last])
         weights = _SMOOTHING[inside]
         place = weights @ places / weights.sum()
         return Pose(place[:4], place[4:].reshape(5, 2))
