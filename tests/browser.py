@@ -97,7 +97,8 @@ class Page:
     def key(self, key: str, *, shift: bool = False) -> None:
         """Press and release a key."""
         codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "End": 35}
-        text = {"Enter": "\r", " ": " "}.get(key, "")
+        codes |= {"r": 82, ",": 188, ".": 190}
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
         given = {
             "key": key,
             "windowsVirtualKeyCode": codes[key],

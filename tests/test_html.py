@@ -426,6 +426,30 @@ def test_detect_writes_one_page_of_several_videos(detect, tmp_path: Path) -> Non
     assert not os.listdir(tmp_path)
 
 
+def test_a_page_has_players_unless_they_are_not_wanted(detect, tmp_path: Path) -> None:
+    assert detect("a.mp4", "--html", "a.html")[0] == 0
+    said = "There is no player: no such file: a.mp4."
+    assert said in checked((tmp_path / "a.html").read_text("utf-8")).text
+    for words in (["--no-player"], ["--player-mb", "0"]):
+        assert detect("a.mp4", "--html", "a.html", *words)[0] == 0
+        assert (
+            "player" not in checked((tmp_path / "a.html").read_text("utf-8")).text.split("How")[0]
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--no-player"], "--no-player has no effect without --html"),
+        (["--player-mb", "3"], "--player-mb has no effect without --html"),
+        (["--html", "a.html", "--no-player", "--player-mb", "3"], "contradict each other"),
+    ],
+)
+def test_a_flag_of_players_without_effect_is_refused(detect, words: list[str], told: str) -> None:
+    code, _, err = detect("a.mp4", *words)
+    assert code == 2 and told in " ".join(err.split())
+
+
 def test_a_page_never_replaces_a_video(detect, tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("a video, let us say")
     code, _, err = detect("./a.html", "--html", "a.html")

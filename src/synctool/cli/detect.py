@@ -52,8 +52,16 @@ def detect(
     ] = None,
     html: Annotated[
         str | None,
-        result_option("--html", "HTML page: charts, faces, figures; - for stdout."),
+        result_option("--html", "HTML page: charts, faces, figures, a player; - for stdout."),
     ] = None,
+    no_player: Annotated[
+        bool,
+        typer.Option(
+            "--no-player",
+            help="Make the page of --html without players; see --player-mb.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -83,7 +91,8 @@ def detect(
     Exit codes: 0 measured, 3 inconclusive, 4 out of tolerance (with --fail-over), 5 something is missing,
     2 usage, 1 anything else; several videos give the worst.
     """
-    settings = given.settings()
+    _refuse_idle_player(given, html, no_player)
+    settings = given.settings(player_mb=0.0) if no_player else given.settings()
     from synctool.prepare.inputs import expand, means_one_video
 
     names = expand(videos or [], from_file=from_file)
@@ -95,10 +104,29 @@ def detect(
     one = means_one_video(videos or [], from_file=from_file)
     command = ["synctool", *(context.obj or ["detect"])]
     outputs = DetectOutputs(
-        names, one=one, json=json, csv=csv, plot=plot, html=html, command=command, quiet=quiet
+        names,
+        settings,
+        one=one,
+        json=json,
+        csv=csv,
+        plot=plot,
+        html=html,
+        command=command,
+        quiet=quiet,
     )
     outputs.check()
     run = BatchRun(names, settings, outputs, limit=settings.limit, fresh=fresh, quiet=quiet)
     raise typer.Exit(
         run([*(videos or []), *([] if from_file is None else ["--from-file", from_file])])
     )
+
+
+def _refuse_idle_player(given: Given[DetectSettings], html: str | None, no_player: bool) -> None:
+    size = "player_mb" in given.names
+    if size and no_player:
+        raise UsageError("--no-player and --player-mb contradict each other", remedy="Give one.")
+    if html is None and (size or no_player):
+        flag = "--player-mb" if size else "--no-player"
+        raise UsageError(
+            f"{flag} has no effect without --html", remedy=f"Add --html FILE, or leave {flag} out."
+        )

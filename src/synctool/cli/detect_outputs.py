@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from synctool.cli.outputs import Outputs
+from synctool.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from synctool.report.html.player import Copy
     from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
+    from synctool.settings.detect import DetectSettings
+    from synctool.types import DetectResult
 
 
 class DetectOutputs(Outputs):
@@ -18,6 +22,7 @@ class DetectOutputs(Outputs):
 
     Args:
         videos: Names of all videos.
+        settings: How they are measured.
         one: Whether the user named a single video: one JSON object, and the plot is a file. Otherwise
             JSON Lines, and the plots go into a folder, however many videos there are.
         json: Path or ``-`` or None.
@@ -31,6 +36,7 @@ class DetectOutputs(Outputs):
     def __init__(
         self,
         videos: Sequence[str],
+        settings: DetectSettings,
         *,
         one: bool,
         json: str | None,
@@ -43,6 +49,7 @@ class DetectOutputs(Outputs):
         targets = {"--json": json, "--csv": csv, "--html": html}
         super().__init__(targets, plot=plot, one=one, kept=videos, quiet=quiet)
         self._videos, self._one, self._command = videos, one, command
+        self._settings, self._quiet = settings, quiet
 
     @property
     def wants_thumbnails(self) -> bool:
@@ -75,12 +82,19 @@ class DetectOutputs(Outputs):
 
             write_plot(outcome, path)
 
-    def all_done(self, outcomes: Sequence[Outcome], shots: Mapping[str, Sequence[Shot]]) -> None:
+    def all_done(
+        self,
+        outcomes: Sequence[Outcome],
+        shots: Mapping[str, Sequence[Shot]],
+        *,
+        stopped: bool = False,
+    ) -> None:
         """Print and write the rest.
 
         Args:
             outcomes: Of all videos, or those before the work was stopped; each is read several times.
             shots: Thumbnails by video, for the page.
+            stopped: Whether the work was stopped: then the videos are not read again for players.
 
         Raises:
             OutputError: It cannot be written.
@@ -101,5 +115,23 @@ class DetectOutputs(Outputs):
         if html is not None:
             from synctool.report.html.pages import detect_page, write_html
 
-            page = detect_page(outcomes, command=shlex.join(self._command), thumbnails=shots)
+            wanted = self._settings.player_mb > 0 and not stopped
+            page = detect_page(
+                outcomes,
+                command=shlex.join(self._command),
+                thumbnails=shots,
+                copies=self._copies if wanted else None,
+            )
             write_html(page, html)
+
+    def _copies(self, results: Sequence[DetectResult]) -> Mapping[str, Copy]:
+        """Make the small copies of the videos for their players."""
+        from synctool.report.html.player import copies
+
+        with progress_bar(quiet=self._quiet) as bar:
+            task = bar.add_task("Making players", total=None, speed="")
+
+            def show(name: str, done_s: float, length_s: float) -> None:
+                bar.update(task, description=f"Player of {name}", completed=done_s, total=length_s)
+
+            return copies(results, self._settings, on_progress=show)

@@ -132,10 +132,13 @@ class BatchRun:
                     drawn = self._drawn(outcome, bar)
                     written = written and drawn == EXIT_OK
                     worst = max(worst, _code(outcome, self._limit), drawn, key=severity)
-        finally:
+        except BaseException:
             # Stopped work keeps what is done.
             if outcomes:
-                self._outputs.all_done(outcomes, outcomes.shots)
+                self._outputs.all_done(outcomes, outcomes.shots, stopped=True)
+            raise
+        if outcomes:
+            self._outputs.all_done(outcomes, outcomes.shots)
         return worst, written
 
     def _measured(self, outcomes: Outcomes, bar: Progress) -> Generator[Outcome]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
+import cv2
+import numpy as np
 from av import VideoFrame
 
 from synctool.media.decode import Screen
@@ -38,6 +40,22 @@ class Frame:
     def changed(self, change: Callable[[Planes], Planes]) -> Frame:
         """The same moment with another frame."""
         return replace(self, planes=change(self.planes))
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of its image."""
+        height, width = self.planes[0].shape
+        return width, height
+
+    def encodable(self, size_px: tuple[int, int]) -> VideoFrame:
+        """Its image as encoders take it, without a time; brought to a size where it has another.
+
+        Args:
+            size_px: Width and height, both even.
+        """
+        planes = self.planes if self.size_px == size_px else _fitted(self.planes, size_px)
+        stacked = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, size_px[0])
+        return VideoFrame.from_ndarray(stacked, format="yuv420p")
 
 
 class VideoFrames(VideoFile):
@@ -84,3 +102,9 @@ class _EveryFrame:
 
     def finish(self, lasts_s: float) -> None:
         """Every frame has been handed on."""
+
+
+def _fitted(planes: Planes, size_px: tuple[int, int]) -> Planes:
+    luma, blue, red = planes
+    half = (size_px[0] // 2, size_px[1] // 2)
+    return cv2.resize(luma, size_px), cv2.resize(blue, half), cv2.resize(red, half)

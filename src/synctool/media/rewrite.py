@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import av
-import cv2
 import numpy as np
 from av.codec import Codec
 from av.container import OutputContainer
@@ -32,7 +31,8 @@ _TIME_BASE = Fraction(1, 90_000)
 _HELD_BYTES = 32 << 20
 _THREADS = 4  # fixed: what x264 writes depends on it
 _BLOCK = AUDIO_HZ // 10
-_SMALLEST_PX = 16
+SMALLEST_PX = 16
+"""Shortest side of images that are encoded."""
 _FASTEST_FPS = 240
 
 
@@ -168,21 +168,20 @@ class _Writer:
 
     def encode(self, frame: Frame) -> Iterable[av.Packet]:
         """Packets that are ready."""
-        height, width = frame.planes[0].shape
         if self._size is None:
-            if min(height, width) < _SMALLEST_PX:
+            width, height = frame.size_px
+            if min(height, width) < SMALLEST_PX:
                 raise MediaError(
                     f"frames of {width}x{height} px are too small to be stored",
-                    remedy=f"Give a video of at least {_SMALLEST_PX} px.",
+                    remedy=f"Give a video of at least {SMALLEST_PX} px.",
                 )
             self._size = (width, height)
             self._video.width, self._video.height = self._size
-        planes = frame.planes if (width, height) == self._size else _fitted(frame, self._size)
         stamp = round(frame.time_s / _TIME_BASE)
         if stamp <= self._last:
             return []
         self._last = stamp
-        stored = av.VideoFrame.from_ndarray(_stacked(planes), format="yuv420p")
+        stored = frame.encodable(self._size)
         stored.pts, stored.time_base = stamp, _TIME_BASE
         return self._video.encode(stored)
 
@@ -244,15 +243,3 @@ class _Packets:
             )
             packet.is_keyframe, packet.stream = key, stream
             yield packet
-
-
-def _stacked(planes: Planes) -> np.ndarray:
-    """The planes one below the other, as PyAV takes them: uint8 ``[1.5 H, W]``."""
-    return np.concatenate([plane.ravel() for plane in planes]).reshape(-1, planes[0].shape[1])
-
-
-def _fitted(frame: Frame, size: tuple[int, int]) -> Planes:
-    """A frame of another size than the first, brought to that."""
-    luma, blue, red = frame.planes
-    half = (size[0] // 2, size[1] // 2)
-    return cv2.resize(luma, size), cv2.resize(blue, half), cv2.resize(red, half)

@@ -46,6 +46,12 @@ class DetectSettings(VideoSettings):
     )
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()
+    player_mb: float = setting(
+        8.0,
+        "Most megabytes that the players of the videos add to the page of --html, 0 for none",
+        minimum=0,
+        group="Results",
+    )
     jobs: int = shared.jobs(help="Videos of a batch at a time, 0 for one per core")
 
     @property

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -13,6 +14,7 @@ from synctool.report.charts.description import Chart
 from synctool.report.charts.offsets import detect_chart
 from synctool.report.detect_tables import outcome_cells, outcomes_table, spans_table
 from synctool.report.html.page import embedded_json
+from synctool.report.html.player import Copy, Player, player
 from synctool.report.html.shots import Shot, Thumbnail, drawn, shots
 from synctool.report.json_out import to_json, to_json_line
 from synctool.report.outcome import Failure, Outcome
@@ -54,6 +56,8 @@ class VideoSection:
     timing: Sequence[tuple[str, str, float]]
     json: Markup
     file_name: str
+    player: Player | None
+    no_player: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,24 @@ class Overview:
     counts: Sequence[tuple[str, int]]
     measured: int
     chosen: Sequence[int]
+
+
+class Chosen(Sequence[DetectResult]):
+    """The results of the videos that get a section; each is read when it is asked for.
+
+    Args:
+        outcomes: Of all videos.
+        chosen: Numbers of those.
+    """
+
+    def __init__(self, outcomes: Sequence[Outcome], chosen: Sequence[int]) -> None:
+        self._outcomes, self._chosen = outcomes, chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._outcomes[self._chosen[index]]
 
 
 def overview(outcomes: Iterable[Outcome]) -> Overview:
@@ -98,6 +120,7 @@ def sections(
     outcomes: Sequence[Outcome],
     chosen: Iterable[int],
     thumbnails: Mapping[str, Sequence[Thumbnail | Shot]],
+    copies: Mapping[str, Copy],
 ) -> list[VideoSection]:
     """The videos that get a section, by their numbers; each outcome is read when it is its turn."""
     left = MOST_JSON_BYTES
@@ -108,7 +131,8 @@ def sections(
         text = (to_json if len(outcomes) == 1 else to_json_line)(result)
         left -= len(text)
         kept = text if left > 0 or len(outcomes) == 1 else ""
-        made.append(_section(index, result, thumbnails.get(result.input, ()), kept))
+        own, copy = thumbnails.get(result.input, ()), copies.get(result.input, "")
+        made.append(_section(index, result, own, kept, copy))
     return made
 
 
@@ -127,7 +151,11 @@ def anchor_of(index: int) -> str:
 
 
 def _section(
-    index: int, result: DetectResult, thumbnails: Sequence[Thumbnail | Shot], text: str
+    index: int,
+    result: DetectResult,
+    thumbnails: Sequence[Thumbnail | Shot],
+    text: str,
+    copy: Copy,
 ) -> VideoSection:
     finding, advice = finding_and_advice(result)
     return VideoSection(
@@ -145,6 +173,8 @@ def _section(
         timing=_timing(result),
         json=embedded_json(text),
         file_name=f"{printable(os.path.basename(result.input)) or 'video'}.json",
+        player=None if isinstance(copy, str) else player(anchor_of(index), result, copy),
+        no_player=copy if isinstance(copy, str) else "",
     )
 
 

@@ -56,7 +56,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = _asset(made, "page.js")
+    script, player_script = _asset(made, "page.js"), _asset(made, "player.js")
     made.globals.update(
         drawing=drawing,
         readout=lambda chart: embedded_json(readout(chart)),
@@ -68,6 +68,9 @@ def environment() -> Environment:
         style=Markup(f"{style_sheet()}\n{_asset(made, 'page.css')}"),
         script=Markup(script),
         policy=_policy(script),
+        player_style=Markup(f"\n{_asset(made, 'player.css')}"),
+        player_script=Markup(player_script),
+        player_policy=_policy(script, player_script, media="blob:"),
     )
     return made
 
@@ -83,12 +86,13 @@ def _asset(templates: Environment, name: str) -> str:
     return loader.get_source(templates, name)[0].strip()
 
 
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+def _policy(*scripts: str, media: str = "") -> str:
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
     rules: Mapping[str, str] = {
         "default-src": "'none'",
         "style-src": "'unsafe-inline'",
-        "script-src": f"'sha256-{digest}'",
+        "script-src": " ".join(f"'sha256-{digest}'" for digest in digests),
         "img-src": "data:",
+        "media-src": media,
     }
-    return "; ".join(f"{name} {value}" for name, value in rules.items())
+    return "; ".join(f"{name} {value}" for name, value in rules.items() if value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +23,12 @@ from synctool.report.html import detect as detected
 from synctool.report.html.metrics import breakdowns, definitions, metric_families
 from synctool.report.html.moves import pieces_table, shift_parts
 from synctool.report.html.page import embedded_json, render
+from synctool.report.html.player import Copy
 from synctool.report.html.shots import Shot, Thumbnail
 from synctool.report.outcome import Outcome
 from synctool.report.stream import send
 from synctool.report.text import counted, printable
-from synctool.types import Trial
+from synctool.types import DetectResult, Trial
 
 REPORT_SCHEMA = "synctool.compare-report/1"
 
@@ -60,6 +61,7 @@ def detect_page(
     *,
     command: str,
     thumbnails: Mapping[str, Sequence[Thumbnail | Shot]] | None = None,
+    copies: Callable[[Sequence[DetectResult]], Mapping[str, Copy]] | None = None,
 ) -> str:
     """The page of one video or of several.
 
@@ -68,15 +70,18 @@ def detect_page(
             the disk.
         command: The command that made them.
         thumbnails: Thumbnails by ``input``.
+        copies: Makes small copies of the videos that get a section, for players; None for no players.
     """
     videos = detected.overview(outcomes)
-    sections = detected.sections(outcomes, videos.chosen, thumbnails or {})
+    made = {} if copies is None else copies(detected.Chosen(outcomes, videos.chosen))
+    sections = detected.sections(outcomes, videos.chosen, thumbnails or {}, made)
     single = len(outcomes) == 1 and bool(sections)
     return render(
         "detect.html.j2",
         title=sections[0].name if single else counted(len(outcomes), "video"),
         single=single,
         sections=sections,
+        has_player=any(section.player for section in sections),
         summary=None if single else detected.videos_table(videos),
         counts=videos.counts,
         left_out=videos.measured - len(sections),

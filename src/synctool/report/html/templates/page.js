@@ -1,5 +1,5 @@
 "use strict";
-(() => {
+const synctool = (() => {
   const root = document.documentElement;
   const each = (selector, act, within = document) => within.querySelectorAll(selector).forEach(act);
 
@@ -100,11 +100,14 @@
       out.textContent = `${clock(at)}  ${told.join("; ")}`;
     };
     const hide = () => { line.setAttribute("visibility", "hidden"); out.textContent = ""; };
-    svg.addEventListener("pointermove", (event) => {
+    const under = (event) => {
       const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       const { x, end } = load();
-      show((point.x - x[0]) / (x[1] - x[0]) * end);
-    });
+      return (point.x - x[0]) / (x[1] - x[0]) * end;
+    };
+    const choose = () => svg.dispatchEvent(new CustomEvent("choose", { detail: at, bubbles: true }));
+    svg.addEventListener("pointermove", (event) => show(under(event)));
+    svg.addEventListener("click", (event) => { show(under(event)); choose(); });
     svg.addEventListener("pointerleave", hide);
     svg.setAttribute("tabindex", "0");
     svg.addEventListener("blur", hide);
@@ -114,6 +117,7 @@
       if (event.key === "Home") show(0);
       else if (event.key === "End") show(end);
       else if (step) show(at + step);
+      else if (event.key === "Enter") choose();
       else return;
       event.preventDefault();
     });
@@ -146,4 +150,5 @@
       URL.revokeObjectURL(link.href);
     });
   });
+  return { clock, each, nearest, words };
 })();
