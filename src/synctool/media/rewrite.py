@@ -22,7 +22,6 @@ from av.error import FFmpegError
 
 from synctool.errors import MediaError, MissingError, OutputError, UsageError
 from synctool.files import atomic_path
-from synctool.media.frame_reader import Planes
 from synctool.media.frames import Frame, VideoFrames
 from synctool.types import AUDIO_HZ, PLAYED, VIDEO_FPS, StreamSelection
 
