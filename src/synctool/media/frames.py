@@ -6,7 +6,8 @@ at any rate, in planes of luma and chroma as encoders take them; times and audio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -72,6 +73,14 @@ class VideoFrames(VideoFile):
         matrix = _RGB if video is None else video.codec_context.colorspace
         return None if matrix == _RGB else int(matrix)
 
+    def keep_only(self, spans: Sequence[tuple[float, float]]) -> None:
+        """Leave out frames that are never on screen in some parts; call it before the iteration.
+
+        Args:
+            spans: Start and end of each, in seconds. After the last one all frames come again.
+        """
+        cast("_EveryFrame", self._screen).spans = (*spans, (spans[-1][1], math.inf))
+
     def frames(self) -> Iterator[Frame]:
         """Iterate over the video: see the class."""
         return cast("Iterator[Frame]", iter(self))
@@ -81,9 +90,15 @@ class VideoFrames(VideoFile):
 
 
 class _EveryFrame:
-    """A screen that hands on every frame that is shown."""
+    """A screen that hands on every frame that is shown.
+
+    Attributes:
+        spans: The parts whose frames are wanted.
+    """
 
     def __init__(self, reader: FrameReader, put: Callable[[Frame], None]) -> None:
+        self.spans: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
+        self._held: tuple[VideoFrame, float, float] | None = None
         self._reader = reader
         self._put = put
         self._shown_s = -_EPSILON_S
@@ -95,6 +110,15 @@ class _EveryFrame:
         if time_s <= self._shown_s:
             return
         self._shown_s = time_s
+        if not any(start <= time_s < end for start, end in self.spans):
+            self._held = frame, time_s, lasts_s
+            return
+        if self._held is not None:  # it is on screen when the part begins
+            self._hand_on(*self._held)
+            self._held = None
+        self._hand_on(frame, time_s, lasts_s)
+
+    def _hand_on(self, frame: VideoFrame, time_s: float, lasts_s: float) -> None:
         self._put(Frame(max(time_s, 0.0), lasts_s, self._reader.planes(frame)))
 
     def read_shown(self) -> None:

@@ -202,6 +202,8 @@ def make_proxy(
             allow_external=allow_external,
             stall_s=stall_timeout,
         )
+        if excerpt is not None:
+            video.keep_only(parts)
         with video:
             try:
                 return _encoded(video, quality, parts, limit_bytes, pad_s, on_progress)
