@@ -262,9 +262,9 @@ def _part(name: str, entries: list[Entry], settings: CompareSettings, notes: Con
 
     def tell(progress: CompareProgress) -> None:
         nonlocal last
-        if progress.films_done != last and progress.films_done % 20 == 0:
-            last = progress.films_done
-            text = f"{name}: {last} of {progress.films_total} ..."
+        if progress.videos_done != last and progress.videos_done % 20 == 0:
+            last = progress.videos_done
+            text = f"{name}: {last} of {progress.videos_total} ..."
             notes.print(text, style="dim", highlight=False)
 
     trials = list(run_trials(entries, settings, on_progress=tell))

@@ -144,7 +144,7 @@ def degraded(
     """A segment as a phone would record it: crops ``[T, S, S]`` and int16 audio."""
     dice = Dice(_PHONE, np.random.default_rng(int(rng.integers(2**32))))
     size = crops.shape[1]
-    crops = augment_images(crops, size, dice, stranger=lambda: crops[:1])
+    crops = augment_images(crops, size, dice, other_person=lambda: crops[:1])
     waveform = audio.astype(np.float32) / 32768
     if (room := phone.draw("rir", rng)) is not None:
         waveform = convolved(waveform, room, 0.7)

@@ -187,7 +187,7 @@ def test_a_stream_for_any_audio_can_be_sent_to_a_worker() -> None:
 
 
 @pytest.mark.parametrize("stored", [{"colour": "rgb"}, STORED_FACE])
-def test_the_shades_of_a_stranger_come_at_the_networks_scale(stored: dict) -> None:
+def test_the_shades_of_a_held_out_speakers_come_at_the_networks_scale(stored: dict) -> None:
     wanted = MOUTH if stored.get("crop") != "face" else {**FACE, "colour": "rgb"}
     samples = [stored_sample(f"k{i}", i, **stored) for i in range(2)]
     shades = AugmentSettings.only(Dose("shades", 1.0))

@@ -108,7 +108,7 @@ def lag(audio: np.ndarray, reference: np.ndarray) -> int:
     return int(scores.argmax()) - (len(reference) - 1)
 
 
-def stranger() -> np.ndarray:
+def other_person() -> np.ndarray:
     return np.random.default_rng(9).integers(0, 256, (96, 96), np.uint8)
 
 
@@ -123,7 +123,7 @@ def brightened_at(crops: np.ndarray) -> int:
 def test_every_augmentation_of_the_frame_changes_it_and_keeps_its_frames(name: str) -> None:
     plain, seen = centre_crop(video(), 72), []
     for seed in range(7):
-        made = augment_images(video(), 72, dice(name, seed=seed), stranger=stranger)
+        made = augment_images(video(), 72, dice(name, seed=seed), other_person=other_person)
         assert made.shape == (24, 72, 72) and made.dtype == np.uint8
         assert not np.array_equal(made, plain)
         seen.append(brightened_at(made))
@@ -165,7 +165,7 @@ def test_blocks_that_hardly_change_are_carried_over() -> None:
                                   "lamps", "shades", "patch"])  # fmt: skip
 def test_what_is_drawn_for_a_window_is_the_same_in_all_frames(name: str) -> None:
     still = np.repeat(video()[:1], 6, 0)
-    made = augment_images(still, 72, dice(name), stranger=stranger)
+    made = augment_images(still, 72, dice(name), other_person=other_person)
     assert (made == made[0]).all()
 
 
@@ -193,7 +193,7 @@ def test_frames_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> No
     before = crops.copy()
     for seed, names in enumerate([IMAGE_ROWS, [], IMAGE_ROWS[::2]]):
         made = augment_images(
-            crops, 72, dice(*names, seed=seed), stranger=lambda: video(1, colour=colour)[0]
+            crops, 72, dice(*names, seed=seed), other_person=lambda: video(1, colour=colour)[0]
         )
         assert made.shape == (frames, 72, 72, *crops.shape[3:]) and made.dtype == np.uint8
         assert np.array_equal(crops, before)  # what is stored is not written to
@@ -203,7 +203,7 @@ def test_frames_in_grey_or_colour_of_any_length(frames: int, colour: bool) -> No
 
 @pytest.mark.parametrize("size_px", [16, 112])
 def test_crops_of_other_sizes(size_px: int) -> None:
-    made = augment_images(video(3, size_px + 24), size_px, dice(*IMAGE_ROWS), stranger=None)
+    made = augment_images(video(3, size_px + 24), size_px, dice(*IMAGE_ROWS), other_person=None)
     assert made.shape == (3, size_px, size_px)
 
 
@@ -211,7 +211,7 @@ def test_crops_of_other_sizes(size_px: int) -> None:
 def test_a_strength_of_nothing_leaves_the_frame_alone(name: str) -> None:
     plain = centre_crop(video(), 72)
     for none in (dice(name, strength=0.0), dice(name, amount=0.0)):
-        assert np.array_equal(augment_images(video(), 72, none, stranger=stranger), plain)
+        assert np.array_equal(augment_images(video(), 72, none, other_person=other_person), plain)
 
 
 @pytest.mark.parametrize("name", ["blur", "resolution", "grain", "lamps", "jpeg", "light", "turn"])

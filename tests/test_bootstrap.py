@@ -130,7 +130,7 @@ def test_nothing_is_undefined() -> None:
         assert math.isnan(found.value) and (found.count, found.units, found.drawn) == (0, 0, "")
 
 
-def test_people_are_drawn_from_five_on_and_strangers_alone() -> None:
+def test_people_are_drawn_from_five_on_and_held_out_speakers_alone() -> None:
     videos = np.arange(12)
     assert units_of(videos % 4, videos).drawn == "clips"
     assert units_of(videos % 5, videos).count == 5

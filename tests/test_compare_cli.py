@@ -401,9 +401,9 @@ def test_the_journal_of_another_run_is_refused(run) -> None:
 
 
 def test_the_bar_says_where_the_work_is() -> None:
-    many = CompareProgress(3, 12, 0, 0, film="films/talk.mp4", step="noise 3", share=0.5)
+    many = CompareProgress(3, 12, 0, 0, video="films/talk.mp4", step="noise 3", share=0.5)
     assert described(many) == "3/12 talk.mp4: noise 3"
-    assert described(CompareProgress(0, 1, 0, 0, film="a\x1b.mkv")) == "a\\x1b.mkv"
+    assert described(CompareProgress(0, 1, 0, 0, video="a\x1b.mkv")) == "a\\x1b.mkv"
     assert described(CompareProgress(0, 0, 0, 0)) == "videos"
 
 

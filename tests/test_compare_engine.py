@@ -141,8 +141,8 @@ def test_frames_and_shared_times_come_with_each_video(
     assert [len(fact.thumbnails) for fact in told] == [2, 2, 0]
     assert [trial for fact in told for trial in fact.trials] == trials
     assert told[0].shared_s > 0
-    assert (seen[0].films_done, seen[0].films_total) == (0, 3)
-    assert (seen[-1].films_done, seen[-1].failed, seen[-1].resumed) == (3, 1, 0)
+    assert (seen[0].videos_done, seen[0].videos_total) == (0, 3)
+    assert (seen[-1].videos_done, seen[-1].failed, seen[-1].resumed) == (3, 1, 0)
     assert any(p.step == "reading" and p.film == videos[0].name and p.share for p in seen)
 
 
@@ -323,8 +323,8 @@ def test_a_second_run_goes_on_after_the_first(
         run_trials(videos, some, journal=path, on_progress=told.append, on_video=facts.append)
     )
     assert untimed(resumed) == untimed(whole)
-    assert (told[0].resumed, told[0].films_done) == (2, 2)
-    assert (told[-1].films_done, told[-1].failed) == (6, 3)
+    assert (told[0].resumed, told[0].videos_done) == (2, 2)
+    assert (told[-1].videos_done, told[-1].failed) == (6, 3)
     assert [fact.resumed for fact in facts] == [True] * 2 + [False] * 4
     assert facts[0].shared_s > 0
     again = list(run_trials(videos, some, journal=path))
@@ -456,7 +456,7 @@ def test_two_processes_say_what_one_says(
     )
     assert untimed(found) == untimed(list(run_trials(videos, some)))
     assert [len(fact.thumbnails) for fact in facts] == [1, 1, 0, 1, 0, 0]
-    assert (progress[-1].films_done, progress[-1].failed) == (6, 4)
+    assert (progress[-1].videos_done, progress[-1].failed) == (6, 4)
     assert any(p.step == "noise 1" for p in progress)
     assert len(list(run_trials(videos, some, journal=tmp_path / "j.jsonl"))) == len(found)
 

@@ -739,7 +739,7 @@ def stranger(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("frames", [4, -3])
-def test_a_strangers_video_with_its_audio_moved(
+def test_a_held_out_speakers_video_with_its_audio_moved(
     real: Answer, stranger: Path, tmp_path: Path, frames: int
 ) -> None:
     move_audio_track(stranger, tmp_path / "moved.mkv", by_ms=40 * frames)

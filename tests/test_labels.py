@@ -23,7 +23,7 @@ def table(folder: Path, text: str | bytes) -> LabelTable:
 
 
 def labels(folder: Path, text: str | bytes) -> list[Label]:
-    return [video.label for video in table(folder, text).films]
+    return [video.label for video in table(folder, text).videos]
 
 
 def test_frames_and_milliseconds_are_the_same_offset(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_an_empty_offset_is_not_known(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_spreadsheets_write_is_read(tmp_path: Path, text: bytes) -> None:
-    (video,) = table(tmp_path, text).films
+    (video,) = table(tmp_path, text).videos
     assert video.path == "a, b.mp4"
     assert video.label == Label(1.5)
 

@@ -204,7 +204,7 @@ def test_faces_that_carry_nothing(tracks: list[TrackEvidence]) -> None:
     assert with_tracks((), WEAK, tracks) == ((), WEAK)
 
 
-def test_a_face_whose_own_audio_it_is_goes_before_a_surer_stranger() -> None:
+def test_a_face_whose_own_audio_it_is_goes_before_a_surer_held_out_speakers() -> None:
     foreign = replace(WEAK, confidence=0.99, belongs=0.7, least_belongs=0.9)
     own = TrackEvidence(500, 650, estimate(), Certainty(0.95, 0.99, 0.9))
     found = with_tracks((), foreign, [own, *others(1)])[1]

@@ -70,7 +70,7 @@ def test_only_the_same_content_is_a_duplicate(tmp_path) -> None:
     }.items():
         (tmp_path / name).write_bytes(content)
     folder = storage(tmp_path)
-    assert duplicates(folder, collection(folder).films) == {"c.mp4": "a.mp4"}
+    assert duplicates(folder, collection(folder).videos) == {"c.mp4": "a.mp4"}
 
 
 def by_file_name(parts: tuple[str, ...]) -> Identity:

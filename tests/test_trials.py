@@ -400,7 +400,7 @@ def test_random_shifts() -> None:
     assert abs(moved.mean()) < 1
     assert found == shift_conditions("Random: 300", 7)
     assert found != shift_conditions("random:300", 8)
-    assert found != shift_conditions("random:300", 7, film="b.mp4")
+    assert found != shift_conditions("random:300", 7, video="b.mp4")
     near = shift_conditions("random:50", max_offset=8)
     assert 4 < max(abs(c.moved_frames) for c in near) <= 5
 
@@ -436,7 +436,7 @@ def test_pieces_of_a_video() -> None:
     assert len(set(moved)) == 5 and max(map(abs, moved)) <= 10
     assert found[0].moved_frames >= 0, "there is no audio before the video"
     assert found == piece_conditions(260, 2.0, 5, audio_samples=260 * SAMPLES_PER_FRAME)
-    assert found != piece_conditions(260, 2.0, 5, film="b.mp4")
+    assert found != piece_conditions(260, 2.0, 5, video="b.mp4")
     assert max(abs(c.moved_frames) for c in piece_conditions(2600, 2, max_offset=5)) <= 2
     assert piece_conditions(40, 2.0) == []
     assert len(piece_conditions(260, 2.0, audio_samples=120 * SAMPLES_PER_FRAME)) < 4

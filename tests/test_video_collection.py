@@ -30,7 +30,7 @@ def test_videos_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
 
 def test_the_first_folder_is_the_speaker(tmp_path: Path) -> None:
     touch(tmp_path, "id10001/video/00001.mp4", "id10002/video/00001.mp4", "flat.mp4")
-    speakers = {e.name: e.speaker for e in collection(storage(tmp_path)).films}
+    speakers = {e.name: e.speaker for e in collection(storage(tmp_path)).videos}
     assert speakers == {
         "flat.mp4": "",
         "id10001/video/00001.mp4": "id10001",
@@ -43,7 +43,7 @@ def test_a_manifest_is_believed(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text(
         "path,source,speaker,split\nx/1.mp4,GRID,s4,dev\nx/2.mp4,LRW,LRW,unsplit\n"
     )
-    first, second = collection(storage(tmp_path)).films
+    first, second = collection(storage(tmp_path)).videos
     assert (first.speaker, first.source, first.split) == ("s4", "GRID", "dev")
     assert (second.speaker, second.source, second.split) == ("", "LRW", "")
 
@@ -88,7 +88,7 @@ def put(folder: Path, **kinds: str) -> None:
 def test_what_cameras_and_broadcasters_write_is_found(tmp_path: Path, suffix: str) -> None:
     touch(tmp_path, f"a{suffix}", "sound.wav", "sound.m4a", "image.jpg", "stream.m2v", "list.m3u8")
     assert [p.name for p in videos_in(tmp_path)] == [f"a{suffix}"]
-    assert [f.name for f in collection(storage(tmp_path)).films] == [f"a{suffix}"]
+    assert [f.name for f in collection(storage(tmp_path)).videos] == [f"a{suffix}"]
 
 
 def test_an_ending_that_other_files_share_is_settled_by_the_first_bytes(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_ending_that_other_files_share_is_settled_by_the_first_bytes(tmp_path
     put(tmp_path, camera__mod="program stream", disc__DAT="program stream", table__dat="wav")
     found = ["camera.mod", "disc.DAT", "talk.ogg"]
     assert [p.name for p in videos_in(tmp_path)] == found
-    assert sorted(f.name for f in collection(storage(tmp_path)).films) == found
+    assert sorted(f.name for f in collection(storage(tmp_path)).videos) == found
 
 
 def test_a_video_under_a_foreign_name_is_left_out_and_told(tmp_path: Path, caplog) -> None:

@@ -155,8 +155,8 @@ def check_centre(spec: BackboneSpec) -> None:
                 f"{stream.name}: the centre of what row {row} looks at is {centre - 0.5:.2f}",
             )
             continue
-        seen = influence.nonzero().flatten() / stream.steps
-        first, last = float(seen[0]), float(seen[-1]) + 1 / stream.steps
+        changed = influence.nonzero().flatten() / stream.steps
+        first, last = float(changed[0]), float(changed[-1]) + 1 / stream.steps
         _must(
             abs((first + last) / 2 - row - 0.5) < 0.5 / stream.steps + 1e-4,
             f"{stream.name}: row {row} looks from {first:.3f} to {last:.3f}",
@@ -251,11 +251,16 @@ def check_volume_shift(spec: BackboneSpec) -> None:
         return
     n, k = 3, 6
     beyond = k + n + _HEAD_REACH
-    seen, heard = _unit(1, _built_size(spec), 9), _unit(1, _built_size(spec), 9 + 2 * beyond)
+    video_features, audio_features = (
+        _unit(1, _built_size(spec), 9),
+        _unit(1, _built_size(spec), 9 + 2 * beyond),
+    )
     with torch.no_grad():
-        still = _score(spec, heard, seen, max_offset=k, audio_lead=beyond)
-        moved = _score(spec, heard.roll(n, 2), seen, max_offset=k, audio_lead=beyond)
-        told = _score(spec, heard, seen, max_offset=k, audio_lead=beyond - n)
+        still = _score(spec, audio_features, video_features, max_offset=k, audio_lead=beyond)
+        moved = _score(
+            spec, audio_features.roll(n, 2), video_features, max_offset=k, audio_lead=beyond
+        )
+        told = _score(spec, audio_features, video_features, max_offset=k, audio_lead=beyond - n)
     _close(moved[:, :-n], still[:, n:], "the volume of moved audio")
     _close(told, moved, "the volume of audio that is said to be moved")
 
@@ -265,10 +270,10 @@ def check_volume_range(spec: BackboneSpec) -> None:
     if not _equivariant(spec):
         return
     size = _built_size(spec)
-    seen, heard = _unit(2, size, 9), _unit(2, size, 40)
+    video_features, audio_features = _unit(2, size, 9), _unit(2, size, 40)
     with torch.no_grad():
         narrow, wide = (
-            _score(spec, heard, seen, max_offset=k, audio_lead=11)
+            _score(spec, audio_features, video_features, max_offset=k, audio_lead=11)
             for k in (DEFAULT_MAX_OFFSET, WIDEST_MAX_OFFSET)
         )
     _close(narrow, wide[:, 110:141], "the middle of a larger volume")
@@ -278,12 +283,14 @@ def check_sign(spec: BackboneSpec) -> None:
     """Audio that is ahead of the video is a positive offset."""
     if not _equivariant(spec):
         return
-    heard = _unit(1, _built_size(spec), 40)
+    audio_features = _unit(1, _built_size(spec), 40)
     network = sync_model(_made(spec)[1])  # as it begins, before a head has learnt anything
     for ahead in (-4, 0, 3):
-        seen = heard[..., 10 - ahead : 30 - ahead]  # the audio of frame t comes at t - ahead
+        video_features = audio_features[
+            ..., 10 - ahead : 30 - ahead
+        ]  # the audio of frame t comes at t - ahead
         with torch.no_grad():
-            volume = network.score(heard, seen, max_offset=5, audio_lead=10)
+            volume = network.score(audio_features, video_features, max_offset=5, audio_lead=10)
         right = float((volume.argmax(1) == 5 + ahead).float().mean())
         _must(right > 0.9, f"audio {ahead} frames ahead is found in {right:.0%} of the frames")
 
@@ -447,8 +454,10 @@ def _built_size(spec: BackboneSpec) -> int:
     return _lively(spec)[0].embedding_size
 
 
-def _score(spec: BackboneSpec, heard: Tensor, seen: Tensor, **how: int) -> Tensor:
-    return sync_model(_lively(spec)[1]).score(heard, seen, **how)
+def _score(
+    spec: BackboneSpec, audio_features: Tensor, video_features: Tensor, **how: int
+) -> Tensor:
+    return sync_model(_lively(spec)[1]).score(audio_features, video_features, **how)
 
 
 def _equivariant(spec: BackboneSpec) -> bool:

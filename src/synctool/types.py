@@ -301,7 +301,7 @@ class Trial:
     """One video under one condition through one model: what ``compare`` collects.
 
     Attributes:
-        video: The video as it was given.
+        film: The video as it was given.
         backbone: Full name of the model.
         weights: Name and checksum of its weights.
         condition: How the video was presented.

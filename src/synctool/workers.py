@@ -106,7 +106,7 @@ def in_workers(
                     worker.give(queue.popleft(), time_limit_s)
                 elif suspects and not any(other.task for other in pool):
                     worker.give(suspects.popleft(), time_limit_s)
-            for worker in _heard(pool):
+            for worker in _ready_workers(pool):
                 task, message = worker.task, worker.listen()
                 if message is not None and message[0] == "cannot":
                     raise message[1]
@@ -217,11 +217,11 @@ class _Worker(Generic[_Task]):
         self.pipe.close()
 
 
-def _heard(pool: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
+def _ready_workers(pool: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
     """The workers that have something to say or whose time is up, as soon as there is one."""
     left_s = min(worker.left_s for worker in pool)
-    heard = wait([worker.pipe for worker in pool], None if left_s == float("inf") else left_s)
-    return [worker for worker in pool if worker.pipe in heard or worker.overdue]
+    ready = wait([worker.pipe for worker in pool], None if left_s == float("inf") else left_s)
+    return [worker for worker in pool if worker.pipe in ready or worker.overdue]
 
 
 @contextmanager

@@ -134,8 +134,8 @@ class SyncNet(nn.Module):
         frames, length = video_features.shape[-1], audio_features.shape[-1]
         volume = []
         for start in range(0, frames, _SCORE_FRAMES):
-            seen = video_features[..., start : start + _SCORE_FRAMES].float()
-            stop = start + seen.shape[-1]
+            video = video_features[..., start : start + _SCORE_FRAMES].float()
+            stop = start + video.shape[-1]
             first = min(max(start + audio_lead - max_offset, 0), length)
             last = max(stop + audio_lead + max_offset, first)
             audio, inside = candidates(
@@ -144,7 +144,7 @@ class SyncNet(nn.Module):
                 max_offset=max_offset,
                 audio_lead=start + audio_lead - first,
             )
-            distance = torch.linalg.vector_norm(seen.unsqueeze(2) - audio + EPSILON, dim=1)
+            distance = torch.linalg.vector_norm(video.unsqueeze(2) - audio + EPSILON, dim=1)
             volume.append((-distance).masked_fill(~inside, float("-inf")))
         return torch.cat(volume, 2)
 
@@ -165,9 +165,9 @@ class SyncNet(nn.Module):
         """
         frames = video_features.shape[-1]
         middle = video_features.mean(2, keepdim=True)
-        seen, heard = video_features - middle + EPSILON, audio - middle
-        squares = seen.square().sum(1)[:, :, None] + heard.square().sum(1)[:, None]
-        products = torch.bmm(seen.transpose(1, 2), heard)
+        video, centred_audio = video_features - middle + EPSILON, audio - middle
+        squares = video.square().sum(1)[:, :, None] + centred_audio.square().sum(1)[:, None]
+        products = torch.bmm(video.transpose(1, 2), centred_audio)
         apart = shear(squares - 2 * products).clamp_min(0.0).sqrt()
         return (-apart).masked_fill(~inside_window(inside, frames), outside)
 

@@ -115,11 +115,11 @@ class CompareOutputs(Outputs):
 
     def film(self, facts: VideoFacts) -> None:
         """Take what a video's trials do not hold: what reading it cost, and its thumbnails."""
-        self._shared_s[facts.film] = facts.shared_s
+        self._shared_s[facts.video] = facts.shared_s
         if facts.thumbnails:
             from synctool.report.html.shots import shots
 
-            self._thumbnails[facts.film] = shots(facts.thumbnails)
+            self._thumbnails[facts.video] = shots(facts.thumbnails)
 
     def stream(self, trial: Trial) -> None:
         """Take a trial, write at once what need not wait, and tell on stderr why one failed.

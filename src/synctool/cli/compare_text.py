@@ -29,14 +29,14 @@ class CompareBar:
         self._bars.__exit__(*error)
 
     def __call__(self, progress: CompareProgress) -> None:
-        many = progress.films_total > 1
+        many = progress.videos_total > 1
         share = None if progress.share is None else min(max(progress.share, 0.0), 1.0)
         failed = f"{progress.failed} failed" if progress.failed else ""
         self._bar.update(
             self._task,
             # Of many videos each is a step; of one, the step that it is at.
-            completed=progress.films_done if many else (share or 0.0),
-            total=progress.films_total if many else (None if share is None else 1.0),
+            completed=progress.videos_done if many else (share or 0.0),
+            total=progress.videos_total if many else (None if share is None else 1.0),
             description=described(progress),
             speed=failed,
         )
@@ -46,8 +46,8 @@ def described(progress: CompareProgress) -> str:
     """Which video and step, for example ``3/12 talk.mp4: noise 3``."""
     from synctool.report.text import printable, shortened
 
-    name = printable(os.path.basename(progress.film) or progress.film)
-    place = f"{progress.films_done}/{progress.films_total}" if progress.films_total > 1 else ""
+    name = printable(os.path.basename(progress.video) or progress.video)
+    place = f"{progress.videos_done}/{progress.videos_total}" if progress.videos_total > 1 else ""
     step = f": {progress.step}" if progress.step else ""
     return " ".join(filter(None, [place, shortened(name, _LONGEST_SHOWN) + step])) or "videos"
 

@@ -20,7 +20,7 @@ _FORM = "Give frames of 40 ms with commas between them, as -10,-5,0,5,10, or ran
 
 
 def shift_conditions(
-    spec: str, seed: int = 0, *, max_offset: int = DEFAULT_MAX_OFFSET, film: str = ""
+    spec: str, seed: int = 0, *, max_offset: int = DEFAULT_MAX_OFFSET, video: str = ""
 ) -> list[Condition]:
     """Moves of a video's audio.
 
@@ -40,7 +40,7 @@ def shift_conditions(
     kind, _, number = spec.strip().partition(":")
     samples: list[int]
     if kind.strip().lower() == "random":
-        samples = _random(number, seed, max_offset, film)
+        samples = _random(number, seed, max_offset, video)
     else:
         samples = [_samples(part, spec, max_offset) for part in spec.split(",")]
     return [Condition("shift", n / SAMPLES_PER_FRAME) for n in dict.fromkeys(samples)]
@@ -53,7 +53,7 @@ def piece_conditions(
     *,
     audio_samples: int | None = None,
     max_offset: int = DEFAULT_MAX_OFFSET,
-    film: str = "",
+    video: str = "",
 ) -> list[Condition]:
     """The pieces of a video, each with its audio from a place moved by its own amount, as ``cuts``.
 
@@ -82,7 +82,7 @@ def piece_conditions(
         frames,
         round(seconds * VIDEO_FPS),
         audio,
-        _chance(seed, film),
+        _chance(seed, video),
         largest_move=_reach(max_offset),
     )
     length_s = round(seconds * VIDEO_FPS) / VIDEO_FPS
@@ -94,7 +94,7 @@ def piece_conditions(
     ]
 
 
-def _random(number: str, seed: int, max_offset: int, film: str) -> list[int]:
+def _random(number: str, seed: int, max_offset: int, video: str) -> list[int]:
     try:
         count = int(number)
     except ValueError:
@@ -102,7 +102,7 @@ def _random(number: str, seed: int, max_offset: int, film: str) -> list[int]:
     if not 1 <= count <= MOST_SHIFTS:
         raise UsageError(f"{count} moves", remedy=f"Give a number from 1 to {MOST_SHIFTS}.")
     reach = _reach(max_offset) * SAMPLES_PER_FRAME
-    drawn = _chance(seed, film).choice(2 * reach + 1, count, replace=False)
+    drawn = _chance(seed, video).choice(2 * reach + 1, count, replace=False)
     return (drawn - reach).tolist()
 
 
@@ -132,5 +132,5 @@ def _reach(max_offset: int) -> int:
     return reach
 
 
-def _chance(seed: int, film: str) -> np.random.Generator:
-    return np.random.default_rng([seed % 2**32, zlib.crc32(film.encode("utf-8", "surrogatepass"))])
+def _chance(seed: int, video: str) -> np.random.Generator:
+    return np.random.default_rng([seed % 2**32, zlib.crc32(video.encode("utf-8", "surrogatepass"))])

@@ -68,7 +68,7 @@ def video_entries(
     """Videos with what a labels file says about them.
 
     Args:
-        videos: The videos, as ``expand`` gives them.
+        video_files: The videos, as ``expand`` gives them.
         labels: ``truth.csv``; see ``read_labels``.
 
     Raises:
@@ -194,11 +194,11 @@ def _videos(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> 
         raise MissingError(f"no such folder: {folder}", remedy="Check the path of --dataset.")
     listed: dict[str, VideoEntry] = {}
     if (folder / MANIFEST).is_file():
-        listed = {os.path.normpath(e.name): e for e in collection(storage(folder)).films}
+        listed = {os.path.normpath(e.name): e for e in collection(storage(folder)).videos}
     rows: Iterable[tuple[str, LabelledVideo | None]]
     if (folder / LABELS).is_file():
         table = read_labels(folder / LABELS)
-        rows = [(table.path_of(video), video) for video in table.films]
+        rows = [(table.path_of(video), video) for video in table.videos]
     elif listed:
         rows = [(os.path.join(folder, e.name), None) for e in listed.values()]
     else:

@@ -71,13 +71,13 @@ class LabelTable:
     """
 
     place: Path
-    films: tuple[LabelledVideo, ...]
+    videos: tuple[LabelledVideo, ...]
 
-    def path_of(self, film: LabelledVideo) -> str:
+    def path_of(self, video: LabelledVideo) -> str:
         """Where the video is: relative paths start at the file's folder."""
-        return os.path.join(self.place.parent, _slashes(film.path))
+        return os.path.join(self.place.parent, _slashes(video.path))
 
-    def match(self, films: Sequence[str], *, every: bool = True) -> list[Label]:
+    def match(self, videos: Sequence[str], *, every: bool = True) -> list[Label]:
         """The label of each video.
 
         Args:
@@ -91,47 +91,47 @@ class LabelTable:
             UsageError: Videos have no label, or two rows are about one video.
         """
         by_path = self._by_path()
-        found = [by_path.get(_full(film)) for film in films]
+        found = [by_path.get(_full(video)) for video in videos]
         taken = {id(row) for row in found if row}
         by_name: dict[str, list[LabelledVideo]] = {}
-        for row in self.films:
+        for row in self.videos:
             if id(row) not in taken:
                 by_name.setdefault(_name(row.path), []).append(row)
-        given = Counter(_name(film) for film, row in zip(films, found) if row is None)
+        given = Counter(_name(video) for video, row in zip(videos, found) if row is None)
         alike = 0
-        for i, film in enumerate(films):
-            rows = by_name.get(_name(film), [])
+        for i, video in enumerate(videos):
+            rows = by_name.get(_name(video), [])
             if found[i] is None and rows:
-                if len(rows) == given[_name(film)] == 1:
+                if len(rows) == given[_name(video)] == 1:
                     found[i] = rows[0]
                 else:
                     alike += 1
-        self._check(films, found, alike, every)
+        self._check(videos, found, alike, every)
         return [row.label if row else Label() for row in found]
 
     def _by_path(self) -> dict[str, LabelledVideo]:
         found: dict[str, LabelledVideo] = {}
-        for row in self.films:
+        for row in self.videos:
             before = found.setdefault(_full(self.path_of(row)), row)
             if before is not row:
                 raise self._wrong(row.line, f"is about the same video as line {before.line}")
-        for row in self.films:  # as given, that is relative to where the program was started
+        for row in self.videos:  # as given, that is relative to where the program was started
             found.setdefault(_full(_slashes(row.path)), row)
         return found
 
     def _check(
-        self, films: Sequence[str], found: list[LabelledVideo | None], alike: int, every: bool
+        self, videos: Sequence[str], found: list[LabelledVideo | None], alike: int, every: bool
     ) -> None:
-        lacking = [film for film, row in zip(films, found) if row is None]
+        lacking = [video for video, row in zip(videos, found) if row is None]
         if lacking and every:
             why = f" ({alike} of them share their name with others)" if alike else ""
             raise UsageError(
-                f"{self.place} says nothing about {len(lacking)} of {len(films)} videos{why}: "
+                f"{self.place} says nothing about {len(lacking)} of {len(videos)} videos{why}: "
                 f"{_list(lacking)}",
                 remedy="Add them with their paths, or leave these videos out.",
             )
         matched = {id(row) for row in found if row}
-        idle = [row.path for row in self.films if id(row) not in matched]
+        idle = [row.path for row in self.videos if id(row) not in matched]
         if idle:
             _log.warning(
                 "%s labels %d videos that are not among those given: %s",
@@ -169,7 +169,7 @@ def read_labels(path: str | os.PathLike[str]) -> LabelTable:
                 rows.add(reader.line_num, [cell.strip() for cell in cells])
     except csv.Error as error:
         raise _wrong(place, reader.line_num, f"is no line of a CSV file: {error}") from error
-    return LabelTable(place, rows.films())
+    return LabelTable(place, rows.videos())
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class _Rows:
         )
         self._rows.setdefault(os.path.normpath(_slashes(made.path)), []).append(made)
 
-    def films(self) -> tuple[LabelledVideo, ...]:
+    def videos(self) -> tuple[LabelledVideo, ...]:
         if not self._rows:
             raise UsageError(f"{self._place} labels no video", remedy="Give a line for each video.")
         return tuple(

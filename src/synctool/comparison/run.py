@@ -61,8 +61,8 @@ class CompareProgress:
     """How far a comparison is.
 
     Attributes:
-        films_done: Videos that are finished.
-        films_total: All videos.
+        videos_done: Videos that are finished.
+        videos_total: All videos.
         resumed: Videos that an earlier run had finished.
         failed: Finished videos of which something failed.
         video: The video last heard of.
@@ -70,11 +70,11 @@ class CompareProgress:
         share: How far that is, 0..1; None where it is not known.
     """
 
-    films_done: int
-    films_total: int
+    videos_done: int
+    videos_total: int
     resumed: int
     failed: int
-    film: str = ""
+    video: str = ""
     step: str = ""
     share: float | None = None
 
@@ -91,7 +91,7 @@ class VideoFacts:
         resumed: Whether an earlier run had finished it.
     """
 
-    film: str
+    video: str
     trials: tuple[Trial, ...]
     shared_s: float
     thumbnails: tuple[Thumbnail, ...]
@@ -151,7 +151,7 @@ def run_trials(
     iteration early ends the workers; finished videos are in the journal.
 
     Args:
-        entries: The videos, see ``film_entries`` and ``dataset_entries``.
+        entries: The videos, see ``video_entries`` and ``dataset_entries``.
         settings: What to try.
         journal: File that keeps finished videos; a second run with the same settings goes on with it.
             A video that failed because memory or disk ran out, or because its worker died, is not kept.
@@ -266,21 +266,21 @@ class _State:
         if self._on_progress:
             self._on_progress(self._now)
 
-    def told(self, film: str, told: tuple[str, float | None]) -> None:
+    def told(self, video: str, told: tuple[str, float | None]) -> None:
         step, share = told
-        self._now = replace(self._now, film=film, step=step, share=share)
+        self._now = replace(self._now, video=video, step=step, share=share)
         self.tell()
 
     def known_failure(self, done: VideoDone) -> None:
         self._now = replace(self._now, failed=self._now.failed + done.failed)
 
-    def finished(self, film: str, done: VideoDone) -> None:
+    def finished(self, video: str, done: VideoDone) -> None:
         now = self._now
         self._now = replace(
             now,
-            films_done=now.films_done + 1,
+            videos_done=now.videos_done + 1,
             failed=now.failed + done.failed,
-            film=film,
+            video=video,
             step="",
             share=None,
         )
@@ -341,7 +341,7 @@ def compare(
         The trials, and what they add up to.
 
     Raises:
-        SyncToolError: See ``run_trials``, ``film_entries`` and ``dataset_entries``.
+        SyncToolError: See ``run_trials``, ``video_entries`` and ``dataset_entries``.
 
     Example:
         >>> found = synctool.compare("videos/", backbones=["syncnet", "fcn-cls"])  # doctest: +SKIP

@@ -75,7 +75,7 @@ def trials(
         models: The models, or some of them.
         conditions: How to present it; a degraded copy is encoded by itself.
         label: What is known about it.
-        video: Its name.
+        film: Its name.
         max_offset: Largest offset searched, in frames.
         keep_frames: Whether the offset per frame is kept under all conditions; else of ``plain``.
 
@@ -107,7 +107,7 @@ def failed_trial(
         names: Full name of the model, name and checksum of its weights.
         condition: How the video was presented.
         label: What is known about it.
-        video: Its name.
+        film: Its name.
         error: Why there is none.
     """
     return Trial(

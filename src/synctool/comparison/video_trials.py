@@ -93,8 +93,8 @@ class VideoTrials:
         self._settings = settings
         self._scratch = scratch
         self._perturb = parse_perturb(settings.perturb) if settings.perturb else []
-        films = any(entry.clip is None for entry in entries)
-        self._detector = build_detector(settings.detector) if films else None
+        any_video = any(entry.clip is None for entry in entries)
+        self._detector = build_detector(settings.detector) if any_video else None
 
     def __call__(self, number: int, tell: Tell) -> VideoDone:
         """The trials of one video; whatever fails becomes a row that says why."""
@@ -159,7 +159,7 @@ class VideoTrials:
         )
 
     def _conditions(self, entry: Entry, encoded: EncodedVideo) -> list[Condition]:
-        chance = {"seed": self._settings.seed, "film": _namesake(entry)}
+        chance = {"seed": self._settings.seed, "video": _namesake(entry)}
         found = [Condition()]
         reach = self._settings.max_offset
         if self._settings.shift:
@@ -203,11 +203,11 @@ class VideoTrials:
         source = encoded.source
         pixels = source.width_px * source.height_px * VIDEO_FPS
         needed = source.duration_s * (pixels * _COPY_BYTES_PER_PIXEL + _COPY_BYTES_PER_S)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="film-") as folder:
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="video-") as folder:
             _check_room(Path(folder), int(needed) + _COPY_LEAST_BYTES, entry.name)
             copy = perturbed(
                 entry.name,
-                Path(folder) / "film.mkv",
+                Path(folder) / "video.mkv",
                 name,
                 level,
                 seed=seed,
@@ -289,11 +289,11 @@ def _namesake(entry: Entry) -> str:
     return os.path.basename(entry.name) if entry.clip is None else entry.name
 
 
-def _check_room(folder: Path, needed: int, film: str) -> None:
+def _check_room(folder: Path, needed: int, video: str) -> None:
     free = free_bytes(folder)
     if needed > free:
         raise OutputError(
-            f"a copy of {film} needs up to {amount(needed)} in {folder.parent}, and only "
+            f"a copy of {video} needs up to {amount(needed)} in {folder.parent}, and only "
             f"{amount(free)} are free",
             remedy="Free some space, or let TMPDIR name a folder on another disk.",
         )
@@ -303,8 +303,8 @@ def _lasting(error: Exception) -> bool:
     return not isinstance(error, OutputError | MemoryError | OSError)
 
 
-def _note(film: str, error: Exception) -> None:
-    _log.debug("%s: %s", film, error, exc_info=error)
+def _note(video: str, error: Exception) -> None:
+    _log.debug("%s: %s", video, error, exc_info=error)
 
 
 def _share(done: int, total: int | None) -> float | None:

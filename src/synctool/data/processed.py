@@ -35,7 +35,7 @@ class ShardReport:
     Attributes:
         name: Name of the group: ``shard-00000``.
         layout: ``packed`` or ``folders``.
-        videos: Videos in it.
+        films: Videos in it.
         film_s: Seconds of video that could be read.
         samples: Facts of its samples, as dictionaries.
         failures: Videos without a sample, each with ``video`` and ``reason``, and with ``try_again`` where

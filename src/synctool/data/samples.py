@@ -60,7 +60,7 @@ class SampleInfo:
         fps: Frames per second: 25.
         sample_rate: Samples per second: 16,000.
         face_px: Height of the face in the video's own pixels.
-        video: The recording that the video is a part of (VoxCeleb's video, LRS's talk), or the video.
+        film: The recording that the video is a part of (VoxCeleb's video, LRS's talk), or the video.
         crop: ``mouth`` or ``face``.
         size_px: Side of the crops.
         colour: ``gray`` or ``rgb``.

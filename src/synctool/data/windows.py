@@ -209,11 +209,11 @@ class WindowStream(torch.utils.data.IterableDataset):
         sample = self._samples[index]
         first = self._first(index, sample, plan, rng)
         moved = self._moved(index, plan.ease, rng)
-        audio = self._heard(index, sample, first, moved, plan.frames, rng)
+        audio = self._audio(index, sample, first, moved, plan.frames, rng)
         with self._clock("crops"):
             crops = sample.crops[first : first + plan.frames]
             crops = with_room(crops, self._infos[index].crop, s.video)
-        voices, stranger = rng.integers(2**63, size=2)
+        voices, other_person = rng.integers(2**63, size=2)
         with self._clock("audio augmentation"):
             audio = augment_audio(
                 audio,
@@ -223,7 +223,10 @@ class WindowStream(torch.utils.data.IterableDataset):
             )
         with self._clock("image augmentation"):
             crops = augment_images(
-                crops, s.video.size_px, dice, stranger=lambda: self._stranger(int(stranger))
+                crops,
+                s.video.size_px,
+                dice,
+                other_person=lambda: self._other_person(int(other_person)),
             )
         label = moved / SAMPLES_PER_FRAME + self._constants[index]
         return _Window(crops, audio, label, dice, first)
@@ -277,7 +280,7 @@ class WindowStream(torch.utils.data.IterableDataset):
             moved = round((label - constant) * SAMPLES_PER_FRAME)
         return moved
 
-    def _heard(
+    def _audio(
         self,
         index: int,
         sample: SampleLike,
@@ -298,8 +301,8 @@ class WindowStream(torch.utils.data.IterableDataset):
             audio = sample.audio
             inside = begin >= 0 and begin + length <= audio.size
             filler = audio if inside else self._samples[mate].audio
-            heard = audio_segment(audio, begin, length, filler, rng)
-            return heard.astype(np.float32) / 32768
+            segment = audio_segment(audio, begin, length, filler, rng)
+            return segment.astype(np.float32) / 32768
 
     def _voices(self, seed: int) -> list[np.ndarray]:
         rng = np.random.default_rng(seed)
@@ -307,7 +310,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         with self._clock("audio"):
             return [self._samples[int(index)].audio for index in chosen]
 
-    def _stranger(self, seed: int) -> np.ndarray:
+    def _other_person(self, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         with self._clock("crops"):
             index = int(self._planner.draw(rng, 1)[0])

@@ -46,7 +46,7 @@ class _Pair:
     """What two models share: who, which video, and how many frames and trials agree of how many."""
 
     people: list[Hashable] = field(default_factory=list)
-    films: list[str] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
     counts: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
@@ -62,14 +62,14 @@ def agreement(trials: Iterable[Trial]) -> list[Agreement]:
     Returns:
         Every pair of models, in the order of their first trials.
     """
-    films: dict[str, list[Trial]] = {}
+    videos: dict[str, list[Trial]] = {}
     models: dict[tuple[str, str], None] = {}
     for trial in trials:
         models[trial.backbone, trial.weights] = None
         if trial.error is None:
-            films.setdefault(trial.film, []).append(trial)
+            videos.setdefault(trial.film, []).append(trial)
     pairs: dict[frozenset, _Pair] = {}
-    for of_video in films.values():
+    for of_video in videos.values():
         _add_video(pairs, of_video)
     names = model_names(models)
     return [
@@ -80,31 +80,31 @@ def agreement(trials: Iterable[Trial]) -> list[Agreement]:
 
 def _add_video(pairs: dict[frozenset, _Pair], trials: Iterable[Trial]) -> None:
     """Count what every two models share of one video."""
-    heard: dict[Hashable, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
+    by_condition: dict[Hashable, dict[tuple[str, str], tuple[float | None, np.ndarray]]] = {}
     for trial in trials:
         model = (trial.backbone, trial.weights)
-        others = heard.setdefault(trial.condition, {})
+        others = by_condition.setdefault(trial.condition, {})
         mine = (trial.offset_frames, _by_frame(trial))
         for other, theirs in others.items():
             if other != model:
                 pair = pairs.setdefault(frozenset((model, other)), _Pair())
                 person = trial.label.person
                 pair.people.append((trial.label.source, person) if person else None)
-                pair.films.append(trial.film)
+                pair.videos.append(trial.film)
                 pair.counts.append((*_agreeing(mine[1], theirs[1]), *_same(mine[0], theirs[0])))
         others[model] = mine
 
 
 def _agreement(first: str, second: str, pair: _Pair) -> Agreement:
     # In one order, whichever model or video came first, so that the intervals are the same.
-    order = sorted(range(len(pair.films)), key=lambda i: (pair.films[i], pair.counts[i]))
+    order = sorted(range(len(pair.videos)), key=lambda i: (pair.videos[i], pair.counts[i]))
     counts = np.array([pair.counts[i] for i in order], float).reshape(-1, 4)
     people = numbered([pair.people[i] for i in order])
-    films = numbered([pair.films[i] for i in order])
+    videos = numbered([pair.videos[i] for i in order])
     shares = []
     for right, of in ((0, 1), (2, 3)):
         kept = counts[:, of] > 0
-        units = units_of(people[kept], films[kept])
+        units = units_of(people[kept], videos[kept])
         shares.append(ratio_of(counts[kept, right], counts[kept, of], units, share=True))
     totals = counts.sum(0).astype(int)
     return Agreement(

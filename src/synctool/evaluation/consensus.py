@@ -32,7 +32,7 @@ class Piece:
     """A piece of a video and the answer to it.
 
     Attributes:
-        video: Which video.
+        film: Which video.
         person: Who speaks in it.
         moved_frames: How far its audio was moved ahead.
         answer: The answer.

@@ -20,7 +20,7 @@ class Kept:
     """One trial without its series; None where something is not known, or not to be had.
 
     Attributes:
-        video: The video.
+        film: The video.
         condition: How it was presented.
         model: Backbone and weights.
         person: Who speaks, "" for somebody unknown.
@@ -76,7 +76,7 @@ class Columns:
 
     Attributes:
         person: Number of the person, -1 for somebody unknown.
-        video: Number of the video.
+        film: Number of the video.
         failed: Whether the trial failed.
         answered: Whether it was answered.
         offset: Best match, frames.

@@ -44,13 +44,16 @@ def speeds(
     torch_work: dict[str, tuple[Callable[[], object], int]] = {
         VIDEO: (lambda: reference.encode_video(video), window.frames),
         AUDIO: (lambda: reference.encode_audio(audio), audio_frames),
-        HEAD: (lambda: ours.scores(answer.heard, answer.seen, inside), window.frames),
+        HEAD: (
+            lambda: ours.scores(answer.audio_features, answer.video_features, inside),
+            window.frames,
+        ),
         ALONE: (lambda: ours.answer(video, audio, inside), window.frames),
     }
     given = {
         VIDEO: (video,),
         AUDIO: (audio,),
-        HEAD: (answer.heard, inside, answer.seen),
+        HEAD: (answer.audio_features, inside, answer.video_features),
         ALONE: (video, audio, inside),
     }
     before = reference.threads

@@ -35,13 +35,13 @@ class Answer:
     """What one side says of windows.
 
     Attributes:
-        seen: Embeddings of the frames, ``[B, D, T]``.
-        heard: Embeddings of the audio, ``[B, D, T + 2R]``.
+        video_features: Embeddings of the frames, ``[B, D, T]``.
+        audio_features: Embeddings of the audio, ``[B, D, T + 2R]``.
         scores: ``[B, 2K+1, T]``, ``-inf`` outside the audio.
     """
 
-    seen: np.ndarray
-    heard: np.ndarray
+    video_features: np.ndarray
+    audio_features: np.ndarray
     scores: np.ndarray
 
 
@@ -71,19 +71,23 @@ class InSteps:
 
     def answer(self, video: np.ndarray, audio: np.ndarray, inside: np.ndarray) -> Answer:
         """See ``Way``."""
-        seen = self._runtime.encode_video(video)
-        heard = self._runtime.encode_audio(audio)
-        return Answer(seen, heard, self.scores(heard, seen, inside))
+        video_features = self._runtime.encode_video(video)
+        audio_features = self._runtime.encode_audio(audio)
+        return Answer(
+            video_features, audio_features, self.scores(audio_features, video_features, inside)
+        )
 
-    def scores(self, heard: np.ndarray, seen: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """Score embeddings, of whose audio only that inside the clip is heard."""
+    def scores(
+        self, audio_features: np.ndarray, video_features: np.ndarray, inside: np.ndarray
+    ) -> np.ndarray:
+        """Score embeddings, of whose audio only those inside the clip count."""
         here = np.flatnonzero(inside[0])
         first, end = (int(here[0]), int(here[-1]) + 1) if here.size else (0, 0)
         return self._runtime.score(
-            np.ascontiguousarray(heard[..., first:end]),
-            seen,
+            np.ascontiguousarray(audio_features[..., first:end]),
+            video_features,
             max_offset=DEFAULT_MAX_OFFSET,
-            audio_lead=(heard.shape[-1] - seen.shape[-1]) // 2 - first,
+            audio_lead=(audio_features.shape[-1] - video_features.shape[-1]) // 2 - first,
         )
 
 
@@ -99,8 +103,10 @@ class AtOnce:
 
     def answer(self, video: np.ndarray, audio: np.ndarray, inside: np.ndarray) -> Answer:
         """See ``Way``."""
-        scores, heard, seen = self._graph(video, audio, inside)
-        return Answer(seen, heard, np.where(scores > NOTHING, scores, np.float32(-np.inf)))
+        scores, audio_features, video_features = self._graph(video, audio, inside)
+        return Answer(
+            video_features, audio_features, np.where(scores > NOTHING, scores, np.float32(-np.inf))
+        )
 
 
 class Completed:
@@ -130,12 +136,19 @@ class Completed:
         return graph(audio)[0] if graph else self._reference.encode_audio(audio)
 
     def score(
-        self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: np.ndarray,
+        video_features: np.ndarray,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> np.ndarray:
         """See ``Runtime``."""
         graph = self._graphs.get(HEAD)
         if graph is None:
-            return self._reference.score(heard, seen, max_offset=max_offset, audio_lead=audio_lead)
+            return self._reference.score(
+                audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead
+            )
         alone = GraphRuntime(
             name=self.name,
             video=graph,
@@ -144,7 +157,9 @@ class Completed:
             margin=self._margin,
             reach=self.reach,
         )
-        return alone.score(heard, seen, max_offset=max_offset, audio_lead=audio_lead)
+        return alone.score(
+            audio_features, video_features, max_offset=max_offset, audio_lead=audio_lead
+        )
 
 
 @dataclass(frozen=True)
@@ -190,7 +205,7 @@ def compare(
             answer = exported.answer(video, audio, inside)
             found.differ(expected, answer, graphs, inside)
             if HEAD in graphs and isinstance(exported, InSteps):
-                alone = exported.scores(expected.heard, expected.seen, inside)
+                alone = exported.scores(expected.audio_features, expected.video_features, inside)
                 found.scores(HEAD, expected.scores, alone)
         except Exception as error:  # whatever runs a graph may fail in any way
             shown = f"{video.shape[2]} frames, batch {len(video)}"
@@ -272,11 +287,11 @@ class _Findings:
         """Compare two answers; of what PyTorch did itself there is nothing to say."""
         whole = ALONE in graphs
         if whole:  # which gives zeros where there is no audio
-            ours = replace(ours, heard=ours.heard * inside[:, None])
+            ours = replace(ours, audio_features=ours.audio_features * inside[:, None])
         if whole or VIDEO in graphs:
-            self.embeddings(VIDEO, ours.seen, theirs.seen)
+            self.embeddings(VIDEO, ours.video_features, theirs.video_features)
         if whole or AUDIO in graphs:
-            self.embeddings(AUDIO, ours.heard, theirs.heard)
+            self.embeddings(AUDIO, ours.audio_features, theirs.audio_features)
         self.scores(SCORES, ours.scores, theirs.scores)
 
     def embeddings(self, name: str, ours: np.ndarray, theirs: np.ndarray) -> None:

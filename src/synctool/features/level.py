@@ -43,12 +43,12 @@ class SpeechLevel:
         if not whole:
             power = np.array([np.mean(samples**2)])
         level_db = 10 * np.log10(power + 1e-30)
-        heard = level_db >= _LOWEST_DB
-        cells = np.minimum((level_db[heard] - _LOWEST_DB) / _STEP_DB, _CELLS - 1).astype(int)
+        audible = level_db >= _LOWEST_DB
+        cells = np.minimum((level_db[audible] - _LOWEST_DB) / _STEP_DB, _CELLS - 1).astype(int)
         forget = 0.5 ** (power.size * SAMPLES_PER_FRAME / 16_000 / _HALF_LIFE_S)
         self._power *= forget
         self._count *= forget
-        np.add.at(self._power, cells, power[heard])
+        np.add.at(self._power, cells, power[audible])
         np.add.at(self._count, cells, 1.0)
 
     @property

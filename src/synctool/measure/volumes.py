@@ -177,7 +177,7 @@ def score_volume(
     Returns:
         float32 ``[2K+1, T]``, NaN outside the audio.
     """
-    seen, heard = face.rows, audio.rows
+    video_rows, audio_rows = face.rows, audio.rows
     lead = face.first_frame - audio.first_frame
     frames = face.frames
     block = max(64, _BLOCK_CELLS // (2 * max_offset + 1))
@@ -188,13 +188,13 @@ def score_volume(
         for start in range(0, frames, block):
             stop = min(start + block, frames)
             low, high = max(0, start - halo), min(frames, stop + halo)
-            audio_low = max(0, min(lead + low - reach, heard.shape[1]))
-            audio_high = max(audio_low, min(lead + high + reach, heard.shape[1]))
+            audio_low = max(0, min(lead + low - reach, audio_rows.shape[1]))
+            audio_high = max(audio_low, min(lead + high + reach, audio_rows.shape[1]))
             if audio_low == audio_high:
                 continue
             scores = model.runtime.score(
-                heard[None, :, audio_low:audio_high].astype(np.float32),
-                seen[None, :, low:high].astype(np.float32),
+                audio_rows[None, :, audio_low:audio_high].astype(np.float32),
+                video_rows[None, :, low:high].astype(np.float32),
                 max_offset=max_offset,
                 audio_lead=lead + low - audio_low,
             )[0]

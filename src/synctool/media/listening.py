@@ -94,7 +94,7 @@ def listen(container: InputContainer, tracks: Sequence[int]) -> dict[int, TrackA
         for number, stream in zip(tracks, streams):
             if (piece := of_place[stream.index]) is not None:
                 pieces[number].append(piece)
-    return {number: _heard(found) for number, found in pieces.items() if found}
+    return {number: _track_audio(found) for number, found in pieces.items() if found}
 
 
 def _places(container: InputContainer) -> list[float | None]:
@@ -177,7 +177,7 @@ class _Channels:
         return np.concatenate([mixed[None, :length], apart[:, :length]]) if length else None
 
 
-def _heard(pieces: Sequence[np.ndarray]) -> TrackAudio:
+def _track_audio(pieces: Sequence[np.ndarray]) -> TrackAudio:
     count = min(len(piece) for piece in pieces)
     mix, *channels = (_signal([piece[i] for piece in pieces]) for i in range(count))
     return TrackAudio(mix, tuple(channels))

@@ -104,8 +104,8 @@ def rewrite(
                 for _ in shown:  # to the end, so that the audio is complete
                     pass
                 video_packets.add(writer.finish())
-                heard = video.audio.pop(video.audio.end)
-                writer.interleave(video_packets, audio(heard) if audio else heard)
+                waveform = video.audio.pop(video.audio.end)
+                writer.interleave(video_packets, audio(waveform) if audio else waveform)
         except FFmpegError as error:
             reason = error.strerror or str(error)
             raise OutputError(
@@ -190,17 +190,17 @@ class _Writer:
 
     def interleave(self, video_packets: _Packets, audio: np.ndarray) -> None:
         """Write everything, in order of time."""
-        heard: Iterator[Any] = self._audio_packets(audio)
-        waiting = next(heard, None)
+        audio_packets: Iterator[Any] = self._audio_packets(audio)
+        waiting = next(audio_packets, None)
         packet: Any  # whose times are known
         for packet in video_packets.read(self._video):
             while waiting is not None and waiting.dts * waiting.time_base < packet.dts * _TIME_BASE:
                 self._copy.mux(waiting)
-                waiting = next(heard, None)
+                waiting = next(audio_packets, None)
             self._copy.mux(packet)
         while waiting is not None:
             self._copy.mux(waiting)
-            waiting = next(heard, None)
+            waiting = next(audio_packets, None)
 
     def _audio_packets(self, audio: np.ndarray) -> Iterator[av.Packet]:
         for start in range(0, audio.size, _BLOCK):

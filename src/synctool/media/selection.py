@@ -128,7 +128,7 @@ class _Choosing:
         for stream in (*self._videos, *self._audios):
             if reason := undecodable.get(stream.index) or self._unusable(stream):
                 self._why[stream.index] = reason
-        self._heard: dict[int, TrackAudio] = {}
+        self._analysed: dict[int, TrackAudio] = {}
         self.notes: list[str] = []
 
     # ------------------------------------------------------------------ tracks
@@ -212,20 +212,22 @@ class _Choosing:
         first = ranked[0]
         if len(ranked) == 1:
             return first
-        heard = self._listened(ranked)
-        own = heard.get(first.index)
+        analysed = self._listened(ranked)
+        own = analysed.get(first.index)
         if own is None or (not own.silent and own.likeness >= NO_SPEECH):
             return first
-        others = [s for s in ranked[1:] if s.index in heard and not heard[s.index].silent]
-        speaking = [s for s in others if heard[s.index].likeness >= CLEAR_SPEECH]
+        others = [s for s in ranked[1:] if s.index in analysed and not analysed[s.index].silent]
+        speaking = [s for s in others if analysed[s.index].likeness >= CLEAR_SPEECH]
         if not speaking and own.silent:
             speaking = others
         if not speaking:
             return first
         own_kind = [s for s in speaking if not _is_beside(s)] or speaking
-        chosen = max(own_kind, key=lambda s: heard[s.index].likeness)
+        chosen = max(own_kind, key=lambda s: analysed[s.index].likeness)
         chosen = next(
-            s for s in own_kind if heard[s.index].likeness >= _SAME * heard[chosen.index].likeness
+            s
+            for s in own_kind
+            if analysed[s.index].likeness >= _SAME * analysed[chosen.index].likeness
         )
         said = "is silent" if own.silent else "holds no speech"
         self._why[first.index] = said
@@ -239,12 +241,14 @@ class _Choosing:
         numbers = [
             self._audios.index(s)
             for s in streams
-            if s.index not in self._heard and s.codec_context is not None
+            if s.index not in self._analysed and s.codec_context is not None
         ]
         if numbers and self._listen is not None:
             found = self._listen(numbers)
-            self._heard |= {self._audios[number].index: heard for number, heard in found.items()}
-        return self._heard
+            self._analysed |= {
+                self._audios[number].index: analysed for number, analysed in found.items()
+            }
+        return self._analysed
 
     def _unusable(self, stream: Stream) -> str:
         """Why a stream is not what one measures; empty if it is."""
@@ -278,8 +282,8 @@ class _Choosing:
         if asked.lower() != AUTO:
             index = _channel_index(asked, names, self._name)
             return index, names[index]
-        heard = self._listened([audio]).get(audio.index)
-        chosen = None if heard is None else _clearest(heard, names)
+        analysed = self._listened([audio]).get(audio.index)
+        chosen = None if analysed is None else _clearest(analysed, names)
         if chosen is None:
             layout = audio.codec_context.layout.name
             return None, "W" if is_ambisonic(layout) else MIX
@@ -313,28 +317,28 @@ class _Choosing:
         return "not the programme's own" if beside else ""
 
 
-def _clearest(heard: TrackAudio, names: Sequence[str]) -> tuple[int, str] | None:
+def _clearest(analysed: TrackAudio, names: Sequence[str]) -> tuple[int, str] | None:
     """The channel to measure in place of the mix, and why; None for the mix."""
-    loudest = max(channel.level_db for channel in heard.channels)
+    loudest = max(channel.level_db for channel in analysed.channels)
     audible = [
         i
-        for i, channel in enumerate(heard.channels)
+        for i, channel in enumerate(analysed.channels)
         if not channel.silent and channel.level_db > loudest - _FAR_SOFTER_DB
     ]
     if not audible:
         return None
-    most = max(heard.channels[i].likeness for i in audible)
-    alike = [i for i in audible if heard.channels[i].likeness >= _SAME * most]
+    most = max(analysed.channels[i].likeness for i in audible)
+    alike = [i for i in audible if analysed.channels[i].likeness >= _SAME * most]
     index = next((i for i in alike if names[i] == "FC"), alike[0])
-    best: Signal = heard.channels[index]
-    if heard.mix.level_db < loudest - _CANCELLED_DB:
+    best: Signal = analysed.channels[index]
+    if analysed.mix.level_db < loudest - _CANCELLED_DB:
         return index, "the channels cancel each other when they are mixed"
-    if best.likeness >= max(_CLEARER * heard.mix.likeness, NO_SPEECH):
+    if best.likeness >= max(_CLEARER * analysed.mix.likeness, NO_SPEECH):
         return index, "its speech is clearer than that of the mix"
     others = [
-        heard.channels[i].likeness
+        analysed.channels[i].likeness
         for i in audible
-        if i != index and heard.channels[i].level_db > best.level_db - _LOUD_IN_MIX_DB
+        if i != index and analysed.channels[i].level_db > best.level_db - _LOUD_IN_MIX_DB
     ]
     if others and best.likeness >= max(_CLEARER * max(others), CLEAR_SPEECH):
         if max(others) < NO_SPEECH:

@@ -203,11 +203,11 @@ class AttentiveHead(VolumeHead):
         Returns:
             ``2 * heads`` pairs ``[B, D / heads, T_audio]`` and ``[B', D / heads, T]``, unit length.
         """
-        heard, seen = (
+        audio, video = (
             F.normalize(layer(x).float().unflatten(1, (2 * self.heads, -1)), dim=2).unbind(1)
             for layer, x in ((self.hear, audio_features), (self.see, video_features))
         )
-        return tuple(zip(heard, seen))
+        return tuple(zip(audio, video))
 
     def refine(
         self,

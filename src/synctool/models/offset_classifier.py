@@ -130,12 +130,12 @@ class OffsetClassifier(nn.Module):
             ``sync_probs [B, 2K+1, T]``, ``audio_features``, ``video_features`` and ``logits``.
             Where no candidate lies inside the audio, the probabilities are uniform.
         """
-        heard, seen = self.encode_audio(audio), self.encode_video(video)
+        audio_features, video_features = self.encode_audio(audio), self.encode_video(video)
         k = self.max_offset if max_offset is None else max_offset
-        logits = self.score(heard, seen, max_offset=k, audio_lead=audio_lead)
+        logits = self.score(audio_features, video_features, max_offset=k, audio_lead=audio_lead)
         nothing = torch.isinf(logits).all(1, keepdim=True)
         probs = logits.masked_fill(nothing, 0.0).softmax(1)
-        return SyncOutput(probs, heard, seen, logits)
+        return SyncOutput(probs, audio_features, video_features, logits)
 
     @staticmethod
     def compute_offset(sync_probs: Tensor) -> tuple[Tensor, Tensor]:

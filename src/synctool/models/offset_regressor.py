@@ -176,13 +176,13 @@ class OffsetRegressor(nn.Module):
         Returns:
             ``[B, T]`` in frames, audio ahead positive; not bounded.
         """
-        seen, heard = _marked(video_features), _marked(audio_features)
-        frames = seen.shape[-1]
-        begin, end = min(0, audio_lead), max(heard.shape[-1], audio_lead + frames)
+        video, audio = _marked(video_features), _marked(audio_features)
+        frames = video.shape[-1]
+        begin, end = min(0, audio_lead), max(audio.shape[-1], audio_lead + frames)
         joined = torch.cat(
             [
-                F.pad(seen, (audio_lead - begin, end - audio_lead - frames)),
-                F.pad(heard, (-begin, end - heard.shape[-1])),
+                F.pad(video, (audio_lead - begin, end - audio_lead - frames)),
+                F.pad(audio, (-begin, end - audio.shape[-1])),
             ],
             1,
         )
@@ -240,9 +240,9 @@ class OffsetRegressor(nn.Module):
         frames, margin = video_features.shape[-1], self.margin
         spare = audio.shape[-1] - frames
         inside = inside.expand(audio.shape[0], -1)
-        seen = F.pad(_marked(video_features), (spare // 2, spare - spare // 2))
-        known = torch.maximum(inside[:, None], seen[:, -1:])
-        x = self.join(torch.cat([seen, audio, inside[:, None]], 1))
+        video = F.pad(_marked(video_features), (spare // 2, spare - spare // 2))
+        known = torch.maximum(inside[:, None], video[:, -1:])
+        x = self.join(torch.cat([video, audio, inside[:, None]], 1))
         for block in self.blocks:
             x = block(x * known)
         answers = self._answers(x[..., spare // 2 : spare // 2 + frames])

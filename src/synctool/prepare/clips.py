@@ -92,16 +92,16 @@ class VideoClips:
     """
 
     def __init__(
-        self, film: VideoFile, entry: VideoEntry, detector: FaceDetector, settings: CropSettings
+        self, video: VideoFile, entry: VideoEntry, detector: FaceDetector, settings: CropSettings
     ) -> None:
-        self._video = film
+        self._video = video
         self._entry = entry
         self._detector = detector
         self._settings = settings
         self._longest = longest_frames(settings.size_px)
         self._open: dict[int, _OpenClip] = {}
         self._closed: list[_OpenClip] = []
-        self._audio = _RecentAudio(film.audio)
+        self._audio = _RecentAudio(video.audio)
         self.faces = False
         self.silent = 0
 

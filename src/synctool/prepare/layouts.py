@@ -27,7 +27,7 @@ class Identity:
 
     Attributes:
         speaker: Who speaks, "" if the place does not tell.
-        video: The recording it is a part of.
+        film: The recording it is a part of.
         split: ``train``, ``dev`` or ``test`` where the place says so, else "".
     """
 

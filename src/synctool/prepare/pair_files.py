@@ -134,29 +134,29 @@ class _Rows:
         """The pair of a row; None if its sample is not here, which ``check_missing`` tells."""
         self._number += 1
         self.check_columns([name for name in _REQUIRED if row.get(name) not in (None, "")])
-        seen = self._clip(row["video_dir"])
-        heard = self._clip(row.get("audio_dir") or row["video_dir"])
+        video = self._clip(row["video_dir"])
+        audio = self._clip(row.get("audio_dir") or row["video_dir"])
         offset, label = self._whole(row, "offset"), self._whole(row, "label")
         if label not in (0, 1):
             self._wrong(f"its label is {_short(label)}, not 0 or 1")
         if abs(offset) > FARTHEST_FRAMES:
             self._wrong(f"its offset, {_short(offset)} frames, is beyond {FARTHEST_FRAMES}")
-        if seen is None or heard is None:
+        if video is None or audio is None:
             return None
-        if abs(offset) >= seen.num_frames:
-            self._wrong(f"its offset is {offset} frames, and the clip has {seen.num_frames}")
-        if label != (offset == 0 and heard is seen):
+        if abs(offset) >= video.num_frames:
+            self._wrong(f"its offset is {offset} frames, and the clip has {video.num_frames}")
+        if label != (offset == 0 and audio is video):
             what = "moved or foreign audio" if label else "its own audio, unmoved,"
             self._wrong(f"it has {what} with the label {label}")
-        kind = "positive" if label else "offset" if heard is seen else "other"
+        kind = "positive" if label else "offset" if audio is video else "other"
         if row.get("kind") and row["kind"] != kind:
             if row["kind"] != "hard" or kind != "offset":
                 self._wrong(f"its kind is {_short(row['kind'])}, and its other columns say {kind}")
             kind = "hard"
         if not isinstance(row.get("speaker") or "", str):
             self._wrong(f"its speaker is no text: {_short(row['speaker'])}")
-        speaker = str(row.get("speaker") or (seen.speaker and f"{seen.source}/{seen.speaker}"))
-        return Pair(seen.place, heard.place, offset, label, kind, speaker)
+        speaker = str(row.get("speaker") or (video.speaker and f"{video.source}/{video.speaker}"))
+        return Pair(video.place, audio.place, offset, label, kind, speaker)
 
     def check_columns(self, there: list[str]) -> None:
         """Make sure that the columns that are needed are there."""

@@ -47,23 +47,23 @@ class PreprocessProgress:
     """How far a run is.
 
     Attributes:
-        films_done: Videos read, with or without a face in them.
-        films_total: All videos.
+        videos_done: Videos read, with or without a face in them.
+        videos_total: All videos.
         samples: Samples in finished groups.
         failures: Videos without a sample in finished groups.
         hours: Hours of samples in finished groups.
         film_s: Seconds of video read by this run.
-        resumed_films: Videos that an earlier run had done.
+        resumed_videos: Videos that an earlier run had done.
         to_try_again: Of the failures, those that a further run tries again.
     """
 
-    films_done: int
-    films_total: int
+    videos_done: int
+    videos_total: int
     samples: int
     failures: int
     hours: float
     film_s: float
-    resumed_films: int
+    resumed_videos: int
     to_try_again: int = 0
 
 
@@ -117,7 +117,7 @@ def preprocess(
                 number=number,
                 source=videos_at.address,
                 output=target.address,
-                films=films,
+                videos=videos,
                 layout=settings.layout,
                 detector=settings.detector,
                 crops=crops,
@@ -126,9 +126,9 @@ def preprocess(
                 stall_s=settings.stall_timeout,
                 streams=settings.streams,
             )
-            for number, films in enumerate(plan.groups)
+            for number, videos in enumerate(plan.groups)
         ]
-        counts = _Counts(len(found.films), len(plan.skipped), on_progress)
+        counts = _Counts(len(found.videos), len(plan.skipped), on_progress)
         finished = set(target.names("shard-*.json"))
         waiting = []
         for job in jobs:
@@ -190,13 +190,13 @@ def _made(
         yield from on_ray(waiting, address=settings.address, workers=settings.jobs)
         return
     if settings.jobs == 1:  # wanted so: in this process, which a video may then kill
-        yield from (make_shard(job, counts.film) for job in waiting)
+        yield from (make_shard(job, counts.video) for job in waiting)
         return
     reports = in_workers(
         shard_maker,
         waiting,
         workers=settings.jobs or usable_cores(),
-        on_told=lambda job, seconds: counts.film(seconds),
+        on_told=lambda job, seconds: counts.video(seconds),
         retry=without_killer,
     )
     for _, report in reports:
@@ -214,7 +214,7 @@ class _Counts:
         self._now = PreprocessProgress(skipped, total, 0, skipped, 0.0, 0.0, skipped)
         self._told_videos, self._told_s = 0, 0.0
 
-    def film(self, seconds: float) -> None:
+    def video(self, seconds: float) -> None:
         """One video of a group under way is done."""
         self._told_videos += 1
         self._told_s += seconds
@@ -225,13 +225,13 @@ class _Counts:
         now = self._now
         self._now = replace(
             now,
-            films_done=now.films_done + report.films,
+            videos_done=now.videos_done + report.films,
             samples=now.samples + len(report.samples),
             failures=now.failures + len(report.failures),
             to_try_again=now.to_try_again + len(report.to_try_again),
             hours=now.hours + report.sample_s / 3600,
             film_s=now.film_s + (0.0 if resumed else report.film_s),
-            resumed_films=now.resumed_films + (report.films if resumed else 0),
+            resumed_videos=now.resumed_videos + (report.films if resumed else 0),
         )
         if not resumed:
             self._told_videos = max(0, self._told_videos - report.films)
@@ -240,7 +240,7 @@ class _Counts:
     def tell(self) -> PreprocessProgress:
         now = replace(
             self._now,
-            films_done=min(self._now.films_done + self._told_videos, self._now.films_total),
+            videos_done=min(self._now.videos_done + self._told_videos, self._now.videos_total),
             film_s=self._now.film_s + self._told_s,
         )
         if self._on_progress:
@@ -281,19 +281,19 @@ def _settled_plan(
 ) -> _Plan:
     """The plan of the run that is to be continued, or a new one, written before the work begins."""
     listing = hashlib.sha256()
-    for film in found.films:
-        listing.update(repr((film.name, film.size_bytes, film.speaker, film.split)).encode())
-    facts = {"settings": settings, "films": len(found.films), "listing": listing.hexdigest()}
+    for video in found.videos:
+        listing.update(repr((video.name, video.size_bytes, video.speaker, video.split)).encode())
+    facts = {"settings": settings, "films": len(found.videos), "listing": listing.hexdigest()}
     if out.exists(PLAN):
         old = _read_plan(out)
         _refuse_another(out, old, facts)
         same = old["duplicates"]
     else:
-        same = duplicates(videos_at, found.films)
+        same = duplicates(videos_at, found.videos)
         out.write(PLAN, _json({**facts, "duplicates": same}))
     skipped = [*found.unreadable]
     skipped += [{"film": n, "reason": f"the same content as {first}"} for n, first in same.items()]
-    kept = [film for film in found.films if film.name not in same]
+    kept = [video for video in found.videos if video.name not in same]
     return _Plan(list(_groups(kept, shard_films)), skipped)
 
 
@@ -324,15 +324,15 @@ def _refuse_another(out: Storage, old: dict[str, Any], new: dict[str, Any]) -> N
         )
 
 
-def _groups(films: list[VideoEntry], most: int) -> Iterator[tuple[VideoEntry, ...]]:
+def _groups(videos: list[VideoEntry], most: int) -> Iterator[tuple[VideoEntry, ...]]:
     group: list[VideoEntry] = []
     size = 0
-    for film in films:
-        if group and (len(group) == most or size + film.size_bytes > GROUP_BYTES):
+    for video in videos:
+        if group and (len(group) == most or size + video.size_bytes > GROUP_BYTES):
             yield tuple(group)
             group, size = [], 0
-        group.append(film)
-        size += film.size_bytes
+        group.append(video)
+        size += video.size_bytes
     if group:
         yield tuple(group)
 

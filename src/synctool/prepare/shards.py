@@ -50,7 +50,7 @@ class ShardJob:
     number: int
     source: str
     output: str
-    films: tuple[VideoEntry, ...]
+    videos: tuple[VideoEntry, ...]
     layout: str
     detector: str
     crops: CropSettings
@@ -80,9 +80,9 @@ def make_shard(job: ShardJob, on_video: Callable[[float], None] | None = None) -
         OutputError: The output cannot be written.
     """
     source, output = storage(job.source), storage(job.output)
-    report = ShardReport(name=job.name, layout=job.layout, films=len(job.films))
+    report = ShardReport(name=job.name, layout=job.layout, films=len(job.videos))
     with WRITERS[job.layout](output, job.name) as writer:
-        for entry in job.films:
+        for entry in job.videos:
             if job.careful:
                 output.write(job.name + NOW, entry.name.encode("utf-8", "surrogateescape"))
             before, reason = report.film_s, job.skip.get(entry.name)
@@ -149,9 +149,9 @@ def _pack(
                 colour=colour,
                 stall_s=job.stall_s,
                 allow_external=job.allow_external,
-            ) as film,
+            ) as video,
         ):
-            clips = VideoClips(film, entry, _detector(job.detector), job.crops)
+            clips = VideoClips(video, entry, _detector(job.detector), job.crops)
             for sample in clips:
                 if job.sync is not None:
                     clip = sample.info.key
@@ -161,7 +161,7 @@ def _pack(
                         continue
                 report.samples.append(asdict(writer.add(sample)))
                 kept += 1
-            report.film_s += film.frame_count / VIDEO_FPS
+            report.film_s += video.frame_count / VIDEO_FPS
     except (OutputError, OSError):  # videos have errors of their own: this is the disk
         raise
     except (TransientError, MemoryError) as error:

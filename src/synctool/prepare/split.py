@@ -31,7 +31,7 @@ class Clip:
         speaker: Who speaks, or "".
         source: The collection.
         split: ``train``, ``val`` or ``test`` where the collection says so, else "".
-        video: The recording that it is a part of.
+        film: The recording that it is a part of.
         num_frames: T.
     """
 

@@ -43,7 +43,7 @@ class VideoEntry:
         speaker: Who speaks, or "" where nobody said.
         source: The collection it comes from, for constants that differ by source.
         split: ``train``, ``dev`` or ``test`` where the collection says so, else "".
-        video: The recording that it is a part of.
+        film: The recording that it is a part of.
         size_bytes: Its size.
         key: Stem of the keys of its samples, unique in the collection.
     """
@@ -61,7 +61,7 @@ class VideoEntry:
 class Collection:
     """The videos of a folder, in order, and what could not be read: ``video`` and ``reason`` each."""
 
-    films: tuple[VideoEntry, ...]
+    videos: tuple[VideoEntry, ...]
     unreadable: tuple[dict[str, str], ...] = ()
 
 
@@ -244,7 +244,7 @@ def _digest(name: str) -> str:
     return hashlib.blake2s(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
 
 
-def duplicates(folder: Storage, films: Sequence[VideoEntry]) -> dict[str, str]:
+def duplicates(folder: Storage, videos: Sequence[VideoEntry]) -> dict[str, str]:
     """Videos whose content another video before them has already.
 
     Only videos of one size are read: their first 64 KB, and all of it where those are the same.
@@ -258,16 +258,16 @@ def duplicates(folder: Storage, films: Sequence[VideoEntry]) -> dict[str, str]:
         no duplicate; it fails by itself.
     """
     groups = _grouped(
-        [[f.name for f in g] for g in _by_size(films)], lambda n: _hash(folder, n, _HEAD_BYTES)
+        [[f.name for f in g] for g in _by_size(videos)], lambda n: _hash(folder, n, _HEAD_BYTES)
     )
     groups = _grouped(groups, lambda n: _hash(folder, n, None))
     return {later: group[0] for group in groups for later in group[1:]}
 
 
-def _by_size(films: Sequence[VideoEntry]) -> list[list[VideoEntry]]:
+def _by_size(videos: Sequence[VideoEntry]) -> list[list[VideoEntry]]:
     sizes: dict[int, list[VideoEntry]] = {}
-    for film in films:
-        sizes.setdefault(film.size_bytes, []).append(film)
+    for video in videos:
+        sizes.setdefault(video.size_bytes, []).append(video)
     return [group for size, group in sizes.items() if size and len(group) > 1]
 
 

@@ -97,14 +97,22 @@ class GraphRuntime:
         return self._shaped("audio", self._audio(audio)[0], (len(audio), None, None))
 
     def score(
-        self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: np.ndarray,
+        video_features: np.ndarray,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> np.ndarray:
         """See ``Runtime``."""
         audio, inside = audio_window(
-            heard, seen.shape[-1], rows=max_offset + self._margin, audio_lead=audio_lead
+            audio_features,
+            video_features.shape[-1],
+            rows=max_offset + self._margin,
+            audio_lead=audio_lead,
         )
-        wanted = (len(seen), 2 * max_offset + 1, seen.shape[-1])
-        scores = self._shaped("head", self._head(audio, inside, seen)[0], wanted)
+        wanted = (len(video_features), 2 * max_offset + 1, video_features.shape[-1])
+        scores = self._shaped("head", self._head(audio, inside, video_features)[0], wanted)
         return np.where(scores > NOTHING, scores, np.float32(-np.inf))
 
     def _shaped(self, name: str, given: np.ndarray, wanted: tuple[int | None, ...]) -> np.ndarray:
@@ -118,27 +126,27 @@ class GraphRuntime:
 
 
 def audio_window(
-    heard: np.ndarray, frames: int, *, rows: int, audio_lead: int
+    audio_features: np.ndarray, frames: int, *, rows: int, audio_lead: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The audio frames that video frames are compared with, as a head's graph takes them.
 
     Args:
-        heard: float32 ``[B, D, T_audio]``.
+        audio_features: float32 ``[B, D, T_audio]``.
         frames: T, the number of frames.
         rows: R, the largest offset that the graph looks at.
-        audio_lead: Index in ``heard`` of the audio that belongs to frame 0.
+        audio_lead: Index in ``audio_features`` of the audio that belongs to frame 0.
 
     Returns:
         Audio ``[B, D, T + 2R]``, zero where there are none, and float32 ``[B, T + 2R]``, 1 where
         there are.
     """
-    batch, size, length = heard.shape
+    batch, size, length = audio_features.shape
     first = audio_lead - rows
     audio = np.zeros((batch, size, frames + 2 * rows), np.float32)
     inside = np.zeros((batch, frames + 2 * rows), np.float32)
     low, high = max(first, 0), min(first + frames + 2 * rows, length)
     if low < high:
         here = slice(low - first, high - first)
-        audio[..., here] = heard[..., low:high]
+        audio[..., here] = audio_features[..., low:high]
         inside[:, here] = 1.0
     return audio, inside

@@ -57,14 +57,19 @@ class Runtime(Protocol):
         ...
 
     def score(
-        self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: np.ndarray,
+        video_features: np.ndarray,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> np.ndarray:
         """Score volume ``[B, 2K+1, T]``, higher is better, ``-inf`` outside the audio.
 
         Args:
-            heard: float32 ``[B, D, T_audio]``.
-            seen: float32 ``[B, D, T]``.
+            audio_features: float32 ``[B, D, T_audio]``.
+            video_features: float32 ``[B, D, T]``.
             max_offset: K.
-            audio_lead: Index in ``heard`` of the audio that belongs to video frame 0.
+            audio_lead: Index in ``audio_features`` of the audio that belongs to video frame 0.
         """
         ...

@@ -37,14 +37,19 @@ class TorchRuntime:
             return _back(self._model.encode_audio(self._there(audio)))
 
     def score(
-        self, heard: np.ndarray, seen: np.ndarray, *, max_offset: int, audio_lead: int = 0
+        self,
+        audio_features: np.ndarray,
+        video_features: np.ndarray,
+        *,
+        max_offset: int,
+        audio_lead: int = 0,
     ) -> np.ndarray:
         """See ``Runtime``."""
         with torch.inference_mode():
             return _back(
                 self._model.score(
-                    self._there(heard),
-                    self._there(seen),
+                    self._there(audio_features),
+                    self._there(video_features),
                     max_offset=max_offset,
                     audio_lead=audio_lead,
                 )

@@ -169,11 +169,11 @@ def _listed_offsets(
                 remedy="Give a larger --max-offset, or make the pairs with a smaller one.",
             )
         listed.setdefault(pair.video_dir.rpartition("#")[2], []).append(pair.offset)
-    strangers = [k for k in listed if k not in assignments or assignments[k].split != "train"]
-    if strangers:
+    held_out = [k for k in listed if k not in assignments or assignments[k].split != "train"]
+    if held_out:
         raise UsageError(
-            f"{path} lists {len(strangers)} clips that the split keeps out of training: "
-            f"{', '.join(strangers[:_SHOWN])}",
+            f"{path} lists {len(held_out)} clips that the split keeps out of training: "
+            f"{', '.join(held_out[:_SHOWN])}",
             remedy="Give the pairs of train, and --split with the split.json made with them.",
         )
     others = sum(pair.kind == "other" for pair in rows)

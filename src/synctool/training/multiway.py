@@ -73,8 +73,8 @@ def multiway(
         alone = reader.local(shift_samples=shift)
         if alone is not None:
             volumes["alone"] = (alone, STACK)
-        for name, (volume, seen) in volumes.items():
-            lengths = {str(n): n - seen + 1 for n in contexts} | {"clip": volume.shape[-1]}
+        for name, (volume, video) in volumes.items():
+            lengths = {str(n): n - video + 1 for n in contexts} | {"clip": volume.shape[-1]}
             for label, length in lengths.items():
                 if 1 <= length <= volume.shape[-1]:
                     right = best_within(pooled(volume, length)[0])
@@ -105,10 +105,10 @@ class ClipReader:
     @cached_property
     def whole(self) -> tuple[Tensor | None, Tensor]:
         """Local embeddings of the crops, if any, and those with context: both ``[1, D, T]``."""
-        local, seen = in_pieces(
+        local, video = in_pieces(
             lambda x: encode_both(self._model, "video", x), self._video(), self._spec
         )
-        return local, cast(Tensor, seen)
+        return local, cast(Tensor, video)
 
     @torch.inference_mode()
     def film(self, *, shift_samples: int = 0) -> tuple[Tensor, Tensor]:
@@ -120,12 +120,12 @@ class ClipReader:
         """
         margin = head_margin(self._model)
         pad = MAX_OFFSET + margin
-        heard = self._model.encode_audio(self._audio(pad, shift_samples)[None])
-        seen = self.whole[1]
-        scores = self._model.score(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)
+        audio = self._model.encode_audio(self._audio(pad, shift_samples)[None])
+        video = self.whole[1]
+        scores = self._model.score(audio, video, max_offset=MAX_OFFSET, audio_lead=pad)
         if self._head is None:
             return scores, scores
-        return correlate(heard, seen, max_offset=MAX_OFFSET, audio_lead=pad)[0], scores
+        return correlate(audio, video, max_offset=MAX_OFFSET, audio_lead=pad)[0], scores
 
     @torch.inference_mode()
     def local(self, *, shift_samples: int = 0) -> Tensor | None:
@@ -138,15 +138,15 @@ class ClipReader:
         Returns:
             None for a network without local embeddings, or a clip of less than five frames.
         """
-        seen = self.whole[0]
-        if seen is None or self.frames < STACK:
+        video = self.whole[0]
+        if video is None or self.frames < STACK:
             return None
-        heard = encode_both(self._model, "audio", self._audio(MAX_OFFSET, shift_samples)[None])[0]
-        if heard is None:
+        audio = encode_both(self._model, "audio", self._audio(MAX_OFFSET, shift_samples)[None])[0]
+        if audio is None:
             return None
         inner = slice(STACK // 2, -(STACK // 2))  # the rows that see no padding
         return correlate(
-            heard[..., inner], seen[..., inner], max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET
+            audio[..., inner], video[..., inner], max_offset=MAX_OFFSET, audio_lead=MAX_OFFSET
         )[0]
 
     def _video(self) -> Tensor:

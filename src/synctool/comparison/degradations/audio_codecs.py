@@ -72,8 +72,8 @@ def through_codec(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[
         MediaError: The codec destroys the audio, so that its delay cannot be told.
     """
     codec.check()
-    heard, size = _round_trip(codec, audio, kbit_s)
-    return put_back(heard, _delay(codec), audio.size), size
+    decoded, size = _round_trip(codec, audio, kbit_s)
+    return put_back(decoded, _delay(codec), audio.size), size
 
 
 @lru_cache(maxsize=8)
@@ -107,8 +107,8 @@ def _round_trip(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[np
             frame.pts = None
             parts += [f.to_ndarray().reshape(-1) for f in back.resample(frame)]
     parts += [f.to_ndarray().reshape(-1) for f in back.resample(None)]
-    heard = np.concatenate(parts).astype(np.float32) / np.float32(_FULL)
-    return heard, sum(packet.size for packet in packets)
+    decoded = np.concatenate(parts).astype(np.float32) / np.float32(_FULL)
+    return decoded, sum(packet.size for packet in packets)
 
 
 def _frames(audio: np.ndarray, encoder: AudioCodecContext) -> Iterator[av.AudioFrame]:

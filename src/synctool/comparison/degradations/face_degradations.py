@@ -105,9 +105,9 @@ def _panned(
 ) -> Iterator[Frame]:
     move_px = 0.0
     for frame in frames:
-        seen = _at(poses, frame.time_s)
-        if seen:  # or else where the face was last
-            left, _, right, _ = seen[0].box
+        shown = _at(poses, frame.time_s)
+        if shown:  # or else where the face was last
+            left, _, right, _ = shown[0].box
             edge = frame.planes[0].shape[1] - right if side > 0 else left
             move_px = side * (float(edge) + share * float(right - left))
         pixels = 2 * round(move_px * _away(frame.time_s) / 2)

@@ -45,10 +45,10 @@ def augment_audio(
     if rng := dice.of("far_microphone"):
         audio = _from_afar(audio, rng, dice.strength("far_microphone"))
     if (rng := dice.of("babble")) and voices is not None:
-        heard = [fitted(voice, audio.size, rng) for voice in voices() if voice.size]
-        if heard:
+        babble = [fitted(voice, audio.size, rng) for voice in voices() if voice.size]
+        if babble:
             snr_db = rng.uniform(0, 20)
-            audio = mixed(audio, np.asarray(sum(heard)), snr_db, dice.strength("babble"))
+            audio = mixed(audio, np.asarray(sum(babble)), snr_db, dice.strength("babble"))
     if rng := dice.of("music"):
         snr_db = rng.uniform(0, 25)
         audio = mixed(audio, music(audio.size, rng), snr_db, dice.strength("music"))

@@ -27,7 +27,7 @@ def augment_images(
     size_px: int,
     dice: Dice,
     *,
-    stranger: Callable[[], np.ndarray] | None = None,
+    other_person: Callable[[], np.ndarray] | None = None,
 ) -> np.ndarray:
     """Move, turn, bend, relight and degrade the crops of one window.
 
@@ -39,14 +39,14 @@ def augment_images(
             network's crop: ``with_room``.
         size_px: Side of the network's crop.
         dice: What happens to this window.
-        stranger: Gives a crop of another person, ``[S, S]`` or ``[S, S, 3]``, whose light and skin may
+        other_person: Gives a crop of another person, ``[S, S]`` or ``[S, S, 3]``, whose light and skin may
             be borrowed; asked only when they are.
 
     Returns:
         uint8 ``[T, size_px, size_px]`` or ``[T, size_px, size_px, 3]``, new.
     """
     crops = jittered_time(lost_frames(crops, dice), dice)
-    crops = warped(lit(crops, dice, stranger), size_px, dice)
+    crops = warped(lit(crops, dice, other_person), size_px, dice)
     crops = smoothed(darkened(behind_hand(crops, dice), dice), dice)
     crops = recorded(captioned(crops, dice), dice)
     return covered(grained(toned(crops, dice), dice), dice)

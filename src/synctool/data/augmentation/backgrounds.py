@@ -89,8 +89,8 @@ def direct_first(response: np.ndarray) -> np.ndarray:
     if not part.size or not part[0]:
         return np.ones(1, np.float32)
     part = part / part[0]
-    heard = np.flatnonzero(np.abs(part) > _DECAY)
-    return np.ascontiguousarray(part[: heard[-1] + 1], np.float32)
+    audible = np.flatnonzero(np.abs(part) > _DECAY)
+    return np.ascontiguousarray(part[: audible[-1] + 1], np.float32)
 
 
 def convolved(audio: np.ndarray, response: np.ndarray, level: float = 1.0) -> np.ndarray:

@@ -97,17 +97,17 @@ def delay_samples(through: Callable[[np.ndarray], np.ndarray]) -> int | None:
     loud = np.repeat(rng.random(25), int(_PROBE_S * AUDIO_HZ) // 25)
     probe = scipy.signal.lfilter([0.1], [1, -0.9], rng.normal(0, 1, loud.size) * loud)
     probe = (probe / np.abs(probe).max() / 2).astype(np.float32)
-    heard = through(probe)
-    scores = scipy.signal.correlate(heard, probe, method="fft")
-    scores /= np.linalg.norm(heard) * np.linalg.norm(probe) + 1e-9
+    decoded = through(probe)
+    scores = scipy.signal.correlate(decoded, probe, method="fft")
+    scores /= np.linalg.norm(decoded) * np.linalg.norm(probe) + 1e-9
     return int(scores.argmax()) - (probe.size - 1) if scores.max() > _LEAST_LIKENESS else None
 
 
-def put_back(heard: np.ndarray, delay: int, size: int) -> np.ndarray:
+def put_back(decoded: np.ndarray, delay: int, size: int) -> np.ndarray:
     """What a codec gave back, in its place again.
 
     Args:
-        heard: float32 ``[M]``.
+        decoded: float32 ``[M]``.
         delay: Of ``delay_samples``.
         size: Samples of the audio that went in.
 
@@ -116,7 +116,7 @@ def put_back(heard: np.ndarray, delay: int, size: int) -> np.ndarray:
     """
     out = np.zeros(size, np.float32)
     begin = max(delay, 0)
-    part = heard[begin : begin + size - max(-delay, 0)]
+    part = decoded[begin : begin + size - max(-delay, 0)]
     out[max(-delay, 0) :][: part.size] = part
     return out
 
@@ -139,5 +139,5 @@ def through_codec(audio: np.ndarray, rng: np.random.Generator, strength: float) 
     shares = np.array([codec.share for codec, _ in known])
     codec, delay = known[int(rng.choice(len(known), p=shares / shares.sum()))]
     scale = max(1.0, peak)  # encoders cut off what is beyond 1
-    heard = codec.through((audio / scale).astype(np.float32), rng.random() * min(strength, 1.0))
-    return put_back(heard, delay, audio.size) * np.float32(scale)
+    decoded = codec.through((audio / scale).astype(np.float32), rng.random() * min(strength, 1.0))
+    return put_back(decoded, delay, audio.size) * np.float32(scale)

@@ -11,21 +11,21 @@ from synctool.data.augmentation.random_choices import Dice
 
 
 def lit(
-    crops: np.ndarray, dice: Dice, stranger: Callable[[], np.ndarray] | None = None
+    crops: np.ndarray, dice: Dice, other_person: Callable[[], np.ndarray] | None = None
 ) -> np.ndarray:
     """Add smooth light that is the same in all frames.
 
     Args:
         crops: uint8 ``[T, S, S]`` or ``[T, S, S, 3]``.
         dice: What happens to this window.
-        stranger: Gives one crop of another person, of the same shape; None for no such.
+        other_person: Gives one crop of another person, of the same shape; None for no such.
     """
     field = np.zeros(crops.shape[1:], np.float32)
     if rng := dice.of("lamps"):
         field += _spread(_lamps(crops.shape[1], rng) * dice.strength("lamps"), crops.ndim)
     rng = dice.of("shades")
-    if rng and stranger is not None:
-        field += _shades(crops, stranger(), rng) * dice.strength("shades")
+    if rng and other_person is not None:
+        field += _shades(crops, other_person(), rng) * dice.strength("shades")
     if not field.any():
         return crops
     field = field.astype(np.int16)
@@ -53,9 +53,9 @@ def _lamps(size: int, rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(lamps, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
-def _shades(crops: np.ndarray, stranger: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _shades(crops: np.ndarray, other_person: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     mean = crops[:: max(1, len(crops) // 6)].mean(0, dtype=np.float32)
-    other = stranger[:, ::-1] if rng.random() < 0.5 else stranger
+    other = other_person[:, ::-1] if rng.random() < 0.5 else other_person
     sigma = rng.uniform(4, 12) * len(mean) / 96  # chosen on crops of 96 px
     return cv2.GaussianBlur(other - mean, (0, 0), sigma) * np.float32(rng.uniform(0.5, 1))
 

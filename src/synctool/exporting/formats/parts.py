@@ -105,10 +105,12 @@ class _WholeGraph(_Graph):
         self, video: Tensor, audio: Tensor, inside: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, and embeddings of audio and video."""
-        seen = self.network.encode_video(video).float()
-        heard = self.network.encode_audio(audio).float() * inside[:, None]
-        scores = self.network.score_window(heard, inside, seen, outside=OUTSIDE).float()
-        return scores, heard, seen
+        video_features = self.network.encode_video(video).float()
+        audio_features = self.network.encode_audio(audio).float() * inside[:, None]
+        scores = self.network.score_window(
+            audio_features, inside, video_features, outside=OUTSIDE
+        ).float()
+        return scores, audio_features, video_features
 
 
 def _video(spec: ModelSpec, network: nn.Module) -> GraphPart:

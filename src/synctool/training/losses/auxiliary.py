@@ -42,22 +42,22 @@ class Auxiliary(nn.Module):
             UsageError: There are no targets, they do not fit the options, or the network has no such
                 embeddings.
         """
-        seen = evidence.local_video if self.on == "local" else evidence.video_features
+        embeddings = evidence.local_video if self.on == "local" else evidence.video_features
         if evidence.targets is None:
             raise UsageError(
                 "the loss auxiliary needs targets", remedy="Give a file of them: --targets FILE."
             )
-        if seen is None:
+        if embeddings is None:
             raise UsageError(
                 "the network has no local embeddings", remedy="Write auxiliary=WEIGHT,on=plain."
             )
-        found = (seen.shape[1], evidence.targets.shape[1])
+        found = (embeddings.shape[1], evidence.targets.shape[1])
         if found != (self.layer.in_channels, self.layer.out_channels):
             raise UsageError(
                 f"the loss auxiliary is for embeddings of {self.layer.in_channels} numbers and "
                 f"{self.layer.out_channels} values a frame, and here are {found[0]} and {found[1]}",
                 remedy=f"Write auxiliary=WEIGHT,embedding={found[0]},values={found[1]}.",
             )
-        told = self.layer(seen * _SPREAD).float()
+        told = self.layer(embeddings * _SPREAD).float()
         known = ~torch.isnan(evidence.targets)
         return known_mean((told - evidence.targets.nan_to_num()).square(), known)

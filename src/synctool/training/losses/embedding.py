@@ -34,15 +34,15 @@ class InfoNCE(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         """The loss of a batch, a scalar."""
-        seen = evidence.video_features
-        frames = torch.arange(0, seen.shape[-1], self.apart, device=seen.device)
+        video_features = evidence.video_features
+        frames = torch.arange(0, video_features.shape[-1], self.apart, device=video_features.device)
         matching, known = belonging(
             evidence.audio_features,
             frames,
             offset_frames=evidence.offset_frames,
             audio_lead=evidence.audio_lead,
         )
-        video, audio = gathered(known, seen[:, :, frames], matching)
+        video, audio = gathered(known, video_features[:, :, frames], matching)
         return info_nce(video, audio, evidence.scale)
 
 

@@ -164,8 +164,8 @@ def embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         batch: Windows.
     """
     sync = cast(SyncModel, model)
-    seen = sync.encode_video(prepared(batch.video, batch.video_input))
-    return _unit(model, seen), _unit(model, sync.encode_audio(batch.audio))
+    video_features = sync.encode_video(prepared(batch.video, batch.video_input))
+    return _unit(model, video_features), _unit(model, sync.encode_audio(batch.audio))
 
 
 def aligned_embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Tensor, Tensor]:
@@ -178,12 +178,12 @@ def aligned_embeddings(model: nn.Module, batch: WindowBatch) -> tuple[Tensor, Te
     Returns:
         ``[B, D, T]`` twice, unit length, and where there is audio: boolean ``[B, T]``.
     """
-    seen, heard = embeddings(model, batch)
-    frames = torch.arange(seen.shape[-1], device=seen.device)
-    heard, known = belonging(
-        heard, frames, offset_frames=batch.offset_frames, audio_lead=batch.audio_lead
+    video_features, audio_features = embeddings(model, batch)
+    frames = torch.arange(video_features.shape[-1], device=video_features.device)
+    audio_features, known = belonging(
+        audio_features, frames, offset_frames=batch.offset_frames, audio_lead=batch.audio_lead
     )
-    return seen, heard, known
+    return video_features, audio_features, known
 
 
 def _unit(model: nn.Module, features: Tensor) -> Tensor:
@@ -208,72 +208,80 @@ def observe(
         teacher: Another network with the same inputs, whose logits are to be learned.
     """
     video, lead = prepared(batch.video, batch.video_input), batch.audio_lead
-    seen_locally, seen = encode_both(model, "video", video)
-    heard_locally, heard = encode_both(model, "audio", batch.audio)
+    local_video, video_features = encode_both(model, "video", video)
+    local_audio, audio_features = encode_both(model, "audio", batch.audio)
     head = volume_head(model)
     if head is None:
-        scale = seen.new_ones(())
+        scale = video_features.new_ones(())
         sync = cast(SyncModel, model)
 
         @cache
         def scored() -> Tensor:
-            return sync.score(heard, seen, max_offset=max_offset, audio_lead=lead)
+            return sync.score(
+                audio_features, video_features, max_offset=max_offset, audio_lead=lead
+            )
 
         def foreign() -> Tensor:
-            others = of_clip_before(heard)
-            return sync.score(others, seen, max_offset=max_offset, audio_lead=lead)
+            others = of_clip_before(audio_features)
+            return sync.score(others, video_features, max_offset=max_offset, audio_lead=lead)
 
         makers: dict[str, Callable[[], Tensor]] = {"plain": scored, "head": scored}
         makers["foreign"] = foreign
     else:
         scale = head.log_scale.exp()
-        makers = _of_head(head, seen, heard, max_offset=max_offset, lead=lead)
+        makers = _of_head(head, video_features, audio_features, max_offset=max_offset, lead=lead)
         sharpen = head
 
         def foreign() -> Tensor:
-            others = of_clip_before(heard)
-            return _of_head(sharpen, seen, others, max_offset=max_offset, lead=lead)["head"]()
+            others = of_clip_before(audio_features)
+            return _of_head(sharpen, video_features, others, max_offset=max_offset, lead=lead)[
+                "head"
+            ]()
 
         makers["foreign"] = foreign
     local_scale = None
-    if seen_locally is not None and heard_locally is not None:
+    if local_video is not None and local_audio is not None:
         local_scale = cast(Tensor, model.local_scale).exp()
 
         def local() -> Tensor:
             volume, inside = correlate(
-                heard_locally, seen_locally, max_offset=max_offset, audio_lead=lead
+                local_audio, local_video, max_offset=max_offset, audio_lead=lead
             )
             return (volume * local_scale).masked_fill(~inside, float("-inf"))
 
         makers["local"] = local
-    learnt = None
+    teacher_logits = None
     if teacher is not None:
         with torch.no_grad():
-            learnt = teacher(batch.audio, video, max_offset=max_offset, audio_lead=lead).logits
+            teacher_logits = teacher(
+                batch.audio, video, max_offset=max_offset, audio_lead=lead
+            ).logits
     return Evidence(
-        video_features=_unit(model, seen),
-        audio_features=_unit(model, heard),
+        video_features=_unit(model, video_features),
+        audio_features=_unit(model, audio_features),
         volumes=LazyVolumes(makers),
         offset_frames=batch.offset_frames,
         max_offset=max_offset,
         audio_lead=lead,
         scale=scale,
-        teacher=learnt,
+        teacher=teacher_logits,
         local_scale=local_scale,
-        local_video=seen_locally,
+        local_video=local_video,
         targets=batch.targets,
         own_score=head is None,
     )
 
 
 def _of_head(
-    head: VolumeHead, seen: Tensor, heard: Tensor, *, max_offset: int, lead: int
+    head: VolumeHead, video_features: Tensor, audio_features: Tensor, *, max_offset: int, lead: int
 ) -> dict[str, Callable[[], Tensor]]:
     """What gives the volumes of a network whose head sharpens cosines."""
 
     @cache
     def raw() -> tuple[Tensor, Tensor]:
-        return correlate(heard, seen, max_offset=max_offset + head.margin, audio_lead=lead)
+        return correlate(
+            audio_features, video_features, max_offset=max_offset + head.margin, audio_lead=lead
+        )
 
     def plain() -> Tensor:
         volume, inside = raw()
@@ -286,7 +294,7 @@ def _of_head(
         rows = max_offset + head.margin
         others = [
             correlate(a, v, max_offset=rows, audio_lead=lead)[0]
-            for a, v in head.further(heard, seen)
+            for a, v in head.further(audio_features, video_features)
         ]
         return head.refine(volume, inside.expand_as(volume), others)
 

@@ -204,8 +204,8 @@ class TemporalConsistency(VolumeLoss):
     def forward(self, evidence: Evidence) -> Tensor:
         """The loss of a batch, a scalar; 0 for a single frame."""
         logits = self.logits(evidence)
-        heard = (~torch.isneginf(logits)).any(1)
-        known = heard[:, 1:] & heard[:, :-1]
+        has_audio = (~torch.isneginf(logits)).any(1)
+        known = has_audio[:, 1:] & has_audio[:, :-1]
         log_probs = log_probabilities(logits)
         if self.of == "offset":
             offsets = expected_offsets(log_probs.exp())

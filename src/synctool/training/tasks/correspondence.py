@@ -46,19 +46,22 @@ class Correspondence(nn.Module):
             model: The network, in training mode.
             batch: Windows.
         """
-        seen, heard = embeddings(model, batch)
-        clips, frames = len(seen), torch.arange(seen.shape[-1], device=seen.device)
+        video_features, audio_features = embeddings(model, batch)
+        clips, frames = (
+            len(video_features),
+            torch.arange(video_features.shape[-1], device=video_features.device),
+        )
         shifts = {"offset_frames": batch.offset_frames, "audio_lead": batch.audio_lead}
-        own, known = belonging(heard, frames, **shifts)
-        right, right_hits = self._judged(seen, own, known, belongs=True)
+        own, known = belonging(audio_features, frames, **shifts)
+        right, right_hits = self._judged(video_features, own, known, belongs=True)
         moved = torch.randint(self.least, self.largest + 1, (clips,))
-        moved = (moved * (2 * torch.randint(2, (clips,)) - 1)).to(seen.device)
-        elsewhere = belonging(heard, frames, **shifts, moved=moved)
-        wrong = {"elsewhere": self._judged(seen, *elsewhere, belongs=False)}
+        moved = (moved * (2 * torch.randint(2, (clips,)) - 1)).to(video_features.device)
+        elsewhere = belonging(audio_features, frames, **shifts, moved=moved)
+        wrong = {"elsewhere": self._judged(video_features, *elsewhere, belongs=False)}
         if clips > 1:
             turn = int(torch.randint(1, clips, ()))
             other = own.roll(turn, 0), known.roll(turn, 0)
-            wrong["other_clip"] = self._judged(seen, *other, belongs=False)
+            wrong["other_clip"] = self._judged(video_features, *other, belongs=False)
         false = torch.stack([loss for loss, _ in wrong.values()]).mean()
         false_hits = torch.stack([hits for _, hits in wrong.values()]).mean()
         loss = (right + false) / 2
@@ -71,10 +74,10 @@ class Correspondence(nn.Module):
         return loss, numbers(parts)
 
     def _judged(
-        self, seen: Tensor, audio: Tensor, known: Tensor, *, belongs: bool
+        self, video_features: Tensor, audio: Tensor, known: Tensor, *, belongs: bool
     ) -> tuple[Tensor, Tensor]:
         """Mean loss and share of right judgements over the windows whose audio is all there."""
-        cosines = (seen * audio).sum(1).masked_fill(~known, float("-inf"))
+        cosines = (video_features * audio).sum(1).masked_fill(~known, float("-inf"))
         cosines = pooled(cosines[:, None], min(_WINDOW, cosines.shape[-1]))[:, 0]
         whole = ~torch.isneginf(cosines)
         logits = cosines.masked_fill(~whole, 0.0) * self.log_slope.exp() + self.bias

@@ -50,13 +50,13 @@ class MaskedPrediction(nn.Module):
             model: The network, in training mode.
             batch: Windows.
         """
-        seen, heard, known = aligned_embeddings(model, batch)
-        hidden = spans(len(seen), seen.shape[-1]).to(seen.device)
-        video = torch.where(hidden[:, None], self.hidden_picture[:, None], seen)
-        audio = torch.where(hidden[:, None], self.hidden_sound[:, None], heard)
+        video_features, audio_features, known = aligned_embeddings(model, batch)
+        hidden = spans(len(video_features), video_features.shape[-1]).to(video_features.device)
+        video = torch.where(hidden[:, None], self.hidden_picture[:, None], video_features)
+        audio = torch.where(hidden[:, None], self.hidden_sound[:, None], audio_features)
         wanted = hidden & known
-        loss_audio, hits_audio = self._told(self.to_sound(video), heard, wanted)
-        loss_video, hits_video = self._told(self.to_picture(audio), seen, wanted)
+        loss_audio, hits_audio = self._told(self.to_sound(video), audio_features, wanted)
+        loss_video, hits_video = self._told(self.to_picture(audio), video_features, wanted)
         loss = (loss_audio + loss_video) / 2
         parts = {
             "masked": loss,

@@ -45,13 +45,15 @@ class Retrieval(nn.Module):
         Raises:
             UsageError: The batch, over all processes, is a single clip.
         """
-        seen, heard, known = aligned_embeddings(model, batch)
-        heard = (heard * known[:, None]).sum(2)
+        video_features, audio_features, known = aligned_embeddings(model, batch)
+        audio_features = (audio_features * known[:, None]).sum(2)
         some = known.any(1, keepdim=True)
         video, audio = gathered(
-            some, F.normalize(seen.sum(2), dim=1)[..., None], F.normalize(heard, dim=1)[..., None]
+            some,
+            F.normalize(video_features.sum(2), dim=1)[..., None],
+            F.normalize(audio_features, dim=1)[..., None],
         )
-        if len(seen) * world_size() < 2:
+        if len(video_features) * world_size() < 2:
             raise UsageError(
                 "the task retrieval needs other clips to choose from, and the batch is one clip",
                 remedy="Give a larger --batch-size.",

@@ -59,10 +59,12 @@ class TemporalOrder(nn.Module):
         start = max(0, min(batch.audio_lead, length - frames)) * steps
         audio = _pieces(batch.audio[..., start:], steps, min(frames, length))
         sync = cast(SyncModel, model)
-        seen = sync.encode_video(prepared(video, batch.video_input)).unflatten(0, (clips, PIECES))
-        heard = sync.encode_audio(audio).unflatten(0, (clips, PIECES))
-        video_loss, video_hits = self.of_pictures(seen)
-        audio_loss, audio_hits = self.of_sounds(heard)
+        video_features = sync.encode_video(prepared(video, batch.video_input)).unflatten(
+            0, (clips, PIECES)
+        )
+        audio_features = sync.encode_audio(audio).unflatten(0, (clips, PIECES))
+        video_loss, video_hits = self.of_pictures(video_features)
+        audio_loss, audio_hits = self.of_sounds(audio_features)
         loss = (video_loss + audio_loss) / 2
         parts = {
             "order": loss,
