@@ -166,7 +166,7 @@ def _run(
                 settings,
                 journal=journal,
                 on_progress=bar,
-                on_video=outputs.film,
+                on_video=outputs.video,
                 thumbnails=outputs.thumbnails,
             ):
                 outputs.stream(trial)

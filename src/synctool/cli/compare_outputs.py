@@ -113,7 +113,7 @@ class CompareOutputs(Outputs):
         missing = all(video in self._videos and not os.path.lexists(video) for video in failed)
         return EXIT_MISSING if missing else EXIT_UNEXPECTED
 
-    def film(self, facts: VideoFacts) -> None:
+    def video(self, facts: VideoFacts) -> None:
         """Take what a video's trials do not hold: what reading it cost, and its thumbnails."""
         self._shared_s[facts.video] = facts.shared_s
         if facts.thumbnails:
