@@ -219,12 +219,19 @@ def test_audio_that_starts_late_and_is_late_is_told_by_both(
     assert "search wider with --max-offset 50" in result.reason
 
 
+def speech(clips: Path, seconds: float) -> np.ndarray:
+    """Real speech: float32 ``[N]``, 16 kHz."""
+    with VideoFile(clips / "example.avi") as video:
+        for _ in video:
+            pass
+        return video.audio.pop(round(16_000 * seconds)).astype(np.float32) / 32768
+
+
 def test_streams_that_start_far_apart_are_worth_a_wider_search(
-    measure: Detector, tmp_path: Path
+    measure: Detector, tmp_path: Path, clips: Path
 ) -> None:
-    """Nothing matches anywhere, but the file says where a match may lie."""
-    other = flicker.pattern(seed=9)
-    audio = Audio(rate=16_000, layout="mono", samples=flicker.flicker_audio(other, 6), start_s=1.6)
+    """Nothing matches anywhere, but somebody speaks, and the file says where a match may lie."""
+    audio = Audio(rate=16_000, layout="mono", samples=speech(clips, 6), start_s=1.6)
     path = make_video(tmp_path / "a.mkv", seconds=6, video=flickering(6), audio=[audio])
     result = measure.detect(path)
     assert result.verdict == "inconclusive"
@@ -232,9 +239,10 @@ def test_streams_that_start_far_apart_are_worth_a_wider_search(
     assert "--max-offset 50" in result.reason
 
 
-def test_weak_evidence_is_no_reason_to_search_wider(measure: Detector, tmp_path: Path) -> None:
-    other = flicker.flicker_audio(flicker.pattern(seed=9), 6)
-    audio = Audio(rate=16_000, layout="mono", samples=other)
+def test_weak_evidence_is_no_reason_to_search_wider(
+    measure: Detector, tmp_path: Path, clips: Path
+) -> None:
+    audio = Audio(rate=16_000, layout="mono", samples=speech(clips, 6))
     result = measure.detect(
         make_video(tmp_path / "a.mp4", seconds=6, video=flickering(6), audio=[audio])
     )

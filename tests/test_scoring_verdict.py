@@ -47,70 +47,129 @@ WEAK = {"confidence": 0.1}
 
 
 @pytest.mark.parametrize(
-    ("more", "known", "part"),
+    ("more", "known", "code", "part"),
     [
-        ({}, {"has_face": False}, "no face was found"),
+        ({}, {"has_face": False}, "no_face", "no face was found"),
         (
             {},
             {"has_face": False, "other_videos": (1, 2)},
+            "no_face",
             "no face was found in this video track: try --video-track 1 or 2",
         ),
-        ({}, {"has_audio": False}, "the audio is silent"),
-        ({"frames": 10}, {}, "too short: 0.40 s of a talking face, and at least 0.60 s are needed"),
-        ({"frames": 0}, {}, "no frame could be compared"),
+        ({}, {"has_audio": False}, "no_speech", "the audio is silent"),
+        (
+            {"frames": 10},
+            {},
+            "too_short",
+            "too short: 0.40 s of a talking face, and at least 0.60 s are needed",
+        ),
+        ({"frames": 0}, {}, "too_short", "no frame could be compared"),
         (
             {"at_edge": True, "confidence": 0.3},
             {"edge_confidence": 0.8},
+            "out_of_range",
             "the best match lies at the edge of the searched range (±15 frames): "
             "search wider with --max-offset 40",
         ),
         (
             {"at_edge": True, "confidence": 0.002},
             {"edge_confidence": 0.002},
+            "weak_evidence",
             "the evidence is weak: confidence 0.00",
         ),
         (
             WEAK,
             {"far_offset_frames": -40.2},
+            "out_of_range",
             "a match outside the searched range (±15 frames) is clear, with the audio 1608 ms behind: "
             "search wider with --max-offset 55",
         ),
         (
             WEAK,
             {"audio_starts_late_s": 1.6},
+            "out_of_range",
             "the audio starts 1.60 s later than the video by the file's own times, which is more than "
             "the searched range (±15 frames): search wider with --max-offset 50",
         ),
         (
             WEAK,
             {"audio_starts_late_s": -1.6, "far_offset_frames": 40.0},
+            "out_of_range",
             "(the video starts 1.60 s later than the audio by the file's own times)",
         ),
-        (WEAK, {"audio_starts_late_s": 0.5}, "the evidence is weak: confidence 0.10"),
+        (
+            WEAK,
+            {"audio_starts_late_s": 0.5},
+            "weak_evidence",
+            "the evidence is weak: confidence 0.10",
+        ),
         (
             {},
             {"belongs": 0.81, "least_belongs": 0.9},
+            "audio_from_elsewhere",
             "the audio may not be this face's own: probability 0.81 that it is, and at least 0.90 is needed",
         ),
-        (WEAK, {"belongs": 0.1, "least_belongs": 0.9}, "the evidence is weak: confidence 0.10"),
-        (WEAK, {"steady": True}, "no speech was found in the audio"),
-        (WEAK, {"face_px": 22.0}, "the face is too small: 22 px high, and about 40 are needed"),
-        (WEAK, {"face_px": 120.0}, "the evidence is weak"),
-        (WEAK, {"contradictory": True}, "segments contradict each other"),
+        (
+            WEAK,
+            {"belongs": 0.1, "least_belongs": 0.9},
+            "weak_evidence",
+            "the evidence is weak: confidence 0.10",
+        ),
+        (WEAK, {"steady": True}, "no_speech", "no speech was found in the audio"),
+        (
+            WEAK,
+            {"face_px": 22.0},
+            "face_too_small",
+            "the face is too small: 22 px high, and about 40 are needed",
+        ),
+        (WEAK, {"face_px": 120.0}, "weak_evidence", "the evidence is weak"),
+        (WEAK, {"contradictory": True}, "audio_from_elsewhere", "segments contradict each other"),
         (
             WEAK,
             {},
+            "weak_evidence",
             "the audio is perhaps from elsewhere (a voice-over, dubbing), or nobody in view",
         ),
-        ({"confidence": 0.31}, {}, "the evidence is weak: confidence 0.31, and at least 0.50"),
-        ({"confidence": float("nan")}, {}, "the evidence is weak"),
+        (
+            {"confidence": 0.31},
+            {},
+            "weak_evidence",
+            "the evidence is weak: confidence 0.31, and at least 0.50",
+        ),
+        ({"confidence": float("nan")}, {}, "weak_evidence", "the evidence is weak"),
+        (WEAK, {"speech_s": 0.0}, "no_speech", "nobody speaks while a face is visible"),
+        (
+            WEAK,
+            {"speech_s": 0.2, "speech_elsewhere_s": 4.0},
+            "no_speech",
+            "there is 0.20 s of speech while a face is visible, and at least 0.60 s are needed; there are "
+            "4.0 s of speech without a face",
+        ),
+        (WEAK, {"speech_s": 0.0, "audio_starts_late_s": 1.6}, "no_speech", "nobody speaks"),
+        (WEAK, {"speech_s": 0.0, "far_offset_frames": 40.0}, "out_of_range", "is clear"),
+        (
+            {"at_edge": True, "confidence": 0.002},
+            {"edge_confidence": 0.002, "speech_s": 0.0},
+            "no_speech",
+            "nobody speaks",
+        ),
+        (
+            WEAK,
+            {"eyes_apart": 0.3, "speech_s": 9.0},
+            "face_turned_away",
+            "the face is turned aside",
+        ),
+        (WEAK, {"eyes_apart": 0.3, "speech_s": 0.0}, "no_speech", "nobody speaks"),
+        (WEAK, {"speech_s": 4.0}, "audio_from_elsewhere", "there are 4.0 s of speech"),
+        (WEAK, {"speech_s": 2.0}, "weak_evidence", "the evidence is weak: confidence 0.10"),
+        ({"confidence": 0.31}, {"speech_s": 4.0}, "weak_evidence", "the evidence is weak"),
     ],
 )
 def test_what_carries_no_answer_names_its_cause(
-    more: dict[str, Any], known: dict[str, Any], part: str
+    more: dict[str, Any], known: dict[str, Any], code: str, part: str
 ) -> None:
     decision = decide(3.0, **{**AUDIO, **more}, circumstances=Circumstances(**known))
-    assert decision.verdict == "inconclusive"
+    assert (decision.verdict, decision.code) == ("inconclusive", code)
     assert part in decision.reason
 
 

@@ -34,6 +34,17 @@ EXPORT_SCHEMA = "synctool.export/1"
 
 Verdict = Literal["in sync", "detectable", "unacceptable", "inconclusive"]
 AudioIs = Literal["ahead", "behind", "level"]
+ReasonCode = Literal[
+    "no_face",
+    "no_speech",
+    "too_short",
+    "face_too_small",
+    "face_turned_away",
+    "out_of_range",
+    "audio_from_elsewhere",
+    "weak_evidence",
+]
+"""Why there is no verdict: the name beside the sentence."""
 Precision = Literal["float32", "float16", "int8-static", "int8-dynamic"]
 """How the numbers of an exported network are kept. ``float16``: weights in 16 bits, computed with in 32
 where the format can; ``int8-static``: weights and activations in 8 bits, their ranges found beforehand on
@@ -143,6 +154,25 @@ class Track:
 
 
 @dataclass(frozen=True)
+class SpeakerTurn:
+    """Somebody speaks.
+
+    Attributes:
+        track: Number of the face, as in ``Track.id``; None for an off-screen voice: no lips in view match.
+        start_s: Begin.
+        end_s: End.
+        confidence: Mean probability in 0..1 of its frames that this face speaks, or that none in view does.
+        overlapping: Whether another face, whose lips match better, speaks at the same time.
+    """
+
+    track: int | None
+    start_s: float
+    end_s: float
+    confidence: float
+    overlapping: bool = False
+
+
+@dataclass(frozen=True)
 class FrameSeries:
     """Offset and confidence per 25 Hz frame; None where there is no evidence."""
 
@@ -183,6 +213,8 @@ class DetectResult:
     verdict_coverage: float = 0.0
     audio_belongs: float | None = None
     drift_interval_ms_per_min: tuple[float, float] | None = None
+    reason_code: ReasonCode | None = None
+    speakers: tuple[SpeakerTurn, ...] | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -224,6 +256,7 @@ class DetectResult:
             "audio_belongs": _rounded(self.audio_belongs, 4),
             "verdict": self.verdict,
             "reason": self.reason,
+            "reason_code": self.reason_code,
             "max_offset": self.max_offset,
             "coverage": _rounded(self.coverage, 4),
             "verdict_coverage": _rounded(self.verdict_coverage, 4),
@@ -235,6 +268,7 @@ class DetectResult:
             "min_distance": _rounded(self.min_distance, 4),
             "segments": [asdict(s) for s in self.segments],
             "tracks": [asdict(t) for t in self.tracks],
+            "speakers": None if self.speakers is None else [_turn(t) for t in self.speakers],
             "frames": {
                 "t_s": [round(t, 3) for t in self.frames.t_s],
                 "offset_frames": [_rounded(x, 2) for x in self.frames.offset_frames],
@@ -242,6 +276,10 @@ class DetectResult:
             },
             "timing_s": {k: round(v, 4) for k, v in self.timing_s.items()},
         }
+
+
+def _turn(turn: SpeakerTurn) -> dict[str, Any]:
+    return {**asdict(turn), "confidence": _rounded(turn.confidence, 4)}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

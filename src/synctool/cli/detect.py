@@ -62,6 +62,16 @@ def detect(
             rich_help_panel=RESULTS,
         ),
     ] = False,
+    rttm: Annotated[
+        str | None,
+        result_option("--rttm", "Who speaks when, of all videos, as RTTM; - for stdout."),
+    ] = None,
+    webvtt: Annotated[
+        str | None,
+        result_option(
+            "--webvtt", "Who speaks when, as WebVTT captions; a folder for several videos."
+        ),
+    ] = None,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -103,14 +113,14 @@ def detect(
         )
     one = means_one_video(videos or [], from_file=from_file)
     command = ["synctool", *(context.obj or ["detect"])]
+    targets = {"--json": json, "--csv": csv, "--html": html, "--rttm": rttm}
     outputs = DetectOutputs(
         names,
+        targets,
         settings,
         one=one,
-        json=json,
-        csv=csv,
         plot=plot,
-        html=html,
+        webvtt=webvtt,
         command=command,
         quiet=quiet,
     )

@@ -1,4 +1,4 @@
-"""What ``synctool detect`` writes: the terminal, JSON, CSV, plots, a page."""
+"""What ``synctool detect`` writes: the terminal, JSON, CSV, plots, captions, a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from synctool.cli.outputs import Outputs
+from synctool.cli.outputs import Outputs, VideoFiles
 from synctool.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ class DetectOutputs(Outputs):
 
     Args:
         videos: Names of all videos.
+        targets: ``--json``, ``--csv``, ``--html`` and ``--rttm`` -> path, ``-`` for the standard output, None
+            for what is not wanted.
         settings: How they are measured.
-        one: Whether the user named a single video: one JSON object, and the plot is a file. Otherwise
-            JSON Lines, and the plots go into a folder, however many videos there are.
-        json: Path or ``-`` or None.
-        csv: The same.
+        one: Whether the user named a single video: one JSON object, and plot and captions are files.
+            Otherwise JSON Lines, and they go into folders, however many videos there are.
         plot: A file or a folder.
-        html: Path of a page or ``-`` or None.
+        webvtt: The same for captions.
         command: The words of the command, for the page.
         quiet: Whether to print nothing for people.
     """
@@ -36,20 +36,26 @@ class DetectOutputs(Outputs):
     def __init__(
         self,
         videos: Sequence[str],
+        targets: Mapping[str, str | None],
         settings: DetectSettings,
         *,
         one: bool,
-        json: str | None,
-        csv: str | None,
-        plot: str | None,
-        html: str | None = None,
+        plot: str | None = None,
+        webvtt: str | None = None,
         command: Sequence[str] = (),
         quiet: bool,
     ) -> None:
-        targets = {"--json": json, "--csv": csv, "--html": html}
+        self._captions = VideoFiles(webvtt, one=one, suffix=".vtt")
+        if self._captions.folder is None:
+            targets = {**targets, "--webvtt": webvtt}
         super().__init__(targets, plot=plot, one=one, kept=videos, quiet=quiet)
         self._videos, self._one, self._command = videos, one, command
         self._settings, self._quiet = settings, quiet
+
+    def check(self) -> None:
+        """See ``Outputs.check``."""
+        super().check()
+        self._captions.check()
 
     @property
     def wants_thumbnails(self) -> bool:
@@ -70,14 +76,20 @@ class DetectOutputs(Outputs):
         self.append("--csv", csv_out.row(outcome), heading=csv_out.heading())
 
     def draw(self, outcome: Outcome) -> None:
-        """Draw the plot of a video.
+        """Draw the plot of a video, and write its captions.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: One cannot be written.
         """
         from synctool.report.outcome import Failure
 
-        if not isinstance(outcome, Failure) and (path := self.plot_path(outcome.input)):
+        if isinstance(outcome, Failure):
+            return
+        if captions := self._captions.path(outcome.input):
+            from synctool.report.speaker_files import write_webvtt
+
+            write_webvtt(outcome, captions)
+        if path := self.plot_path(outcome.input):
             from synctool.report.plots import write_plot
 
             write_plot(outcome, path)
@@ -112,6 +124,10 @@ class DetectOutputs(Outputs):
             json_out.write_json(outcomes, json, lines=False)
         if self._one and csv is not None:
             csv_out.write_csv(outcomes, csv)
+        if (rttm := self.target("--rttm")) is not None:
+            from synctool.report.speaker_files import write_rttm
+
+            write_rttm(outcomes, rttm)
         if html is not None:
             from synctool.report.html.pages import detect_page, write_html
 

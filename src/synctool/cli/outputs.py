@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctool.cli.places import STANDARD_OUTPUT, check_places, is_plot_folder
+from synctool.errors import UsageError
+from synctool.files import check_writable, make_folder
 
 if TYPE_CHECKING:
     from synctool.report.plots import PlotNames
@@ -34,8 +36,7 @@ class Outputs:
         quiet: bool,
     ) -> None:
         self._targets, self._kept = dict(targets), list(kept)
-        self._plot, self._into_folder = plot, is_plot_folder(plot, one=one)
-        self._names: PlotNames | None = None
+        self._plot, self._plots = plot, VideoFiles(plot, one=one, suffix=".png")
         self._growing: dict[str, GrowingReport] = {}
         self.for_people = not quiet and STANDARD_OUTPUT not in self._targets.values()
 
@@ -47,7 +48,12 @@ class Outputs:
             UsageError: Two would go to one place, or one would replace what is read.
             MissingError: A plot is wanted, and nothing to draw it with is installed.
         """
-        check_places(self._targets, kept=self._kept, plot=self._plot, plot_folder=self._into_folder)
+        check_places(
+            self._targets,
+            kept=self._kept,
+            plot=self._plot,
+            plot_folder=self._plots.folder is not None,
+        )
 
     def target(self, option: str) -> str | None:
         """Where the result of an option goes."""
@@ -81,15 +87,48 @@ class Outputs:
     @property
     def plot_folder(self) -> Path | None:
         """The folder of the plots, None where they go into a file or are not wanted."""
-        return Path(self._plot) if self._plot is not None and self._into_folder else None
+        return self._plots.folder
 
     def plot_path(self, video: str) -> Path | None:
         """The file for the plot of a video, None where none is wanted."""
-        folder = self.plot_folder
-        if folder is None:
-            return None if self._plot is None else Path(self._plot)
+        return self._plots.path(video)
+
+
+class VideoFiles:
+    """A file for each video: the one that an option names, or one in the folder that it names.
+
+    Args:
+        place: What the option names; None where nothing is wanted.
+        one: Whether the user named a single video.
+        suffix: What the names of the files in a folder end in.
+    """
+
+    def __init__(self, place: str | None, *, one: bool, suffix: str) -> None:
+        self._place, self._suffix = place, suffix
+        self.folder = Path(place) if place is not None and is_plot_folder(place, one=one) else None
+        self._names: PlotNames | None = None
+
+    def check(self) -> None:
+        """Make the folder, and find out whether files can be written there.
+
+        Raises:
+            OutputError: They cannot.
+            UsageError: The standard output is no place for several files.
+        """
+        if self.folder is not None:
+            if self._place == STANDARD_OUTPUT:
+                raise UsageError(
+                    "the captions of several videos cannot go to stdout", remedy="Give a folder."
+                )
+            make_folder(self.folder)
+            check_writable(self.folder / f"a{self._suffix}")
+
+    def path(self, video: str) -> Path | None:
+        """The file of a video, None where none is wanted; ``-`` stays as it is."""
+        if self.folder is None:
+            return None if self._place is None else Path(self._place)
         if self._names is None:
             from synctool.report.plots import PlotNames
 
-            self._names = PlotNames(folder)
+            self._names = PlotNames(self.folder, suffix=self._suffix)
         return self._names.path(video)

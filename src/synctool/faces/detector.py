@@ -57,6 +57,20 @@ class FaceDetector(Protocol):
         ...
 
 
+def eyes_apart(points: np.ndarray) -> float:
+    """How far apart the eyes are, as a share of their distance to the mouth: 0.8 to 1.1 from the front.
+
+    The distance between the eyes shrinks by the cosine of the angle by which a head is turned aside, the one
+    to the mouth does not.
+
+    Args:
+        points: ``[5, 2]``, as of ``Face``.
+    """
+    eyes, mouth = points[:2], points[3:]
+    down = float(np.linalg.norm(mouth.mean(0) - eyes.mean(0)))
+    return float(np.linalg.norm(eyes[1] - eyes[0])) / max(down, 1e-6)
+
+
 def points_from_box(box: np.ndarray) -> np.ndarray:
     """Typical positions of the five points, for detectors that give boxes only.
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from synctool._version import __version__
 from synctool.faces.turning import box_before_turning
+from synctool.features.voice_activity import SPEECH
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
+from synctool.measure.speakers import activity_of, offset_by_frame, speaker_turn
 from synctool.measure.volumes import (
     FaceScores,
     VideoScores,
@@ -25,14 +27,24 @@ from synctool.scoring.confidence import Certainty
 from synctool.scoring.offset import OffsetEstimate
 from synctool.scoring.overall import OverallOffset, TrackEvidence, with_tracks
 from synctool.scoring.path import OffsetPath, follow_offset
+from synctool.scoring.speaking import Activity
 from synctool.scoring.syncnet import SyncNetScore, syncnet_score
 from synctool.scoring.verdict import LEAST_CONFIDENCE, Circumstances, Decision, decide
-from synctool.types import VIDEO_FPS, DetectResult, FrameSeries, Segment, Source, Track
+from synctool.types import (
+    VIDEO_FPS,
+    DetectResult,
+    FrameSeries,
+    Segment,
+    Source,
+    Track,
+)
 
 SHORTEST_FACE_FRAMES = 5
 """Faces of fewer frames are not measured."""
 FAR_FRAMES = 125
 """Where the searched range holds no answer, one is looked for up to 5 s away, to say so."""
+LEAST_FAR_FRAMES = 75
+"""A match so far off is told only where 3 s of frames make it: of many offsets some fit by chance."""
 MOST_FAR_FRAMES = 15_000
 """Frames with a face (10 min) that this looks at."""
 NOTHING_KNOWN = Circumstances()
@@ -58,6 +70,7 @@ class Findings:
         drift_interval_ms_per_min: Its 95 % interval.
         frames: Offset and confidence per frame.
         distances: SyncNet's own scores; None where nothing can be compared.
+        activity: Who speaks when; None where that is not known.
     """
 
     faces: tuple[FaceScores, ...]
@@ -74,6 +87,7 @@ class Findings:
     drift_interval_ms_per_min: tuple[float, float] | None
     frames: FrameSeries
     distances: SyncNetScore | None
+    activity: Activity | None = None
 
 
 def analyze(
@@ -84,6 +98,7 @@ def analyze(
     frames: int,
     max_offset: int,
     known: Circumstances = NOTHING_KNOWN,
+    speech: np.ndarray | None = None,
     look_further: bool = False,
     unread_share: float = 0.0,
     frames_late: float = 0.0,
@@ -98,12 +113,14 @@ def analyze(
         max_offset: K.
         known: What is known beside the embeddings: silence, steady audio, what the file says. Whatever
             fits silence best is no answer.
+        speech: Probability of speech at every frame of the audio ``[frames]``; None where nobody listened.
         look_further: Whether to look for a match outside the searched range where there is none within.
         unread_share: Share of the video that was not decoded, 0..1; it is not covered.
         frames_late: How much later than their frame indices the images belong on average, in frames; it
             is added to all offsets.
     """
     silent = not known.has_audio
+    heard = None if speech is None else speech >= SPEECH
     scored = [
         score_face(model, face, audio, max_offset=max_offset)
         for face in sorted(faces, key=lambda face: face.number)
@@ -114,6 +131,7 @@ def analyze(
     video = combine(scored, frames, max_offset=max_offset, calibration=model.calibration)
     video = replace(video, coverage=video.coverage * (1 - unread_share))
     path, segments, overall = _followed(video, scored, model, silent=silent)
+    offsets = offset_by_frame(frames, segments, overall)
     if frames_late:
         scored = [
             replace(f, estimate=f.estimate and _later(f.estimate, frames_late)) for f in scored
@@ -123,7 +141,9 @@ def analyze(
     known = replace(
         known,
         has_face=bool(faces),
+        **_heard(heard, video.chosen >= 0),
         face_px=max((float(f.box[3] - f.box[1]) for f in scored), default=None),
+        eyes_apart=max((f.eyes_apart for f in scored if f.eyes_apart is not None), default=None),
         edge_confidence=_edge_confidence(path.estimate, model),
         contradictory=overall is not None and overall.contradictory,
         belongs=overall.belongs if overall else 0.0,
@@ -154,7 +174,18 @@ def analyze(
         drift_interval_ms_per_min=path.drift_interval_ms_per_min,
         frames=path.series() if overall else FrameSeries((), (), ()),
         distances=syncnet_score(video.distances),
+        activity=None if heard is None else activity_of(decision, scored, offsets, heard, overall),
     )
+
+
+def _heard(heard: np.ndarray | None, visible: np.ndarray) -> dict[str, float]:
+    """Seconds of speech with a face and without, for ``Circumstances``."""
+    if heard is None:
+        return {}
+    return {
+        "speech_s": float((heard & visible).sum()) / VIDEO_FPS,
+        "speech_elsewhere_s": float((heard & ~visible).sum()) / VIDEO_FPS,
+    }
 
 
 def _followed(
@@ -240,7 +271,7 @@ def _far_offset(
     # The calibration is for fewer offset bins; the odds that one of them fits by chance grow with them.
     odds = found.confidence / max(1 - found.confidence, 1e-6) * _USUAL_ROWS / len(volume)
     clear = odds / (1 + odds) >= LEAST_CONFIDENCE and found.belongs >= found.least_belongs
-    return found.offset_frames if clear else None
+    return found.offset_frames if clear and found.frames >= LEAST_FAR_FRAMES else None
 
 
 def _verdict_coverage(
@@ -276,6 +307,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         audio_belongs=findings.belongs if model.calibration.belonging else None,
         verdict=verdict,
         reason=findings.decision.reason,
+        reason_code=findings.decision.code,
         coverage=findings.video.coverage,
         verdict_coverage=findings.verdict_coverage,
         drift_ms_per_min=findings.drift_ms_per_min,
@@ -284,6 +316,9 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         min_distance=distances.min_distance if distances else None,
         segments=findings.segments,
         tracks=tuple(_track(face, source) for face in findings.faces),
+        speakers=None
+        if findings.activity is None
+        else tuple(map(speaker_turn, findings.activity.turns)),
         frames=findings.frames,
         timing_s={},
         max_offset=findings.max_offset,

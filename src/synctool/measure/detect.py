@@ -130,6 +130,7 @@ class Detector:
                 audio_starts_late_s=source.audio_start_s - source.video_start_s,
                 other_videos=_other_videos(source),
             ),
+            speech=encoded.speech,
             look_further=True,
             unread_share=source.unread_share,
             frames_late=encoded.frames_late,

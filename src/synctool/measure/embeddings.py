@@ -24,12 +24,15 @@ class FaceEmbeddings:
         first_frame: Frame index of its first frame in the video.
         rows: float16 ``[D, T]``.
         boxes: ``[4]`` each: left, top, right, bottom in source pixels, once a second.
+        eyes_apart: How far apart the eyes are, as a share of their distance to the mouth, once a second:
+            little where the head is turned away.
     """
 
     number: int
     first_frame: int
     rows: np.ndarray
     boxes: tuple[np.ndarray, ...] = ()
+    eyes_apart: tuple[float, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -56,8 +59,9 @@ class FaceEmbeddings:
         rows = self.rows[:, low - self.first_frame : high - self.first_frame]
         first = min((low - self.first_frame) // VIDEO_FPS, len(self.boxes) - 1)
         last = -(-(high - self.first_frame) // VIDEO_FPS)
+        kept = slice(first, max(last, first + 1))
         return FaceEmbeddings(
-            self.number, low - start, rows, self.boxes[first : max(last, first + 1)]
+            self.number, low - start, rows, self.boxes[kept], self.eyes_apart[kept]
         )
 
 
@@ -108,6 +112,8 @@ class EncodedVideo:
         samples_at: Where the first sample lies, in samples from frame 0: 0 for videos.
         silent: Whether the audio is silence.
         steady: Whether it is too steady for speech.
+        speech: Probability of speech at every frame of the audio, float32 ``[frames]``; None where the
+            samples were kept instead.
         stage_s: Seconds of the stages that were run.
         thumbnails: A few small images, where they were asked for.
         frames_late: How much later than their frame indices the images belong on average, in 25 Hz
@@ -121,6 +127,7 @@ class EncodedVideo:
     samples_at: int = 0
     silent: bool = False
     steady: bool = False
+    speech: np.ndarray | None = None
     stage_s: Mapping[str, float] = field(default_factory=dict)
     thumbnails: tuple[Thumbnail, ...] = ()
     frames_late: float = 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import numpy as np
 from synctool.errors import UsageError
 from synctool.faces.detector import FaceDetector
 from synctool.features.steadiness import LevelSpread
+from synctool.features.voice_activity import VoiceActivity
 from synctool.measure.embeddings import (
     EncodedVideo,
 )
@@ -91,7 +93,8 @@ def encode(
     stopwatch.now("decode")
     colour = _colour(models)
     kept: list[np.ndarray] = []
-    level = LevelSpread()
+    listening: list[Future[None]] = []
+    level, voice = LevelSpread(), None if keep_samples else VoiceActivity()
     with (
         encoding_pool(*(model.runtime for model in models)) as pool,
         VideoFile(
@@ -115,6 +118,8 @@ def encode(
             if keep_samples:
                 kept.append(samples)
                 return
+            if voice is not None:
+                listening.append(pool.submit(voice.add, samples))
             for encoder in encoders:
                 encoder.add_audio(samples)
 
@@ -137,6 +142,10 @@ def encode(
                 encoder.finish_audio()
         stopwatch.now("video")  # waits for the models, so that their time is not another's
         found = tuple(encoder.finish() for encoder in encoders)
+        if voice is not None:
+            listening.append(pool.submit(voice.finish))
+            for done in listening:
+                done.result()
         stopwatch.now("")
         return EncodedVideo(
             source=video.source,
@@ -145,6 +154,7 @@ def encode(
             samples=np.concatenate([*kept, np.zeros(0, np.int16)]),
             silent=video.audio.peak < SILENT_PEAK,
             steady=level.steady,
+            speech=None if voice is None else voice.frames(max(video.frame_count, 1)),
             stage_s=stopwatch.seconds,
             thumbnails=shots.thumbnails(),
             frames_late=video.frames_late,

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 import numpy as np
 
 from synctool.faces.crops import face_crop, mouth_crop
+from synctool.faces.detector import eyes_apart
 from synctool.faces.tracking import Pose
 from synctool.features.inputs import as_input
 from synctool.media.frame_reader import TimelineFrame
@@ -32,6 +33,7 @@ class FaceEncoder:
         first_frame: Frame index of the first crop.
         frames: Crops taken so far.
         boxes: ``[4]`` each: left, top, right, bottom in source pixels, once a second.
+        eyes_apart: See ``eyes_apart``, once a second.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class FaceEncoder:
         self.first_frame = first_frame
         self.frames = 0
         self.boxes: list[np.ndarray] = []
+        self.eyes_apart: list[float] = []
 
     def add(self, frame: TimelineFrame, pose: Pose, *, crop: np.ndarray | None = None) -> None:
         """Take the next frame of this face; ``crop`` is what ``crop_for`` gives of it, if cut already."""
         self._crops.append(crop_for(self.input, frame, pose) if crop is None else crop)
         if self.frames % 25 == 0:
             self.boxes.append(pose.box / frame.scale)
+            self.eyes_apart.append(eyes_apart(pose.points))
         self.frames += 1
 
     @property

@@ -99,7 +99,13 @@ class ModelEncoder:
 
     def _embeddings(self) -> list[FaceEmbeddings]:
         return [
-            FaceEmbeddings(number, face.first_frame, face.embeddings(), tuple(face.boxes))
+            FaceEmbeddings(
+                number,
+                face.first_frame,
+                face.embeddings(),
+                tuple(face.boxes),
+                tuple(face.eyes_apart),
+            )
             for number, face in sorted(self._faces.items())
         ]
 

@@ -47,6 +47,7 @@ def _to_row(result: DetectResult) -> dict[str, Any]:
         "source": asdict(result.source),
         "segments": [asdict(segment) for segment in result.segments],
         "tracks": [asdict(track) for track in result.tracks],
+        "speakers": result.speakers and [asdict(turn) for turn in result.speakers],
         "frames": vars(result.frames),
         "timing_s": dict(result.timing_s),
     }

@@ -29,6 +29,8 @@ class FaceScores:
         number: Its track number.
         first_frame: Frame index of its first frame.
         box: ``[4]``: left, top, right, bottom in the middle of its time, in source pixels.
+        eyes_apart: How far apart its eyes are in the median, as a share of their distance to the mouth; None
+            where it is not known.
         volume: float32 ``[2K+1, T]``, NaN outside the audio.
         distances: float32 ``[2K+1, T]``, L2 between embeddings, NaN outside the audio.
         estimate: Its offset, None when there is nothing to compare.
@@ -42,6 +44,7 @@ class FaceScores:
     distances: np.ndarray
     estimate: OffsetEstimate | None
     certainty: Certainty
+    eyes_apart: float | None = None
 
     @property
     def frames(self) -> int:
@@ -93,6 +96,7 @@ def score_face(
         distances=distances,
         estimate=estimate,
         certainty=model.calibration.certainty(estimate) if estimate else Certainty(0.0, 0.0),
+        eyes_apart=float(np.median(face.eyes_apart)) if face.eyes_apart else None,
     )
 
 

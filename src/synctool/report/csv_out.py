@@ -11,6 +11,9 @@ audio_is                      ``ahead``, ``behind``, ``level``
 confidence                    probability in 0..1 that the offset is right within ±1 frame
 audio_belongs                 probability in 0..1 that the audio is this face's own; empty where unknown
 reason                        why it is inconclusive
+reason_code                   the same by name: ``no_face``, ``no_speech``, ``too_short``,
+                              ``face_too_small``, ``face_turned_away``, ``out_of_range``,
+                              ``audio_from_elsewhere``, ``weak_evidence``
 coverage                      share of the video, 0..1, with evidence
 verdict_coverage              share of the video, 0..1, in the segments that carry the verdict
 drift_ms_per_min              empty when the video is too short to tell
@@ -52,6 +55,7 @@ _RESULT_COLUMNS = (
     "confidence",
     "audio_belongs",
     "reason",
+    "reason_code",
     "coverage",
     "verdict_coverage",
     "drift_ms_per_min",

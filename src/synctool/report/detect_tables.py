@@ -18,8 +18,8 @@ from synctool.report.tables import (
     words_cell,
 )
 from synctool.report.text import clock, plain
-from synctool.report.wording import remark
-from synctool.types import Segment, Track
+from synctool.report.wording import remark, speaker_name
+from synctool.types import DetectResult, Segment, Track
 
 
 def spans_table(anchor: str, caption: str, spans: Sequence[Segment | Track]) -> Table:
@@ -45,6 +45,59 @@ def spans_table(anchor: str, caption: str, spans: Sequence[Segment | Track]) -> 
             row += [Cell(box, sort=span.box_px[0], kind="number")]
         rows.append(row)
     return Table(anchor, caption, columns, rows, sortable=len(rows) > 1)
+
+
+def speakers(result: DetectResult) -> list[int | None]:
+    """Who speaks in a video, the one who speaks longest first; None stands for an off-screen voice."""
+    spoken: dict[int | None, float] = {}
+    for turn in result.speakers or ():
+        spoken[turn.track] = spoken.get(turn.track, 0.0) + turn.end_s - turn.start_s
+    return sorted(spoken, key=lambda track: -spoken[track])
+
+
+def several_speakers(result: DetectResult) -> bool:
+    """Whether there is anything to tell: more than one face, or a voice that is none of theirs."""
+    return bool(result.speakers) and (len(result.tracks) > 1 or None in speakers(result))
+
+
+def speakers_table(anchor: str, caption: str, result: DetectResult) -> Table:
+    """Who speaks in a video, and for how long."""
+    turns = result.speakers or ()
+    total_s = sum(turn.end_s - turn.start_s for turn in turns if not turn.overlapping)
+    columns = [Column("Speaker"), Column("Time", True), Column("Share", True, "of all speech")]
+    columns += [Column("Turns", True), Column("Confidence", True)]
+    rows = []
+    for track in speakers(result):
+        own = [turn for turn in turns if turn.track == track]
+        spoken_s = sum(turn.end_s - turn.start_s for turn in own)
+        sure = sum(turn.confidence * (turn.end_s - turn.start_s) for turn in own) / spoken_s
+        rows.append(
+            [
+                Cell(speaker_name(track)),
+                Cell(clock(spoken_s), sort=spoken_s, kind="number"),
+                share_cell(spoken_s / total_s if total_s else None),
+                Cell(str(len(own)), sort=len(own), kind="number"),
+                number_cell(sure, 2),
+            ]
+        )
+    return Table(anchor, caption, columns, rows, sortable=len(rows) > 1)
+
+
+def turns_table(anchor: str, caption: str, result: DetectResult) -> Table:
+    """Who speaks when."""
+    columns = [Column("From", True), Column("To", True), Column("Speaker")]
+    columns += [Column("Confidence", True), Column("Beside another", False)]
+    rows = [
+        [
+            Cell(clock(turn.start_s), sort=turn.start_s, kind="number"),
+            Cell(clock(turn.end_s), sort=turn.end_s, kind="number"),
+            Cell(speaker_name(turn.track)),
+            number_cell(turn.confidence, 2),
+            Cell("yes" if turn.overlapping else ""),
+        ]
+        for turn in result.speakers or ()
+    ]
+    return Table(anchor, caption, columns, rows, sortable=len(rows) > 1).trimmed()
 
 
 def outcome_cells(outcome: Outcome) -> list[Cell]:

@@ -82,21 +82,28 @@ class PlotNames:
     Args:
         folder: Where the plots go.
         taken: Names that no video gets.
+        suffix: What the names end in.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, taken: Iterable[str] = ()) -> None:
-        self._folder = Path(folder)
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        taken: Iterable[str] = (),
+        suffix: str = ".png",
+    ) -> None:
+        self._folder, self._suffix = Path(folder), suffix
         self._taken = {name.casefold() for name in taken}
 
     def path(self, video: str) -> Path:
-        """A file for a video, ``NAME.png``."""
+        """A file for a video, ``NAME.png`` unless another suffix was asked for."""
         stem = os.fsencode(Path(video).name)[:_LONGEST_STEM].decode("utf-8", "ignore") or "video"
         name, number = stem, 1
         while name.casefold() in self._taken:
             number += 1
             name = f"{stem}-{number}"
         self._taken.add(name.casefold())
-        return self._folder / f"{name}.png"
+        return self._folder / f"{name}{self._suffix}"
 
 
 def metric_charts(

@@ -13,7 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from synctool.report import tables
-from synctool.report.detect_tables import spans_table, summary
+from synctool.report.detect_tables import (
+    several_speakers,
+    spans_table,
+    speakers_table,
+    summary,
+    turns_table,
+)
 from synctool.report.outcome import Outcome
 from synctool.report.text import MINUS, NOTHING, printable
 from synctool.report.wording import facts, figures
@@ -28,6 +34,8 @@ STYLES = {
     "failed": "bold red",
 }
 
+MOST_TURNS = 20
+"""Of more turns a terminal shows only who speaks how long."""
 _PIPE_WIDTH = 240
 _FOLDED = ("Video", "Remark")
 _SIGNS = str.maketrans({MINUS: "-", NOTHING: "-", "×": "x"})
@@ -65,6 +73,10 @@ def result_view(result: DetectResult, encoding: str = "utf-8") -> RenderableType
         parts += [Text(), table_view(spans_table("", "Segments", result.segments), encoding)]
     if len(result.tracks) > 1:
         parts += [Text(), table_view(spans_table("", "Faces", result.tracks), encoding)]
+    if several_speakers(result):
+        parts += [Text(), table_view(speakers_table("", "Speakers", result), encoding)]
+        if len(result.speakers or ()) <= MOST_TURNS:
+            parts += [Text(), table_view(turns_table("", "Turns", result), encoding)]
     return Group(*parts)
 
 

@@ -36,6 +36,15 @@ class Figure:
         return f"{self.value} {self.unit}".rstrip() + (f" ({self.note})" if self.note else "")
 
 
+OFF_SCREEN = "off-screen voice"
+"""What speech is called that no lips in view match."""
+
+
+def speaker_name(track: int | None) -> str:
+    """A speaker: ``face 0``, ``off-screen voice``."""
+    return OFF_SCREEN if track is None else f"face {track}"
+
+
 def finding_and_advice(result: DetectResult) -> tuple[str, str]:
     """What was found, without the verdict, and what can be done about it."""
     first, *more = printable(sentence(result)).split("; ")

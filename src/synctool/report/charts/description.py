@@ -16,7 +16,18 @@ from synctool.types import Verdict
 Point = tuple[float, float]
 
 Role = Literal[
-    "dots", "weak", "large", "line", "thin", "whisker", "area", "count", "segment", "truth", "guide"
+    "dots",
+    "weak",
+    "large",
+    "line",
+    "thin",
+    "whisker",
+    "area",
+    "count",
+    "segment",
+    "turn",
+    "truth",
+    "guide",
 ]
 """What a mark stands for, which chooses its strokes."""
 

@@ -43,6 +43,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "thin": {"linewidth": 0.9},
     "whisker": {"linewidth": 1.0, "alpha": 0.75},
     "segment": {"linewidth": 1.6, "color": LIGHT["segment"]},
+    "turn": {"linewidth": 6.0, "solid_capstyle": "butt", "color": LIGHT["soft"]},
     "truth": {"linewidth": 1.2, "linestyle": (0, (1, 2)), "color": LIGHT["truth"]},
     "guide": {"linewidth": 0.8, "linestyle": (0, (3, 4)), "color": LIGHT["soft"]},
 }

@@ -23,6 +23,7 @@ from synctool.report.charts.description import (
     nice_ticks,
     time_axis,
 )
+from synctool.report.charts.speakers import speakers_described, speakers_panel
 from synctool.report.compare_rows import Model, model_of
 from synctool.report.text import clock, known, plain, printable, shortened
 from synctool.report.wording import trial_finding
@@ -58,7 +59,7 @@ class _Row:
 
 
 def detect_chart(result: DetectResult) -> Chart:
-    """Offset over time with the ranges of ITU-R BT.1359-1, and confidence below."""
+    """Offset over time with the ranges of ITU-R BT.1359-1, confidence below, and who of several speaks."""
     remark = "inconclusive" if result.verdict == "inconclusive" else ""
     if not any(map(known, result.frames.offset_frames)):
         remark = "nothing could be measured"
@@ -68,7 +69,12 @@ def detect_chart(result: DetectResult) -> Chart:
     more = () if result.offset_frames is None else (result.offset_frames,)
     title = f"Offset and confidence over time, {printable(result.input)}"
     chart = _chart([row], result.source.duration_s, _OFFSET_HEIGHT, title, more)
-    return replace(chart, panels=(*chart.panels, _confidence(row.frames, chart.x)))
+    panels = [*chart.panels, _confidence(row.frames, chart.x)]
+    if (timeline := speakers_panel(result)) is not None:
+        panels.append(timeline)
+        described = f"{chart.description}. {speakers_described(result)}"
+        chart = replace(chart, description=described)
+    return replace(chart, panels=tuple(panels))
 
 
 def compare_chart(

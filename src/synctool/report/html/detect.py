@@ -12,7 +12,14 @@ from markupsafe import Markup
 
 from synctool.report.charts.description import Chart
 from synctool.report.charts.offsets import detect_chart
-from synctool.report.detect_tables import outcome_cells, outcomes_table, spans_table
+from synctool.report.detect_tables import (
+    outcome_cells,
+    outcomes_table,
+    several_speakers,
+    spans_table,
+    speakers_table,
+    turns_table,
+)
 from synctool.report.html.page import embedded_json
 from synctool.report.html.player import Copy, Player, player
 from synctool.report.html.shots import Shot, Thumbnail, drawn, shots
@@ -185,6 +192,9 @@ def _tables(index: int, result: DetectResult) -> Iterator[Table]:
     ):
         if spans:
             yield spans_table(f"{name}-{index + 1}", caption, spans)
+    if several_speakers(result):
+        yield speakers_table(f"speakers-{index + 1}", "Speakers", result)
+        yield turns_table(f"turns-{index + 1}", "Turns", result)
 
 
 def _timing(result: DetectResult) -> list[tuple[str, str, float]]:
