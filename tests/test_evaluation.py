@@ -478,12 +478,9 @@ def vowels(seconds: int) -> np.ndarray:
 
 
 def test_speech_is_told_from_silence_and_noise() -> None:
-    pytest.importorskip("silero_vad")
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 300, 32_000).astype(np.int16)
-    threads = torch.get_num_threads()
     assert not speech_frames(noise, lead=0, frames=50).any()
-    assert torch.get_num_threads() == threads
     assert speech_frames(noise[:0], lead=0, frames=4).tolist() == [False] * 4
     audio = np.concatenate([np.zeros(16_000), 9000 * vowels(3), np.zeros(16_000)]).astype(np.int16)
     found = speech_frames(audio, lead=0, frames=125)

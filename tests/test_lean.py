@@ -44,7 +44,6 @@ VENDORS = {
     "tensorrt",
 }
 """Modules of export formats, whose specs name what brings them."""
-BENCHMARKS_ONLY = {"silero_vad"}
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +237,7 @@ def test_every_import_is_of_the_base_or_of_an_extra() -> None:
         f"{path.relative_to(PACKAGE)}: {module}"
         for path in PACKAGE.rglob("*.py")
         for module in {name.split(".")[0] for name, _ in imports(path, PACKAGE)}
-        if module not in {"synctool", *sys.stdlib_module_names, *extra, *VENDORS, *BENCHMARKS_ONLY}
+        if module not in {"synctool", *sys.stdlib_module_names, *extra, *VENDORS}
         and not {normal(owner) for owner in owners.get(module, [module])} & known
     }
     assert not strange

@@ -53,13 +53,16 @@ class VoiceActivity:
         Returns:
             float32 ``[T]`` in 0..1; 0 beyond the end of the audio.
         """
+        return self.at(SAMPLES_PER_FRAME * np.arange(count) + SAMPLES_PER_FRAME // 2)
+
+    def at(self, samples: np.ndarray) -> np.ndarray:
+        """Probability of speech at samples ``[N]``, counted from the first: float32, 0 outside the audio."""
         probabilities = np.concatenate([*self._found, np.zeros(0, np.float32)])
         if not probabilities.size:
-            return np.zeros(count, np.float32)
-        middles = SAMPLES_PER_FRAME * np.arange(count) + SAMPLES_PER_FRAME // 2
-        at = _CHUNK * np.arange(probabilities.size) + _CHUNK // 2
-        inside = middles < self._samples
-        return np.where(inside, np.interp(middles, at, probabilities), 0).astype(np.float32)
+            return np.zeros(len(samples), np.float32)
+        middles = _CHUNK * np.arange(probabilities.size) + _CHUNK // 2
+        inside = (samples >= 0) & (samples < self._samples)
+        return np.where(inside, np.interp(samples, middles, probabilities), 0).astype(np.float32)
 
     def _run(self) -> None:
         count = (self._held.size - _CONTEXT) // _CHUNK

@@ -131,7 +131,7 @@ def analyze(
     video = combine(scored, frames, max_offset=max_offset, calibration=model.calibration)
     video = replace(video, coverage=video.coverage * (1 - unread_share))
     path, segments, overall = _followed(video, scored, model, silent=silent)
-    offsets = offset_by_frame(frames, segments, overall)
+    offsets = offset_by_frame(frames, segments, overall, drift_ms_per_min=path.drift_ms_per_min)
     if frames_late:
         scored = [
             replace(f, estimate=f.estimate and _later(f.estimate, frames_late)) for f in scored

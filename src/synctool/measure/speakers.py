@@ -11,17 +11,33 @@ from synctool.measure.volumes import FaceScores
 from synctool.scoring.overall import OverallOffset
 from synctool.scoring.speaking import Activity, FaceVolume, Turn, find_turns
 from synctool.scoring.verdict import Decision, sure_segments
-from synctool.types import VIDEO_FPS, Segment, SpeakerTurn
+from synctool.types import FRAME_MS, VIDEO_FPS, Segment, SpeakerTurn
 
 
 def offset_by_frame(
-    frames: int, segments: Sequence[Segment], overall: OverallOffset | None
+    frames: int,
+    segments: Sequence[Segment],
+    overall: OverallOffset | None,
+    *,
+    drift_ms_per_min: float | None = None,
 ) -> np.ndarray:
-    """The offset at every frame, float64 ``[frames]``: that of the sure segments, elsewhere of the whole."""
+    """The offset at every frame: that of the sure segments, elsewhere of the whole.
+
+    Args:
+        frames: Length of the video.
+        segments: Its segments.
+        overall: The offset of the whole.
+        drift_ms_per_min: By how much the offset of a segment grows along it; None for not at all.
+
+    Returns:
+        float64 ``[frames]``, > 0: audio ahead.
+    """
     offsets = np.full(frames, overall.offset_frames if overall else 0.0)
+    slope = (drift_ms_per_min or 0.0) / FRAME_MS / (60 * VIDEO_FPS)
     for segment in sure_segments(segments):
         start, stop = (round(at * VIDEO_FPS) for at in (segment.start_s, segment.end_s))
-        offsets[start:stop] = segment.offset_frames
+        along = np.arange(start, min(stop, frames)) - (start + stop - 1) / 2
+        offsets[start:stop] = segment.offset_frames + slope * along
     return offsets
 
 
