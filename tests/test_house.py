@@ -25,6 +25,7 @@ ORDER = (
     # What measures, prepares, trains, compares and exports.
     *("runtimes", "networks", "data", "measure", "repairing", "prepare"),
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),
+    "doctor",
     # What people see.
     *("report", "testing", "contract", "cli"),
 )

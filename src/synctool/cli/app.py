@@ -22,6 +22,7 @@ from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
 from synctool.cli.compare import compare
 from synctool.cli.detect import detect
 from synctool.cli.detectors import detectors
+from synctool.cli.doctor import doctor
 from synctool.cli.export import export
 from synctool.cli.fix import fix
 from synctool.cli.pairs import pairs
@@ -46,6 +47,7 @@ COMMANDS: list[Callable[..., None]] = [
     export,
     backbones,
     detectors,
+    doctor,
 ]
 """The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
 functions only."""

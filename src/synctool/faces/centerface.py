@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -38,8 +39,7 @@ class CenterFaceDetector:
     def __init__(self, *, threshold: float = 0.5, threads: int | None = None) -> None:
         self._threshold = threshold
         # A file of this package itself, like its code; users cannot name another, so it is not checked.
-        model = resources.files("synctool.faces") / "centerface_onnx" / "centerface.onnx"
-        self._session = single_core_session(model.read_bytes(), threads=threads)
+        self._session = single_core_session(model_file().read_bytes(), threads=threads)
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, gray: np.ndarray, *, smallest_face_px: float | None = None) -> list[Face]:
@@ -128,6 +128,11 @@ class CenterFaceDetector:
             marks.transpose(1, 0, 2).astype(np.float32),
             heat[row, column],
         )
+
+
+def model_file() -> Path:
+    """The network, which comes with this package."""
+    return Path(str(resources.files("synctool.faces") / "centerface_onnx" / "centerface.onnx"))
 
 
 def single_core_session(model: bytes, *, threads: int | None = None) -> Any:

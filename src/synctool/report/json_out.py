@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from synctool.names import printable_document
-from synctool.report.outcome import Outcome
 from synctool.report.stream import send
 
 
@@ -39,7 +38,7 @@ def to_json_line(outcome: Reported) -> str:
 
 
 def write_json(
-    outcomes: Sequence[Outcome], target: str | os.PathLike[str], *, lines: bool | None = None
+    outcomes: Sequence[Reported], target: str | os.PathLike[str], *, lines: bool | None = None
 ) -> None:
     """Write outcomes to a file, or for ``-`` to the standard output.
 
