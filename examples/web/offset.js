@@ -62,7 +62,7 @@ export function scoreVolume(values, rows) {
  *
  * @param {{values: Float32Array, rows: number, frames: number}} volume Scores, NaN where there is none.
  * @returns {{offsetFrames: number, row: number, margin: number, tStat: number, height: number,
- *   frames: number, atEdge: boolean, curve: Float64Array} | null} offsetFrames > 0: the sound is ahead of the picture.
+ *   level: number, frames: number, atEdge: boolean, curve: Float64Array} | null} offsetFrames > 0: the sound is ahead of the picture.
  *   null where there is not one score.
  */
 export function estimateOffset(volume) {
@@ -77,6 +77,7 @@ export function estimateOffset(volume) {
     row,
     ...standOut(volume, kept, row),
     height: kept[row],
+    level: meanOfRow(volume, row),
     frames: counts[row],
     atEdge: row === searched[0] || row === searched.at(-1),
     curve: kept,
@@ -86,7 +87,7 @@ export function estimateOffset(volume) {
 /**
  * Probability that an offset is right within a frame.
  *
- * @param {{tStat: number, margin: number, height: number, frames: number, atEdge: boolean}} estimate
+ * @param {{tStat: number, margin: number, height: number, level: number, frames: number, atEdge: boolean}} estimate
  * @param {object | null} calibration Coefficients, as in the manifest.
  * @returns {number} In 0..1.
  */
@@ -99,6 +100,11 @@ export function confidence(estimate, calibration) {
   return estimate.atEdge ? Math.min(probability, EDGE_CONFIDENCE) : probability;
 }
 
+function meanOfRow(volume, row) {
+  const values = volume.values.subarray(row * volume.frames, (row + 1) * volume.frames).filter(Number.isFinite);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 function logOdds(estimate, k) {
   const frames = Math.min(Math.max(estimate.frames, 1), MOST_FRAMES);
   return (
@@ -106,7 +112,8 @@ function logOdds(estimate, k) {
     k.log1p_t_stat * Math.log1p(Math.max(estimate.tStat, 0)) +
     k.margin * estimate.margin +
     k.log_frames * Math.log(frames) +
-    (k.height ?? 0) * estimate.height
+    (k.height ?? 0) * estimate.height +
+    (k.level ?? 0) * estimate.level
   );
 }
 

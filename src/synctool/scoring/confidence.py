@@ -2,7 +2,7 @@
 
 Two questions are kept apart. Does the audio belong to this face at all, or is it another's (dubbed, a
 voice-over, a person out of view)? And if it does, is the offset right within a frame? Each is a logistic
-regression on the same four figures, fitted on videos of people who took no part in training (Platt,
+regression on statistics of the peak, fitted on videos of people who took no part in training (Platt,
 "Probabilistic outputs for support vector machines", 1999), with a temperature for later correction (Guo
 et al., "On calibration of modern neural networks", ICML 2017). The confidence is the product of both.
 
@@ -44,6 +44,7 @@ log-odds of belonging. One probability for all lengths would let many short ones
 LEVEL_FROM_FRAMES = 75
 """From 3 s on the least log-odds stay as they are: a longer video needs no weaker match."""
 _FEATURES = ("log1p_t_stat", "margin", "log_frames", "height")
+_FRAMES = _FEATURES.index("log_frames")
 _LATER = {"height", "belonging"}
 """Parts that older calibrations lack: they do not count there."""
 
@@ -58,6 +59,7 @@ class Belonging:
         margin: Weight of the margin.
         log_frames: Weight of the logarithm of the number of frames.
         height: Weight of the height of the peak.
+        level: Weight of the mean score of the peak row.
         least: Least log-odds of a match: of another's audio, all but ``FALSE_MATCHES`` stay below.
         least_log_frames: What is added to that for each unit of the logarithm of the number of frames.
     """
@@ -69,11 +71,12 @@ class Belonging:
     height: float
     least: float = 0.0
     least_log_frames: float = 0.0
+    level: float = 0.0
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
-        """Log-odds ``[...]`` of features ``[..., 4]``, before any prior."""
-        weights = np.array([self.log1p_t_stat, self.margin, self.log_frames, self.height])
-        return self.intercept + features @ weights
+        """Log-odds ``[...]`` of features ``[..., 5]``, before any prior."""
+        weights = [self.log1p_t_stat, self.margin, self.log_frames, self.height, self.level]
+        return self.intercept + features @ np.array(weights)
 
     def least_log_odds(self, frames: np.ndarray | float) -> np.ndarray:
         """The least that counts as a match, for so many frames."""
@@ -139,6 +142,7 @@ class Calibration:
                 estimate.frames,
                 estimate.at_edge,
                 estimate.height,
+                estimate.level,
             )
         )
 
@@ -149,9 +153,10 @@ class Calibration:
         frames: ArrayLike,
         at_edge: ArrayLike,
         height: ArrayLike = 0.0,
+        level: ArrayLike = 0.0,
     ) -> np.ndarray:
         """The same for arrays of figures of one shape; NaN stays NaN."""
-        features = _features(t_stat, margin, frames, height)
+        features = _features(t_stat, margin, frames, height, level)
         probability = expit(self._log_odds(features)) * self._belongs(features)
         return np.where(at_edge, np.minimum(probability, EDGE_CONFIDENCE), probability)
 
@@ -160,7 +165,8 @@ class Calibration:
         confidence = self.confidence(estimate)
         if self.belonging is None:
             return Certainty(confidence)
-        features = _features(estimate.t_stat, estimate.margin, estimate.frames, estimate.height)
+        e = estimate
+        features = _features(e.t_stat, e.margin, e.frames, e.height, e.level)
         least = self._at_prior(self.belonging.least_log_odds(estimate.frames))
         return Certainty(confidence, float(self._belongs(features)), float(least))
 
@@ -220,7 +226,7 @@ class Calibration:
 
     def _log_odds(self, features: np.ndarray) -> np.ndarray:
         weights = np.array([self.log1p_t_stat, self.margin, self.log_frames, self.height])
-        return (self.intercept + features @ weights) / self.temperature
+        return (self.intercept + features[..., :4] @ weights) / self.temperature
 
     def _belongs(self, features: np.ndarray) -> np.ndarray:
         if self.belonging is None:
@@ -262,11 +268,12 @@ def fit_calibration(
     """
     features, targets = _learnable(estimates, correct)
     if foreign is None or len(set(map(bool, foreign))) < 2:
-        return Calibration(*_regression(features, targets, l2=l2))
+        return Calibration(*_regression(features[:, :4], targets, l2=l2))
     others = _learnable(estimates, foreign)[1]
-    right = _regression(features[others == 0], targets[others == 0], l2=l2)
+    right = _regression(features[others == 0, :4], targets[others == 0], l2=l2)
     shares = np.where(others == 0, (others == 0).mean(), (others == 1).mean())
-    belonging = Belonging(*_regression(features, 1 - others, weights=0.5 / shares, l2=l2))
+    *slopes, level = _regression(features, 1 - others, weights=0.5 / shares, l2=l2)
+    belonging = Belonging(*slopes, level=level)
     least = _quantile_line(features[others == 1][:, 2], belonging.log_odds(features[others == 1]))
     return Calibration(
         *right, belonging=replace(belonging, least=least[0], least_log_frames=least[1])
@@ -291,8 +298,8 @@ def _quantile_line(log_frames: np.ndarray, log_odds: np.ndarray) -> tuple[float,
 
 def _regression(
     features: np.ndarray, targets: np.ndarray, *, l2: float, weights: np.ndarray | float = 1.0
-) -> tuple[float, float, float, float, float]:
-    """Intercept and the weights of the features ``[N, 4]`` for targets of 0 and 1 ``[N]``."""
+) -> list[float]:
+    """Intercept and the weights of the features ``[N, 4]`` or ``[N, 5]`` for targets of 0 and 1 ``[N]``."""
     mean, std = features.mean(axis=0), features.std(axis=0)
     std[std < 1e-9] = 1.0
     scaled = (features - mean) / std
@@ -306,13 +313,14 @@ def _regression(
         slope = np.concatenate([[error.sum()], scaled.T @ error + l2 * parameters[1:]])
         return -(weights * each).sum() + 0.5 * l2 * (parameters[1:] ** 2).sum(), slope
 
-    bounds = [(None, None), (0, None), (0, None), (None, None), (0, None)]
+    # A longer segment may count for more or less; of all else, more is never worse.
+    count = features.shape[1]
+    bounds = [(None, None), *((None, None) if i == _FRAMES else (0, None) for i in range(count))]
     from scipy.optimize import minimize  # slow to import, and measuring fits nothing
 
-    found = minimize(loss, np.zeros(5), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(loss, np.zeros(1 + count), jac=True, method="L-BFGS-B", bounds=bounds)
     slopes = found.x[1:] / std
-    first, second, third, fourth = map(float, slopes)
-    return float(found.x[0] - slopes @ mean), first, second, third, fourth
+    return [float(found.x[0] - slopes @ mean), *map(float, slopes)]
 
 
 def fit_temperature(
@@ -388,14 +396,15 @@ def expected_calibration_error(
 
 
 def _features(
-    t_stat: ArrayLike, margin: ArrayLike, frames: ArrayLike, height: ArrayLike
+    t_stat: ArrayLike, margin: ArrayLike, frames: ArrayLike, height: ArrayLike, level: ArrayLike
 ) -> np.ndarray:
-    """Features ``[..., 4]`` in the order of the coefficients."""
+    """Features ``[..., 5]`` in the order of the coefficients."""
     columns = (
         np.log1p(np.maximum(t_stat, 0.0)),
         np.asarray(margin, dtype=float),
         np.log(np.clip(frames, 1.0, MOST_FRAMES)),
         np.asarray(height, dtype=float),
+        np.asarray(level, dtype=float),
     )
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
@@ -403,11 +412,13 @@ def _features(
 def _learnable(
     estimates: Sequence[OffsetEstimate], correct: Sequence[bool]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features ``[N, 4]`` and targets ``[N]`` of the estimates that are not at the edge."""
+    """Features ``[N, 5]`` and targets ``[N]`` of the estimates that are not at the edge."""
     if len(estimates) != len(correct):
         raise ValueError(f"{len(estimates)} estimates, but {len(correct)} truths")
     pairs = [(e, bool(c)) for e, c in zip(estimates, correct, strict=True) if not e.at_edge]
     if not pairs:
         raise ValueError("no estimate to learn from")
-    figures = np.array([(e.t_stat, e.margin, e.frames, e.height) for e, _ in pairs], dtype=float)
+    figures = np.array(
+        [(e.t_stat, e.margin, e.frames, e.height, e.level) for e, _ in pairs], dtype=float
+    )
     return _features(*figures.T), np.array([c for _, c in pairs], dtype=float)

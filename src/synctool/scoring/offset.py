@@ -32,6 +32,8 @@ class OffsetEstimate:
             lie beyond.
         curve: Mean score per row above the mean of all, ``[2K+1]`` float32; NaN for rows with too
             few valid frames.
+        level: Mean score of the peak row itself, in units of the scores: networks that were trained with
+            other people's audio score that lower in every row.
     """
 
     offset_frames: float
@@ -41,6 +43,7 @@ class OffsetEstimate:
     frames: int
     at_edge: bool
     curve: np.ndarray = field(repr=False, compare=False)
+    level: float = 0.0
 
     @property
     def height(self) -> float:
@@ -76,6 +79,7 @@ def estimate_offset(volume: np.ndarray, *, min_share: float = MIN_SHARE) -> Offs
         frames=int(counts[row]),
         at_edge=row in (searched[0], searched[-1]),
         curve=kept.astype(np.float32),
+        level=float(np.nanmean(volume[row], dtype=np.float64)),
     )
 
 

@@ -37,12 +37,17 @@ def row_means(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0), counts
 
 
-def without_levels(values: np.ndarray) -> np.ndarray:
-    """Subtract from every frame the mean of its valid values; ``[R, T]``, NaN stays NaN."""
+def frame_levels(values: np.ndarray) -> np.ndarray:
+    """Mean of every frame's valid values: ``[R, T] -> [T]``, NaN where it has none."""
     valid = np.isfinite(values)
     counts = valid.sum(axis=0)
     sums = np.where(valid, values, 0).sum(axis=0)
-    return values - np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def without_levels(values: np.ndarray) -> np.ndarray:
+    """Subtract from every frame the mean of its valid values; ``[R, T]``, NaN stays NaN."""
+    return values - frame_levels(values)
 
 
 def curve_without_levels(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from scipy.ndimage import convolve1d
 
 from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import RIVAL_DISTANCE, parabola_vertex, t_statistic
-from synctool.scoring.rows import MIN_SHARE, blocks, without_levels
+from synctool.scoring.rows import MIN_SHARE, blocks, frame_levels
 from synctool.types import VIDEO_FPS
 
 LEAST_FILLED = 0.2
@@ -65,7 +65,8 @@ def _peaks_of_block(
     scores: np.ndarray, weights: np.ndarray, calibration: Calibration
 ) -> np.ndarray:
     """Offset, confidence and height ``[3, B]`` from scores ``[R, B + len(weights) - 1]``."""
-    scores = without_levels(scores)
+    levels = frame_levels(scores)
+    scores = scores - levels
     smooth, usable = _smooth(scores, weights)
     rows, columns = smooth.shape
     radius, column = len(weights) // 2, np.arange(columns)
@@ -81,8 +82,9 @@ def _peaks_of_block(
         smooth[np.clip(peak + distance, 0, rows - 1), column] = -np.inf
     margin, t_stat, frames = _stand_out(scores, weights, peak, smooth.argmax(axis=0))
     at_edge = (peak == usable.argmax(axis=0)) | (peak == rows - 1 - usable[::-1].argmax(axis=0))
+    level = height + _smooth(levels[None], weights)[0][0]
     confidence = calibration.probability(
-        t_stat, margin, frames, at_edge, np.where(alive, height, 0.0)
+        t_stat, margin, frames, at_edge, np.where(alive, height, 0.0), np.where(alive, level, 0.0)
     )
     return np.where(alive, np.stack([offset, confidence, height]), np.nan)
 

@@ -1,8 +1,9 @@
 """Calibrating the confidence of a network on people it has not seen.
 
-Stretches of many lengths are taken from clips whose offset is known. They are cut out before anything is
-encoded, as a short video has nothing before and after it either, and their audio comes from as far off as
-the clip allows. Clips of one person are joined, so that videos of many seconds are known as well. Every
+Segments of many lengths are taken from clips whose offset is known, as many of each person. They are cut
+out before anything is encoded, as a short video has nothing before and after it either, and their audio
+comes from as far off as the clip allows. Every second one is degraded as a poor recording would be
+(``conditions``). Clips of one person are joined, so that videos of many seconds are known as well. Every
 segment is also compared with another clip's audio, where no answer is right: a network must not be sure of
 dubbed speech, however long it is.
 """
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
@@ -34,6 +36,7 @@ from synctool.scoring.confidence import (
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.training.conditions import degraded
 from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 
 AnySample = Sample | PooledSample
@@ -41,6 +44,9 @@ AnySample = Sample | PooledSample
 SHORTEST_FRAMES = 10
 LONGEST_FRAMES = 400
 _SEGMENTS = 6
+"""Segments for each clip, on average over all people."""
+_DEGRADED = 0.5
+"""Share of the segments within a clip that are degraded."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationRepo
     """Fit the calibration and judge it by cross-validation over people.
 
     Args:
-        examples: From ``known_stretches``.
+        examples: From ``known_segments``.
         folds: Groups of people; each is predicted by a fit on the others.
 
     Raises:
@@ -116,7 +122,7 @@ def reliability(
 
     Args:
         calibration: Fitted on whatever.
-        examples: From ``known_stretches``.
+        examples: From ``known_segments``.
 
     Raises:
         ValueError: No examples.
@@ -147,9 +153,13 @@ def known_segments(
     true_offset: Callable[[AnySample], float],
     person: Callable[[AnySample], str],
     tolerance: Callable[[AnySample], float] = lambda _: 1.0,
+    backgrounds: Backgrounds | None = None,
     seed: int = 0,
 ) -> list[Example]:
     """Estimates on segments of clips, with their truth: each with its own audio and with another's.
+
+    Every person has as many segments, however many clips: a calibration is for people not seen, and one
+    collection may have ten times the clips of all others.
 
     Args:
         network: A ``SyncModel`` in evaluation mode.
@@ -158,20 +168,25 @@ def known_segments(
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
         tolerance: How many frames from a clip's offset an answer still counts as right.
+        backgrounds: Recorded rooms, noises and music for degraded segments.
         seed: Seed.
     """
     rng = np.random.default_rng(seed)
-    scores = _Scores(in_memory(network, spec), samples, rng)
-    examples = []
+    scores = _Scores(in_memory(network, spec), samples, rng, backgrounds)
+    clips: dict[str, list[int]] = {}
     for i, sample in enumerate(samples):
-        mates = [
-            j
-            for j, other in enumerate(samples)
-            if j != i
-            and person(other) == person(sample)
-            and abs(true_offset(other) - true_offset(sample)) < 0.5
-        ]
-        for _ in range(_SEGMENTS):
+        clips.setdefault(person(sample), []).append(i)
+    each = -(-_SEGMENTS * len(samples) // max(len(clips), 1))
+    examples = []
+    for own_clips in clips.values():
+        for k in range(each):
+            i = own_clips[k % len(own_clips)]
+            sample = samples[i]
+            mates = [
+                j
+                for j in own_clips
+                if j != i and abs(true_offset(samples[j]) - true_offset(sample)) < 0.5
+            ]
             wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
             if wanted <= sample.info.num_frames:
                 own, foreign, moved = scores.of_a_cut(i, wanted)
@@ -204,29 +219,48 @@ class _Scores:
     another clip's (None where there is no other), and by how many frames their own is ahead."""
 
     def __init__(
-        self, model: LoadedModel, samples: Sequence[AnySample], rng: np.random.Generator
+        self,
+        model: LoadedModel,
+        samples: Sequence[AnySample],
+        rng: np.random.Generator,
+        backgrounds: Backgrounds | None,
     ) -> None:
         self._model, self._samples, self._rng = model, samples, rng
+        self._backgrounds = backgrounds
         self._whole: dict[int, tuple[AudioEmbeddings, FaceEmbeddings]] = {}
 
     def of_a_cut(self, i: int, frames: int) -> tuple[np.ndarray, np.ndarray | None, float]:
-        """Of a part of a clip that is cut out, video and audio alike."""
+        """Of a part of a clip that is cut out, frames and audio alike, perhaps degraded."""
         sample = self._samples[i]
         start = int(self._rng.integers(0, sample.info.num_frames - frames + 1))
-        face = encode_crops(self._model, sample.crops[start : start + frames], sample.info)
+        crops = sample.crops[start : start + frames]
         begin = sample.info.sound_lead + start * SAMPLES_PER_FRAME
         length = frames * SAMPLES_PER_FRAME
         reach = (DEFAULT_MAX_OFFSET - 2) * SAMPLES_PER_FRAME
         low, high = max(-reach, -begin), min(reach, sample.audio.size - length - begin)
         moved = int(self._rng.integers(low, high + 1)) if low <= high else 0
-        own = encode_audio(self._model, _part(sample.audio, max(begin + moved, 0), length))
-        foreign = None
-        if others := self._others(i, length):
+        heard = [_part(sample.audio, max(begin + moved, 0), length)]
+        others = self._others(i, length)
+        if others:
             waveform = self._samples[int(self._rng.choice(others))].audio
             first = int(self._rng.integers(0, max(waveform.size - length, 0) + 1))
-            audio = encode_audio(self._model, _part(waveform, first, length))
-            foreign = self._volume(audio, face)
-        return self._volume(own, face), foreign, moved / SAMPLES_PER_FRAME
+            heard.append(_part(waveform, first, length))
+        if self._rng.random() < _DEGRADED:
+            crops, heard = degraded(
+                crops,
+                heard,
+                self._rng,
+                voices=lambda: self._voices(others),
+                backgrounds=self._backgrounds,
+            )
+        face = encode_crops(self._model, crops, sample.info)
+        own, *foreign = (self._volume(encode_audio(self._model, a), face) for a in heard)
+        return own, foreign[0] if foreign else None, moved / SAMPLES_PER_FRAME
+
+    def _voices(self, others: Sequence[int]) -> list[np.ndarray]:
+        """Audio of one to three other clips, float32 ``[N]``."""
+        chosen = self._rng.choice(others, size=min(len(others), 1 + int(self._rng.integers(3))))
+        return [self._samples[j].audio.astype(np.float32) / 32768 for j in chosen]
 
     def of_joined(
         self, order: Sequence[int], frames: int
@@ -265,7 +299,7 @@ class _Scores:
 
 
 def _part(waveform: np.ndarray, first: int, length: int) -> np.ndarray:
-    """int16 ``[length]`` from a place on; silent where the audio has ended."""
+    """int16 ``[length]`` from a place on; silent where the sound has ended."""
     part = waveform[first:][:length]
     return np.pad(part, (0, length - part.size))
 

@@ -122,6 +122,7 @@ class TrainRun:
             true_offset=self.data.constant,
             person=self.data.person,
             tolerance=self.data.tolerance,
+            backgrounds=self.backgrounds,
         )
         self.stream()
 

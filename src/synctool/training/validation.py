@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
@@ -40,6 +41,7 @@ class Validation:
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
         tolerance: How many frames from a clip's offset an answer still counts as right.
+        backgrounds: Recorded rooms, noises and music for the calibration.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Validation:
         true_offset: Callable[[AnySample], float],
         person: Callable[[AnySample], str],
         tolerance: Callable[[AnySample], float] = lambda _: 1.0,
+        backgrounds: Backgrounds | None = None,
     ) -> None:
         self._spec = spec
         self._samples = samples
         self._true_offset = true_offset
         self._person = person
         self._tolerance = tolerance
+        self._backgrounds = backgrounds
         if samples and all(sample.info.num_frames < _LEAST_FRAMES for sample in samples):
             _log.warning(
                 "all clips kept for validation are shorter than %d frames: the last epoch counts as "
@@ -110,6 +114,7 @@ class Validation:
             true_offset=self._true_offset,
             person=self._person,
             tolerance=self._tolerance,
+            backgrounds=self._backgrounds,
         )
         try:
             report = calibrate(examples)
