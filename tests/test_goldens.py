@@ -43,7 +43,7 @@ LIBRARIES = (
     *("numpy", "scipy", "onnxruntime", "onnx", "av", "opencv-python-headless"),
     *("torch", "onnxscript", "scikit-image"),
 )
-BUNDLED = Path(synctool.__file__).parent / "weights/bundled/fcn-cls.v4.safetensors"
+BUNDLED = Path(synctool.__file__).parent / "weights/bundled/fcn-cls.v5.safetensors"
 UNTOLD = {"input", "synctool", "timing_s", "seconds", "memory_mb"}
 """Keys of results that differ from run to run, or from place to place."""
 RATE = 16_000
