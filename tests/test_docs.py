@@ -51,6 +51,18 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert not broken
 
 
+def test_the_notice_names_every_package_of_the_base_installation() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8").split("\ndependencies = [", 1)[1]
+    wanted = set(re.findall(r'^    "([\w-]+)', project.split("\n]", 1)[0], re.M))
+    named = set(re.findall(r"`([\w-]+)`", (ROOT / "NOTICE.md").read_text("utf-8")))
+    assert len(wanted) > 15 and not wanted - named
+
+
+def test_the_site_has_every_page() -> None:
+    listed = set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} <= listed
+
+
 def test_the_readme_has_one_command_to_install_and_one_to_test() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     for marker in ("<!-- install command -->", "<!-- test command -->"):

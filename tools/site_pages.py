@@ -25,6 +25,7 @@ def _elsewhere() -> dict[str, str]:
         "index.md": "README.md",
         "contributing.md": "CONTRIBUTING.md",
         "changelog.md": "CHANGELOG.md",
+        "notice.md": "NOTICE.md",
         "examples/web.md": "examples/web/README.md",
     }
     card = next((ROOT / "src/synctool/weights/bundled").glob("fcn-cls.v*.md"))
