@@ -80,7 +80,15 @@ LISTS = [
     *([command, "--help"] for command in ("detect", "compare", "preprocess", "pairs", "train")),
     *([command, "--help"] for command in ("export", "backbones", "detectors", "download")),
     *(["--help"], ["--version"], ["plugins", "--help"], ["plugins", "check", "--help"]),
-    *(["doctor"], ["backbones"], ["backbones", "--json"], ["detectors"], ["plugins", "list"]),
+    *(
+        ["doctor"],
+        ["config", "show"],
+        ["config", "init", "--out", "-"],
+        ["backbones"],
+        ["backbones", "--json"],
+        ["detectors"],
+        ["plugins", "list"],
+    ),
     *(["download", "list"], ["download", "show", "hubert-base"], ["download", "verify"]),
     *(["export", "--list-formats"], ["compare", "--perturb", "list"], ["plugins", "new", "lips"]),
 ]

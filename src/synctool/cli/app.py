@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from synctool._version import __version__
+from synctool.cli import config as config_group
 from synctool.cli import download as download_group
 from synctool.cli import plugins as plugins_group
 from synctool.cli.backbones import backbones
@@ -52,7 +53,11 @@ COMMANDS: list[Callable[..., None]] = [
 """The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
 functions only."""
 
-GROUPS: dict[str, typer.Typer] = {"download": download_group.app, "plugins": plugins_group.app}
+GROUPS: dict[str, typer.Typer] = {
+    "download": download_group.app,
+    "plugins": plugins_group.app,
+    "config": config_group.app,
+}
 """The groups of commands."""
 
 

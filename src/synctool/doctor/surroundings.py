@@ -13,7 +13,7 @@ from synctool.doctor.findings import Finding
 from synctool.errors import SyncToolError
 from synctool.plugins.loader import get_plugins
 from synctool.settings.detect import DetectSettings
-from synctool.settings.sources import ENV_FILE, ENV_PREFIX, FILE_NAME, resolve
+from synctool.settings.sources import ENV_PREFIX, FILE_NAME, resolve, settings_file
 
 _LITTLE_ROOM = 500_000_000
 _SECRET = ("PASSWORD", "TOKEN", "KEY")
@@ -21,8 +21,7 @@ _SECRET = ("PASSWORD", "TOKEN", "KEY")
 
 def settings() -> Iterator[Finding]:
     """The settings file, the variables, and whether both hold."""
-    named = os.environ.get(ENV_FILE)
-    file = Path(named).expanduser() if named else Path(FILE_NAME)
+    file = settings_file()
     told = str(file.resolve()) if file.is_file() else f"none ({FILE_NAME} in the current folder)"
     yield Finding("Settings", "file", "ok", told)
     for name in sorted(os.environ):

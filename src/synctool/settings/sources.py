@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from synctool.errors import MissingError, UsageError
 from synctool.settings.base import Settings, Some, refuse, rows
@@ -28,6 +29,9 @@ from synctool.settings.preprocess import PreprocessSettings
 from synctool.settings.train import TrainSettings
 from synctool.untrusted.documents import read_toml
 from synctool.untrusted.origin import MalformedError
+
+Source = Literal["default", "file", "environment", "flag"]
+"""Kinds of places that settings come from, each winning over those before it."""
 
 FILE_NAME = "synctool.toml"
 ENV_PREFIX = "SYNCTOOL_"
@@ -81,22 +85,91 @@ def resolve(
         MissingError: ``file`` or ``SYNCTOOL_CONFIG`` names a file that does not exist.
         UsageError: Naming every unknown setting and wrong value at once.
     """
+    settings, _ = _resolved(kind, flags, file)
+    return settings
+
+
+@dataclass(frozen=True)
+class SettingOrigin:
+    """A setting with its value, and where that comes from.
+
+    Attributes:
+        setting: The setting.
+        value: Its value.
+        source: Kind of the place that decides.
+        place: The flag, the variable, or the file with its table; "" for a default.
+    """
+
+    setting: Setting
+    value: Any
+    source: Source
+    place: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "value": self.setting.plain(self.value),
+            "source": self.source,
+            "place": self.place or None,
+        }
+
+
+def origins(
+    kind: type[Settings], flags: Mapping[str, object] | None = None, *, file: Path | None = None
+) -> list[SettingOrigin]:
+    """The settings of a command with the origin of every value, in the order of ``--help``.
+
+    Args:
+        kind: Class of the settings.
+        flags: Values by setting name; None means that the flag was not given.
+        file: The settings file; None for the usual one.
+
+    Raises:
+        MissingError: See ``resolve``.
+        UsageError: See ``resolve``.
+    """
+    settings, decided = _resolved(kind, flags, file)
+    return [
+        SettingOrigin(row, getattr(settings, row.name), *decided.get(row.name, ("default", "")))
+        for row in rows(kind)
+    ]
+
+
+def settings_file() -> Path:
+    """The settings file that is read, which need not exist."""
+    named = os.environ.get(ENV_FILE)
+    return Path(named).expanduser() if named else Path(FILE_NAME)
+
+
+def _resolved(
+    kind: type[Some], flags: Mapping[str, object] | None, file: Path | None
+) -> tuple[Some, Mapping[str, tuple[Source, str]]]:
     found = _Found()
     _read_file(found, file)
     _read_environment(found)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     known = {row.name: row for row in rows(kind)}
-    found.take(kind, given, lambda n: known[n].flag if n in known else "--" + n.replace("_", "-"))
+
+    def label(name: str) -> str:
+        return known[name].flag if name in known else "--" + name.replace("_", "-")
+
+    found.take(kind, given, label, source="flag")
     settings = found.settings(kind)
     settings.refuse_idle(given)
-    return settings
+    return settings, found.decided[kind.section]
 
 
 class _Found:
-    """Values by section, and all that is wrong with them."""
+    """Values by section, and all that is wrong with them.
+
+    Attributes:
+        problems: What is wrong.
+        decided: By section and name, the kind of the place that decides a value, and the place.
+    """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.decided: dict[str, dict[str, tuple[Source, str]]] = {s: {} for s in SECTIONS}
         self._values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
 
     def take(
@@ -105,8 +178,7 @@ class _Found:
         given: Mapping[str, object],
         label: Callable[[str], str],
         *,
-        text: bool = False,
-        flags: bool = True,
+        source: Source,
     ) -> None:
         """Check values of one section; ``label`` says where they stand."""
         known = {row.name: row for row in rows(kind)}
@@ -114,11 +186,13 @@ class _Found:
             row = known.get(said) or self._renamed(known, given, said, label)
             if row is None:
                 self.problems.append(f"{label(said)}: unknown setting{did_you_mean(said, known)}")
-            elif row.line.flag_only and not flags:
+            elif row.line.flag_only and source != "flag":
                 self.problems.append(f"{label(said)}: {row.flag} can be given as a flag only")
             else:
                 try:
-                    self._values[kind.section][row.name] = row.parse(value, text=text)
+                    parsed = row.parse(value, text=source == "environment")
+                    self._values[kind.section][row.name] = parsed
+                    self.decided[kind.section][row.name] = (source, label(said))
                 except ValueError as error:
                     self.problems.append(f"{label(said)}: {error}")
 
@@ -152,7 +226,7 @@ class _Found:
 
 def _read_file(found: _Found, given_file: Path | None) -> None:
     named = given_file or os.environ.get(ENV_FILE)
-    path = Path(named).expanduser() if named else Path(FILE_NAME)
+    path = given_file.expanduser() if given_file else settings_file()
     if not path.is_file():
         if named:
             remedy = "Check its path." if given_file else f"Fix or unset {ENV_FILE}."
@@ -174,7 +248,7 @@ def _read_file(found: _Found, given_file: Path | None) -> None:
             found.problems.append(f"{path}: {section} must be a table, [{section}]")
         else:
             place = f"{path} [{section}]"
-            found.take(SECTIONS[section], given, lambda n, p=place: f"{p} {n}", flags=False)
+            found.take(SECTIONS[section], given, lambda n, p=place: f"{p} {n}", source="file")
 
 
 def _read_environment(found: _Found) -> None:
@@ -191,4 +265,4 @@ def _read_environment(found: _Found) -> None:
             found.problems.append(f"{variable}: unknown setting (did you mean {near[0]!r}?)")
     for section, given in by_section.items():
         label = lambda n, s=section: env_name(s, n)  # noqa: E731
-        found.take(SECTIONS[section], given, label, text=True, flags=False)
+        found.take(SECTIONS[section], given, label, source="environment")

@@ -1,0 +1,137 @@
+"""``synctool config``: what settings hold and where each comes from, and a file to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from synctool.cli.common import print_json, print_table, print_text
+from synctool.cli.options import Given, JsonSwitch, settings_options
+from synctool.cli.places import STANDARD_OUTPUT
+from synctool.errors import OutputError, UsageError
+from synctool.settings.base import Settings
+from synctool.settings.fields import did_you_mean
+from synctool.settings.sources import (
+    FILE_NAME,
+    SECTIONS,
+    SettingOrigin,
+    origins,
+    settings_file,
+)
+
+SCHEMA = "synctool.config/1"
+
+app = typer.Typer(
+    no_args_is_help=True, help="Show settings and where they come from; begin a file."
+)
+
+
+def _commands(incomplete: str) -> list[str]:
+    return [name for name in SECTIONS if name.startswith(incomplete)]
+
+
+@app.command("show", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def show(
+    context: typer.Context,
+    command: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[COMMAND [FLAGS]...]",
+            help="A command, with flags as it would be given; all commands when left out.",
+            autocompletion=_commands,
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonSwitch = False,
+) -> None:
+    """Show every setting of a command, its value, and where that comes from.
+
+    Examples:
+
+      synctool config show detect
+
+      synctool config show detect --max-offset 50
+
+      SYNCTOOL_TRAIN_EPOCHS=3 synctool config show train --json
+    """
+    wanted = [_known(command)] if command else list(SECTIONS)
+    flags = _flags(SECTIONS[wanted[0]], context.args) if command else {}
+    found = {name: origins(SECTIONS[name], flags) for name in wanted}
+    file = settings_file()
+    if json:
+        sections = {n: {o.setting.name: o.to_dict() for o in own} for n, own in found.items()}
+        path = str(file.resolve()) if file.is_file() else None
+        print_json({"schema": SCHEMA, "file": path, "sections": sections})
+        return
+    print_text(f"settings file: {file if file.is_file() else f'none ({file} is not there)'}")
+    columns = ["command", "setting", "value", "from"]
+    print_table(columns, [_row(name, origin) for name, own in found.items() for origin in own])
+
+
+@app.command("init")
+def init(
+    commands: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND]...",
+            help="Commands whose settings it has; all when left out.",
+            autocompletion=_commands,
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="The file; - for stdout.")
+    ] = FILE_NAME,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a settings file in which every setting stands with its help and default, commented out.
+
+    Examples:
+
+      synctool config init
+
+      synctool config init detect compare --out ~/synctool.toml
+    """
+    from synctool.files import write_text
+    from synctool.settings.template import template
+
+    text = template(map(_known, commands or ()))
+    if out == STANDARD_OUTPUT:
+        typer.echo(text, nl=False)
+        return
+    path = Path(out).expanduser()
+    if path.exists() and not force:
+        raise OutputError(f"{out} is there already", remedy="Give --force to replace it, or --out.")
+    write_text(path, text)
+    print_text(f"{out} written: every setting, commented out")
+
+
+def _known(command: str) -> str:
+    if command not in SECTIONS:
+        raise UsageError(
+            f"{command} has no settings{did_you_mean(command, SECTIONS)}",
+            remedy=f"Those with settings are {', '.join(SECTIONS)}.",
+        )
+    return command
+
+
+def _flags(kind: type[Settings], words: list[str]) -> dict[str, Any]:
+    """The settings among the flags of a command, read as that command reads them."""
+    read: list[Given[Any]] = []
+    own = typer.Typer(add_completion=False)
+    own.command()(settings_options(kind)(read.append))
+    get_command(own).main(words, prog_name=f"synctool {kind.section}", standalone_mode=False)
+    return dict(read[0].flags)
+
+
+def _row(command: str, origin: SettingOrigin) -> list[str]:
+    value = origin.setting.plain(origin.value)
+    shown = "-" if value is None or value == () else str(value)
+    if isinstance(value, bool):
+        shown = "yes" if value else "no"
+    elif isinstance(value, tuple) and value:
+        shown = "; ".join(map(str, value))
+    return [command, origin.setting.name, shown, origin.place or origin.source]
