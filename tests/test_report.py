@@ -44,7 +44,7 @@ DOCUMENTED = {
     " syncnet_confidence min_distance"
     " segments tracks speakers frames timing_s",
     "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"
-    " turned_deg warnings tracks channel unread_s unread_share",
+    " turned_deg warnings tracks channel unread_s unread_share timecode",
     "segments": "start_s end_s offset_frames confidence",
     "tracks": "id start_s end_s box_px speaking offset_frames confidence",
     "frames": "t_s offset_frames confidence",

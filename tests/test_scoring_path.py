@@ -47,7 +47,8 @@ def test_a_cut_is_found_where_it_is(seed: int) -> None:
 
 def test_a_cut_of_two_frames_is_found_too() -> None:
     path = follow_offset(volume_of(pieces((3, 60), (5, 60)), height=3))
-    assert outline(path) == [(0.0, 60.0, 3), (60.0, 120.0, 5)]
+    assert [round(s.offset_frames) for s in path.segments] == [3, 5]
+    assert path.segments[0].end_s == path.segments[1].start_s == pytest.approx(60, abs=0.2)
     assert path.drift_ms_per_min == 0
 
 
@@ -60,6 +61,13 @@ def test_a_short_insert_is_a_segment() -> None:
     assert [round(s.offset_frames) for s in path.segments] == [3, -6, 3]
     assert path.segments[1].start_s == pytest.approx(40, abs=0.5)
     assert path.segments[1].end_s == pytest.approx(44, abs=0.5)
+
+
+@pytest.mark.parametrize("pause_s", [0.6, 1.2, 1.8])
+def test_a_change_of_the_offset_within_a_short_pause_lies_in_its_middle(pause_s: float) -> None:
+    truth = pieces((3, 20), (np.nan, pause_s), (-6, 20))
+    before, after = follow_offset(volume_of(truth, height=4)).segments
+    assert before.end_s == after.start_s == pytest.approx(20 + pause_s / 2, abs=0.3)
 
 
 @pytest.mark.parametrize("missing", ["silence", "no face"])
@@ -150,7 +158,8 @@ def test_drift_is_one_segment_with_the_offset_of_its_middle(seconds: int, slope:
 
 def test_a_step_within_a_few_seconds_is_no_drift() -> None:
     path = follow_offset(volume_of(pieces((3, 6), (0, 6)), height=3))
-    assert outline(path) == [(0.0, 6.0, 3), (6.0, 12.0, 0)]
+    assert [round(s.offset_frames) for s in path.segments] == [3, 0]
+    assert path.segments[0].end_s == path.segments[1].start_s == pytest.approx(6, abs=0.2)
     assert path.drift_ms_per_min in (None, 0)
 
 

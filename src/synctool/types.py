@@ -113,6 +113,8 @@ class Source:
     that is measured, ``mix`` for several mixed, empty where there is one only or none.
     ``unread_s`` is how much of it could not be decoded or is missing, and ``unread_share`` what share of the
     whole that is, 0..1: it counts as not covered.
+    ``timecode`` is that of the first frame where the file has one: ``01:00:00:00``, for drop-frame with a
+    semicolon before the frames; else empty.
     """
 
     duration_s: float
@@ -128,6 +130,7 @@ class Source:
     channel: str = ""
     unread_s: float = 0.0
     unread_share: float = 0.0
+    timecode: str = ""
 
 
 @dataclass(frozen=True)

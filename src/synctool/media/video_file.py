@@ -35,6 +35,7 @@ from synctool.media.frame_timeline import FrameTimeline
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.selection import Selected, select
+from synctool.media.start_timecode import start_timecode
 from synctool.media.time_base import starts_s, timeline_origin_s
 from synctool.media.timeline import TooSparse
 from synctool.media.unread import Unread
@@ -314,6 +315,7 @@ class VideoFile:
             audio_hz=audio.rate if audio is not None else 0,
             tracks=self._selected.tracks,
             channel=self._selected.channel_name,
+            timecode=start_timecode(self._container, video),
         )
 
     # ------------------------------------------------------------------ decoding (own thread)

@@ -121,6 +121,8 @@ def facts(result: DetectResult) -> Iterator[tuple[str, str]]:
     if source.video_start_s or source.audio_start_s:
         starts = plain(source.video_start_s, 3), plain(source.audio_start_s, 3)
         yield "starts", f"video at {starts[0]} s, audio at {starts[1]} s"
+    if source.timecode:
+        yield "timecode", source.timecode
     if streams := chosen_streams(source):
         yield "measured", streams
     for other in passed_over(source):

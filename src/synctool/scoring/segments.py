@@ -28,6 +28,8 @@ _EMPTY_STEP = np.log(1 - _TALKING)
 _MOST_CONTRAST = 3.0
 _SPREAD_STEPS = 25
 _BORDER_FRAMES = VIDEO_FPS
+_MOST_PAUSE_FRAMES = 2 * VIDEO_FPS
+"""Where the offset changes over a longer pause, it is not said when."""
 _NO_EVIDENCE = -1
 _SAME_RUN_ROWS = 1.5
 
@@ -80,11 +82,11 @@ def find_segments(volume: np.ndarray, *, contrast: float) -> Segmentation:
     """
     if not contrast > 0 or not volume.size:
         return Segmentation()
-    log_odds = _log_odds(_steps(volume), contrast)
+    log_odds, weights = _log_odds(_steps(volume), contrast)
     path, score = _best_path(log_odds)
     runs = [_trimmed(run, volume) for run in _runs(path, volume.shape[1])]
     runs = _with_exact_borders(
-        _without_short([run for run in runs if run.stop > run.start]), volume
+        _without_short([run for run in runs if run.stop > run.start]), volume, weights, contrast
     )
     measured = [(run, estimate_offset(volume[:, run.start : run.stop])) for run in runs]
     steps = np.arange(len(path))
@@ -128,8 +130,9 @@ def _median_of_rows(values: np.ndarray) -> np.ndarray:
     return 0.5 * (ordered[low, column] + ordered[high, column])
 
 
-def _log_odds(steps: np.ndarray, contrast: float) -> np.ndarray:
-    """Log-odds of "the offset is this row" against "no evidence", ``[R, N]`` float32.
+def _log_odds(steps: np.ndarray, contrast: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of "the offset is this row" against "no evidence", ``[R, N]`` float32; and by how much a
+    score counts at each step, ``[N]``.
 
     A peak of known height in normal noise, present in a share of the steps of a talking face. The
     noise is the spread over the rows, here and in the video as a whole, whichever is larger.
@@ -142,7 +145,8 @@ def _log_odds(steps: np.ndarray, contrast: float) -> np.ndarray:
     score = np.minimum(steps, 2 * contrast) * (contrast / noise**2) - 0.5 * (contrast / noise) ** 2
     missing = np.isnan(steps)
     odds = np.logaddexp(np.log(_TALKING) + np.where(missing, 0.0, score), _EMPTY_STEP)
-    return np.where(missing, np.where(seen, 0.0, _EMPTY_STEP), odds).astype(np.float32)
+    odds = np.where(missing, np.where(seen, 0.0, _EMPTY_STEP), odds)
+    return odds.astype(np.float32), contrast / noise**2
 
 
 def _best_path(log_odds: np.ndarray) -> tuple[np.ndarray, float]:
@@ -232,17 +236,43 @@ def _without_short(runs: list[_Run]) -> list[_Run]:
     return runs
 
 
-def _with_exact_borders(runs: list[_Run], volume: np.ndarray) -> list[_Run]:
-    """Move the borders between touching runs to the frame where the better row changes."""
+def _odds_by_frame(scores: np.ndarray, weight: np.ndarray, contrast: float) -> np.ndarray:
+    """What each frame adds to the log-odds of "the offset is this row", ``[T]``: a fifth of a step's."""
+    seen = np.isfinite(scores)
+    near = uniform_filter1d(np.where(seen, scores, 0.0), STEP_FRAMES, mode="nearest")
+    score = np.minimum(near, 2 * contrast) * weight - 0.5 * contrast * weight
+    return np.where(seen, np.logaddexp(np.log(_TALKING) + score, _EMPTY_STEP), 0.0) / STEP_FRAMES
+
+
+def _with_exact_borders(
+    runs: list[_Run], volume: np.ndarray, weights: np.ndarray, contrast: float
+) -> list[_Run]:
+    """Put the borders between runs where the better row changes: the mean of all places, by likelihood.
+
+    A short pause between two runs belongs to both sides of the border in it; one without a face to neither.
+    """
     runs = list(runs)
     for i in range(len(runs) - 1):
         before, after = runs[i], runs[i + 1]
-        if before.stop != after.start or round(before.row) == round(after.row):
+        pause = volume[:, before.stop : after.start]
+        if (
+            round(before.row) == round(after.row)
+            or pause.shape[1] > _MOST_PAUSE_FRAMES
+            or not np.isfinite(pause).any(axis=0).all()
+        ):
             continue
         start = max(before.start + 1, before.stop - _BORDER_FRAMES)
-        stop = min(after.stop - 1, before.stop + _BORDER_FRAMES)
-        gain = volume[round(before.row), start:stop] - volume[round(after.row), start:stop]
-        border = start + int(np.concatenate([[0.0], np.nancumsum(gain)]).argmax())
+        stop = min(after.stop - 1, after.start + _BORDER_FRAMES)
+        weight = weights[np.arange(start, stop) // STEP_FRAMES]
+        near = volume[:, start:stop]
+        level = _median_of_rows(near)
+        one, other = (
+            _odds_by_frame(near[round(run.row)] - level, weight, contrast)
+            for run in (before, after)
+        )
+        likelihood = np.concatenate([[0.0], np.cumsum(one - other)])
+        share = np.exp(likelihood - likelihood.max())
+        border = start + round(float(np.average(np.arange(len(share)), weights=share)))
         runs[i], runs[i + 1] = replace(before, stop=border), replace(after, start=border)
     return runs
 
