@@ -105,11 +105,11 @@ class TransportScanner:
         if not self._size:
             return 0
         rows = np.frombuffer(data, np.uint8)[: len(data) // self._size * self._size]
-        good = rows.reshape(-1, self._size)[:, _head(self._size)] == _SYNC
+        good = rows.reshape(-1, self._size)[:, head_size(self._size)] == _SYNC
         return int(good.size if good.all() else good.argmin())
 
     def _events(self, data: bytes, count: int, begin: int) -> Iterator[UnitStart | Programme]:
-        head = _head(self._size)
+        head = head_size(self._size)
         rows = np.frombuffer(data, np.uint8, count * self._size).reshape(count, self._size)[
             :, head:
         ]
@@ -134,7 +134,7 @@ class TransportScanner:
     def _packet(
         self, packet: bytes, pid: int, starts: bool, at: int
     ) -> UnitStart | Programme | None:
-        payload = _payload(packet)
+        payload = payload_of(packet)
         if payload is None:
             return None
         if pid == 0 or pid in self._tables:
@@ -189,7 +189,7 @@ def _next_packet(data: bytes, size: int) -> int | None:
     """Where the next packet begins, told by those after it; never 0 where the first byte is wrong."""
     if not size:
         return None
-    head, at = _head(size), -1
+    head, at = head_size(size), -1
     while (at := data.find(_SYNC, at + 1)) >= 0:
         following = [data[i] for i in range(at + size, min(at + 5 * size, len(data)), size)]
         if at >= head and len(following) >= 3 and set(following) == {_SYNC}:
@@ -197,11 +197,13 @@ def _next_packet(data: bytes, size: int) -> int | None:
     return None
 
 
-def _head(size: int) -> int:
+def head_size(size: int) -> int:
+    """Bytes before a packet of a size begins: a time stamp before those of 192."""
     return 4 if size == 192 else 0
 
 
-def _payload(packet: bytes) -> bytes | None:
+def payload_of(packet: bytes) -> bytes | None:
+    """What a packet carries; None where there is nothing that can be read."""
     begin = 4
     if packet[3] & 0x20:
         begin += 1 + packet[4]

@@ -21,7 +21,7 @@ from synctool.errors import OutputError
 from synctool.media.decoding_order import COARSE, FINE, DecodingOrder
 from synctool.media.opening import OpenedVideo
 from synctool.repairing.containers import AVI, TargetContainer
-from synctool.repairing.survey import Survey, is_attached
+from synctool.repairing.survey import Survey, is_attached, service_of
 from synctool.repairing.tracks import TrackRepair
 
 _OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -59,9 +59,20 @@ def write_copy(
         options = dict(container.options)
         if any(key.startswith("com.") for key in video_file.metadata) and "movflags" in options:
             options["movflags"] += "+use_metadata_tags"
+        service = service_of(opened) if container.muxer == "mpegts" else None
+        if service is not None:
+            options |= {
+                "mpegts_service_id": str(service.number),
+                "mpegts_transport_stream_id": str(service.stream),
+                "mpegts_original_network_id": str(service.network),
+            }
         copy = stack.enter_context(
             av.open(f"file:{target}", "w", format=container.muxer, options=options)
         )
+        if service is not None:
+            copy.metadata.update(
+                {"service_name": service.name, "service_provider": service.provider}
+            )
         job = _Copy(opened, copy, container, repairs, facts)
         for packet in video_file.demux([s for s in video_file.streams if s.index in job.copies]):
             if packet.size:

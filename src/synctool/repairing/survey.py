@@ -15,6 +15,7 @@ from synctool.media.opening import OpenedVideo
 from synctool.media.time_base import starts_s, timeline_origin_s
 from synctool.media.timeline import LONGEST_GAP_S
 from synctool.media.transport import Programme, TransportScanner
+from synctool.media.transport_service import TransportService, first_service
 from synctool.types import StreamSelection
 
 _BACK_S = 1.0
@@ -164,6 +165,14 @@ def holds_programmes(opened: OpenedVideo) -> bool:
         events = TransportScanner(file).to(_TABLES_WITHIN_BYTES)
         found = [set(event.codings) for event in events if isinstance(event, Programme)]
     return any(pids and found[0].isdisjoint(pids) for pids in found[1:])
+
+
+def service_of(opened: OpenedVideo) -> TransportService | None:
+    """The service that an MPEG-TS names; None of other files."""
+    if opened.path is None or opened.container.format.name != "mpegts":
+        return None
+    with open(opened.path, "rb") as file:
+        return first_service(file)
 
 
 def broken_timestamps(name: str, stream: Stream, before_s: float, now_s: float) -> MediaError:
