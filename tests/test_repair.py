@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -23,6 +25,7 @@ from synctool.errors import (
     SyncToolError,
     UsageError,
 )
+from synctool.media.transport_service import TransportService, first_service
 from synctool.media.video_file import VideoFile
 from synctool.repairing.containers import container_for
 from synctool.repairing.edit_list import Edit, Units, moved_edits
@@ -422,6 +425,32 @@ def test_containers_by_their_ending() -> None:
     assert container_for("a.m2ts").options == {"mpegts_m2ts_mode": "1"}
 
 
+def test_the_service_of_a_transport_stream_keeps_its_names(tmp_path: Path) -> None:
+    plain = make_video(tmp_path / "plain.ts", seconds=1)
+    ids = {
+        "mpegts_service_id": "777",
+        "mpegts_transport_stream_id": "12",
+        "mpegts_original_network_id": "9018",
+    }
+    with av.open(str(plain)) as old, av.open(str(tmp_path / "a.ts"), "w", options=ids) as new:
+        new.metadata.update({"service_name": "Kanal Ü", "service_provider": "Provider"})
+        made = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = made[packet.stream.index]
+                new.mux(packet)
+    repair(tmp_path / "a.ts", tmp_path / "b.ts", 80)
+    wanted = TransportService(777, 12, 9018, "Kanal Ü", "Provider")
+    for name in ("a.ts", "b.ts"):
+        with open(tmp_path / name, "rb") as file:
+            assert first_service(file) == wanted
+
+
+@pytest.mark.parametrize("size", [0, 100, 188, 5000])
+def test_what_names_no_service_has_none(size: int) -> None:
+    assert first_service(io.BytesIO(bytes([0x47]) * size)) is None
+
+
 # ---------------------------------------------------------------------------------- plans
 
 
@@ -558,17 +587,23 @@ def test_fix_refuses_before_it_measures(wrong: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------- the command
 
 
+measurements: list[str] = []
+"""Names of the files that were measured."""
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Runs ``synctool fix`` in an empty folder, with a measurement by clicks."""
     monkeypatch.chdir(tmp_path)
 
     class ByClicks:
+        decides: ClassVar = {}
+
         def __init__(self, settings: object) -> None:
             del settings
 
-        def detect(self, path: str, *, on_progress: object) -> DetectResult:
-            del on_progress
+        def detect(self, path: str, **_: object) -> DetectResult:
+            measurements.append(Path(path).name)
             if "mute" in path:
                 return measured(
                     None, input=path, verdict="inconclusive", reason="no face was found"
@@ -577,9 +612,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     monkeypatch.setattr("synctool.measure.detect.Detector", ByClicks)
 
-    def call(*words: object) -> tuple[int, str, str]:
+    monkeypatch.setenv("SYNCTOOL_CACHE", str(tmp_path / "cache"))
+    measurements.clear()
+
+    def call(*words: object, command: str = "fix") -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main(["fix", *map(str, words)])
+        code = main([command, *map(str, words)])
         return code, *capsys.readouterr()
 
     return call
@@ -597,6 +635,71 @@ def test_the_command_repairs_and_reports(run, wrong: Path) -> None:
     assert "in sync within 40 ms" in out
     assert "--force" in out
     assert not Path("c.mp4").exists()
+
+
+def test_detect_repairs_what_it_has_measured(run, wrong: Path) -> None:
+    code, out, err = run(wrong, "--fix", "b.mp4", "--json", "a.json", command="detect")
+    assert (code, err) == (0, "")
+    assert measurements == [wrong.name, "b.mp4"]
+    assert "audio 120 ms ahead; repaired, written to b.mp4" in out
+    assert lead_ms(Path("b.mp4")) == pytest.approx(0, abs=MILLISECOND)
+    assert json.loads(Path("a.json").read_text())["offset_ms"] == 120
+    code, out, err = run(wrong, "--fix", "b.mp4", command="detect")
+    assert code == 2
+    assert "--overwrite" in err
+    assert len(measurements) == 2
+    code, _, err = run(wrong, "--fix", "b.mp4", "--overwrite", "--quiet", command="detect")
+    assert (code, err) == (0, "")
+    code, out, _ = run("b.mp4", "--fix", "c.mp4", command="detect")
+    assert code == 0
+    assert "in sync within 40 ms" in out
+    assert not Path("c.mp4").exists()
+
+
+def test_detect_repairs_a_folder(run, wrong: Path) -> None:
+    Path("in").mkdir()
+    for name in ("a.mp4", "mute.mp4"):
+        shutil.copy(wrong, Path("in", name))
+    code, out, err = run("in", "--fix", "out", command="detect")
+    assert code == 3
+    assert [p.name for p in Path("out").iterdir()] == ["a.mp4"]
+    assert "no face was found" in err
+    assert "repaired" in out
+
+
+def test_markers_of_one_video_and_of_several(run, wrong: Path) -> None:
+    code, _, err = run(
+        wrong, "--markers", "a.edl", "--markers-start", "01:00:00:00", command="detect"
+    )
+    assert (code, err) == (0, "")
+    assert "01:00:00:00 01:00:00:01" in Path("a.edl").read_text()
+    Path("in").mkdir()
+    for name in ("a.mp4", "mute.mp4"):
+        shutil.copy(wrong, Path("in", name))
+    code, *_ = run("in", "--markers", "m", "--markers-format", "webvtt", command="detect")
+    assert code == 3
+    assert sorted(p.name for p in Path("m").iterdir()) == ["a.mp4.vtt", "mute.mp4.vtt"]
+    code, out, _ = run(
+        wrong, "--markers", "-", "--markers-format", "fcpxml", command="detect"
+    )  # fmt: skip
+    assert code == 0
+    assert out.startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--markers", "a.txt"), "the format of the markers cannot be told"),
+        (("--markers-format", "edl"), "there are no markers to be written"),
+        (("--markers", "a.edl", "--markers-start", "noon"), "'noon' is no timecode"),
+        (("--overwrite",), "--overwrite has no effect without --fix"),
+        (("--fix", "a.xyz"), "no container"),
+    ],
+)
+def test_wrong_words_for_markers_and_repairs(run, wrong: Path, words: tuple, told: str) -> None:
+    code, _, err = run(wrong, *words, command="detect")
+    assert code == 2
+    assert told in err
 
 
 def test_a_dry_run_of_the_command(run, wrong: Path) -> None:

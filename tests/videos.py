@@ -212,6 +212,7 @@ def make_video(
     cover: bool = False,
     order: str = "interleaved",
     container: str | None = None,
+    timecode: str = "",
 ) -> Path:
     """Write a video.
 
@@ -223,12 +224,15 @@ def make_video(
         cover: Add a cover picture, as MP4 and Matroska have it.
         order: ``interleaved``, or ``audio last``: all audio after all frames in the file.
         container: Container format, where the ending does not tell.
+        timecode: Of the first frame, for MOV and MP4.
 
     Returns:
         The path.
     """
     options = {"max_interleave_delta": "1"} if order == "audio last" else {}
     with av.open(f"file:{path}", "w", format=container, options=options) as video_file:
+        if timecode:
+            video_file.metadata["timecode"] = timecode
         tracks = []
         if cover and Path(path).suffix == ".mkv":
             video_file.add_attachment("cover.jpg", "image/jpeg", _jpeg())

@@ -8,6 +8,8 @@ import typer
 
 from synctool.cli.detect_outputs import DetectOutputs
 from synctool.cli.detect_run import BatchRun
+from synctool.cli.fix_run import Targets
+from synctool.cli.markers_output import MarkersOutput
 from synctool.cli.options import (
     RESULTS,
     FromFile,
@@ -72,6 +74,47 @@ def detect(
             "--webvtt", "Who speaks when, as WebVTT captions; a folder for several videos."
         ),
     ] = None,
+    markers: Annotated[
+        str | None,
+        result_option(
+            "--markers",
+            "Segments as markers for editing programs, in a format by the ending of the file: .csv, .fcpxml, "
+            ".edl, .vtt; a folder for several videos; - for stdout.",
+        ),
+    ] = None,
+    markers_format: Annotated[
+        str | None,
+        typer.Option(
+            "--markers-format",
+            metavar="NAME",
+            help="Format of the markers: resolve or premiere (both CSV), fcpxml, edl (for DaVinci "
+            "Resolve), webvtt.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    markers_start: Annotated[
+        str | None,
+        typer.Option(
+            "--markers-start",
+            metavar="TIMECODE",
+            help="Timecode of the first frame, such as 01:00:00:00, with a semicolon before the frames for "
+            "drop-frame. Default: that of the file, else 0.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    fix: Annotated[
+        str | None,
+        result_option(
+            "--fix",
+            "Repaired video, as synctool fix writes it; a folder for several videos.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace repaired videos that exist.", rich_help_panel=RESULTS
+        ),
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -92,14 +135,18 @@ def detect(
 
       synctool detect season1/ --html season1.html
 
+      synctool detect joined.mov --markers joined.edl
+
+      synctool detect talk.mp4 --fix fixed.mp4
+
       synctool detect season1/ 'extras/*.mov' --csv report.csv --fail-over detectable
 
     Several videos: each result is written as soon as it is there, to a journal in the cache folder, to the
     JSON Lines and to the CSV. After a crash, a kill or Ctrl-C the same command continues where it stopped
     and measures again only what has changed: videos, settings, weights. The journal is removed at the end.
 
-    Exit codes: 0 measured, 3 inconclusive, 4 out of tolerance (with --fail-over), 5 something is missing,
-    2 usage, 1 anything else; several videos give the worst.
+    Exit codes: 0 measured, 3 inconclusive, 4 out of tolerance (with --fail-over, or still after a repair with
+    --fix), 5 something is missing, 2 usage, 1 anything else; several videos give the worst.
     """
     _refuse_idle_player(given, html, no_player)
     settings = given.settings(player_mb=0.0) if no_player else given.settings()
@@ -111,6 +158,8 @@ def detect(
             "--fresh has no effect on a single video, which is always measured",
             remedy="Leave it out.",
         )
+    if overwrite and fix is None:
+        raise UsageError("--overwrite has no effect without --fix", remedy="Leave it out.")
     one = means_one_video(videos or [], from_file=from_file)
     command = ["synctool", *(context.obj or ["detect"])]
     targets = {"--json": json, "--csv": csv, "--html": html, "--rttm": rttm}
@@ -121,11 +170,24 @@ def detect(
         one=one,
         plot=plot,
         webvtt=webvtt,
+        markers=MarkersOutput(markers, markers_format, markers_start, one=one),
         command=command,
         quiet=quiet,
     )
     outputs.check()
-    run = BatchRun(names, settings, outputs, limit=settings.limit, fresh=fresh, quiet=quiet)
+    fixed = None if fix is None else Targets(fix, names, one=one, dry_run=False)
+    if fixed is not None and len(names) == 1:
+        fixed.check(names[0], overwrite=overwrite)
+    run = BatchRun(
+        names,
+        settings,
+        outputs,
+        limit=settings.limit,
+        fresh=fresh,
+        quiet=quiet,
+        fixed=fixed,
+        overwrite=overwrite,
+    )
     raise typer.Exit(
         run([*(videos or []), *([] if from_file is None else ["--from-file", from_file])])
     )

@@ -10,9 +10,11 @@ from synctool.cli.outputs import Outputs, VideoFiles
 from synctool.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from synctool.cli.markers_output import MarkersOutput
     from synctool.report.html.player import Copy
     from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
+    from synctool.report.repairs import FixOutcome
     from synctool.settings.detect import DetectSettings
     from synctool.types import DetectResult
 
@@ -29,6 +31,7 @@ class DetectOutputs(Outputs):
             Otherwise JSON Lines, and they go into folders, however many videos there are.
         plot: A file or a folder.
         webvtt: The same for captions.
+        markers: Writes the markers.
         command: The words of the command, for the page.
         quiet: Whether to print nothing for people.
     """
@@ -42,20 +45,25 @@ class DetectOutputs(Outputs):
         one: bool,
         plot: str | None = None,
         webvtt: str | None = None,
+        markers: MarkersOutput | None = None,
         command: Sequence[str] = (),
         quiet: bool,
     ) -> None:
         self._captions = VideoFiles(webvtt, one=one, suffix=".vtt")
         if self._captions.folder is None:
             targets = {**targets, "--webvtt": webvtt}
+        if markers is not None:
+            targets = {**targets, "--markers": markers.file}
         super().__init__(targets, plot=plot, one=one, kept=videos, quiet=quiet)
         self._videos, self._one, self._command = videos, one, command
-        self._settings, self._quiet = settings, quiet
+        self._settings, self._quiet, self._markers = settings, quiet, markers
 
     def check(self) -> None:
         """See ``Outputs.check``."""
         super().check()
         self._captions.check()
+        if self._markers is not None:
+            self._markers.check()
 
     @property
     def wants_thumbnails(self) -> bool:
@@ -76,10 +84,11 @@ class DetectOutputs(Outputs):
         self.append("--csv", csv_out.row(outcome), heading=csv_out.heading())
 
     def draw(self, outcome: Outcome) -> None:
-        """Draw the plot of a video, and write its captions.
+        """Draw the plot of a video, and write its captions and markers.
 
         Raises:
             OutputError: One cannot be written.
+            UsageError: The timecode of the markers is none of the video's frame rate.
         """
         from synctool.report.outcome import Failure
 
@@ -93,6 +102,20 @@ class DetectOutputs(Outputs):
             from synctool.report.plots import write_plot
 
             write_plot(outcome, path)
+        if self._markers is not None:
+            self._markers.write(outcome)
+
+    def show_repairs(self, repaired: Sequence[FixOutcome]) -> None:
+        """Print what became of the repairs."""
+        from synctool.report.outcome import Failure
+        from synctool.report.repairs import print_repair, print_repairs
+
+        if not self.for_people:
+            return
+        if len(self._videos) > 1:
+            print_repairs(repaired)
+        elif not isinstance(repaired[0], Failure):
+            print_repair(repaired[0])
 
     def all_done(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -10,21 +9,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from synctool.cli.common import show_error, show_traceback
+from synctool.cli.fix_run import Repairs, Targets
 from synctool.cli.outcomes import Outcomes
 from synctool.cli.progress import progress_bar
 from synctool.cli.video_bars import VideoBars
+from synctool.cli.video_errors import named, say, severity
 from synctool.cores import usable_cores
 from synctool.errors import (
     EXIT_INCONCLUSIVE,
-    EXIT_MISSING,
     EXIT_OK,
     EXIT_OUT_OF_TOLERANCE,
-    EXIT_UNEXPECTED,
-    EXIT_USAGE,
     OutputError,
     SyncToolError,
-    described,
+    UsageError,
 )
 from synctool.media.locating import is_pipe
 from synctool.settings.detect import VERDICTS
@@ -38,17 +35,10 @@ if TYPE_CHECKING:
     from synctool.measure.video_work import Measured
     from synctool.report.html.shots import Shot
     from synctool.report.outcome import Outcome
+    from synctool.report.repairs import FixOutcome
     from synctool.settings.detect import DetectSettings
     from synctool.types import DetectResult, Verdict
 
-_WORST_LAST = (
-    EXIT_OK,
-    EXIT_INCONCLUSIVE,
-    EXIT_OUT_OF_TOLERANCE,
-    EXIT_MISSING,
-    EXIT_USAGE,
-    EXIT_UNEXPECTED,
-)
 _KILLER = (
     "Run it alone, or use fewer --jobs; a damaged file that crashes a decoder is a bug: report it."
 )
@@ -64,6 +54,8 @@ class BatchRun:
         limit: Of ``--fail-over``: a verdict, milliseconds, or None.
         fresh: Whether to measure again what an earlier run has noted.
         quiet: Whether to print errors only.
+        fixed: Where repaired videos go, None where none are wanted.
+        overwrite: Whether repaired videos that are there are replaced.
     """
 
     def __init__(
@@ -75,12 +67,21 @@ class BatchRun:
         limit: Verdict | float | None,
         fresh: bool,
         quiet: bool,
+        fixed: Targets | None = None,
+        overwrite: bool = False,
     ) -> None:
         self._names, self._settings, self._outputs = names, settings, outputs
         self._jobs = min(settings.jobs or usable_cores(), len(names))
         self._detector: Detector | None = None
         self._limit: Verdict | float | None = limit
         self._fresh, self._quiet = fresh, quiet
+        self._repairs: Repairs | None = None
+        if fixed is not None:
+            from synctool.settings.fix import FixSettings
+
+            options = {"overwrite": overwrite}
+            fix_settings = FixSettings.measured_by(settings)
+            self._repairs = Repairs(fixed, fix_settings, names, self._loaded, options)
 
     def __call__(self, words: Sequence[str]) -> int:
         """Run.
@@ -122,6 +123,7 @@ class BatchRun:
     def _measure_all(self, outcomes: Outcomes) -> tuple[int, bool]:
         """Measure all videos; returns the exit code, and whether everything is written."""
         worst, written = EXIT_OK, True
+        repaired: list[FixOutcome] = []
         try:
             with (
                 progress_bar(quiet=self._quiet) as bar,
@@ -132,6 +134,9 @@ class BatchRun:
                     drawn = self._drawn(outcome, bar)
                     written = written and drawn == EXIT_OK
                     worst = max(worst, _code(outcome, self._limit), drawn, key=severity)
+                    if (done := self._repaired(outcome, bar)) is not None:
+                        repaired.append(done)
+                        worst = max(worst, done.exit_code, key=severity)
         except BaseException:
             # Stopped work keeps what is done.
             if outcomes:
@@ -139,7 +144,17 @@ class BatchRun:
             raise
         if outcomes:
             self._outputs.all_done(outcomes, outcomes.shots)
+        if repaired:
+            self._outputs.show_repairs(repaired)
         return worst, written
+
+    def _repaired(self, outcome: Outcome, bar: Progress) -> FixOutcome | None:
+        """Repair a video that was measured, where that is wanted."""
+        from synctool.report.outcome import Failure
+
+        if self._repairs is None or isinstance(outcome, Failure):
+            return None
+        return self._repairs(outcome.input, bar, VideoBars(bar, self._names), outcome)
 
     def _measured(self, outcomes: Outcomes, bar: Progress) -> Generator[Outcome]:
         """The outcomes in the order of the videos; one that fails becomes a failure and the rest goes on."""
@@ -218,10 +233,10 @@ class BatchRun:
         return shots(measured.thumbnails)
 
     def _drawn(self, outcome: Outcome, bar: Progress) -> int:
-        """Draw the plot of a video; one that cannot be written must not cost the other videos."""
+        """Write the files of one video; one that cannot be written must not cost the other videos."""
         try:
             self._outputs.draw(outcome)
-        except OutputError as error:
+        except (OutputError, UsageError) as error:
             return say(error, error, bar)
         return EXIT_OK
 
@@ -255,29 +270,6 @@ class BatchRun:
             raise
 
 
-def named(error: Exception, video: str) -> SyncToolError:
-    """The error with the name of its video, and what to do about a bug."""
-    from synctool.measure.video_work import BUG
-    from synctool.report.text import printable
-    from synctool.report.wording import named_cause
-
-    if not isinstance(error, SyncToolError):
-        return SyncToolError(f"{printable(video)}: {described(error)}", remedy=BUG)
-    told = SyncToolError(named_cause(error.cause, video), remedy=error.remedy)
-    told.exit_code = error.exit_code
-    return told
-
-
-def say(error: Exception, told: SyncToolError, bar: Progress) -> int:
-    """Show an error above the progress bar, and return the exit code."""
-    bar.stop()  # or the panel would tear the line of the bar
-    if logging.getLogger("synctool").isEnabledFor(logging.DEBUG):
-        show_traceback(error)
-    code = show_error(told, debug=False)
-    bar.start()
-    return code
-
-
 def _code(outcome: Outcome, limit: Verdict | float | None) -> int:
     from synctool.report.outcome import Failure
     from synctool.scoring.verdict import worst_ms
@@ -290,7 +282,3 @@ def _code(outcome: Outcome, limit: Verdict | float | None) -> int:
         return EXIT_OUT_OF_TOLERANCE if worst_ms(outcome) > limit else EXIT_OK
     failing = () if limit is None else VERDICTS[VERDICTS.index(limit) :]
     return EXIT_OUT_OF_TOLERANCE if outcome.verdict in failing else EXIT_OK
-
-
-def severity(code: int) -> int:
-    return _WORST_LAST.index(code) if code in _WORST_LAST else len(_WORST_LAST)

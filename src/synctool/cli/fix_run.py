@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synctool.cli.detect_run import named, say, severity
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
 from synctool.cli.video_bars import VideoBars
+from synctool.cli.video_errors import named, say, severity
 from synctool.errors import EXIT_OK, SyncToolError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from synctool.measure.detect import Detector
     from synctool.report.repairs import FixOutcome
     from synctool.settings.fix import FixSettings
+    from synctool.types import DetectResult
 
 JSON = "--json"
 
@@ -53,6 +54,17 @@ class Targets:
 
             make_folder(self._folder)
 
+    def check(self, name: str, *, overwrite: bool) -> None:
+        """See, before any work, whether the only video can be repaired to its place.
+
+        Raises:
+            SyncToolError: See ``synctool.repairing.run.check_target``.
+        """
+        from synctool.repairing.run import check_target
+
+        file = self._file if self._folder is None else self._folder / os.path.basename(name)
+        check_target(name, file, overwrite=overwrite)
+
     def of(self, name: str) -> str:
         """The file for a video.
 
@@ -69,6 +81,63 @@ class Targets:
             )
         self._taken.add(base.casefold())
         return str(self._folder / base)
+
+
+class Repairs:
+    """Repairs one video after the other; one that fails becomes a failure.
+
+    Args:
+        targets: Where the repaired ones go.
+        settings: How to measure, and what to move.
+        names: All videos.
+        detector: Gives what measures; asked only if something is measured.
+        options: Keywords of ``synctool.fix``.
+    """
+
+    def __init__(
+        self,
+        targets: Targets,
+        settings: FixSettings,
+        names: Sequence[str],
+        detector: Callable[[], Detector],
+        options: dict[str, Any],
+    ) -> None:
+        self._targets, self._settings, self._names = targets, settings, names
+        self._detector, self._options = detector, options
+
+    def __call__(
+        self, name: str, bar: Progress, bars: VideoBars, before: DetectResult | None = None
+    ) -> FixOutcome:
+        """Repair a video.
+
+        Args:
+            name: The video.
+            bar: The progress bar.
+            bars: Its lines.
+            before: What was measured of it; None to measure it.
+        """
+        from synctool.repairing.fix import fix
+        from synctool.report.outcome import Failure
+
+        show = partial(bars.show, name)
+        bars.begin(name)
+        try:
+            return fix(
+                name,
+                self._targets.of(name),
+                self._settings,
+                measure=lambda path: self._detector().detect(path, on_progress=show),
+                before=before,
+                **self._options,
+            )
+        except Exception as error:  # also a bug with one video must not cost the others
+            if len(self._names) == 1 and not isinstance(error, SyncToolError):
+                raise
+            told = named(error, name)
+            say(error, told, bar)
+            return Failure.of(name, told)
+        finally:
+            bars.done(name)
 
 
 class FixRun:
@@ -106,52 +175,30 @@ class FixRun:
         Raises:
             OutputError: A report cannot be written.
         """
-        from synctool.report import json_out, repairs
+        from synctool.report import json_out
         from synctool.report.outcome import Failure
+        from synctool.report.repairs import print_repair, print_repairs
 
+        repairs = Repairs(self._targets, self._settings, self._names, self._loaded, self._options)
         outcomes: list[FixOutcome] = []
         try:
             with progress_bar(quiet=self._quiet) as bar:
                 bars = VideoBars(bar, self._names)
                 for name in self._names:
-                    outcomes.append(self._repaired(name, bar, bars))
+                    outcomes.append(repairs(name, bar, bars))
                     if not self._one:
                         line = json_out.to_json_line(outcomes[-1])
                         self._outputs.append(JSON, line.encode("utf-8"))
         finally:
             self._outputs.close()
             if self._outputs.for_people and len(self._names) > 1 and outcomes:
-                repairs.print_repairs(outcomes)
+                print_repairs(outcomes)
         only = outcomes[0]
         if self._outputs.for_people and len(outcomes) == 1 and not isinstance(only, Failure):
-            repairs.print_repair(only)
+            print_repair(only)
         if self._one and (target := self._outputs.target(JSON)) is not None:
             json_out.send(target, json_out.to_json(only).encode("utf-8"))
         return max((outcome.exit_code for outcome in outcomes), key=severity, default=EXIT_OK)
-
-    def _repaired(self, name: str, bar: Progress, bars: VideoBars) -> FixOutcome:
-        """Repair a video; one that fails becomes a failure."""
-        from synctool.repairing.fix import fix
-        from synctool.report.outcome import Failure
-
-        show = partial(bars.show, name)
-        bars.begin(name)
-        try:
-            return fix(
-                name,
-                self._targets.of(name),
-                self._settings,
-                measure=lambda path: self._loaded().detect(path, on_progress=show),
-                **self._options,
-            )
-        except Exception as error:  # also a bug with one video must not cost the others
-            if len(self._names) == 1 and not isinstance(error, SyncToolError):
-                raise
-            told = named(error, name)
-            say(error, told, bar)
-            return Failure.of(name, told)
-        finally:
-            bars.done(name)
 
     def _loaded(self) -> Detector:
         """The detector, which is loaded once, and only if something is measured."""

@@ -118,7 +118,7 @@ class VideoFiles:
         if self.folder is not None:
             if self._place == STANDARD_OUTPUT:
                 raise UsageError(
-                    "the captions of several videos cannot go to stdout", remedy="Give a folder."
+                    "the files of several videos cannot go to stdout", remedy="Give a folder."
                 )
             make_folder(self.folder)
             check_writable(self.folder / f"a{self._suffix}")

@@ -91,6 +91,7 @@ def fix(
     settings: FixSettings | None = None,
     *,
     measure: Measure | None = None,
+    before: DetectResult | None = None,
     offset_ms: float | None = None,
     force: bool = False,
     dry_run: bool = False,
@@ -106,6 +107,7 @@ def fix(
         out: The new file; its ending chooses the container.
         settings: How to measure, and what to move; None for the defaults.
         measure: Measures a video, in place of a detector with these settings.
+        before: What was measured of the video with these settings; it is not measured again then.
         offset_ms: The offset by hand, > 0 for audio ahead; the video is not measured then.
         force: Whether to repair a video that is inside the tolerance, too.
         dry_run: Whether to say only what would be done.
@@ -128,7 +130,8 @@ def fix(
     chosen = FixSettings.of(settings, changes)
     tolerance_ms, audio_track = chosen.tolerance, chosen.audio_track
     measure = measure or default_measure(chosen)
-    before = measure(name) if offset_ms is None else None
+    if before is None and offset_ms is None:
+        before = measure(name)
     if before is not None:
         plan = plan_repair(before, audio_track=audio_track)
         if worst_ms(before) <= tolerance_ms and plan.offset_ms is not None and not force:

@@ -41,6 +41,13 @@ class FixSettings(VideoSettings):
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()
 
+    @classmethod
+    def measured_by(cls, settings: DetectSettings) -> FixSettings:
+        """The settings of repairs after measurements with some settings."""
+        own = {f.name for f in fields(cls)}
+        shared_names = [f.name for f in fields(settings) if f.name in own]
+        return cls(**{name: getattr(settings, name) for name in shared_names})
+
     @property
     def measuring(self) -> DetectSettings:
         """The settings of the measurements."""
