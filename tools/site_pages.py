@@ -1,7 +1,8 @@
 """Pages of the documentation site that lie elsewhere in the repository, for MkDocs (``hooks`` in mkdocs.yml).
 
-The README is the start page, and the READMEs of plugins, the changelog, the model card and the like have pages
-too. Links between all of them are written for the repository; here they are turned into links within the site.
+The README is the start page, and the READMEs of plugins, the changelog, the model card and the like have
+pages too. Links between all of them are written for the repository; here they are turned into links within
+the site.
 """
 
 from __future__ import annotations
