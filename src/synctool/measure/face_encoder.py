@@ -15,7 +15,8 @@ from synctool.media.frame_reader import TimelineFrame
 from synctool.plugins.specs import ModelSpec, VideoInput
 from synctool.runtimes.protocol import Runtime
 
-_CHUNK_PIXELS = 64 * 72 * 72
+_CHUNK_PIXELS = 96 * 72 * 72
+"""Of the default model 96 frames: of 64 a frame takes 1.39 ms, of 96 1.09 ms, of more hardly less."""
 _WAITING_CHUNKS = 2
 
 
