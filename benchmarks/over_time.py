@@ -62,7 +62,12 @@ LEAST_CLIP_S, SHORT_PART_S = 4.0, 4.0
 PIECE_FRAMES = 75
 LEAST_PERSON_S = 10.0
 RATES = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
-LENGTHS_MIN = {1.0: (RATES, 99), 3.0: (RATES, 99), 10.0: (RATES, 99), 30.0: (RATES, 3)}
+LENGTHS_MIN: dict[float, tuple[tuple[float, ...], int]] = {
+    1.0: (RATES, 99),
+    3.0: (RATES, 99),
+    10.0: (RATES, 6),
+    30.0: ((1.0, 2.0, 5.0, 40.0), 2),
+}
 """Length -> the rates, and of how many people."""
 
 

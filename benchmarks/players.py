@@ -2,9 +2,9 @@
 
 A video whose frames flash where its audio clicks is written in several containers, once in sync and once
 with the audio moved; the moved one is repaired. Each player shows both: Chromium's video element (audio
-recorded by Web Audio, frames by their media time), ffmpeg (which reads as ffplay does) and mpv (both decode
-into a file with their own synchronisation). Both know how late the audio is;
-of Chromium, whose own delay is not known, the difference between repaired and in sync is taken.
+recorded by Web Audio, frames by their media time), ffmpeg (which reads as ffplay does), mpv and VLC (these
+decode into a file with their own synchronisation). ffmpeg and mpv know how late the audio is; of Chromium and
+VLC, which have delays of their own, the difference between repaired and in sync is taken.
 
     python benchmarks/players.py [--docs]
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
+import os
 import shutil
 import subprocess
 import sys
@@ -201,6 +202,24 @@ def by_mpv(path: Path, place: Path) -> float:
     return by_file(out)
 
 
+def by_vlc(path: Path, place: Path) -> float:
+    """As VLC plays it into a file; it does not run as the superuser."""
+    out = place / "vlc.mkv"
+    out.unlink(missing_ok=True)
+    as_nobody = (
+        ["runuser", "-u", "nobody", "--", "env", f"HOME={place}"] if os.geteuid() == 0 else []
+    )
+    chain = (
+        "#transcode{vcodec=mp4v,vb=2000,acodec=s16l,samplerate=48000,channels=1}"
+        f":std{{access=file,mux=avformat{{mux=matroska}},dst={out}}}"
+    )
+    subprocess.run(
+        [*as_nobody, "cvlc", "-I", "dummy", "--play-and-exit", path, "--sout", chain],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+    return by_file(out)
+
+
 def in_chromium(page, address: str) -> float:
     """As Chromium's video element plays it."""
     code = RECORD.replace("URL_OF_VIDEO", repr(address))
@@ -237,15 +256,18 @@ def figures(place: Path) -> Table:
     """Make, repair and play all."""
     made = Table(
         "Repaired videos in players",
-        ("container, offset", "method", "Chromium", "ffmpeg", "mpv"),
-        note=f"`{SCRIPT} --docs`. How late the audio is, in milliseconds; in Chromium, whose own delay is "
-        "not known, against a video that was in sync from the start.",
+        ("container, offset", "method", "Chromium", "ffmpeg", "mpv", "VLC"),
+        note=f"`{SCRIPT} --docs`. How late the audio is, in milliseconds; in Chromium and VLC, which have "
+        "delays of their own, against a video that was in sync from the start.",
     )
     players: dict[str, Callable[[Path], float]] = {}
     if shutil.which("ffmpeg"):
         players["ffmpeg"] = lambda path: by_ffmpeg(path, place)
     if shutil.which("mpv"):
         players["mpv"] = lambda path: by_mpv(path, place)
+    if shutil.which("cvlc"):
+        place.chmod(0o777)
+        players["VLC"] = lambda path: by_vlc(path, place)
     handler = functools.partial(_Quiet, directory=str(place))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -268,7 +290,7 @@ def figures(place: Path) -> Table:
                 return in_chromium(page, root + path.name)
 
             _play(chromium, "Chromium", files, rows, IN_BROWSER)
-    for name in ("ffmpeg", "mpv"):
+    for name in ("ffmpeg", "mpv", "VLC"):
         if name in players:
             _play(players[name], name, files, rows, tuple(KINDS))
         else:
@@ -286,9 +308,9 @@ def _play(play, name, files, rows, suffixes) -> None:
             if suffix in suffixes:
                 try:
                     late = play(files[suffix, offset])
-                    zero = late if offset == 0.0 and name == "Chromium" else zero
+                    zero = late if offset == 0.0 and name in ("Chromium", "VLC") else zero
                     shown = f"{late - zero:+.1f}"
-                except (ValueError, subprocess.CalledProcessError) as error:
+                except (OSError, ValueError, subprocess.SubprocessError) as error:
                     print(name, suffix, offset, error, file=sys.stderr)
                     shown = "failed"
             else:

@@ -66,7 +66,8 @@ class Case:
         offset_ms: How far the audio is made ahead.
         then_ms: The same from the middle on, where it changes.
         drift_ms_per_min: How fast it grows.
-        more: What else is special: ``vfr``, ``bframes``, ``edits``, ``rotated``, ``subtitles``, ``two``.
+        more: What else is special: ``vfr``, ``bframes``, ``edits``, ``rotated``, ``subtitles``, ``two``,
+            ``cover`` (an attached image and a second video track).
     """
 
     clip: str
@@ -113,6 +114,7 @@ CASES = (
     Case("bbc", ".mp4", X264, AAC, -200.0, more=("rotated",)),
     Case("lesson", ".mp4", X264, AAC, 170.0, more=("two", "subtitles")),
     Case("news", ".mp4", X264, "libmp3lame", -90.0),
+    Case("lesson", ".mp4", X264, AAC, -130.0, more=("cover",)),
     Case("ted", ".mp4", X264, "alac", 333.3),
     *(Case(c, ".mov", X264, AAC, o) for c, o in (("bbc", 120.0), ("news", -180.0))),
     Case("ted", ".mov", "mjpeg", "pcm_s16le", -133.3, more=("rotated",)),
@@ -242,6 +244,8 @@ def write(case: Case, clip: Clip, audio: np.ndarray, path: Path) -> None:
         for samples, stream in zip(tracks, heard, strict=True):
             packets += _encoded(samples, stream)
         packets.sort(key=lambda p: float((p.dts or 0) * p.time_base))
+        if "cover" in case.more:
+            packets = [*_cover(made, clip), *packets]
         early = Fraction(1, 10) if "edits" in case.more else Fraction(0)
         for packet in packets:
             if early and packet.stream.type == "audio":  # the edit list hides a tenth of a second
@@ -255,6 +259,24 @@ def write(case: Case, clip: Clip, audio: np.ndarray, path: Path) -> None:
             packet.pts = packet.dts = 500 + 1000 * number
             packet.duration = 800
             made.mux(packet)
+
+
+def _cover(made: av.container.OutputContainer, clip: Clip) -> list[av.Packet]:
+    """An attached image, and a second video track of one frame a second."""
+    image = made.add_stream("mjpeg", rate=1)
+    image.height, image.width = clip.frames[0].shape[:2]
+    image.pix_fmt, image.disposition = "yuvj420p", av.stream.Disposition.attached_pic
+    second = made.add_stream("mpeg4", rate=1)
+    second.height, second.width = clip.frames[0].shape[:2]
+    second.pix_fmt = "yuv420p"
+    packets: list[av.Packet] = []
+    for stream, count in ((image, 1), (second, int(clip.seconds))):
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(clip.frames[25 * number], "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1)
+            packets += stream.encode(frame.reformat(format=stream.pix_fmt))
+        packets += stream.encode(None)
+    return packets
 
 
 def _encoded(samples: np.ndarray, stream: av.AudioStream) -> list[av.Packet]:

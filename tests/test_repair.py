@@ -390,6 +390,81 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, name: str) -> N
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_a_full_disk_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
+    source, old = make_video(tmp_path / "a.mkv", seconds=1), tmp_path / "b.mkv"
+    old.write_bytes(b"old")
+    before = source.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="too large"):
+            repair(source, old, 80, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (old.read_bytes(), source.read_bytes()) == (b"old", before)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def copied(sources: list[Path], target: Path, *, later_s: float = 0.0) -> Path:
+    """All streams of several files in one, later by as much."""
+    opened = [av.open(str(source)) for source in sources]
+    with av.open(str(target), "w") as new:
+        packets = []
+        for old in opened:
+            made = {s.index: new.add_stream_from_template(s) for s in old.streams}
+            for index, stream in made.items():
+                stream.disposition = old.streams[index].disposition
+            for packet in filter(lambda p: p.size, old.demux()):
+                packet.stream = made[packet.stream.index]
+                for name in ("pts", "dts"):  # a cover has none
+                    moved = (getattr(packet, name) or 0) + round(later_s / packet.time_base)
+                    setattr(packet, name, moved)
+                packets.append(packet)
+        for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
+            new.mux(packet)
+    for old in opened:
+        old.close()
+    return target
+
+
+def frames_of(path: Path) -> list[list[bytes]]:
+    """Packets of every video stream."""
+    found: dict[int, list[bytes]] = {}
+    with av.open(str(path)) as video_file:
+        for packet in video_file.demux(video=list(range(len(video_file.streams.video)))):
+            if packet.size:
+                found.setdefault(packet.stream.index, []).append(bytes(packet))
+    return [found[index] for index in sorted(found)]
+
+
+@pytest.mark.parametrize("plan", [RepairPlan.constant(-80), STEPS], ids=["constant", "steps"])
+def test_several_video_streams_and_a_cover_are_kept(tmp_path: Path, plan: RepairPlan) -> None:
+    parts = [
+        make_video(tmp_path / "one.mp4", cover=True),
+        make_video(tmp_path / "two.mp4", video=Video("mpeg4"), audio=[]),
+    ]
+    source = copied(parts, tmp_path / "a.mp4")
+    repair(source, tmp_path / "b.mp4", plan)
+    with av.open(str(source)) as old, av.open(str(tmp_path / "b.mp4")) as new:
+        kinds, streams = (
+            [(s.type, s.codec_context.name, int(s.disposition)) for s in f.streams]
+            for f in (old, new)
+        )
+    assert [kind for kind, *_ in kinds].count("video") == 3
+    assert streams == kinds
+    assert frames_of(tmp_path / "b.mp4") == frames_of(source)
+
+
+def test_timestamps_of_a_transport_stream_that_begin_anew(tmp_path: Path) -> None:
+    """33 bits of 90 kHz end after 26.5 hours; the video runs on."""
+    plain = make_video(tmp_path / "plain.ts", seconds=3)
+    wraps = copied([plain], tmp_path / "a.ts", later_s=2**33 / 90_000 - 2.5)
+    repair(wraps, tmp_path / "b.ts", 120)
+    assert [len(found) for found in frames_of(tmp_path / "b.ts")] == [75]
+    assert ends_s(tmp_path / "b.ts")["video"] < 10
+    assert lead_ms(tmp_path / "b.ts") == pytest.approx(-120, abs=2)
+
+
 def test_several_programmes_would_become_one(tmp_path: Path) -> None:
     made = make_video(tmp_path / "a.ts", seconds=1)
     data = made.read_bytes()
