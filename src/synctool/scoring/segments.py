@@ -86,7 +86,7 @@ def find_segments(volume: np.ndarray, *, contrast: float) -> Segmentation:
     path, score = _best_path(log_odds)
     runs = [_trimmed(run, volume) for run in _runs(path, volume.shape[1])]
     runs = _with_exact_borders(
-        _without_short([run for run in runs if run.stop > run.start]), volume, weights, contrast
+        _without_short([run for run in runs if run.stop > run.start]), volume, weights
     )
     measured = [(run, estimate_offset(volume[:, run.start : run.stop])) for run in runs]
     steps = np.arange(len(path))
@@ -236,17 +236,7 @@ def _without_short(runs: list[_Run]) -> list[_Run]:
     return runs
 
 
-def _odds_by_frame(scores: np.ndarray, weight: np.ndarray, contrast: float) -> np.ndarray:
-    """What each frame adds to the log-odds of "the offset is this row", ``[T]``: a fifth of a step's."""
-    seen = np.isfinite(scores)
-    near = uniform_filter1d(np.where(seen, scores, 0.0), STEP_FRAMES, mode="nearest")
-    score = np.minimum(near, 2 * contrast) * weight - 0.5 * contrast * weight
-    return np.where(seen, np.logaddexp(np.log(_TALKING) + score, _EMPTY_STEP), 0.0) / STEP_FRAMES
-
-
-def _with_exact_borders(
-    runs: list[_Run], volume: np.ndarray, weights: np.ndarray, contrast: float
-) -> list[_Run]:
+def _with_exact_borders(runs: list[_Run], volume: np.ndarray, weights: np.ndarray) -> list[_Run]:
     """Put the borders between runs where the better row changes: the mean of all places, by likelihood.
 
     A short pause between two runs belongs to both sides of the border in it; one without a face to neither.
@@ -263,14 +253,9 @@ def _with_exact_borders(
             continue
         start = max(before.start + 1, before.stop - _BORDER_FRAMES)
         stop = min(after.stop - 1, after.start + _BORDER_FRAMES)
-        weight = weights[np.arange(start, stop) // STEP_FRAMES]
-        near = volume[:, start:stop]
-        level = _median_of_rows(near)
-        one, other = (
-            _odds_by_frame(near[round(run.row)] - level, weight, contrast)
-            for run in (before, after)
-        )
-        likelihood = np.concatenate([[0.0], np.cumsum(one - other)])
+        gain = volume[round(before.row), start:stop] - volume[round(after.row), start:stop]
+        counts = weights[np.arange(start, stop) // STEP_FRAMES] / STEP_FRAMES
+        likelihood = np.concatenate([[0.0], np.nancumsum(gain * counts)])
         share = np.exp(likelihood - likelihood.max())
         border = start + round(float(np.average(np.arange(len(share)), weights=share)))
         runs[i], runs[i + 1] = replace(before, stop=border), replace(after, start=border)
