@@ -70,6 +70,8 @@ def test_two_people_who_take_turns(
     assert "Speaker " in capsys.readouterr().out
     result = DetectResult.from_dict(json.loads(Path("a.json").read_text("utf-8")))
     assert result.offset_frames == pytest.approx(3.0, abs=0.5)
+    assert all(track.speaking for track in result.tracks)
+    assert [t.offset_frames for t in result.tracks] == pytest.approx([3.0, 3.0], abs=0.5)
     left, right = sorted(result.tracks, key=lambda track: track.box_px[0])
     assert result.speakers is not None
     for track, begin_s, end_s in ((left, 0.0, 5.0), (right, 5.0, 10.0)):

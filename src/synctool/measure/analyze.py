@@ -14,7 +14,13 @@ from synctool._version import __version__
 from synctool.faces.turning import box_before_turning
 from synctool.features.voice_activity import SPEECH
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
-from synctool.measure.speakers import activity_of, offset_by_frame, speaker_turn
+from synctool.measure.speakers import (
+    activity_of,
+    is_speaking,
+    offset_by_frame,
+    speaker_turn,
+    while_speaking,
+)
 from synctool.measure.volumes import (
     FaceScores,
     VideoScores,
@@ -157,6 +163,14 @@ def analyze(
         known = replace(known, far_offset_frames=far)
         decision = _decided(overall, path.drift_ms_per_min, segments, max_offset, known)
     answered = decision.verdict != "inconclusive"
+    activity = None if heard is None else activity_of(decision, scored, offsets, heard, overall)
+    if answered and activity is not None:
+        scored = [
+            face
+            if is_speaking(face)
+            else while_speaking(face, activity, model.calibration, frames_late=frames_late)
+            for face in scored
+        ]
     return Findings(
         faces=tuple(scored),
         video=video,
@@ -174,7 +188,7 @@ def analyze(
         drift_interval_ms_per_min=path.drift_interval_ms_per_min,
         frames=path.series() if overall else FrameSeries((), (), ()),
         distances=syncnet_score(video.distances),
-        activity=None if heard is None else activity_of(decision, scored, offsets, heard, overall),
+        activity=activity,
     )
 
 
@@ -326,7 +340,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
 
 
 def _track(face: FaceScores, source: Source) -> Track:
-    speaking = face.certainty.confidence >= LEAST_CONFIDENCE and face.certainty.is_match
+    speaking = is_speaking(face)
     box = box_before_turning(
         face.box, source.turned_deg // 90, width_px=source.width_px, height_px=source.height_px
     )

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from synctool.measure.volumes import FaceScores
+from synctool.scoring.confidence import Calibration
+from synctool.scoring.offset import estimate_offset
 from synctool.scoring.overall import OverallOffset
 from synctool.scoring.speaking import Activity, FaceVolume, Turn, find_turns
-from synctool.scoring.verdict import Decision, sure_segments
+from synctool.scoring.verdict import LEAST_CONFIDENCE, LEAST_FRAMES, Decision, sure_segments
 from synctool.types import FRAME_MS, VIDEO_FPS, Segment, SpeakerTurn
 
 
@@ -39,6 +41,11 @@ def offset_by_frame(
         along = np.arange(start, min(stop, frames)) - (start + stop - 1) / 2
         offsets[start:stop] = segment.offset_frames + slope * along
     return offsets
+
+
+def is_speaking(face: FaceScores) -> bool:
+    """Whether the audio is this face's own, as far as its whole track or its turns tell."""
+    return face.certainty.confidence >= LEAST_CONFIDENCE and face.certainty.is_match
 
 
 def activity_of(
@@ -70,6 +77,37 @@ def activity_of(
     found = find_turns([], np.zeros(len(offset_frames)), heard)
     doubted = (replace(turn, confidence=turn.confidence * (1 - doubt)) for turn in found.turns)
     return replace(found, turns=tuple(doubted))
+
+
+def while_speaking(
+    face: FaceScores, activity: Activity, calibration: Calibration, *, frames_late: float = 0.0
+) -> FaceScores:
+    """A face whose offset the whole of its track does not tell, from its own turns.
+
+    Args:
+        face: The face.
+        activity: Who speaks when.
+        calibration: Says how sure the offset is.
+        frames_late: Is added to it.
+
+    Returns:
+        The face, with the offset and the certainty of the frames in which it speaks where these are surer.
+    """
+    speaks = np.zeros(face.frames, bool)
+    for turn in activity.turns:
+        if turn.number == face.number:
+            speaks[turn.start - face.first_frame : turn.stop - face.first_frame] = True
+    estimate = estimate_offset(face.volume[:, speaks]) if speaks.any() else None
+    if estimate is None or estimate.frames < LEAST_FRAMES:
+        return face
+    certainty = calibration.certainty(estimate)
+    before = face.certainty
+    if (certainty.is_match, certainty.confidence) <= (before.is_match, before.confidence):
+        return face
+    offset_frames = estimate.offset_frames + frames_late
+    return replace(
+        face, estimate=replace(estimate, offset_frames=offset_frames), certainty=certainty
+    )
 
 
 def speaker_turn(turn: Turn) -> SpeakerTurn:
