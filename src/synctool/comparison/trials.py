@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synctool.errors import described
+from synctool.features.voice_activity import VoiceActivity
 from synctool.measure.analyze import Findings, analyze
 from synctool.measure.embeddings import AudioEmbeddings, EncodedVideo, FaceEmbeddings
 from synctool.measure.encode_clip import encode_audio, is_silent
@@ -85,7 +86,10 @@ def trials(
     Raises:
         KeyError: The video was not encoded with one of the models.
     """
-    measuring = [_ModelTrials(model, encoded, conditions) for model in models]
+    voice = VoiceActivity()
+    voice.add(encoded.samples)
+    voice.finish()
+    measuring = [_ModelTrials(model, encoded, voice, conditions) for model in models]
     for condition in conditions:
         for one in measuring:
             try:
@@ -152,10 +156,14 @@ class _ModelTrials:
     """One model with what it made of a video: measures it under any condition."""
 
     def __init__(
-        self, model: LoadedModel, encoded: EncodedVideo, conditions: Sequence[Condition]
+        self,
+        model: LoadedModel,
+        encoded: EncodedVideo,
+        voice: VoiceActivity,
+        conditions: Sequence[Condition],
     ) -> None:
         self.model = model
-        self._video = encoded
+        self._video, self._voice = encoded, voice
         self._made = encoded.by(model)
         self._now = network_clock(model.runtime.device)
         # Shifts by whole frames leave the embeddings as they are: they are kept while they will be used.
@@ -179,6 +187,7 @@ class _ModelTrials:
                 frames=segment.frames,
                 max_offset=max_offset,
                 known=Circumstances(has_audio=not is_silent(samples)),
+                speech=self._speech(condition, segment),
                 unread_share=self._video.source.unread_share,
                 frames_late=self._video.frames_late,
             )
@@ -227,6 +236,13 @@ class _ModelTrials:
         if self._to_come[phase] > 0:
             self._kept[phase] = audio, seconds
         return samples, replace(audio, first_frame=at // SAMPLES_PER_FRAME), seconds
+
+    def _speech(self, condition: Condition, segment: _Segment) -> np.ndarray:
+        """Probability of speech at every frame of a segment under a condition."""
+        middles = (
+            SAMPLES_PER_FRAME * np.arange(segment.start, segment.stop) + SAMPLES_PER_FRAME // 2
+        )
+        return self._voice.at(middles - self._video.samples_at + _shift(condition))
 
     def _encoded(self, samples: np.ndarray, at: int) -> tuple[AudioEmbeddings, float]:
         began = self._now()
