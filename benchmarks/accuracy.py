@@ -1,4 +1,4 @@
-"""The standing benchmark: all models in one table, on held-out people and on videos of strangers.
+"""The standing benchmark: all models in one table, on held-out people and on videos of held-out speakers.
 
     python benchmarks/accuracy.py --processed DIR [--constants FILE] [--backbones NAME=FILE ...]
                                   [--docs] [--json OUT]
@@ -144,7 +144,7 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
             ),
             notes,
         )
-    strangers = _part(
+    held_out_speakers = _part(
         "videos",
         video_entries(videos),
         CompareSettings(
@@ -158,7 +158,7 @@ def measured(given: argparse.Namespace, notes: Console) -> tuple[Part, Part]:
         ),
         notes,
     )
-    return people, strangers
+    return people, held_out_speakers
 
 
 def one_table(people: Part, videos: Part) -> Table:
@@ -221,7 +221,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processed", type=Path, default=ROOT / "processed", help="of preprocess")
     parser.add_argument("--split", type=Path, help="split.json, unless it lies in --processed")
     parser.add_argument("--constants", type=Path, help="known offsets of samples and people")
-    parser.add_argument("--clips", type=Path, default=shared("clips"), help="videos of strangers")
+    parser.add_argument(
+        "--clips", type=Path, default=shared("clips"), help="videos of held-out speakers"
+    )
     parser.add_argument("--detector", default="centerface", help="of the faces in these videos")
     parser.add_argument("--limit", type=int, default=0, help="so many clips of a collection")
     parser.add_argument("--seed", type=int, default=0, help="of the moves")
@@ -236,7 +238,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _videos(folder: Path) -> list[str]:
-    """The videos of strangers: those that the folder is known for, or whatever videos it holds."""
+    """The videos of held-out speakers: those that the folder is known for, or whatever videos it holds."""
     known = [folder / name for name in CLIPS if (folder / name).is_file()]
     found = known or sorted(p for p in folder.glob("*.*") if p.suffix in (".mkv", ".mp4", ".avi"))
     if not found:

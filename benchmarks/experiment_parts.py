@@ -63,7 +63,7 @@ def collapse(runs: Runs) -> dict[str, Any]:
     if runs.has_constants and plan.target != plan.source:
         sources.append(plan.target)  # without, its own delay would be read as an error
     kinds = {plan.target: "glance", plan.source: "held out"}
-    held = {s: _windows(runs, runs.strangers(s), kinds[s]) for s in sources}
+    held = {s: _windows(runs, runs.held_out_speakers(s), kinds[s]) for s in sources}
     answering = _collapse_networks(folders, learnt)
     said = {source: answering(windows) for source, windows in held.items()}
     blind = {source: answering(others_crops(windows)) for source, windows in held.items()}
@@ -137,7 +137,7 @@ def early(runs: Runs) -> dict[str, Any]:
     )
     rows = curve(folder)
     kept, ended = picked([row["score"] for row in rows], plan.patience)
-    windows = _windows(runs, runs.strangers(plan.source), "held out")
+    windows = _windows(runs, runs.held_out_speakers(plan.source), "held out")
     chosen = {"kept": kept, "best": picked([row["score"] for row in rows], 0)[0], "last": len(rows)}
     said = {
         epoch: answers(taken_up(epoch_weights(folder, epoch)), windows, classified)
@@ -182,7 +182,7 @@ def transfer(runs: Runs) -> dict[str, Any]:
     """A few clips of another collection, learnt from four beginnings."""
     plan = runs.plan
     clips = spread_out(runs.learners(plan.target), plan.target_clips)
-    strangers = runs.strangers(plan.target)
+    held_out_speakers = runs.held_out_speakers(plan.target)
     trained = best(_classifier(runs))
     pretext = best(
         runs.train(
@@ -197,7 +197,7 @@ def transfer(runs: Runs) -> dict[str, Any]:
         "sync": (trained, {}),
         "thawed": (trained, {"unfreeze_epoch": 2, "unfreeze_every": 1}),
     }
-    windows = _windows(runs, strangers, "target")
+    windows = _windows(runs, held_out_speakers, "target")
     said, blind = {}, {}
     for name, (init, changes) in beginnings.items():
         settings = plan.settings(max(1, plan.steps // 2), **changes)

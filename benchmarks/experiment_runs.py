@@ -178,7 +178,7 @@ class Runs:
         """Clips of a collection that may be learnt from, as long as a window."""
         return self._of(self.data.train, source, "to learn from")
 
-    def strangers(self, source: str) -> list[PooledSample]:
+    def held_out_speakers(self, source: str) -> list[PooledSample]:
         """Clips of its held-out people."""
         return self._of(self.data.val, source, "of held-out people")
 

@@ -1,4 +1,4 @@
-"""The shift test and the pieces test on videos of strangers.
+"""The shift test and the pieces test on videos of held-out speakers.
 
 Shift: the audio of a video is moved by a known amount (both streams copied bit for bit); the answer
 must move by that amount. It proves sign, timestamps, range and rounding, but not that an answer is

@@ -1,7 +1,7 @@
 """How well the default network holds out when videos get worse, perturbation by perturbation.
 
 The first seconds of the known clips, reduced to a common size, go through ``synctool.compare`` under
-every perturbation. Few of their offsets are published: the network is held against its own answer to
+every degradation. Few of their offsets are published: the network is held against its own answer to
 the video as it is.
 
     python benchmarks/robustness.py [--perturb all] [--levels 1 3 5] [--seconds 8] [--jobs 2]
@@ -26,7 +26,7 @@ from rich.console import Console
 from tables import Table, around_section, write_section
 
 import synctool
-from synctool.comparison.degradations import PERTURBATIONS, parse_perturb
+from synctool.comparison.degradations import DEGRADATIONS, parse_degradations
 from synctool.comparison.run import CompareProgress, Comparison
 from synctool.errors import MediaError, MissingError, SyncToolError
 from synctool.evaluation.metrics import Metric
@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if given.docs:
             around_section(PAGE, script=SCRIPT)  # missing markers are said before the work
-        wanted = [pair for pair in parse_perturb(given.perturb) if pair[1] in given.levels]
+        wanted = [pair for pair in parse_degradations(given.perturb) if pair[1] in given.levels]
         if not wanted:
             parser.error("none of --perturb is of one of --levels")
         with tempfile.TemporaryDirectory() as work:
@@ -146,7 +146,7 @@ def own_answers(videos: Sequence[Path], network: str, folder: Path) -> Path:
 def robustness_table(
     found: Comparison, wanted: Sequence[tuple[str, int]], seconds: float, side_px: int
 ) -> Table:
-    """A row for each perturbation, a column for each level."""
+    """A row for each degradation, a column for each level."""
     levels = sorted({level for _, level in wanted})
     plain = _cell(found.metrics, "perturbation=none level=0")
     videos = list(dict.fromkeys(trial.film for trial in found.trials))
@@ -161,7 +161,7 @@ def robustness_table(
         after="![Robustness by perturbation](robustness.png)",
     )
     for name in dict.fromkeys(name for name, _ in wanted):
-        row = PERTURBATIONS[name]
+        row = DEGRADATIONS[name]
         cells = [
             f"{row.value(level):g}: {_cell(found.metrics, f'perturbation={name} level={level}')}"
             if (name, level) in wanted

@@ -14,7 +14,7 @@ from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import Interval
 from synctool.files import write_text
 
-STRANGERS = "benchmarks/strangers.py"
+HELD_OUT_SPEAKERS = "benchmarks/held_out_speakers.py"
 
 
 def markers(script: str) -> tuple[str, str]:
@@ -22,7 +22,7 @@ def markers(script: str) -> tuple[str, str]:
     return f"<!-- written by {script}: begin -->", f"<!-- written by {script}: end -->"
 
 
-BEGIN, END = markers(STRANGERS)
+BEGIN, END = markers(HELD_OUT_SPEAKERS)
 
 
 @dataclass
@@ -91,7 +91,7 @@ def drawn(interval: Interval, values: str = "clips") -> str:
     return f"95% intervals by bootstrap over {interval.units} {values} ({few})"
 
 
-def write_section(page: Path, text: str, *, script: str = STRANGERS) -> None:
+def write_section(page: Path, text: str, *, script: str = HELD_OUT_SPEAKERS) -> None:
     """Put text between a script's markers on a page; what stands around them stays.
 
     Raises:
@@ -102,7 +102,7 @@ def write_section(page: Path, text: str, *, script: str = STRANGERS) -> None:
     write_text(page, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
 
 
-def around_section(page: Path, *, script: str = STRANGERS) -> tuple[str, str]:
+def around_section(page: Path, *, script: str = HELD_OUT_SPEAKERS) -> tuple[str, str]:
     """What stands before a script's markers on a page, and what stands behind them.
 
     Raises:

@@ -54,7 +54,7 @@ class Ran:
         )
 
     def failed(self, code: int, *told: str) -> None:
-        """One error of two lines or more, what and how to mend it, and nothing else."""
+        """One error of two lines or more, what and how to fix it, and nothing else."""
         assert self.code == code, self.err
         assert self.err.startswith("error: ") and self.err.count("error: ") == 1, self.err
         assert len(self.err.splitlines()) >= 2, f"no remedy: {self.err}"
@@ -169,7 +169,7 @@ def test_a_folder_that_knows_its_offsets(run) -> None:
     assert ran.value("accuracy_1") == 1
 
 
-def test_videos_are_made_worse(run) -> None:
+def test_videos_are_degraded(run) -> None:
     ran = run("a.mkv", *ONE, "--perturb", "noise:1+5", "--json", "-")
     assert [trial.condition.level for trial in ran.trials] == [0, 1, 5]
     assert ran.value("inconclusive_rate", "perturbation=noise level=1") == 0
@@ -414,6 +414,6 @@ def test_the_shell_completes_the_last_of_several_names() -> None:
     )
     assert "resnet3d+" in completion.complete_backbones("resnet")
     assert "resnet3d+vggish" in completion.complete_backbones("resnet3d+v")
-    assert completion.complete_perturb("blur,noi") == ["blur,noise"]
-    assert "list" in completion.complete_perturb("")
+    assert completion.complete_degradations("blur,noi") == ["blur,noise"]
+    assert "list" in completion.complete_degradations("")
     assert completion.complete_by("pers") == ["person"]

@@ -146,10 +146,10 @@ def test_frames_and_shared_times_come_with_each_video(
     assert any(p.step == "reading" and p.film == videos[0].name and p.share for p in seen)
 
 
-# --------------------------------------------------------------------------------- made worse
+# --------------------------------------------------------------------------------- degraded
 
 
-def test_audio_made_worse_is_held_against_the_truth(
+def test_audio_degraded_is_held_against_the_truth(
     networks: dict[str, str], videos: list[Entry]
 ) -> None:
     found = list(run_trials(videos[:1], settings(networks, perturb="noise:1+5")))
@@ -164,7 +164,7 @@ def test_audio_made_worse_is_held_against_the_truth(
     assert mild.offset_frames != plain.offset_frames
 
 
-def test_frames_made_worse_are_read_from_a_copy_that_is_gone_afterwards(
+def test_frames_degraded_are_read_from_a_copy_that_is_gone_afterwards(
     networks: dict[str, str],
     videos: list[Entry],
     tmp_path: Path,
@@ -210,7 +210,7 @@ def test_a_perturbation_that_cannot_be_made_says_why(
     def lacking(*given: object, **more: object) -> Path:
         raise MissingError("this FFmpeg lacks the encoder libx265", remedy="Install another.")
 
-    monkeypatch.setattr(film_trials, "perturbed", lacking)
+    monkeypatch.setattr(film_trials, "write_degraded", lacking)
     some = settings(networks, "flicker", "fussy", perturb="h265:1-2,noise:1")
     found = list(run_trials(videos[:1], some, journal=tmp_path / "j.jsonl"))
     assert len(found) == 8

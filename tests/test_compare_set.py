@@ -197,15 +197,13 @@ def test_a_damaged_clip_costs_itself_only(networks: dict[str, str], tmp_path: Pa
     assert [t.error is None for t in found] == [False, True]
 
 
-def test_only_the_audio_of_clips_can_be_made_worse(
-    networks: dict[str, str], tmp_path: Path
-) -> None:
+def test_only_the_audio_of_clips_can_be_degraded(networks: dict[str, str], tmp_path: Path) -> None:
     write_processed(tmp_path, [clip("a")])
     entries = dataset_entries(tmp_path)
     undisturbed, noisy = run_trials(entries, plain(networks, perturb="noise:1"))
     assert noisy.error is None
     assert noisy.truth_frames == undisturbed.truth_frames == 0.0
-    with pytest.raises(UsageError, match="cannot be made worse by blur"):
+    with pytest.raises(UsageError, match="cannot be degraded by blur"):
         next(run_trials(entries, plain(networks, perturb="noise:1,blur:1")))
 
 

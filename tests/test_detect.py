@@ -740,18 +740,18 @@ def cut(source: Path, target: Path, *, seconds: float) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stranger(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def held_out(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Part of a video that nobody has published an offset of."""
-    folder = tmp_path_factory.mktemp("stranger")
+    folder = tmp_path_factory.mktemp("held-out")
     return cut(clips / "demo1_video.mp4", folder / "short.mkv", seconds=3)
 
 
 @pytest.mark.parametrize("frames", [4, -3])
 def test_a_held_out_speakers_video_with_its_audio_moved(
-    real: Answer, stranger: Path, tmp_path: Path, frames: int
+    real: Answer, held_out: Path, tmp_path: Path, frames: int
 ) -> None:
-    move_audio_track(stranger, tmp_path / "moved.mkv", by_ms=40 * frames)
-    moved = real(tmp_path / "moved.mkv").offset_frames - real(stranger).offset_frames
+    move_audio_track(held_out, tmp_path / "moved.mkv", by_ms=40 * frames)
+    moved = real(tmp_path / "moved.mkv").offset_frames - real(held_out).offset_frames
     assert moved == pytest.approx(frames, abs=0.5)
 
 

@@ -58,7 +58,7 @@ class Ran:
         return [json.loads(line) for line in self.out.splitlines()]
 
     def failed(self, code: int, *told: str) -> None:
-        """One error of two lines or more, what and how to mend it, and nothing else."""
+        """One error of two lines or more, what and how to fix it, and nothing else."""
         assert self.code == code, self.err
         assert self.err.count("error: ") == 1, self.err
         assert self.err.startswith("error: "), self.err
@@ -419,10 +419,10 @@ def test_a_plot_that_cannot_be_written_costs_nothing_else(answers, tmp_path: Pat
 
 
 def test_quiet_prints_errors_only(answers) -> None:
-    ran = answers(made_result(), MediaError("b.mp4 is bad", remedy="Mend it."))(
+    ran = answers(made_result(), MediaError("b.mp4 is bad", remedy="Fix it."))(
         "a.mp4", "b.mp4", "--quiet"
     )
-    assert (ran.out, ran.err) == ("", "error: b.mp4 is bad\nMend it.\n")
+    assert (ran.out, ran.err) == ("", "error: b.mp4 is bad\nFix it.\n")
 
 
 def test_the_summary_of_several_videos(answers) -> None:
@@ -519,10 +519,10 @@ def test_a_bug_with_the_only_video(answers) -> None:
 
 @pytest.mark.parametrize("videos", [["a.mp4"], ["a.mp4", "b.mp4"]])
 def test_debug_shows_where(answers, videos: Sequence[str]) -> None:
-    ran = answers(MediaError("bad", remedy="Mend it."), FINE)(*videos, "--debug", "-q")
+    ran = answers(MediaError("bad", remedy="Fix it."), FINE)(*videos, "--debug", "-q")
     assert ran.code == 1
     assert "Traceback" in ran.err
-    assert ran.err.endswith("error: a.mp4: bad\nMend it.\n")
+    assert ran.err.endswith("error: a.mp4: bad\nFix it.\n")
 
 
 # --------------------------------------------------------------------------------------- stopping
@@ -608,7 +608,7 @@ def test_progress_and_errors_on_a_terminal(answers, monkeypatch) -> None:
     screen.isatty = lambda: True
     for name, value in {"TERM": "xterm", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
-    answers(FINE, MediaError("b.mp4 is bad", remedy="Mend it."), FINE)(
+    answers(FINE, MediaError("b.mp4 is bad", remedy="Fix it."), FINE)(
         "a.mp4", "b.mp4", "[red]c.mp4"
     )
     text = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())  # without colours

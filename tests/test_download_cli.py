@@ -400,8 +400,8 @@ def plugin(
     code = (
         "from synctool import hookimpl\n"
         "from synctool.plugins.specs import *\n"
-        "from synctool.downloads import crew\n"
-        f"crew.PIECE_BYTES = {piece}\n"
+        "from synctool.downloads import range_workers\n"
+        f"range_workers.PIECE_BYTES = {piece}\n"
         "@hookimpl\n"
         "def synctool_catalogue():\n"
         f"    return [{entry!r}]\n"

@@ -18,7 +18,7 @@ import pytest
 
 from fake_catalogue import NOTE, catalogue, entry_of, file_of, leftovers, settings, some_bytes
 from fault_server import Fault, FaultServer, serving
-from synctool.downloads import crew, partial
+from synctool.downloads import partial, range_workers
 from synctool.downloads import run as download
 from synctool.downloads.failures import DownloadError
 from synctool.errors import MissingError, OutputError, SyncToolError
@@ -39,8 +39,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SYNCTOOL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(crew, "PIECE_BYTES", PIECE)
-    monkeypatch.setattr(crew, "_ENOUGH_BYTES", 1000)
+    monkeypatch.setattr(range_workers, "PIECE_BYTES", PIECE)
+    monkeypatch.setattr(range_workers, "_ENOUGH_BYTES", 1000)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "cache"
 
@@ -247,7 +247,7 @@ def test_a_server_that_asks_for_an_hour(server: FaultServer) -> None:
 
 def test_each_wait_is_twice_as_long() -> None:
     job = SimpleNamespace(partial=SimpleNamespace(total=1, gaps=lambda total: []))
-    own = crew.Crew(job, ranges=True, hands=1, retries=9, wait_s=1.0)
+    own = range_workers.RangeWorkers(job, ranges=True, workers=1, retries=9, wait_s=1.0)
     outcome = SimpleNamespace(exception=lambda: None)
     waits = [
         own._backoff_s(SimpleNamespace(attempt_number=n, outcome=outcome)) for n in range(1, 12)
@@ -467,7 +467,7 @@ def test_stopped_while_the_note_is_written(server: FaultServer, place: Path, mon
             raise KeyboardInterrupt
         write(*given)
 
-    monkeypatch.setattr(crew, "SAVE_S", 0.1)
+    monkeypatch.setattr(range_workers, "SAVE_S", 0.1)
     monkeypatch.setattr(partial, "write_text", stop)
     with pytest.raises(KeyboardInterrupt):
         fetch(file, parallel=1)

@@ -339,7 +339,7 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         alone = mean_interval(values, range(200), draws=400, seed=run)
         by_clip += alone.low <= 0.7 <= alone.high
     assert 0.90 <= covered / 200 <= 0.99
-    assert by_clip / 200 < 0.85  # as if 200 strangers had spoken
+    assert by_clip / 200 < 0.85  # as if 200 people had spoken
 
 
 def test_intervals_repeat_and_need_values() -> None:

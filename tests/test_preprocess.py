@@ -517,7 +517,7 @@ def test_sync_correct_needs_crops_that_the_network_takes(videos: Path, tmp_path:
 def test_noise_does_not_sync_and_is_dropped(videos: Path, tmp_path: Path) -> None:
     done = preprocess(videos, tmp_path / "out", SETTINGS, sync_correct=True, sync_confidence=0.9)
     assert done.samples == 0
-    assert "does not sync" in failures(tmp_path / "out")["ann/2.mp4"]
+    assert "no confident offset" in failures(tmp_path / "out")["ann/2.mp4"]
 
 
 def test_sync_correct_takes_real_delays_out(clips: Path, tmp_path: Path) -> None:

@@ -210,9 +210,9 @@ def test_a_face_whose_own_audio_it_is_goes_before_a_surer_held_out_speakers() ->
     found = with_tracks((), foreign, [own, *others(1)])[1]
     assert found.offset_frames == 2.0
     assert found.belongs == pytest.approx(0.98, abs=0.001) and found.least_belongs == 0.9
-    stranger = replace(own, certainty=Certainty(0.999, 0.8, 0.9))
+    foreigner = replace(own, certainty=Certainty(0.999, 0.8, 0.9))
     assert (
-        with_tracks((), replace(foreign, belongs=0.95), [stranger, *others(1)])[1].belongs == 0.95
+        with_tracks((), replace(foreign, belongs=0.95), [foreigner, *others(1)])[1].belongs == 0.95
     )
 
 

@@ -284,7 +284,7 @@ def check_sign(spec: BackboneSpec) -> None:
     if not _equivariant(spec):
         return
     audio_features = _unit(1, _built_size(spec), 40)
-    network = sync_model(_made(spec)[1])  # as it begins, before a head has learnt anything
+    network = sync_model(_made(spec)[1])  # as it begins, before a head has learned anything
     for ahead in (-4, 0, 3):
         video_features = audio_features[
             ..., 10 - ahead : 30 - ahead

@@ -298,7 +298,7 @@ class Condition:
 
     Attributes:
         kind: ``plain``, ``shift`` (the audio moved), ``piece`` (a segment of it, its audio moved) or
-            ``perturbed`` (made worse).
+            ``perturbed`` (degraded).
         moved_frames: By how much the audio was moved ahead; a multiple of one sample, 1/640.
         start_s: Begin of the segment, None for the whole video.
         end_s: End of the segment.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synctool.cli.common import print_text
-from synctool.cli.compare_completion import complete_backbones, complete_by, complete_perturb
+from synctool.cli.compare_completion import complete_backbones, complete_by, complete_degradations
 from synctool.cli.options import (
     FromFile,
     Given,
@@ -34,7 +34,7 @@ _STOPPED = {
 
 @settings_options(
     CompareSettings,
-    {"backbones": complete_backbones, "by": complete_by, "perturb": complete_perturb},
+    {"backbones": complete_backbones, "by": complete_by, "perturb": complete_degradations},
 )
 def compare(
     given: Given[CompareSettings],
@@ -105,9 +105,9 @@ def compare(
     """
     settings = given.settings()
     if settings.perturb == "list":
-        from synctool.cli.compare_text import show_perturbations
+        from synctool.cli.compare_text import show_degradations
 
-        show_perturbations()
+        show_degradations()
         return
     from synctool.cli.compare_outputs import CompareOutputs, Targets
     from synctool.comparison.entries import entries_for

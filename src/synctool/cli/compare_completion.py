@@ -20,11 +20,11 @@ def complete_backbones(incomplete: str) -> list[str]:
     )
 
 
-def complete_perturb(incomplete: str) -> list[str]:
+def complete_degradations(incomplete: str) -> list[str]:
     """Names and kinds of perturbations."""
-    from synctool.comparison.choices import perturbations
+    from synctool.comparison.choices import degradations
 
-    specs = perturbations()
+    specs = degradations()
     kinds = dict.fromkeys(spec.kind for spec in specs)
     return _last_of(incomplete, ["all", "list", *kinds, *(spec.name for spec in specs)])
 

@@ -52,9 +52,9 @@ def described(progress: CompareProgress) -> str:
     return " ".join(filter(None, [place, shortened(name, _LONGEST_SHOWN) + step])) or "videos"
 
 
-def show_perturbations() -> None:
+def show_degradations() -> None:
     """Print what ``--perturb`` knows: names, five steps from mild to severe, what each does."""
-    from synctool.comparison.choices import perturbations
+    from synctool.comparison.choices import degradations
 
     rows = [
         [
@@ -63,6 +63,6 @@ def show_perturbations() -> None:
             f"{' '.join(f'{level:g}' for level in spec.levels)} {spec.unit}".strip(),
             spec.summary,
         ]
-        for spec in perturbations()
+        for spec in degradations()
     ]
     print_table(["name", "kind", "steps 1 to 5", "what it does"], rows)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from synctool.comparison.degradations import PERTURBATIONS, PerturbationSpec
+from synctool.comparison.degradations import DEGRADATIONS, Degradation
 from synctool.errors import UsageError
 
 
-def perturbations() -> list[PerturbationSpec]:
+def degradations() -> list[Degradation]:
     """All that can be done to a video, in the order of their table."""
-    return list(PERTURBATIONS.values())
+    return list(DEGRADATIONS.values())
 
 
 def groupings() -> tuple[str, ...]:

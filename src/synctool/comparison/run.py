@@ -21,7 +21,7 @@ from typing import Any
 from synctool._version import __version__
 from synctool.comparison.checks import check_settings
 from synctool.comparison.compared_models import load_models, make_worker
-from synctool.comparison.degradations import parse_perturb
+from synctool.comparison.degradations import parse_degradations
 from synctool.comparison.entries import Entry, entries_for
 from synctool.comparison.video_trials import VideoDone, VideoTrials, failed_rows
 from synctool.cores import usable_cores
@@ -160,7 +160,7 @@ def run_trials(
         thumbnails: At most so many images of each video.
 
     Yields:
-        Trials, in the order of the videos: ``plain`` first, then moved, pieces, made worse; within a
+        Trials, in the order of the videos: ``plain`` first, then moved, pieces, degraded; within a
         condition in the order of the networks.
 
     Raises:
@@ -298,7 +298,9 @@ def _decides(
         "networks": [list(network) for network in networks],
         "shifts": "".join((settings.shift or "").split()),
         "pieces_s": float(settings.pieces),
-        "perturb": [list(p) for p in parse_perturb(settings.perturb)] if settings.perturb else [],
+        "perturb": [list(p) for p in parse_degradations(settings.perturb)]
+        if settings.perturb
+        else [],
         "max_offset": settings.max_offset,
         "detector": settings.detector,
         "runtimes": [f"{runtime.name} on {runtime.device}" for runtime in runtimes],

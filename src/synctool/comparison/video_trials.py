@@ -1,4 +1,4 @@
-"""All trials of one video: read once for all networks, then shifted, cut into pieces and made worse."""
+"""All trials of one video: read once for all networks, then shifted, cut into pieces and degraded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.degradations import (
-    PERTURBATIONS,
+    DEGRADATIONS,
     changes_audio_only,
     degraded_audio,
     offset_factor,
-    parse_perturb,
-    perturbed,
+    parse_degradations,
+    write_degraded,
 )
 from synctool.comparison.entries import Entry
 from synctool.comparison.trials import failed_trial, trials
@@ -70,7 +70,7 @@ class VideoTrials:
         entries: The videos.
         models: The networks.
         settings: What to try.
-        scratch: Folder for perturbed copies; None where there are none.
+        scratch: Folder for degraded copies; None where there are none.
         thumbnails: At most so many images of each video.
 
     Raises:
@@ -92,7 +92,7 @@ class VideoTrials:
         self._models = models
         self._settings = settings
         self._scratch = scratch
-        self._perturb = parse_perturb(settings.perturb) if settings.perturb else []
+        self._degrade = parse_degradations(settings.perturb) if settings.perturb else []
         any_video = any(entry.clip is None for entry in entries)
         self._detector = build_detector(settings.detector) if any_video else None
 
@@ -114,9 +114,9 @@ class VideoTrials:
             _note(entry.name, error)
             made, lasting = self._failed(entry, Condition(), error), _lasting(error)
         own = {(t.backbone, t.weights): t for t in made if t.condition == Condition()}
-        for name, level in self._perturb:
+        for name, level in self._degrade:
             tell((f"{name} {level}", None))
-            spec = PERTURBATIONS[name]
+            spec = DEGRADATIONS[name]
             condition = Condition(
                 kind="perturbed",
                 perturbation=name,
@@ -125,7 +125,7 @@ class VideoTrials:
                 unit=spec.unit,
             )
             try:
-                copy = self._perturbed(entry, encoded, name, level)
+                copy = self._degraded(entry, encoded, name, level)
                 made += self._judged(copy, condition, entry, own)
             except Exception as error:
                 _note(entry.name, error)
@@ -193,10 +193,8 @@ class VideoTrials:
             max_offset=self._settings.max_offset,
         )
 
-    def _perturbed(
-        self, entry: Entry, encoded: EncodedVideo, name: str, level: int
-    ) -> EncodedVideo:
-        """The video made worse: in memory where only the audio changes, else by way of a copy."""
+    def _degraded(self, entry: Entry, encoded: EncodedVideo, name: str, level: int) -> EncodedVideo:
+        """The degraded video: in memory where only the audio changes, else by way of a copy."""
         seed = self._settings.seed
         if changes_audio_only(name):
             return replace(encoded, samples=degraded_audio(encoded.samples, name, level, seed=seed))
@@ -205,7 +203,7 @@ class VideoTrials:
         needed = source.duration_s * (pixels * _COPY_BYTES_PER_PIXEL + _COPY_BYTES_PER_S)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="video-") as folder:
             _check_room(Path(folder), int(needed) + _COPY_LEAST_BYTES, entry.name)
-            copy = perturbed(
+            copy = write_degraded(
                 entry.name,
                 Path(folder) / "video.mkv",
                 name,
@@ -224,7 +222,7 @@ class VideoTrials:
         entry: Entry,
         own: dict[tuple[str, str], Trial],
     ) -> Iterator[Trial]:
-        """Trials of a video made worse, against what is known of the undisturbed one.
+        """Trials of a degraded video, against what is known of the undisturbed one.
 
         Where nothing is known, each network is held against its own answer to the undisturbed video,
         if it gave one. The label of such a trial says nothing, and still the trial has a truth.

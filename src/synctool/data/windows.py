@@ -70,7 +70,7 @@ class WindowBatch:
         offset_frames: float32 ``[B]``, the true offset.
         audio_lead: Audio frame that belongs to video frame 0.
         seconds: How long making it took, by the names in ``STAGES``.
-        targets: float32 ``[B, N, T]``, further values to be told from the frames, NaN where they are
+        targets: float32 ``[B, N, T]``, auxiliary targets of the frames, NaN where they are
             not known; None without any.
         video_input: What ``synctool.features.video_input.prepared`` makes of ``video`` before a network sees
             it.

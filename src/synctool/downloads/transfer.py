@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from synctool.downloads.crew import Crew, Job, ReportProgress
 from synctool.downloads.failures import Changed, NoRanges, RangeRefused, Refused
 from synctool.downloads.http import Http
 from synctool.downloads.partial import Partial
+from synctool.downloads.range_workers import Job, RangeWorkers, ReportProgress
 from synctool.settings.download import DownloadSettings
 
 _MOST_CHANGES = 2
@@ -53,9 +53,9 @@ def transfer(
             with partial.open():
                 return  # an empty file is there, too, when nothing is missing
         try:
-            hands = manner.parallel if ranges else 1
-            Crew(
-                job, ranges=ranges, hands=hands, retries=manner.retries, wait_s=manner.wait_s
+            workers = manner.parallel if ranges else 1
+            RangeWorkers(
+                job, ranges=ranges, workers=workers, retries=manner.retries, wait_s=manner.wait_s
             ).work(report_progress)
             return
         except Changed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synctool.comparison.degradations import PERTURBATIONS, offset_factor
+from synctool.comparison.degradations import DEGRADATIONS, offset_factor
 from synctool.scoring.verdict import DETECTABLE_MS, LEAST_CONFIDENCE, judge
 from synctool.types import FRAME_MS, Trial
 
@@ -44,7 +44,7 @@ def true_segments(trial: Trial) -> tuple[TrueSegment, ...]:
         known = trial.truth_frames
         return () if known is None else (TrueSegment(start_s, end_s, known),)
     # A video that runs faster has its segments, and their offsets, shorter by as much.
-    rescaled = condition.perturbation in PERTURBATIONS and condition.level > 0
+    rescaled = condition.perturbation in DEGRADATIONS and condition.level > 0
     factor = offset_factor(condition.perturbation, condition.level) if rescaled else 1.0
     moved = (
         TrueSegment(

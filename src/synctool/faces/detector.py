@@ -49,7 +49,7 @@ class FaceDetector(Protocol):
         Args:
             gray: uint8 ``[H, W]``.
             smallest_face_px: Height of the smallest face being followed: the detector may reduce the
-                frame as far as such a face allows. None: look thoroughly for faces of any size.
+                frame as far as such a face allows. None: full-frame detection of faces of any size.
 
         Returns:
             Faces, best score first.

@@ -169,7 +169,7 @@ class FaceTracker:
             self._wait(index, anybody=followed > 0, change=followed != len(active))
 
     def _wait(self, index: int, *, anybody: bool, change: bool) -> None:
-        """Set the time of the next thorough look: the later, the longer nothing has changed."""
+        """Set the time of the next full-frame detection: the later, the longer nothing has changed."""
         shortest = FULL_FRAME_EVERY_FRAMES if anybody else SEARCH_EVERY_FRAMES
         longest = SELDOM_FRAMES if anybody else FULL_FRAME_EVERY_FRAMES
         self._patience = shortest if change else min(max(2 * self._patience, shortest), longest)

@@ -1,6 +1,6 @@
 """Playlists: files that name other files, which are opened under rules of our own.
 
-A playlist comes from a stranger as often as a video does. FFmpeg would open whatever it names: any
+A playlist comes from untrusted sources as often as a video does. FFmpeg would open whatever it names: any
 file of the user, a pipe that never ends, an address. Here everything that an HLS playlist names comes
 through ``PlaylistFiles``, and FFmpeg itself may open nothing; an ffconcat script is read, its files
 are checked, and FFmpeg gets a script that holds nothing else.

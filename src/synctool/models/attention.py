@@ -153,8 +153,8 @@ class AttentiveHead(VolumeHead):
     For the candidate at offset n, frame t asks the audio frames at n-N .. n+N: its query
     against their keys gives weights that sum to 1, and what it gathers by them of the audio frames' values
     is compared with a second projection of the frame. That corrects the similarity in row n. As
-    queries and keys have unit length, a learnt temperature scales their products (cosine attention:
-    Henry et al. 2020; Liu et al. 2022); a learnt bias tells the relative offsets apart.
+    queries and keys have unit length, a learned temperature scales their products (cosine attention:
+    Henry et al. 2020; Liu et al. 2022); a learned bias tells the relative offsets apart.
 
     Attention over all candidates would depend on how many there are. This one looks at N rows to
     either side, whatever the range, so a shift of the audio still shifts the answer, and any range is

@@ -59,7 +59,7 @@ class WindowHead(nn.Module, ABC):
 
 
 class PlainHead(WindowHead):
-    """Cosine similarities times a learnt inverse temperature, and nothing more."""
+    """Cosine similarities times a learned inverse temperature, and nothing more."""
 
     def __init__(self) -> None:
         super().__init__()

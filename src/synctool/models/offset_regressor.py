@@ -5,8 +5,8 @@ Its weakness is known and lies in the loss. Where the evidence leaves several of
 the least squared error is the mean of those that are left, weighted by their chances (Bishop, "Mixture
 density networks", 1994); with the absolute error it is their median. Between -9 and +9, equally likely,
 the mean is 0: an offset that nothing speaks for. So the answers shrink to the middle of the range, the
-more so the less the network has learnt, and they do not say that they are unsure. ``calibrate`` cannot
-mend it: a line stretches right and wrong answers alike.
+more so the less the network has learned, and they do not say that they are unsure. ``calibrate`` cannot
+correct it: a line stretches right and wrong answers alike.
 
 Comparing is harder for it too. The classifier computes the similarity of a frame with every candidate
 audio and only has to tell them apart; this network gets the embeddings side by side, and its layers have
@@ -96,7 +96,7 @@ class OffsetRegressor(nn.Module):
     """
 
     equivariant = False
-    """Whether moved audio moves the answer whatever the weights are: it has to be learnt here."""
+    """Whether moved audio moves the answer whatever the weights are: it has to be learned here."""
     line: Tensor
     spread_frames: Tensor
 
@@ -207,7 +207,7 @@ class OffsetRegressor(nn.Module):
         Averaged over frames it is highest at their mean, and a parabola through its peak has its top
         there. Unlike those of a comparison, the scores of a frame depend on ``regress`` alone: they
         have one peak, however little the network knows, and moving the audio does not move them
-        unless it has learnt to follow.
+        unless it has learned to follow.
 
         Args:
             audio_features: ``[B, D, T_audio]``.

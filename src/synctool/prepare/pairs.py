@@ -1,4 +1,4 @@
-"""``pairs``: who trains and who tests, and labelled pairs of video and audio."""
+"""``pairs``: the train, validation and test split, and labelled pairs of video and audio."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Resync:
         """
         offset, confidence = self.measure(sample)
         if offset is None or confidence < self._least:
-            return None, f"it does not sync: confidence {confidence:.2f} of {self._least:.2f}"
+            return None, f"no confident offset ({confidence:.2f} < {self._least:.2f})"
         info = replace(sample.info, offset_frames=round(offset, 3), confidence=round(confidence, 4))
         return moved(replace(sample, info=info), offset), ""
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from synctool.comparison.degradations import PERTURBATIONS
+from synctool.comparison.degradations import DEGRADATIONS
 from synctool.evaluation.metric_specs import FAMILIES, METRICS, Metric
 from synctool.report.compare_rows import (
     agrees_with_others,
@@ -337,7 +337,7 @@ def _group_rows(
 def _group_title(value: str) -> str:
     """``noise level=3`` with what that step is: ``noise 3 (5 dB)``."""
     name, _, level = value.partition(" level=")
-    spec = PERTURBATIONS.get(name)
+    spec = DEGRADATIONS.get(name)
     if not level:
         return value
     if spec is None:

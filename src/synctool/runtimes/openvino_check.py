@@ -83,7 +83,9 @@ def _parsed(graph: bytes) -> ElementTree.Element:
 
 
 def _check_element(element: ElementTree.Element, size: int) -> None:
-    if element.tag.startswith("__"):  # what OpenVINO notes of files, read back from a stranger
+    if element.tag.startswith(
+        "__"
+    ):  # what OpenVINO notes of files, read back from an untrusted file
         raise _Refused(f"has the note {element.tag}")
     if element.tag == "layer" and not _OWN_OPERATORS.fullmatch(element.get("version", "")):
         raise _Refused(

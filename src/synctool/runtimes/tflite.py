@@ -67,7 +67,7 @@ def read(
         source: The file, or its bytes.
         threads: Threads that it computes with.
         trust: Checksums that are trusted from now on: its makers say that the interpreter is not made for
-            graphs of strangers.
+            untrusted graphs.
 
     Raises:
         MissingError: There is no such file.

@@ -2,7 +2,7 @@
 
 A graph in ONNX or OpenVINO's format is data: what runs it knows a fixed list of operators. TorchScript,
 exported programs of PyTorch, TensorRT engines and whatever plugins add are programs, or are read by code
-that was not written for strangers' files. They are loaded only if the user has said so for exactly these
+that was not written for untrusted files. They are loaded only if the user has said so for exactly these
 bytes: trust covers all graphs of a model together and the format that reads them, so that neither a graph
 of another trusted model nor another reader of the same bytes gets in. A checksum in the folder's own
 manifest is no such word: it comes from whoever made the folder.

@@ -59,7 +59,7 @@ class TrainPlan:
         device: Kind of device.
         precision: Numbers that it computes with.
         losses: Their weights by name; empty for a task with a loss of its own.
-        teacher: The network that is learnt from as well, its size and its weights; empty without one.
+        teacher: The network that is learned from as well, its size and its weights; empty without one.
         steps: Of the whole run.
         windows: Clips drawn in all of them.
         train: Clips, people and hours of each source.
@@ -240,7 +240,7 @@ class TrainRun:
         )
 
     def _targets(self) -> list[np.ndarray | None] | None:
-        """Further values of every clip trained on, None for a clip without."""
+        """Auxiliary targets of every clip trained on, None for a clip without."""
         if not self.targets:
             return None
         found = [self.targets.get(x.info.key) for x in self.data.train]

@@ -39,7 +39,7 @@ class Schedule:
     """Length and learning rate of a run.
 
     Attributes:
-        epochs: Rounds.
+        epochs: Passes over the training data.
         steps_per_epoch: Steps of the optimizer in one round.
         learning_rate: The greatest.
         weight_decay: Of AdamW (Loshchilov & Hutter 2019); norms and biases have none.

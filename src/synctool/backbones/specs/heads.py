@@ -23,6 +23,6 @@ def specs() -> list[HeadSpec]:
         HeadSpec(
             name="plain",
             factory="synctool.backbones.pair_heads:plain",
-            summary="similarities alone, times a learnt number",
+            summary="similarities alone, times a learned number",
         ),
     ]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synctool.comparison.degradations.table import (
-    PERTURBATIONS,
-    PerturbationSpec,
+    DEGRADATIONS,
+    Degradation,
     changes_audio_only,
     offset_factor,
-    parse_perturb,
+    parse_degradations,
 )
 from synctool.types import PLAYED, StreamSelection
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from synctool.faces.detector import FaceDetector
 
 __all__ = [
-    "PERTURBATIONS",
-    "PerturbationSpec",
+    "DEGRADATIONS",
+    "Degradation",
     "changes_audio_only",
     "degraded_audio",
     "offset_factor",
-    "parse_perturb",
-    "perturbed",
+    "parse_degradations",
+    "write_degraded",
 ]
 
 
-def perturbed(
+def write_degraded(
     video: str | os.PathLike[str],
     out: str | os.PathLike[str],
     name: str,
@@ -45,7 +45,7 @@ def perturbed(
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
-    """Write a copy of a video with one perturbation.
+    """Write a copy of a video with one degradation.
 
     Video and audio keep their places on the presentation timeline, so that the true offset between
     them stays what it was; with ``faster`` and ``slower`` it is multiplied by ``offset_factor``. The
@@ -54,7 +54,7 @@ def perturbed(
     Args:
         video: The video.
         out: The copy, which must end in ``.mkv``: H.264 that loses next to nothing (unless coding is
-            the perturbation) with 16 kHz mono PCM.
+            the degradation) with 16 kHz mono PCM.
         name: One of ``PERTURBATIONS``.
         level: 1 (mild) to 5 (severe).
         seed: Of everything that is left to chance.
@@ -66,7 +66,7 @@ def perturbed(
         The path of the copy.
 
     Raises:
-        UsageError: There is no such perturbation or level, or the copy's name does not end in ``.mkv``.
+        UsageError: There is no such degradation or level, or the copy's name does not end in ``.mkv``.
         MissingError: There is no such video, or this FFmpeg lacks the encoder.
         MediaError: The video cannot be read or lacks video or audio, or no face is found in it where
             one is needed.
@@ -87,7 +87,7 @@ def perturbed(
 
 
 def degraded_audio(audio: np.ndarray, name: str, level: int, *, seed: int = 0) -> np.ndarray:
-    """The audio that ``perturbed`` would write, without a video.
+    """The audio that ``write_degraded`` would write, without a video.
 
     Args:
         audio: int16 ``[N]``, 16 kHz mono.
@@ -99,7 +99,7 @@ def degraded_audio(audio: np.ndarray, name: str, level: int, *, seed: int = 0) -
         int16 ``[N]``; nothing is moved in time.
 
     Raises:
-        UsageError: There is no such perturbation or level, or it changes the video.
+        UsageError: There is no such degradation or level, or it changes the video.
         MissingError: This FFmpeg lacks the encoder.
     """
     from synctool.comparison.degradations.audio_degradations import audio_change

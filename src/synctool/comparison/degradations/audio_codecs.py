@@ -53,7 +53,7 @@ AUDIO_CODECS: Mapping[str, AudioCodec] = {
     "opus": AudioCodec("libopus", "opus", "s16"),
     "mp3": AudioCodec("libmp3lame", "mp3float", "s16p"),
 }
-"""By the name of the perturbation."""
+"""By the name of the degradation."""
 
 
 def through_codec(codec: AudioCodec, audio: np.ndarray, kbit_s: float) -> tuple[np.ndarray, int]:

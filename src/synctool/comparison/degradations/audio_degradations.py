@@ -10,7 +10,7 @@ import scipy.signal
 
 from synctool.comparison.degradations.audio_codecs import AUDIO_CODECS, through_codec
 from synctool.comparison.degradations.random_state import chance
-from synctool.comparison.degradations.table import perturbation
+from synctool.comparison.degradations.table import degradation
 from synctool.data.augmentation.augmented_audio import (
     coloured_noise,
     fitted,
@@ -32,7 +32,7 @@ _LOUD_ROOM_S = 0.5
 
 
 def audio_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """What a perturbation does to audio.
+    """What a degradation does to audio.
 
     Args:
         name: One that changes nothing but the audio.
@@ -43,10 +43,10 @@ def audio_change(name: str, level: int, *, seed: int) -> Callable[[np.ndarray], 
         Takes and gives int16 ``[N]``, 16 kHz mono.
 
     Raises:
-        UsageError: There is no such perturbation or level, or it changes the video.
+        UsageError: There is no such degradation or level, or it changes the video.
         MissingError: This FFmpeg lacks the encoder.
     """
-    row = perturbation(name)
+    row = degradation(name)
     value = row.value(level)
     if row.changes != "sound":
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Writing the degraded copy of a video: which part of it each perturbation changes."""
+"""Writing the degraded copy of a video: which part of it each degradation changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from synctool.comparison.degradations.audio_degradations import at_speed, audio_
 from synctool.comparison.degradations.face_degradations import face_change
 from synctool.comparison.degradations.image_degradations import image_change
 from synctool.comparison.degradations.random_state import chance
-from synctool.comparison.degradations.table import perturbation
+from synctool.comparison.degradations.table import degradation
 from synctool.comparison.degradations.timing_degradations import time_change
 from synctool.faces.detector import FaceDetector
 from synctool.media.rewrite import NEAR_LOSSLESS, VideoCoding, check_target, rewrite
@@ -41,8 +41,8 @@ def write_copy(
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Path:
-    """Write the copy; see ``synctool.comparison.degradations.perturbed``."""
-    row = perturbation(name)
+    """Write the copy; see ``synctool.comparison.degradations.write_degraded``."""
+    row = degradation(name)
     value = row.value(level)
     check_target(out)
     rng = chance(seed, name, level)

@@ -34,7 +34,7 @@ def face_change(
     allow_external: bool = False,
     detector: FaceDetector | None = None,
 ) -> Callable[[Iterator[Frame]], Iterator[Frame]]:
-    """What a perturbation does to the faces of a video.
+    """What a degradation does to the faces of a video.
 
     Args:
         name: ``mouth`` or ``head``.
@@ -51,8 +51,8 @@ def face_change(
     poses = _followed(video, streams, allow_external, detector)
     if not any(poses):
         raise MediaError(
-            f"{video.name}: no face was found, which the perturbation {name} needs",
-            remedy="Give a video that shows a face, or leave this perturbation out.",
+            f"{video.name}: no face was found, which the degradation {name} needs",
+            remedy="Give a video that shows a face, or leave this degradation out.",
         )
     if name == "mouth":
         return lambda frames: (_covered(frame, poses, value / 100) for frame in frames)

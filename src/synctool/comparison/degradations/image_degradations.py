@@ -17,7 +17,7 @@ _SMALLEST_PX = 16
 
 
 def image_change(name: str, value: float, rng: np.random.Generator) -> Callable[[Planes], Planes]:
-    """What a perturbation does to every frame.
+    """What a degradation does to every frame.
 
     Args:
         name: ``resolution``, ``blur`` or ``low-light``.

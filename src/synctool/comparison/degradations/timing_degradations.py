@@ -16,7 +16,7 @@ _EPSILON_S = 1e-6
 def time_change(
     name: str, value: float, rng: np.random.Generator
 ) -> Callable[[Iterator[Frame]], Iterator[Frame]]:
-    """What a perturbation does to the run of frames.
+    """What a degradation does to the run of frames.
 
     Args:
         name: ``dropped``, ``duplicated``, ``fps``, ``faster`` or ``slower``.

@@ -1,4 +1,4 @@
-"""Light and tone: one curve for a window, lamps from elsewhere, the shades of a stranger's face."""
+"""Light and tone: one curve for a window, lamps from elsewhere, the shades of another person's face."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
     Augmentation("jitter", "picture", 1.0, "the crop shakes from frame to frame"),
     Augmentation("light", "picture", 1.0, "gamma, contrast, brightness"),
     Augmentation("lamps", "picture", 0.5, "smooth light from elsewhere"),
-    Augmentation("shades", "picture", 0.4, "the broad shades of a stranger's face laid over",
+    Augmentation("shades", "picture", 0.4, "the broad shades of another person's face laid over",
                  "exchange of low frequencies as in Yang & Soatto 2020, with a Gaussian blur"),
     Augmentation("blur", "picture", 0.25, "out of focus"),
     Augmentation("resolution", "picture", 0.3, "made small and large again"),

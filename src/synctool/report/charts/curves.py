@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from synctool.comparison.degradations import PERTURBATIONS
+from synctool.comparison.degradations import DEGRADATIONS
 from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.report.charts.description import (
     Axis,
@@ -89,7 +89,7 @@ def robustness_charts(metrics: Sequence[Metric], names: Sequence[str]) -> list[C
     right, silent = (_by_severity(metrics, name) for name in ("accuracy_1", "inconclusive_rate"))
     charts = []
     for what in dict.fromkeys([*right, *silent]):
-        spec = PERTURBATIONS.get(what)
+        spec = DEGRADATIONS.get(what)
         severities = {
             p.x for found in (right, silent) for c in found.get(what, {}).values() for p in c
         }

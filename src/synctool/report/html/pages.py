@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synctool._version import __version__
-from synctool.comparison.degradations import PERTURBATIONS
+from synctool.comparison.degradations import DEGRADATIONS
 from synctool.evaluation.metric_specs import Metric
 from synctool.report.charts.curves import context_chart, reliability_charts, robustness_charts
 from synctool.report.charts.description import models_key
@@ -118,7 +118,7 @@ def compare_page(report: CompareReport) -> str:
             {brief.get(name, name): b for name, b in bins.items()}, names
         ),
         robustness=[
-            (chart, spec.summary if (spec := PERTURBATIONS.get(chart.name)) else "")
+            (chart, spec.summary if (spec := DEGRADATIONS.get(chart.name)) else "")
             for chart in robustness_charts(metrics, names)
         ],
         shift_table=shift_table,

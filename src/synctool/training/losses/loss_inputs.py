@@ -42,7 +42,7 @@ class Evidence:
         local_scale: Inverse temperature of ``local``, None without a local stage.
         local_video: Local embeddings ``[B, D, T]`` of the frames, unit length; None without a
             local stage.
-        targets: ``[B, N, T]``, further values to be told from the frames, NaN where they are not
+        targets: ``[B, N, T]``, auxiliary targets of the frames, NaN where they are not
             known; None without any.
         own_score: Whether the network scores in a way of its own, so that ``plain`` are no cosines.
     """

@@ -1,4 +1,4 @@
-"""Videos made worse: the offset stays what it was, and each perturbation does what it says."""
+"""Degraded videos: the offset stays what it was, and each degradation does what it says."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from fake_plugins import run_python
 from synctool.comparison.degradations import (
-    PERTURBATIONS,
+    DEGRADATIONS,
     changes_audio_only,
     degraded_audio,
     offset_factor,
-    parse_perturb,
-    perturbed,
+    parse_degradations,
+    write_degraded,
 )
 from synctool.comparison.degradations.audio_codecs import AUDIO_CODECS, through_codec
 from synctool.comparison.degradations.audio_degradations import speech_power
@@ -35,11 +35,11 @@ WIDTH, HEIGHT = 96, 128
 BOX = np.float32([20, 70, 70, 124])
 """Of the face, in the lower half of the frame; the upper half spells the time."""
 CLICKS = [t for t in CLICKS_S if t < SECONDS - 0.1]
-AUDIO_ONLY = [name for name, row in PERTURBATIONS.items() if row.changes == "sound"]
+AUDIO_ONLY = [name for name, row in DEGRADATIONS.items() if row.changes == "sound"]
 EXTREMES = [
     # At the last step of resolution the pattern is too small to be read.
     (name, 4 if name == "resolution" else 5)
-    for name in PERTURBATIONS
+    for name in DEGRADATIONS
 ]
 
 
@@ -87,7 +87,7 @@ def copies(video_file: Path, tmp_path_factory: pytest.TempPathFactory):
     @cache
     def copy(name: str, level: int) -> Path:
         out = folder / f"{name}-{level}.mkv"
-        return perturbed(video_file, out, name, level, seed=3, detector=OneFace())
+        return write_degraded(video_file, out, name, level, seed=3, detector=OneFace())
 
     return copy
 
@@ -146,7 +146,7 @@ def test_the_offset_stays_what_it_was(copies, name: str, level: int) -> None:
         assert abs(late_s.mean()) < 0.002
     elif name == "duplicated":  # repeated frames are older; all others are shown at their times
         assert late_s.min() > -0.001
-        repeated = PERTURBATIONS[name].levels[level - 1] / 100
+        repeated = DEGRADATIONS[name].levels[level - 1] / 100
         assert (late_s > 0.039).mean() == pytest.approx(repeated, abs=0.15)
         assert (np.abs(late_s) < 0.001).mean() == pytest.approx(1 - repeated, abs=0.15)
     else:
@@ -155,7 +155,7 @@ def test_the_offset_stays_what_it_was(copies, name: str, level: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in PERTURBATIONS if n not in ("faster", "slower", "resolution", "fps")]
+    "name", [n for n in DEGRADATIONS if n not in ("faster", "slower", "resolution", "fps")]
 )
 def test_every_frame_of_the_timeline_is_there(video_file: Path, copies, name: str) -> None:
     with VideoFile(copies(name, 5)) as opened, VideoFile(video_file) as original:
@@ -180,7 +180,7 @@ def test_the_ratio_of_speech_to_noise_is_as_told(speech, name: str, level: int) 
     gain = made @ clean / (clean @ clean)
     added = made - gain * clean
     ratio_db = 10 * np.log10(speech_power(gain * clean) / np.mean(added**2))
-    assert ratio_db == pytest.approx(PERTURBATIONS[name].levels[level - 1], abs=0.6)
+    assert ratio_db == pytest.approx(DEGRADATIONS[name].levels[level - 1], abs=0.6)
 
 
 def test_pauses_do_not_count_for_the_level_of_speech(speech) -> None:
@@ -211,7 +211,7 @@ def test_a_room_decays_in_the_time_told(level: int) -> None:
     left = np.cumsum(tail[:1600:-1] ** 2)[::-1]
     down_db = 10 * np.log10(left / left[0] + 1e-12)
     twenty_db_s = ((down_db > -25).sum() - (down_db > -5).sum()) / 16_000
-    assert 3 * twenty_db_s == pytest.approx(PERTURBATIONS["reverb"].levels[level - 1], rel=0.15)
+    assert 3 * twenty_db_s == pytest.approx(DEGRADATIONS["reverb"].levels[level - 1], rel=0.15)
 
 
 def test_more_is_clipped_at_every_level(speech) -> None:
@@ -227,7 +227,7 @@ def test_more_is_clipped_at_every_level(speech) -> None:
 def test_codecs_take_the_rate_told_and_delay_nothing(speech, name: str) -> None:
     clean = speech / np.float32(32_767)
     sizes, like = [], []
-    for kbit_s in PERTURBATIONS[name].levels:
+    for kbit_s in DEGRADATIONS[name].levels:
         heard, size = through_codec(AUDIO_CODECS[name], clean, kbit_s)
         assert heard.shape == clean.shape
         assert abs(delay_samples(heard, clean)) <= 3
@@ -270,7 +270,7 @@ def textured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_coded_frames_get_smaller(textured: Path, tmp_path, name: str, codec: str) -> None:
     sizes = []
     for level in range(1, 6):
-        with av.open(str(perturbed(textured, tmp_path / "copy.mkv", name, level))) as opened:
+        with av.open(str(write_degraded(textured, tmp_path / "copy.mkv", name, level))) as opened:
             assert opened.streams.video[0].codec_context.name == codec
             sizes.append(sum(p.size for p in opened.demux(video=0)))
     assert sizes == sorted(sizes, reverse=True)
@@ -280,7 +280,7 @@ def test_coded_frames_get_smaller(textured: Path, tmp_path, name: str, codec: st
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_the_resolution_is_as_told(copies, level: int) -> None:
     with VideoFile(copies("resolution", level)) as opened:
-        share = PERTURBATIONS["resolution"].levels[level - 1] / 100
+        share = DEGRADATIONS["resolution"].levels[level - 1] / 100
         assert abs(opened.source.height_px - share * HEIGHT) <= 1
         assert abs(opened.source.width_px - max(16, share * WIDTH)) <= 1
 
@@ -298,7 +298,7 @@ def test_low_light_is_so_many_stops_darker(video_file: Path, copies, level: int)
     before, after = (
         frame_indices_of(p)[10].astype(float) - 16 for p in (video_file, copies("low-light", level))
     )
-    stops = PERTURBATIONS["low-light"].levels[level - 1]
+    stops = DEGRADATIONS["low-light"].levels[level - 1]
     bright = before > 150
     in_light = np.mean(after[bright]) / np.mean(before[bright])
     assert -2.2 * np.log2(in_light) == pytest.approx(stops, abs=0.25)
@@ -313,7 +313,7 @@ def test_the_box_over_the_mouth_is_as_wide_as_told(video_file: Path, copies, lev
     )
     covered = (np.abs(before - after) > 6).any(0)
     rows, columns = np.where(covered)
-    width = PERTURBATIONS["mouth"].levels[level - 1] / 100 * (BOX[2] - BOX[0])
+    width = DEGRADATIONS["mouth"].levels[level - 1] / 100 * (BOX[2] - BOX[0])
     assert np.ptp(columns) + 1 == pytest.approx(width, abs=3)
     assert np.ptp(rows) + 1 == pytest.approx(width * 2 / 3, abs=3)
     middle = points_from_box(BOX)[3:].mean(0)
@@ -328,7 +328,7 @@ def test_the_head_leaves_the_frame_for_a_part_of_the_video(
     assert np.abs(before[5].astype(int) - after[5]).mean() < 2  # at rest
     # Out, at 1.2 s: black comes in from one side, so wide as the frame has moved.
     black = (after[30][90] < 22).sum()
-    share = PERTURBATIONS["head"].levels[level - 1] / 100
+    share = DEGRADATIONS["head"].levels[level - 1] / 100
     width = BOX[2] - BOX[0]
     edges = (WIDTH - BOX[2] + share * width, BOX[0] + share * width)
     assert min(abs(black - edge) for edge in edges) <= 3
@@ -344,19 +344,19 @@ def test_frames_are_dropped_and_repeated_as_often_as_told(
     for name in ("dropped", "duplicated"):
         seen = total = 0
         for seed in range(4):
-            out = perturbed(video_file, tmp_path / "copy.mkv", name, level, seed=seed)
+            out = write_degraded(video_file, tmp_path / "copy.mkv", name, level, seed=seed)
             frames, _ = frames_of(out)
             seen += len({spelled_s(f.planes[0]) for f in frames})
             total += 60
             assert (len(frames) == 60) == (name == "duplicated")
-        share = PERTURBATIONS[name].levels[level - 1] / 100
+        share = DEGRADATIONS[name].levels[level - 1] / 100
         assert 1 - seen / total == pytest.approx(share, abs=0.09)
 
 
 @pytest.mark.parametrize("level", range(1, 6))
 def test_the_frame_rate_is_as_told(copies, level: int) -> None:
     frames, audio = frames_of(copies("fps", level))
-    fps = PERTURBATIONS["fps"].levels[level - 1]
+    fps = DEGRADATIONS["fps"].levels[level - 1]
     steps = np.diff([f.time_s for f in frames])
     assert np.abs(steps - 1 / fps).max() < 0.0011
     assert len(frames) == pytest.approx(fps * SECONDS, abs=1)
@@ -377,7 +377,7 @@ def test_speed_changes_frame_and_audio_alike(copies, name: str, level: int) -> N
 
 
 def test_every_row_of_the_table_is_whole() -> None:
-    for name, row in PERTURBATIONS.items():
+    for name, row in DEGRADATIONS.items():
         assert name == row.name
         assert len(row.levels) == len(set(row.levels)) == 5
         assert row.levels in (tuple(sorted(row.levels)), tuple(sorted(row.levels, reverse=True)))
@@ -391,52 +391,52 @@ def test_every_row_of_the_table_is_whole() -> None:
         ("noise", [("noise", n) for n in range(1, 6)]),
         ("aac:5, noise:1-3", [*(("noise", n) for n in (1, 2, 3)), ("aac", 5)]),
         ("noise:2,NOISE:2", [("noise", 2)]),
-        ("time:5+1", [(n, k) for n in PERTURBATIONS for k in (1, 5) if PERTURBATIONS[n].kind == "time"]),
-        ("all", [(n, k) for n in PERTURBATIONS for k in range(1, 6)]),
+        ("time:5+1", [(n, k) for n in DEGRADATIONS for k in (1, 5) if DEGRADATIONS[n].kind == "time"]),
+        ("all", [(n, k) for n in DEGRADATIONS for k in range(1, 6)]),
     ],
 )  # fmt: skip
 def test_wanted_perturbations_are_read(text: str, wanted: list[tuple[str, int]]) -> None:
-    assert parse_perturb(text) == wanted
+    assert parse_degradations(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", " , ", "noise:0", "noise:6", "noise:3-1", "blur:x", "blur:"])
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_perturb(text)
+        parse_degradations(text)
     assert "noise:3" in caught.value.remedy
 
 
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(UsageError, match="did you mean 'reverb'") as caught:
-        parse_perturb("rever,blur:9")
+        parse_degradations("rever,blur:9")
     assert "blur has no level '9'" in caught.value.cause
 
 
 def test_wrong_names_and_levels_are_refused(video_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy.mkv"
     with pytest.raises(UsageError, match="did you mean 'clipping'"):
-        perturbed(video_file, out, "cliping", 1)
+        write_degraded(video_file, out, "cliping", 1)
     with pytest.raises(UsageError, match="noise has no level 6"):
-        perturbed(video_file, out, "noise", 6)
+        write_degraded(video_file, out, "noise", 6)
     with pytest.raises(UsageError, match="does not change the audio alone"):
         degraded_audio(np.zeros(9, np.int16), "blur", 1)
     with pytest.raises(UsageError, match="Matroska"):
-        perturbed(video_file, tmp_path / "copy.avi", "noise", 1)
+        write_degraded(video_file, tmp_path / "copy.avi", "noise", 1)
     assert not list(tmp_path.iterdir())
 
 
-def test_videos_that_cannot_be_made_worse_say_why(video_file: Path, tmp_path: Path) -> None:
+def test_videos_that_cannot_be_degraded_say_why(video_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy.mkv"
     with pytest.raises(MissingError, match="no such file"):
-        perturbed(tmp_path / "none.mp4", out, "noise", 1)
+        write_degraded(tmp_path / "none.mp4", out, "noise", 1)
     (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(MediaError, match="cannot be read"):
-        perturbed(tmp_path / "text.mp4", out, "blur", 1)
+        write_degraded(tmp_path / "text.mp4", out, "blur", 1)
     mute = make_video(tmp_path / "mute.mkv", seconds=0.4, audio=[])
     with pytest.raises(MediaError, match="no audio track"):
-        perturbed(mute, out, "blur", 1)
+        write_degraded(mute, out, "blur", 1)
     with pytest.raises(MediaError, match=r"no face was found.*mouth"):
-        perturbed(video_file, out, "mouth", 1, detector=NoFace())
+        write_degraded(video_file, out, "mouth", 1, detector=NoFace())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mute.mkv", "text.mp4"]
 
 
@@ -451,7 +451,7 @@ def test_an_encoder_that_is_not_there_is_named(
 
     monkeypatch.setattr(rewrite, "Codec", without)
     with pytest.raises(MissingError, match=encoder):
-        perturbed(video_file, tmp_path / "copy.mkv", name, 1)
+        write_degraded(video_file, tmp_path / "copy.mkv", name, 1)
     assert not list(tmp_path.iterdir())
 
 
@@ -459,9 +459,9 @@ def test_an_encoder_that_is_not_there_is_named(
 def test_the_same_seed_writes_the_same_file(
     video_file: Path, copies, tmp_path: Path, name: str
 ) -> None:
-    again = perturbed(video_file, tmp_path / "again.mkv", name, 5, seed=3)
+    again = write_degraded(video_file, tmp_path / "again.mkv", name, 5, seed=3)
     assert again.read_bytes() == copies(name, 5).read_bytes()
-    other = perturbed(video_file, tmp_path / "other.mkv", name, 5, seed=4)
+    other = write_degraded(video_file, tmp_path / "other.mkv", name, 5, seed=4)
     assert (other.read_bytes() == again.read_bytes()) == name.startswith("h26")
 
 
@@ -476,7 +476,7 @@ def test_importing_the_table_is_light() -> None:
 
 def test_the_page_has_the_table() -> None:
     page = (Path(__file__).parent.parent / "docs" / "robustness.md").read_text("utf-8")
-    for row in PERTURBATIONS.values():
+    for row in DEGRADATIONS.values():
         levels = ", ".join(f"{value:g}" for value in row.levels)
         cells = (f"`{row.name}`", row.kind, row.unit, levels, row.summary, row.source)
         assert f"| {' | '.join(cells)} |" in page

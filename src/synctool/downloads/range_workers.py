@@ -57,18 +57,20 @@ class _Piece:
     stop: int | None
 
 
-class Crew:
+class RangeWorkers:
     """One attempt at a job.
 
     Args:
         job: What is to be fetched.
         ranges: Whether to ask for parts; otherwise for the whole file in one stream.
-        hands: Threads.
+        workers: Threads.
         retries: Tries again after a failure that brought nothing new.
         wait_s: First wait before trying again, in seconds; it doubles each time.
     """
 
-    def __init__(self, job: Job, *, ranges: bool, hands: int, retries: int, wait_s: float) -> None:
+    def __init__(
+        self, job: Job, *, ranges: bool, workers: int, retries: int, wait_s: float
+    ) -> None:
         self._job, self._partial, self._ranges = job, job.partial, ranges
         self._retries, self._wait_s = retries, wait_s
         self._stop = threading.Event()
@@ -85,8 +87,8 @@ class Crew:
             self._pieces.append(_Piece(0, PIECE_BYTES))
         else:
             self._plan(self._partial.total)
-            hands = min(hands, len(self._pieces))
-        self._moved_at = {f"fetch-{number}": 0.0 for number in range(hands)}
+            workers = min(workers, len(self._pieces))
+        self._moved_at = {f"fetch-{number}": 0.0 for number in range(workers)}
 
     def work(self, report_progress: ReportProgress) -> None:
         """Fetch what is missing.

@@ -1,4 +1,4 @@
-"""The sections of ``strangers.py``: each measures and gives plain figures and tables."""
+"""The sections of ``held_out_speakers.py``: each measures and gives plain figures and tables."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Bench:
         return self.model.spec
 
     @cached_property
-    def strangers(self) -> HeldOut:
+    def held_out_speakers(self) -> HeldOut:
         """The held-out people."""
         given = self.given
         return held_out(
@@ -76,7 +76,7 @@ class Bench:
     @cached_property
     def constants(self) -> dict[str, float]:
         """The constant delay of each held-out clip."""
-        people = self.strangers
+        people = self.held_out_speakers
         return clip_constants(
             self.model.network, people.samples, spec=self.spec, person=people.person
         )
@@ -88,7 +88,7 @@ class Bench:
 
     @cached_property
     def web(self) -> list[Path]:
-        """Videos of strangers."""
+        """videos of held-out speakers."""
         videos = [self.given.clips / name for name in CLIPS]
         missing = [video for video in videos if not video.is_file()]
         if missing:
@@ -105,7 +105,7 @@ class Bench:
 
 def multiway_section(bench: Bench) -> tuple[dict, list[Table]]:
     """The table that the literature prints."""
-    people = bench.strangers
+    people = bench.held_out_speakers
     hits = window_hits(
         bench.model.network,
         people.samples,
@@ -163,7 +163,7 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
         "whole of `detect`. A piece is answered where the confidence is 0.5 or more.",
     )
     figures: dict[str, Any] = {}
-    model, people = bench.model, bench.strangers
+    model, people = bench.model, bench.held_out_speakers
     for seconds in PIECES_S:
         rng = np.random.default_rng(5)
         found: dict[str, list] = {}
@@ -180,7 +180,7 @@ def pieces_section(bench: Bench) -> tuple[dict, list[Table]]:
             )
             found.setdefault(samples[0].info.source, []).extend(made)
         web = video_pieces(bench.web, Detector(model=model), seconds, bench.work)
-        found["videos of strangers"] = web
+        found["videos of held-out speakers"] = web
         for source, pieces in found.items():
             result = agreement(pieces)
             if result is not None:
@@ -218,7 +218,7 @@ def range_section(bench: Bench) -> tuple[dict, list[Table]]:
     figures = {}
     for name, videos in (
         ("GRID speakers s4 and s30, 7 clips joined", joined_videos(bench.dev, bench.work)),
-        ("videos of strangers, short ones looped", looped_videos(bench.web, bench.work)),
+        ("videos of held-out speakers, short ones looped", looped_videos(bench.web, bench.work)),
     ):
         rows = far_moves(videos, near, wide, bench.work)
         figures[name] = [asdict(row) for row in rows]
@@ -234,7 +234,7 @@ def range_section(bench: Bench) -> tuple[dict, list[Table]]:
 
 def calibration_section(bench: Bench) -> tuple[dict, list[Table]]:
     """Whether the confidence is what it says."""
-    people = bench.strangers
+    people = bench.held_out_speakers
     constants = clip_constants(
         bench.model.network,
         people.samples,

@@ -25,14 +25,16 @@ def tables() -> ModuleType:
     return module
 
 
-def strangers(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(BENCHMARKS / "strangers.py"), *words]
+def held_out_speakers(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / "held_out_speakers.py"), *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
 
 
 def test_without_the_videos_it_says_so(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "none")
-    done = strangers(tmp_path, "--corpus", nowhere, "--clips", nowhere, "--processed", nowhere)
+    done = held_out_speakers(
+        tmp_path, "--corpus", nowhere, "--clips", nowhere, "--processed", nowhere
+    )
     assert done.returncode == 5
     said = " ".join(done.stderr.split())
     assert "no held-out people" in said
@@ -41,7 +43,7 @@ def test_without_the_videos_it_says_so(tmp_path: Path) -> None:
 
 
 def test_only_known_sections_run(tmp_path: Path) -> None:
-    done = strangers(tmp_path, "--only", "multiway,guess")
+    done = held_out_speakers(tmp_path, "--only", "multiway,guess")
     assert done.returncode == 2
     assert "no such section: guess" in done.stderr
 

@@ -1,6 +1,7 @@
 """How well a network reads people that it was never trained on: all figures of docs/results.md but speed.
 
-    python benchmarks/strangers.py [--weights FILE] [--processed DIR] [--only multiway,pieces] [--json OUT]
+    python benchmarks/held_out_speakers.py [--weights FILE] [--processed DIR] [--only multiway,pieces]
+        [--json OUT]
 
 multiway     31 candidate audio frames, one frame accepted, 5 to 15 frames of context, three readings
 pieces       pieces of 2 and 3 s, each with its audio moved, against their video's consensus
@@ -24,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from held_out_sections import PLOT, SECTIONS, Bench
 from rich.console import Console
-from stranger_sections import PLOT, SECTIONS, Bench
 from tables import Table, write_section
 
 from synctool.errors import SyncToolError
@@ -72,7 +73,7 @@ def main() -> int:
             bench = Bench(model, given, Path(work), notes)
             # What is missing is said before hours of work, not after.
             if {"multiway", "pieces", "calibration"} & set(chosen):
-                _ = bench.strangers
+                _ = bench.held_out_speakers
             if {"whole", "range"} & set(chosen):
                 _ = bench.dev
             if {"pieces", "range", "cost"} & set(chosen):
@@ -98,8 +99,8 @@ def main() -> int:
 
 def _page(bench: Bench, tables: list[Table]) -> str:
     head = (
-        f"Made by `python benchmarks/strangers.py --docs` with the weights `{bench.model.weights}`. Held-out "
-        f"people: {bench.strangers.facts()}."
+        f"Made by `python benchmarks/held_out_speakers.py --docs` with the weights "
+        f"`{bench.model.weights}`. Held-out people: {bench.held_out_speakers.facts()}."
     )
     return "\n".join([head, "", *(table.markdown() for table in tables)])
 
