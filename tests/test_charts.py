@@ -149,7 +149,7 @@ def test_models_have_a_panel_each_with_what_is_known() -> None:
     assert points(chart, "truth") == [(0.0, 80.0), (4.0, 80.0)]
     assert (first.y, third.y) == (second.y, second.y)
     assert second.y.low < -160 and second.y.high > 200
-    assert (third.remark, third.title) == ("failed", "syncnet: it takes 5 images and there are 3")
+    assert (third.remark, third.title) == ("failed", "syncnet: it takes 5 frames and there are 3")
     with pytest.raises(ValueError, match="no trials"):
         compared([])
 

@@ -467,7 +467,7 @@ def test_the_same_seed_writes_the_same_file(
 
 def test_importing_the_table_is_light() -> None:
     code = (
-        "import sys; from synctool.comparison import degradations as p; p.parse_perturb('all')\n"
+        "import sys; from synctool.comparison import degradations as p; p.parse_degradations('all')\n"
         "assert not {'numpy', 'av', 'cv2', 'torch', 'scipy'} & set(sys.modules)"
     )
     done = run_python(code)

@@ -154,7 +154,7 @@ def test_audio_is_brought_into_its_form_as_in_python(
     samples = scripts.made_up_talk.audio(5, 1, ahead_frames=0)[:-333]
     samples = np.concatenate([samples, samples // 9, samples, samples // 2])  # of changing level
     ours = scripts.make_inputs.audio_input(loaded, samples)
-    theirs = called("features.js", "soundInput", typed(samples), facts(loaded))
+    theirs = called("features.js", "audioInput", typed(samples), facts(loaded))
     assert theirs["shape"] == list(ours.shape)
     np.testing.assert_allclose(array(theirs["values"], *ours.shape), ours, atol=1e-4)
 
@@ -162,7 +162,7 @@ def test_audio_is_brought_into_its_form_as_in_python(
 @needs_node
 def test_audio_that_cannot_be_made_here_is_refused_with_words() -> None:
     answer = called(
-        "features.js", "soundInput", typed(np.zeros(640, np.int16)),
+        "features.js", "audioInput", typed(np.zeros(640, np.int16)),
         {"audio": {"kind": "mfcc13"}, "zero_frames": 0.0},
     )  # fmt: skip
     assert "mfcc13" in answer["refused"] and "logmel64" in answer["refused"]
@@ -183,7 +183,7 @@ def test_frames_are_brought_into_their_form_as_in_python(wanted: VideoInput) -> 
     crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     ours = as_input(crops, wanted)
     calls = [(typed(given), 3, {"video": vars(wanted)}) for given in (crops, crops[:2])]
-    answer, fewer = called_each("features.js", "pictureInput", calls)
+    answer, fewer = called_each("features.js", "videoInput", calls)
     assert answer["shape"] == list(ours.shape)
     np.testing.assert_allclose(array(answer["values"], *ours.shape), ours, rtol=1e-6, atol=1e-6)
     assert f"not 3 {wanted.colour} frames" in fewer["refused"]
@@ -195,10 +195,10 @@ def test_windows_of_audio_are_ours() -> None:
     given = {"values": typed(heard), "size": 3, "frames": 9}
     cases = [(6, 0), (6, 4), (6, -5), (2, 40), (2, -40)]
     calls = [(given, frames, {"rows": 4, "audioLead": lead}) for frames, lead in cases]
-    for (frames, lead), window in zip(cases, called_each("offset.js", "soundWindow", calls)):
+    for (frames, lead), window in zip(cases, called_each("offset.js", "audioWindow", calls)):
         audio, inside = audio_window(heard, frames, rows=4, audio_lead=lead)
         assert window["length"] == audio.shape[-1]
-        assert np.array_equal(array(window["sounds"], *audio.shape), audio)
+        assert np.array_equal(array(window["audio"], *audio.shape), audio)
         assert np.array_equal(array(window["inside"], *inside.shape), inside)
 
 
@@ -559,7 +559,7 @@ def test_without_its_packages_the_page_says_what_to_do(site: Site, tab: browser.
 
 def test_a_clip_plays_with_its_audio_and_repaired(site: Site, tab: browser.Page) -> None:
     opened(tab, site)
-    first = "document.querySelector('[data-part=picture]').toDataURL()"
+    first = "document.querySelector('[data-part=frame]').toDataURL()"
     before = tab.run(first)
     tab.run(
         "window.starts = []; AudioBufferSourceNode.prototype.start = new Proxy("

@@ -1,4 +1,4 @@
-// Pictures of what a network sees, hears and answers. Charts take their colours from the style sheet.
+// Drawings of what a network is given and answers. Charts take their colours from the style sheet.
 
 const STRIP_STEP = 5;
 const STEP_SAMPLES = 160;
@@ -8,49 +8,49 @@ const RAMP = [[13, 18, 40], [31, 61, 122], [40, 125, 142], [122, 196, 108], [250
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {{values: Uint8Array, shape: number[]}} pictures [T, S, S] or [T, S, S, 3].
+ * @param {{values: Uint8Array, shape: number[]}} images [T, S, S] or [T, S, S, 3].
  * @param {number} t Which one.
  * @param {string} colour gray, rgb or bgr.
  */
-export function drawPicture(context, pictures, t, colour) {
-  const [, size, , channels = 1] = pictures.shape;
+export function drawFrame(context, images, t, colour) {
+  const [, size, , channels = 1] = images.shape;
   const image = context.createImageData(size, size);
   for (let p = 0; p < size * size; p++) {
     for (let c = 0; c < 3; c++) {
       const source = channels === 1 ? 0 : colour === "bgr" ? 2 - c : c;
-      image.data[4 * p + c] = pictures.values[(t * size * size + p) * channels + source];
+      image.data[4 * p + c] = images.values[(t * size * size + p) * channels + source];
     }
     image.data[4 * p + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
 
-/** Every fifth picture, side by side. */
-export function drawStrip(canvas, pictures, colour) {
-  const [frames, size] = pictures.shape;
+/** Every fifth frame, side by side. */
+export function drawStrip(canvas, images, colour) {
+  const [frames, size] = images.shape;
   const count = Math.ceil(frames / STRIP_STEP);
   canvas.width = count * size;
   canvas.height = size;
   const context = canvas.getContext("2d");
   const one = new OffscreenCanvas(size, size);
   for (let i = 0; i < count; i++) {
-    drawPicture(one.getContext("2d"), pictures, i * STRIP_STEP, colour);
+    drawFrame(one.getContext("2d"), images, i * STRIP_STEP, colour);
     context.drawImage(one, i * size, 0);
   }
 }
 
 /**
- * Sound features over time, low bands below; of a waveform, how loud it is.
+ * Audio features over time, low bands below; of a waveform, how loud it is.
  *
  * @param {HTMLCanvasElement} canvas
- * @param {{values: Float32Array, shape: number[]}} sound [1, 1, bands, 4T] or [1, 640 T].
- * @param {number} frames How many pictures the chart is as wide as.
+ * @param {{values: Float32Array, shape: number[]}} audio [1, 1, bands, 4T] or [1, 640 T].
+ * @param {number} frames How many frames the chart is as wide as.
  */
-export function drawSound(canvas, sound, frames) {
-  const wave = sound.shape.length === 2;
-  const [bands, steps] = wave ? [1, sound.shape[1] / STEP_SAMPLES] : sound.shape.slice(2);
+export function drawAudio(canvas, audio, frames) {
+  const wave = audio.shape.length === 2;
+  const [bands, steps] = wave ? [1, audio.shape[1] / STEP_SAMPLES] : audio.shape.slice(2);
   const loudness = (x) => {
-    const samples = sound.values.subarray(x * STEP_SAMPLES, (x + 1) * STEP_SAMPLES);
+    const samples = audio.values.subarray(x * STEP_SAMPLES, (x + 1) * STEP_SAMPLES);
     return Math.max(...samples.map(Math.abs));
   };
   canvas.width = 4 * frames;
@@ -59,7 +59,7 @@ export function drawSound(canvas, sound, frames) {
   const image = context.createImageData(canvas.width, bands);
   for (let x = 0; x < Math.min(canvas.width, steps); x++) {
     for (let band = 0; band < bands; band++) {
-      const value = wave ? loudness(x) : 0.5 + sound.values[band * steps + x] / 5;
+      const value = wave ? loudness(x) : 0.5 + audio.values[band * steps + x] / 5;
       image.data.set(colourOf(value), 4 * ((bands - 1 - band) * canvas.width + x));
     }
   }

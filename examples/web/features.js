@@ -1,4 +1,4 @@
-// Pictures and sound as networks take them: what synctool.features does in Python.
+// Frames and audio as networks take them: what synctool.features does in Python.
 
 import { normalizeLevel } from "./level.js";
 import { SynctoolError } from "./manifest.js";
@@ -16,7 +16,7 @@ const FLOOR = 1e-5;
 const [MEAN, STD] = [-4, 3.5];
 const LEVEL_DB = -20;
 
-/** Sound inputs that can be made here, the samples that they need before and after, and their level. */
+/** Audio inputs that can be made here, the samples that they need before and after, and their level. */
 const FRONT_ENDS = {
   logmel64: {
     before: MARGIN,
@@ -29,7 +29,7 @@ const FRONT_ENDS = {
 };
 
 /**
- * Sound as a network takes it.
+ * Audio as a network takes it.
  *
  * @param {Int16Array | Float32Array} samples Mono, 16 kHz; floats are in -1..1.
  * @param {{audio: {kind: string}, zero_frames: number}} facts The manifest.
@@ -37,7 +37,7 @@ const FRONT_ENDS = {
  *   filled up with silence.
  * @throws {SynctoolError} The network takes features that are not made here.
  */
-export function soundInput(samples, facts) {
+export function audioInput(samples, facts) {
   const front = FRONT_ENDS[facts.audio.kind];
   if (!front) {
     throw new SynctoolError(
@@ -45,7 +45,7 @@ export function soundInput(samples, facts) {
       `Choose one that takes ${Object.keys(FRONT_ENDS).join(" or ")}, such as fcn-cls.`,
     );
   }
-  // A network's constant error is taken out by moving the sound.
+  // A network's constant error is taken out by moving the audio.
   const moved = Math.round((facts.zero_frames ?? 0) * SAMPLES_PER_FRAME);
   const frames = Math.max(0, Math.ceil((samples.length + moved) / SAMPLES_PER_FRAME));
   const padded = new Float32Array(front.before + frames * SAMPLES_PER_FRAME + front.after);
@@ -59,23 +59,23 @@ export function soundInput(samples, facts) {
 }
 
 /**
- * Pictures as a network takes them.
+ * Video as a network takes it.
  *
- * @param {Uint8Array | Uint8ClampedArray} pictures [T, S, S], or [T, S, S, 3] in the order of colours
+ * @param {Uint8Array | Uint8ClampedArray} images [T, S, S], or [T, S, S, 3] in the order of colours
  *   that the network takes.
  * @param {number} frames T.
  * @param {{video: object}} facts The manifest.
  * @returns {{values: Float32Array, shape: number[]}} [1, C, T, S, S].
  * @throws {SynctoolError} They have another size.
  */
-export function pictureInput(pictures, frames, facts) {
+export function videoInput(images, frames, facts) {
   const { size_px: size, colour, value_range: [low, high], mean, std } = facts.video;
   const given = colour === "gray" ? 1 : 3;
   const channels = Math.max(mean.length, given);
   const pixels = size * size;
-  if (pictures.length !== frames * pixels * given) {
+  if (images.length !== frames * pixels * given) {
     throw new SynctoolError(
-      `${pictures.length} bytes are not ${frames} ${colour} pictures of ${size} px`,
+      `${images.length} bytes are not ${frames} ${colour} frames of ${size} px`,
     );
   }
   const values = new Float32Array(channels * frames * pixels);
@@ -84,7 +84,7 @@ export function pictureInput(pictures, frames, facts) {
     const [middle, spread] = [mean[c] ?? mean[0], std[c] ?? std[0]];
     for (let t = 0; t < frames; t++) {
       for (let p = 0; p < pixels; p++) {
-        const value = pictures[(t * pixels + p) * given + source] / (255 / (high - low)) + low;
+        const value = images[(t * pixels + p) * given + source] / (255 / (high - low)) + low;
         values[(c * frames + t) * pixels + p] = (value - middle) / spread;
       }
     }

@@ -34,7 +34,7 @@ export function normalizeLevel(samples, targetDb) {
   return out;
 }
 
-/** Running level of speech by the two gates of ITU-R BS.1770-4; older sound counts ever less. */
+/** Running level of speech by the two gates of ITU-R BS.1770-4; older audio counts ever less. */
 class SpeechLevel {
   constructor() {
     this.power = new Float64Array(CELLS);

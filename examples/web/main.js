@@ -1,12 +1,12 @@
 // The page: runs the exported network on the clips of inputs/ and compares with what Python got.
 // Another model or other clips: ?model=FOLDER&inputs=FOLDER
 
-import { drawCurve, drawPicture, drawSound, drawStrip } from "./charts.js";
+import { drawCurve, drawFrame, drawAudio, drawStrip } from "./charts.js";
 import { readNpy } from "./npy.js";
 import { play } from "./player.js";
 import {
   LEAST_CONFIDENCE, SynctoolError, confidence, encodeAudio, encodeVideo, estimateOffset, loadModel, score,
-  soundInput,
+  audioInput,
 } from "./synctool.js";
 
 // Another order of sums changes the last of seven digits, in a deep network the fifth or sixth.
@@ -44,7 +44,7 @@ async function main() {
     await new Promise((resolve) => setTimeout(resolve)); // lets the page show it
     const shown = await measured(model, clip, inputs.max_offset, folder);
     same = show(model, clip, shown) && same;
-    frames += shown.pictures.shape[0];
+    frames += shown.images.shape[0];
   }
   const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
   const took =
@@ -59,17 +59,17 @@ async function main() {
 /** Everything from crops and samples to an offset, in this browser; and the same from Python. */
 async function measured(model, clip, maxOffset, folder) {
   const array = async (name) => readNpy((await fetched(new URL(name, folder))).buffer, name);
-  const [pictures, samples] = [await array(clip.pictures), await array(clip.samples)];
-  const sound = soundInput(samples.values, model.facts);
-  const seen = await encodeVideo(model, pictures.values, pictures.shape[0]);
-  const heard = await encodeAudio(model, samples.values);
-  const volume = await score(model, heard, seen, { maxOffset });
+  const [images, samples] = [await array(clip.images), await array(clip.samples)];
+  const audio = audioInput(samples.values, model.facts);
+  const videoEmbeddings = await encodeVideo(model, images.values, images.shape[0]);
+  const audioEmbeddings = await encodeAudio(model, samples.values);
+  const volume = await score(model, audioEmbeddings, videoEmbeddings, { maxOffset });
   const estimate = estimateOffset(volume);
-  if (!estimate) throw new SynctoolError(`${clip.name}: there is no sound beside the pictures`);
+  if (!estimate) throw new SynctoolError(`${clip.name}: there is no audio beside the frames`);
   const compared = [
-    ["Sound features", "audio", sound.values, sound.shape.filter((n) => n > 1)],
-    ["Picture embeddings", "video_features", seen.values, [seen.size, seen.frames]],
-    ["Sound embeddings", "audio_features", heard.values, [heard.size, heard.frames]],
+    ["Audio features", "audio", audio.values, audio.shape.filter((n) => n > 1)],
+    ["Video embeddings", "video_features", videoEmbeddings.values, [videoEmbeddings.size, videoEmbeddings.frames]],
+    ["Audio embeddings", "audio_features", audioEmbeddings.values, [audioEmbeddings.size, audioEmbeddings.frames]],
     ["Scores", "scores", volume.values, [volume.rows, volume.frames]],
   ];
   const rows = [];
@@ -79,11 +79,11 @@ async function measured(model, clip, maxOffset, folder) {
   }
   const frames = difference([estimate.offsetFrames], [clip.expected.offset_frames]);
   rows.push({ what: "Offset in frames", shape: [], ...frames });
-  return { pictures, samples, sound, estimate, rows };
+  return { images, samples, audio, estimate, rows };
 }
 
 /** @returns {boolean} Whether browser and Python agree. */
-function show(model, clip, { pictures, samples, sound, estimate, rows }) {
+function show(model, clip, { images, samples, audio, estimate, rows }) {
   const section = document.getElementById("clip").content.cloneNode(true).firstElementChild;
   const part = (name) => section.querySelector(`[data-part="${name}"]`);
   const { colour } = model.facts.video;
@@ -97,19 +97,19 @@ function show(model, clip, { pictures, samples, sound, estimate, rows }) {
     `${sure ? "" : `Best match: ${found}. `}Confidence ${probability.toFixed(2)}. ` +
     `Python: ${inWords(clip.expected.offset_frames)}, ${clip.expected.confidence.toFixed(2)}.`;
 
-  const canvas = part("picture");
-  [, canvas.height, canvas.width] = pictures.shape;
+  const canvas = part("frame");
+  [, canvas.height, canvas.width] = images.shape;
   canvas.setAttribute("aria-label", "The mouth as the network sees it");
-  drawPicture(canvas.getContext("2d"), pictures, 0, colour);
-  const start = (delayFrames) => () => play(canvas, pictures, samples.values, { colour, delayFrames });
+  drawFrame(canvas.getContext("2d"), images, 0, colour);
+  const start = (delayFrames) => () => play(canvas, images, samples.values, { colour, delayFrames });
   part("play").addEventListener("click", start(0));
   part("repaired").addEventListener("click", start(estimate.offsetFrames));
   part("repaired").disabled = !sure;
 
-  drawStrip(part("strip"), pictures, colour);
-  part("strip").setAttribute("aria-label", "Every fifth picture of the clip");
-  drawSound(part("sound"), sound, pictures.shape[0]);
-  part("sound").setAttribute("aria-label", "The sound of the clip over time");
+  drawStrip(part("strip"), images, colour);
+  part("strip").setAttribute("aria-label", "Every fifth frame of the clip");
+  drawAudio(part("audio"), audio, images.shape[0]);
+  part("audio").setAttribute("aria-label", "The audio of the clip over time");
   drawCurve(part("curve"), estimate, found);
   part("curve").setAttribute("aria-label", `Mean score by offset, highest where audio is ${found}`);
 
@@ -163,8 +163,8 @@ function showFacts(facts) {
 
 function inWords(offsetFrames) {
   const ms = Math.round(offsetFrames * MS_PER_FRAME);
-  if (ms === 0) return "level with the picture";
-  return ms > 0 ? `${ms} ms ahead of the picture` : `${-ms} ms behind the picture`;
+  if (ms === 0) return "level with the video";
+  return ms > 0 ? `${ms} ms ahead of the video` : `${-ms} ms behind the video`;
 }
 
 /**

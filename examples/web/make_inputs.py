@@ -74,14 +74,14 @@ def write_inputs(
         samples = audio(frames, seed, ahead_frames=ahead_frames)
         arrays, answer = answered(model, crops, samples)
         files = {}
-        for name, values in {"pictures": crops, "samples": samples, **arrays}.items():
+        for name, values in {"images": crops, "samples": samples, **arrays}.items():
             files[name] = f"{number}-{name}.npy"
             np.save(folder / files[name], np.ascontiguousarray(values))
         where = "ahead" if ahead_frames > 0 else "behind"
         told.append(
             {
                 "name": f"Made with the audio {abs(ahead_frames):g} frames {where}",
-                "pictures": files.pop("pictures"),
+                "images": files.pop("images"),
                 "samples": files.pop("samples"),
                 "expected": {**files, **answer},
             }
@@ -105,15 +105,15 @@ def answered(
         ``scores [2K+1, T]``, NaN outside the audio; and offset and confidence.
     """
     audio = audio_input(model, samples)
-    seen = model.runtime.encode_video(as_input(crops, model.spec.video))
-    heard = model.runtime.encode_audio(audio)
-    scores = model.runtime.score(heard, seen, max_offset=MAX_OFFSET)[0]
+    video_features = model.runtime.encode_video(as_input(crops, model.spec.video))
+    audio_features = model.runtime.encode_audio(audio)
+    scores = model.runtime.score(audio_features, video_features, max_offset=MAX_OFFSET)[0]
     scores = np.where(np.isfinite(scores), scores, np.float32(np.nan))
     found = estimate_offset(scores)
     arrays = {
         "audio": audio[0],
-        "video_features": seen[0],
-        "audio_features": heard[0],
+        "video_features": video_features[0],
+        "audio_features": audio_features[0],
         "scores": scores,
     }
     return arrays, {

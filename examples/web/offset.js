@@ -4,7 +4,7 @@
 /** With less confidence there is no answer. */
 export const LEAST_CONFIDENCE = 0.5;
 
-const NOTHING = -1e29; // graphs give -1e30 outside the sound
+const NOTHING = -1e29; // graphs give -1e30 outside the audio
 const MIN_SHARE = 0.4; // a row counts with this share of the values of the best-covered one
 const RIVAL_DISTANCE = 2; // rows nearer to the peak share its evidence
 const CORRELATION_FRAMES = 5; // so many frames are about one independent observation
@@ -16,34 +16,34 @@ const FOREIGN_PRIOR = 0.05;
 const UNCALIBRATED = { intercept: -3.5, log1p_t_stat: 3.2, margin: 0, log_frames: 0.1, temperature: 1 };
 
 /**
- * The sounds that pictures are compared with.
+ * The audio frames that video frames are compared with.
  *
- * @param {{values: Float32Array, size: number, frames: number}} heard Embeddings of the sound, [D, T_audio].
- * @param {number} frames T, the number of pictures.
+ * @param {{values: Float32Array, size: number, frames: number}} audioEmbeddings Embeddings of the audio, [D, T_audio].
+ * @param {number} frames T, the number of video frames.
  * @param {{rows: number, audioLead?: number}} options The largest offset that the head looks at, and the
- *   index in heard of the sound that belongs to picture 0.
- * @returns {{sounds: Float32Array, inside: Float32Array, length: number}} Sounds [D, T + 2 rows], zero
+ *   index in audioEmbeddings of the audio that belongs to frame 0.
+ * @returns {{audio: Float32Array, inside: Float32Array, length: number}} Audio [D, T + 2 rows], zero
  *   where there are none, and 1 where there are.
  */
-export function soundWindow(heard, frames, { rows, audioLead = 0 }) {
+export function audioWindow(audioEmbeddings, frames, { rows, audioLead = 0 }) {
   const length = frames + 2 * rows;
-  const sounds = new Float32Array(heard.size * length);
+  const audio = new Float32Array(audioEmbeddings.size * length);
   const inside = new Float32Array(length);
   const first = audioLead - rows;
   const low = Math.max(first, 0);
-  const high = Math.min(first + length, heard.frames);
+  const high = Math.min(first + length, audioEmbeddings.frames);
   if (low < high) {
     inside.fill(1, low - first, high - first);
-    for (let d = 0; d < heard.size; d++) {
-      const row = heard.values.subarray(d * heard.frames + low, d * heard.frames + high);
-      sounds.set(row, d * length + low - first);
+    for (let d = 0; d < audioEmbeddings.size; d++) {
+      const row = audioEmbeddings.values.subarray(d * audioEmbeddings.frames + low, d * audioEmbeddings.frames + high);
+      audio.set(row, d * length + low - first);
     }
   }
-  return { sounds, inside, length };
+  return { audio, inside, length };
 }
 
 /**
- * Scores of a head's graph, NaN where there is no sound.
+ * Scores of a head's graph, NaN where there is no audio.
  *
  * @param {Float32Array} values [2K+1, T].
  * @param {number} rows 2K+1.
@@ -62,7 +62,7 @@ export function scoreVolume(values, rows) {
  *
  * @param {{values: Float32Array, rows: number, frames: number}} volume Scores, NaN where there is none.
  * @returns {{offsetFrames: number, row: number, margin: number, tStat: number, height: number,
- *   level: number, frames: number, atEdge: boolean, curve: Float64Array} | null} offsetFrames > 0: the sound is ahead of the picture.
+ *   level: number, frames: number, atEdge: boolean, curve: Float64Array} | null} offsetFrames > 0: the audio is ahead of the video.
  *   null where there is not one score.
  */
 export function estimateOffset(volume) {
@@ -147,9 +147,9 @@ function curveWithoutLevels({ values, rows, frames }) {
   // Only differences between rows are determined: the ridge takes the smallest solution.
   const ridge = 1e-9 * (Math.max(...counts) + 1);
   for (let r = 0; r < rows; r++) matrix[r][r] += counts[r] + ridge;
-  const seen = counts.map((count) => count > 0);
-  const solved = solve(matrix, centred(gain, seen));
-  return { curve: centred(solved, seen).map((x, r) => (seen[r] ? x : NaN)), counts };
+  const known = counts.map((count) => count > 0);
+  const solved = solve(matrix, centred(gain, known));
+  return { curve: centred(solved, known).map((x, r) => (known[r] ? x : NaN)), counts };
 }
 
 /** Values less the mean of those that count. */

@@ -1,6 +1,6 @@
-// Plays pictures with their sound, as far apart as they are or repaired.
+// Plays frames with their audio, as far apart as they are or repaired.
 
-import { drawPicture } from "./charts.js";
+import { drawFrame } from "./charts.js";
 import { AUDIO_HZ } from "./features.js";
 
 const FPS = 25;
@@ -10,13 +10,13 @@ let stop = () => {};
 /**
  * Play a clip; what plays already ends.
  *
- * @param {HTMLCanvasElement} canvas As large as a picture.
- * @param {{values: Uint8Array, shape: number[]}} pictures
+ * @param {HTMLCanvasElement} canvas As large as a frame.
+ * @param {{values: Uint8Array, shape: number[]}} images
  * @param {Int16Array} samples Mono, 16 kHz.
  * @param {{colour: string, delayFrames?: number}} options The order of colours, and how much later the
- *   sound is played than it was recorded.
+ *   audio is played than it was recorded.
  */
-export async function play(canvas, pictures, samples, { colour, delayFrames = 0 }) {
+export async function play(canvas, images, samples, { colour, delayFrames = 0 }) {
   stop();
   context ??= new AudioContext();
   await context.resume();
@@ -35,8 +35,8 @@ export async function play(canvas, pictures, samples, { colour, delayFrames = 0 
   };
   const draw = () => {
     const t = Math.floor((context.currentTime - (context.outputLatency ?? 0) - first) * FPS);
-    if (ended || t >= pictures.shape[0]) return;
-    if (t >= 0) drawPicture(drawing, pictures, t, colour);
+    if (ended || t >= images.shape[0]) return;
+    if (t >= 0) drawFrame(drawing, images, t, colour);
     requestAnimationFrame(draw);
   };
   draw();

@@ -1,18 +1,18 @@
-// An exported network in a browser: pictures and sound to embeddings, embeddings to an offset.
+// An exported network in a browser: frames and audio to embeddings, embeddings to an offset.
 //
 //   const model = await loadModel("model");
-//   const seen = await encodeVideo(model, pictures, frames);
-//   const heard = await encodeAudio(model, samples);
-//   const volume = await score(model, heard, seen, { maxOffset: 15 });
+//   const videoEmbeddings = await encodeVideo(model, images, frames);
+//   const audioEmbeddings = await encodeAudio(model, samples);
+//   const volume = await score(model, audioEmbeddings, videoEmbeddings, { maxOffset: 15 });
 //   const estimate = estimateOffset(volume);
 
 import * as ort from "onnxruntime-web/wasm";
 
-import { pictureInput, soundInput } from "./features.js";
+import { videoInput, audioInput } from "./features.js";
 import { SynctoolError, checkManifest } from "./manifest.js";
-import { scoreVolume, soundWindow } from "./offset.js";
+import { scoreVolume, audioWindow } from "./offset.js";
 
-export { AUDIO_HZ, SAMPLES_PER_FRAME, pictureInput, soundInput } from "./features.js";
+export { AUDIO_HZ, SAMPLES_PER_FRAME, videoInput, audioInput } from "./features.js";
 export { SynctoolError } from "./manifest.js";
 export { LEAST_CONFIDENCE, confidence, estimateOffset } from "./offset.js";
 
@@ -55,46 +55,46 @@ export async function loadModel(folder) {
 }
 
 /**
- * Embeddings of pictures.
+ * Embeddings of video.
  *
  * @param {object} model
- * @param {Uint8Array | Uint8ClampedArray} pictures Crops as the network takes them, see pictureInput.
+ * @param {Uint8Array | Uint8ClampedArray} images Crops as the network takes them, see videoInput.
  * @param {number} frames T.
  * @returns {Promise<{values: Float32Array, size: number, frames: number}>} [D, T].
  */
-export function encodeVideo(model, pictures, frames) {
-  return encoded(model, "video", pictureInput(pictures, frames, model.facts));
+export function encodeVideo(model, images, frames) {
+  return encoded(model, "video", videoInput(images, frames, model.facts));
 }
 
 /**
- * Embeddings of sound.
+ * Embeddings of audio.
  *
  * @param {object} model
- * @param {Int16Array | Float32Array} samples Mono, 16 kHz, beginning with picture 0.
+ * @param {Int16Array | Float32Array} samples Mono, 16 kHz, beginning with video frame 0.
  * @returns {Promise<{values: Float32Array, size: number, frames: number}>} [D, T_audio].
  */
 export function encodeAudio(model, samples) {
-  return encoded(model, "audio", soundInput(samples, model.facts));
+  return encoded(model, "audio", audioInput(samples, model.facts));
 }
 
 /**
- * Scores of all candidate offsets for every picture.
+ * Scores of all candidate offsets for every frame.
  *
  * @param {object} model
- * @param {{values: Float32Array, size: number, frames: number}} heard Embeddings of the sound.
- * @param {{values: Float32Array, size: number, frames: number}} seen Embeddings of the pictures.
- * @param {{maxOffset: number, audioLead?: number}} options The range -K..K, and the index in heard of the
- *   sound that belongs to picture 0.
+ * @param {{values: Float32Array, size: number, frames: number}} audioEmbeddings Embeddings of the audio.
+ * @param {{values: Float32Array, size: number, frames: number}} videoEmbeddings Embeddings of the video.
+ * @param {{maxOffset: number, audioLead?: number}} options The range -K..K, and the index in audioEmbeddings of the
+ *   audio that belongs to frame 0.
  * @returns {Promise<{values: Float32Array, rows: number, frames: number}>} [2K+1, T]; row r is offset r - K,
- *   higher is better, NaN outside the sound.
+ *   higher is better, NaN outside the audio.
  */
-export async function score(model, heard, seen, { maxOffset, audioLead = 0 }) {
+export async function score(model, audioEmbeddings, videoEmbeddings, { maxOffset, audioLead = 0 }) {
   const rows = maxOffset + model.facts.margin;
-  const window = soundWindow(heard, seen.frames, { rows, audioLead });
+  const window = audioWindow(audioEmbeddings, videoEmbeddings.frames, { rows, audioLead });
   const [scores] = await run(model.head, [
-    { values: window.sounds, shape: [1, heard.size, window.length] },
+    { values: window.audio, shape: [1, audioEmbeddings.size, window.length] },
     { values: window.inside, shape: [1, window.length] },
-    { values: seen.values, shape: [1, seen.size, seen.frames] },
+    { values: videoEmbeddings.values, shape: [1, videoEmbeddings.size, videoEmbeddings.frames] },
   ]);
   return scoreVolume(scores.data, scores.dims[1]);
 }

@@ -55,7 +55,7 @@ def write_degraded(
         video: The video.
         out: The copy, which must end in ``.mkv``: H.264 that loses next to nothing (unless coding is
             the degradation) with 16 kHz mono PCM.
-        name: One of ``PERTURBATIONS``.
+        name: One of ``DEGRADATIONS``.
         level: 1 (mild) to 5 (severe).
         seed: Of everything that is left to chance.
         streams: Which of its streams, as a player takes them unless told.
