@@ -268,7 +268,7 @@ def fit_calibration(
     """
     features, targets = _learnable(estimates, correct)
     if foreign is None or len(set(map(bool, foreign))) < 2:
-        return Calibration(*_regression(features[:, :4], targets, l2=l2))
+        return Calibration(*_regression(features[:, :4], targets, l2=l2), belonging=None)
     others = _learnable(estimates, foreign)[1]
     right = _regression(features[others == 0, :4], targets[others == 0], l2=l2)
     shares = np.where(others == 0, (others == 0).mean(), (others == 1).mean())
