@@ -189,16 +189,12 @@ def test_the_keyboard_plays_moves_and_switches(tab: browser.Page, folder: Path) 
             break
     now = f"Math.round(1000 * {VIDEO}.currentTime)"
     tab.key("ArrowRight")
-    assert tab.run(now) == 5000
-    tab.key("ArrowRight")
-    tab.key("ArrowLeft")
-    assert tab.run(now) == 5000
-    tab.key(".")
-    assert tab.run(now) == 5060  # the middle of the next frame
-    tab.key(".")
-    assert tab.run(now) == 5100
+    assert tab.settled(now, 5000) == 5000
+    for key in ("ArrowRight", "ArrowLeft", ".", "."):  # faster than the decoder
+        tab.key(key)
+    assert tab.settled(now, 5100) == 5100  # the middle of a frame
     tab.key(",")
-    assert tab.run(now) == 5060
+    assert tab.settled(now, 5060) == 5060
     tab.key("r")
     assert tab.run("document.querySelector('[data-repaired=yes]').ariaPressed") == "true"
     tab.key("r")

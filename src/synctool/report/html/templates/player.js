@@ -48,7 +48,7 @@
     const [play, seek, speed, time, now, trouble] = ["play", "seek", "speed", "clock", "now", "trouble"].map(find);
     const plan = JSON.parse(find("plan").textContent);
     const chart = figure.closest("[data-one]").querySelector("[data-readout]");
-    let audio = null, loading = null, repaired = false, run = null, errors = [], timer = 0;
+    let audio = null, loading = null, repaired = false, run = null, errors = [], timer = 0, target = null;
 
     // Times: of the small copy, and of the video.
     const partAt = (p) => plan.parts.findLastIndex((part) => part[0] <= p + 1e-6);
@@ -86,7 +86,6 @@
     });
 
     const stop = () => {
-      clearInterval(timer);
       if (!run) return;
       const silent = context.currentTime + FADE_S;
       run.gain.gain.setTargetAtTime(0, context.currentTime, FADE_S / 3);
@@ -120,9 +119,9 @@
       }
       run = { begin, p, rate, gain, sources };
       errors = [];
-      timer = setInterval(check, CHECK_MS);
     };
     const check = () => {
+      if (!run) { start(); return; }  // whatever event a browser leaves out
       const error = (video.currentTime - run.p) / run.rate - (heard() - run.begin);
       errors = [...errors.slice(-4), error];
       const middle = [...errors].sort((a, b) => a - b)[errors.length >> 1];
@@ -143,18 +142,27 @@
       all.forEach((other) => other !== video && other.pause());
       context ??= new AudioContext();
       context.resume();
-      if (video.ended) video.currentTime = 0;
+      if (video.ended) goTo(0);
       const started = video.play();
       await Promise.allSettled([started, listen()]);
       if (!run) start();
     };
+    // One move at a time: Chromium's decoder may hang when another comes before it is done.
+    const position = () => target ?? video.currentTime;
     const goTo = (p) => {
       load();
-      video.currentTime = Math.min(Math.max(p, 0), plan.end - plan.frame / 2);
+      target = Math.min(Math.max(p, 0), plan.end - plan.frame / 2);
+      if (!video.seeking) video.currentTime = target;
+      show();
+    };
+    const arrived = () => {
+      if (target !== null && Math.abs(video.currentTime - target) > 1e-3) { video.currentTime = target; return; }
+      target = null;
+      start();
     };
     const step = (frames) => {
       video.pause();
-      goTo((Math.floor(video.currentTime / plan.frame + 1e-3) + 0.5 + frames) * plan.frame);
+      goTo((Math.floor(position() / plan.frame + 1e-3) + 0.5 + frames) * plan.frame);
     };
     const choose = (yes) => {
       if (!plan.spans || repaired === yes) return;
@@ -202,7 +210,7 @@
       return ms === 0 ? "you hear it as it is, nothing to repair here" : `you hear it ${ms > 0 ? "delayed" : "advanced"} by ${Math.abs(ms)} ms`;
     };
     const show = () => {
-      const p = video.currentTime;
+      const p = position();
       const t = videoTime(p);
       seek.value = p;
       const text = `${clock(t)} of ${clock(lines ? lines.end : plan.end)}`;
@@ -220,10 +228,16 @@
       if (!video.paused) requestAnimationFrame(follow);
     };
 
-    for (const event of ["playing", "seeked", "ratechange"]) video.addEventListener(event, start);
+    for (const event of ["playing", "ratechange"]) video.addEventListener(event, start);
+    video.addEventListener("seeked", arrived);
     for (const event of ["pause", "waiting", "seeking", "ended"]) video.addEventListener(event, stop);
-    video.addEventListener("play", () => { play.textContent = "Pause"; requestAnimationFrame(follow); });
-    video.addEventListener("pause", () => { play.textContent = "Play"; });
+    video.addEventListener("play", () => {
+      play.textContent = "Pause";
+      clearInterval(timer);
+      timer = setInterval(check, CHECK_MS);
+      requestAnimationFrame(follow);
+    });
+    video.addEventListener("pause", () => { play.textContent = "Play"; clearInterval(timer); });
     for (const event of ["seeking", "seeked", "loadedmetadata"]) video.addEventListener(event, show);
     video.addEventListener("error", () => { trouble.textContent = `This browser cannot play ${find("video").dataset.type}.`; });
     video.addEventListener("click", () => { figure.focus(); toggle(); });
@@ -236,8 +250,8 @@
       if (event.key === " " && event.target.matches("button")) return;
       const act = {
         " ": toggle,
-        ArrowLeft: () => goTo(video.currentTime - STEP_S),
-        ArrowRight: () => goTo(video.currentTime + STEP_S),
+        ArrowLeft: () => goTo(position() - STEP_S),
+        ArrowRight: () => goTo(position() + STEP_S),
         ",": () => step(-1),
         ".": () => step(1),
         r: () => choose(!repaired),
