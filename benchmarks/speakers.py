@@ -116,7 +116,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 audible = scene.talking and level_db is not None
                 found_here = measured(scene, model, audio)
                 tally(scene, found_here, offset_frames, audible=audible, into=into)
-        table = results(counted)
+        table = results(counted, model.weights)
         table.show(show)
         if given.json:
             rows = [dict(zip(table.columns, row)) for row in table.rows]
@@ -178,8 +178,8 @@ def pairs(
     return [(clip_of(left), clip_of(right), clip_of(third)) for left, right, third in chosen]
 
 
-def results(counted: Mapping[Condition, Tally]) -> Table:
-    """The table of all conditions."""
+def results(counted: Mapping[Condition, Tally], weights: str) -> Table:
+    """The table of all conditions; ``weights`` are those that it was measured with."""
     rows = []
     for condition, found in sorted(counted.items(), key=lambda item: _order(item[0])):
         offset = mean_interval([float(x) for x in found.offset_right], found.scene_person)
@@ -202,7 +202,7 @@ def results(counted: Mapping[Condition, Tally]) -> Table:
         "Who speaks, of two people side by side",
         ["", "offset right", "speaker right", "named at all", "mAP", "off-screen voice told"],
         rows,
-        f"{scenes.get('wild', 0)} pairs of {len(people['wild'])} people in the wild, "
+        f"`{weights}`, {scenes.get('wild', 0)} pairs of {len(people['wild'])} people in the wild, "
         f"{scenes.get('GRID', 0)} pairs of {len(people['GRID'])} people of GRID, in each row; "
         "none was trained on, and the constants were chosen on others (GRID's not at all). `offset "
         "right`: share of the videos whose offset is answered and within a frame of the truth. "
