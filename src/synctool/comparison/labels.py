@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from synctool.errors import MissingError, UsageError
+from synctool.errors import UsageError
 from synctool.types import FRAME_MS, Label, Segment
-from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.origin import Origin
 from synctool.untrusted.regular import MIB, read_regular
 
 COLUMNS = (
@@ -312,18 +312,9 @@ class _Rows:
 
 
 def _text(place: Path) -> str:
-    try:
+    origin = Origin(str(place), f"{_EXAMPLE}.", words="is no labels file", error=UsageError)
+    with origin.reading("file", place, missing="Check the path of --labels."):
         raw = read_regular(place, most=_LARGEST)
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"no such file: {place}", remedy="Check the path of --labels."
-        ) from error
-    except OSError as error:
-        raise MissingError(
-            f"cannot read {place}: {error.strerror}", remedy="Check its permissions."
-        ) from error
-    except MalformedError as error:
-        raise UsageError(f"{place} is no labels file: {error}", remedy=f"{_EXAMPLE}.") from error
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raw = raw.decode("utf-16", "replace").encode()
     if b"\0" in raw:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from synctool.errors import MissingError, UsageError
 from synctool.prepare.videos import videos_in
+from synctool.untrusted.origin import Origin
 
 
 def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
@@ -70,20 +71,11 @@ def _meant(name: str) -> list[str]:
 
 
 def _listed(name: str) -> list[str]:
-    try:
+    remedy = "Give a text file with one name a line."
+    with Origin(name, remedy).reading("list", name, missing="Check the path of --from-file."):
         raw = _standard_input() if name == "-" else Path(name).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"no such list: {name}", remedy="Check the path of --from-file."
-        ) from error
-    except OSError as error:
-        raise MissingError(
-            f"cannot read {name}: {error.strerror}", remedy="Check its permissions."
-        ) from error
     if b"\0" in raw:
-        raise UsageError(
-            f"{name} is no list of videos", remedy="Give a text file with one name a line."
-        )
+        raise UsageError(f"{name} is no list of videos", remedy=remedy)
     # Names that are not UTF-8 stay what they are; some editors begin a file with a mark.
     text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     lines = (line.rstrip("\r") for line in text.split("\n"))

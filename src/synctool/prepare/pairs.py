@@ -16,7 +16,7 @@ import numpy as np
 
 from synctool.data.processed import Processed
 from synctool.data.storage import LocalStorage, Storage
-from synctool.errors import MissingError, UsageError
+from synctool.errors import UsageError
 from synctool.files import atomic_write, check_writable, make_folder
 from synctool.prepare.pair_files import KINDS, Pair, check_form, pairs_writer
 from synctool.prepare.people import GROUPED_AT_ONCE, MOST_FACES
@@ -121,18 +121,9 @@ def read_split(path: Path) -> dict[str, Assignment]:
         MissingError: No such file.
         SyncToolError: It is no split.
     """
-    try:
+    missing = "Make it with: synctool pairs PROCESSED"
+    with _split_origin(path).reading("split", path, missing=missing):
         data = read_regular(path, most=_LARGEST_SPLIT)
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"no split: {path}", remedy="Make it with: synctool pairs PROCESSED"
-        ) from error
-    except OSError as error:
-        raise MissingError(
-            f"cannot read {path}: {error.strerror or error}", remedy="Check the path."
-        ) from error
-    except MalformedError as error:
-        raise _split_origin(path).wrong(error) from error
     return _assignments(data, path)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from synctool.errors import SyncToolError
+from synctool.errors import MissingError, SyncToolError
 
 
 class MalformedError(ValueError):
@@ -40,3 +40,23 @@ class Origin:
             yield
         except MalformedError as error:
             raise self.wrong(error) from error
+
+    @contextmanager
+    def reading(self, kind: str, path: object, *, missing: str) -> Iterator[None]:
+        """Turn failures of reading the file into errors, and what is wrong in it as ``checked`` does.
+
+        Args:
+            kind: What the file is: ``no such KIND``.
+            path: Where it is.
+            missing: What to do where there is none.
+        """
+        try:
+            with self.checked():
+                yield
+        except FileNotFoundError as error:
+            raise MissingError(f"no such {kind}: {path}", remedy=missing) from error
+        except OSError as error:
+            raise MissingError(
+                f"cannot read {path}: {error.strerror or error}",
+                remedy="Check its permissions.",
+            ) from error

@@ -122,18 +122,8 @@ def _content(path: Path) -> bytes:
     if path.is_dir():
         words, remedy = folder_in_place_of_weights(path)
         raise MissingError(f"no such weights: {path} is {words}, not a file", remedy=remedy)
-    try:
+    with _origin(path).reading("weights", path, missing="Give the file itself; check its path."):
         return read_regular(path, most=LARGEST_WEIGHTS_BYTES)
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"no such weights: {path}", remedy="Give the file itself; check its path."
-        ) from error
-    except OSError as error:
-        raise MissingError(
-            f"cannot read {path}: {error.strerror}", remedy="Check its permissions."
-        ) from error
-    except MalformedError as error:
-        raise _origin(path).wrong(error) from error
 
 
 def _parsed(path: Path, data: bytes) -> tuple[Any, dict[str, str]]:
