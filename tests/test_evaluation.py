@@ -157,6 +157,7 @@ def test_accuracy_is_per_clip_and_then_over_clips() -> None:
     assert cells["speech"].count == 3
 
 
+@pytest.mark.integration
 def test_a_network_that_hears_is_right_in_every_reading() -> None:
     table = accuracies(measured(hearing(), talkers(4)))
     assert {(c.reading, c.frames) for c in table} == {
@@ -168,6 +169,7 @@ def test_a_network_that_hears_is_right_in_every_reading() -> None:
     assert cell["film", 5] >= cell["cut", 5]
 
 
+@pytest.mark.integration
 def test_random_weights_are_at_chance() -> None:
     torch.manual_seed(3)
     _, model = build("fcn-cls", embedding=16, width=4)
@@ -193,6 +195,7 @@ def test_the_constants_of_clips_are_found() -> None:
     assert list(found.values()) == pytest.approx([-1.0] * 6, abs=0.3)
 
 
+@pytest.mark.integration
 def test_candidates_beyond_the_clip_are_other_audio_or_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -225,6 +228,7 @@ def test_windows_of_half_speech_count_as_speech() -> None:
     assert speech[8] == [True] * 7 + [False] * 6  # 4 of 8 at s = 6
 
 
+@pytest.mark.integration
 def test_two_runs_give_the_same() -> None:
     first, second = (
         accuracies(measured(hearing(), talkers(3, frames=20), contexts=(5, 9))) for _ in range(2)
@@ -253,6 +257,7 @@ def test_figures_for_every_epoch() -> None:
 # ------------------------------------------------------------------------- what a window has seen
 
 
+@pytest.mark.integration
 def test_cut_windows_are_what_the_network_says_of_these_frames_alone() -> None:
     """The quick way over shared rows gives the same as encoding each window by itself."""
     model, (sample, other) = hearing(), talkers(2, frames=24)

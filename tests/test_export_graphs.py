@@ -245,6 +245,7 @@ def test_margin_and_reach() -> None:
 # ------------------------------------------------------------------------------------ formats
 
 
+@pytest.mark.integration
 def test_all_in_one_graph(tmp_path: Path) -> None:
     part = part_of("fcn-cls", "one")
     assert part.name == "model"
@@ -263,6 +264,7 @@ def test_all_in_one_graph(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.integration
 def test_what_is_in_an_onnx_file(tmp_path: Path) -> None:
     path, _ = exported(part_of("fcn-cls", "audio"), tmp_path)
     model = onnx.load(path)
@@ -279,6 +281,7 @@ def test_what_is_in_an_onnx_file(tmp_path: Path) -> None:
     assert b"synctool/models" not in path.read_bytes()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("format", ["torchscript", "exported-program"])
 @pytest.mark.parametrize("graph", ["video", "head"])
 def test_formats_of_pytorch(format: str, graph: str, tmp_path: Path) -> None:
@@ -292,6 +295,7 @@ def test_formats_of_pytorch(format: str, graph: str, tmp_path: Path) -> None:
     assert str(Path(torch.__file__).parent).encode() not in written
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("format", ["torchscript", "exported-program"])
 def test_half_of_the_bytes(format: str, tmp_path: Path) -> None:
     part = part_of("fcn-cls", "audio", width=48)
@@ -308,6 +312,7 @@ def test_half_of_the_bytes(format: str, tmp_path: Path) -> None:
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
+@pytest.mark.integration
 def test_the_user_hears_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -318,6 +323,7 @@ def test_the_user_hears_nothing(
     assert not [w for w in recwarn if "synctool" in w.filename]
 
 
+@pytest.mark.integration
 def test_onnxruntime_needs_no_pytorch(heads: dict[str, Path]) -> None:
     path = heads["onnx"]
     code = (

@@ -348,6 +348,7 @@ print(json.dumps({"code": code, "torch": "torch" in sys.modules}))
 """
 
 
+@pytest.mark.integration
 def test_detect_measures_without_importing_pytorch(tmp_path: Path) -> None:
     video_file = flicker.flicker_video(tmp_path / "film.mkv")
     done = run_python(

@@ -279,6 +279,7 @@ def test_clips_are_read_only_when_a_window_is_cut() -> None:
     assert samples.crops == before + 2 + 16 and samples.audio >= audio + 16
 
 
+@pytest.mark.integration
 def test_a_curriculum_begins_with_long_loud_windows_little_moved_by_whole_frames() -> None:
     quiet = [talking_sample(f"k{i}", seed=i, frames=120) for i in range(6)]
     samples = []
