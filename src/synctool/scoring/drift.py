@@ -24,6 +24,7 @@ _LONG_S = 24.0
 _SHORT_BLOCK_S, _BLOCK_S = 1.0, 2.0
 _MOST_BLOCKS = 400
 _LEAST_OWN = 0.5
+_SYSTEMATIC_MS = 2.0
 _LAG = 3
 """So many neighbours of a block are related to it."""
 _LEAST_ROWS = 7
@@ -309,5 +310,7 @@ def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None
     variance = float((inverse @ spread @ inverse)[-1, -1])
     # Neighbours are related: there are fewer independent blocks than blocks.
     half = float(stdtrit(max(freedom / (1 + _LAG), 2), 0.975)) * np.sqrt(variance)
+    # Fractions of a frame are not read exactly: some milliseconds over the whole length.
+    half = float(np.hypot(half, _SYSTEMATIC_MS / FRAME_MS / max(np.ptp(found.minutes), 1e-3)))
     estimate = line.slope * FRAME_MS
     return Drift(estimate, estimate - half * FRAME_MS, estimate + half * FRAME_MS)
