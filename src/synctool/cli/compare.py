@@ -60,7 +60,9 @@ def compare(
     from_file: FromFile = None,
     journal: Annotated[
         str | None,
-        result_option("--journal", "Keep finished videos here; the same command continues there."),
+        result_option(
+            "--journal", "Journal of finished videos; the same command continues from it."
+        ),
     ] = None,
     json: Annotated[
         str | None, result_option("--json", "Everything as one JSON object; - for stdout.")

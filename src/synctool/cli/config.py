@@ -25,7 +25,7 @@ from synctool.settings.sources import (
 SCHEMA = "synctool.config/1"
 
 app = typer.Typer(
-    no_args_is_help=True, help="Show settings and where they come from; begin a file."
+    no_args_is_help=True, help="Show settings and where they come from; write a settings file."
 )
 
 
@@ -77,17 +77,17 @@ def init(
         list[str] | None,
         typer.Argument(
             metavar="[COMMAND]...",
-            help="Commands whose settings it has; all when left out.",
+            help="Commands to include (default: all).",
             autocompletion=_commands,
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        str, typer.Option("--out", metavar="FILE", help="The file; - for stdout.")
+        str, typer.Option("--out", metavar="FILE", help="Settings file; - for stdout.")
     ] = FILE_NAME,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a settings file in which every setting stands with its help and default, commented out.
+    """Write a settings file that lists every setting with its help and default, commented out.
 
     Examples:
 

@@ -38,13 +38,13 @@ def detect(
         str | None,
         result_option(
             "--json",
-            "JSON; of several videos, globs or folders JSON Lines, one as soon as a video is finished; "
+            "JSON; for several videos, globs or folders JSON Lines, written as each video finishes; "
             "- for stdout.",
         ),
     ] = None,
     csv: Annotated[
         str | None,
-        result_option("--csv", "CSV, a row as soon as a video is finished; - for stdout."),
+        result_option("--csv", "CSV, with a row as each video finishes; - for stdout."),
     ] = None,
     plot: Annotated[
         str | None,
@@ -60,7 +60,7 @@ def detect(
         bool,
         typer.Option(
             "--no-player",
-            help="Make the page of --html without players; see --player-mb.",
+            help="Leave the players out of the --html page.",
             rich_help_panel=RESULTS,
         ),
     ] = False,

@@ -25,8 +25,8 @@ def doctor(
 
       synctool doctor --json doctor.json
 
-    Nothing is fetched and nothing is changed. Exit codes: 0 nothing keeps from measuring (warnings may
-    remain), 1 something does; each such finding says what to do.
+    Nothing is fetched and nothing is changed. Exit codes: 0 ready to measure (warnings may remain),
+    1 not; each problem says what to do.
     """
     outputs = Outputs({"--json": json}, plot=None, one=True, kept=(), quiet=quiet)
     outputs.check()

@@ -90,11 +90,13 @@ def get(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be fetched, and fetch nothing.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also fetch what is here.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Fetch again what is already here.")
+    ] = False,
     json: JsonSwitch = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch what is missing of weights and datasets, and verify it.
+    """Fetch missing weights and datasets, and verify them.
 
     Run it again after an interruption: it continues where it stopped. A password is asked for, or taken
     from SYNCTOOL_PASSWORD or ~/.netrc.
@@ -116,7 +118,7 @@ def list_entries(
     kind: Annotated[Kind | None, typer.Option(help="List only these.", show_default=False)] = None,
     json: JsonSwitch = False,
 ) -> None:
-    """List what can be fetched, and what of it is here."""
+    """List what can be fetched, and what is already here."""
     from synctool.downloads.run import described, listing
 
     states = listing(kind.value if kind else None)
@@ -147,7 +149,7 @@ def verify(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Names; none for all that are here.",
+            help="Names (default: all that are here).",
             show_default=False,
             autocompletion=_known_names,
         ),
@@ -155,9 +157,9 @@ def verify(
     json: JsonSwitch = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read what is here and compare it with the published checksums.
+    """Verify what is here against the published checksums.
 
-    Ends with 1 if something is damaged, with 5 if something is missing.
+    Exit codes: 1 something is damaged, 5 something is missing.
     """
     from synctool.downloads.run import verify as run
 

@@ -63,7 +63,7 @@ def fix(
         str | None,
         result_option(
             JSON,
-            "JSON: offsets before and after, what was done; of several videos JSON Lines; - for stdout.",
+            "JSON: offsets before and after, what was done; for several videos JSON Lines; - for stdout.",
         ),
     ] = None,
     quiet: Quiet = False,

@@ -33,9 +33,7 @@ _log = logging.getLogger(__name__)
 
 Complete = Callable[[str], list[str]]
 
-JsonSwitch = Annotated[
-    bool, typer.Option("--json", help="Print JSON on stdout (here a switch, without a file).")
-]
+JsonSwitch = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 """``--json`` of the commands that list something."""
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 """``--quiet`` of all commands."""

@@ -18,14 +18,14 @@ from synctool.plugins.loader import PluginRecord, get_plugins
 if TYPE_CHECKING:
     from synctool.testing import CheckOutcome
 
-app = typer.Typer(no_args_is_help=True, help="Show, check and make plugins.")
+app = typer.Typer(no_args_is_help=True, help="List, check and create plugins.")
 _MOST_NAMES = 5
 _NETWORKS = "synctool_backbones"
 
 
 @app.command("list")
 def list_plugins(json: JsonSwitch = False) -> None:
-    """List all plugins, what each gives, and why one is broken."""
+    """List all plugins, what each provides, and why any is broken."""
     records = get_plugins().probe()
     if json:
         print_json([record.to_dict() for record in records])
@@ -45,10 +45,10 @@ def new(
     ] = "video",
     out: Annotated[
         Path | None,
-        typer.Option(help="Its folder, which is made (default synctool-plugin-NAME)."),
+        typer.Option(help="Folder to create (default synctool-plugin-NAME)."),
     ] = None,
 ) -> None:
-    """Make a plugin: a package with a small encoder that trains, to be changed.
+    """Create a plugin: a package with a small trainable encoder to start from.
 
     Example:
 
@@ -75,7 +75,7 @@ def check(
     ] = None,
     json: JsonSwitch = False,
 ) -> None:
-    """Check that the networks of plugins keep the contract of all networks.
+    """Check that the networks of plugins meet the contract of all networks.
 
     They are built small, with random weights. Exit code 1 if one fails.
 

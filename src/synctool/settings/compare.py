@@ -24,8 +24,8 @@ class CompareSettings(VideoSettings):
 
     backbones: tuple[str, ...] = setting(
         (shared.DEFAULT_BACKBONE,),
-        "Models with commas between, as listed by synctool backbones; NAME=FILE with weights of one's "
-        "own, NAME=FOLDER an exported model",
+        "Models, separated by commas, as listed by synctool backbones; NAME=FILE for your own weights, "
+        "NAME=FOLDER for an exported model",
         short="-b",
         separator=",",
         metavar="NAMES",

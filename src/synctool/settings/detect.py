@@ -48,7 +48,7 @@ class DetectSettings(VideoSettings):
     max_faces: int = shared.max_faces()
     player_mb: float = setting(
         8.0,
-        "Most megabytes that the players of the videos add to the page of --html, 0 for none",
+        "Maximum size of the players in the --html page, in MB, 0 for no players",
         minimum=0,
         group="Results",
     )

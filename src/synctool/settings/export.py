@@ -41,7 +41,7 @@ class ExportSettings(Settings):
     parts: tuple[str, ...] = setting(
         PARTS, "Graphs to write, or one for a single graph", separator=",", metavar="NAMES"
     )
-    precision: Precision = setting("float32", "How numbers are kept", metavar="PRECISION")
+    precision: Precision = setting("float32", "Precision of the weights", metavar="PRECISION")
     clips: tuple[str, ...] = setting(
         (),
         "Processed folder, or videos, to compare on; may be given again",
@@ -62,7 +62,7 @@ class ExportSettings(Settings):
     constants: Path | None = shared.constants(group=_CHECK, needs=("dataset", "fine_tune"))
     limit: int = shared.limit(group=_CHECK, needs=("dataset",))
     prune: float = setting(
-        0.0, "Take out this share of the channels first, such as 0.3", check=_share, group=_PRUNING
+        0.0, "Prune this share of the channels first, such as 0.3", check=_share, group=_PRUNING
     )
     fine_tune: Path | None = setting(
         None,

@@ -23,12 +23,12 @@ class FixSettings(VideoSettings):
         None,
         "Audio track that is measured and moved alone, from 0",
         minimum=0,
-        unset="that of a player is measured, and all are moved",
+        unset="the one that players choose is measured, and all are moved",
         group=VIDEO,
     )
     tolerance: float = setting(
         FRAME_MS,
-        "Leave videos alone whose offsets are within so many milliseconds",
+        "Leave videos alone whose offsets are within this many milliseconds",
         minimum=0,
         metavar="MS",
     )

@@ -38,13 +38,13 @@ class PairsSettings(Settings):
         metavar="FRAMES",
     )
     negatives_per_clip: int = setting(
-        2, "Shifted pairs of a clip", minimum=0, needs=(f"offsets={RANDOM}",)
+        2, "Shifted pairs per clip", minimum=0, needs=(f"offsets={RANDOM}",)
     )
     hard_negatives: int = setting(
-        0, "More pairs of a clip, shifted by 1 or 2 frames", minimum=0, maximum=4
+        0, "Additional pairs per clip, shifted by 1 or 2 frames", minimum=0, maximum=4
     )
     other_speaker: int = setting(
-        0, "More pairs of a clip, with another speaker's audio", minimum=0, maximum=1000
+        0, "Additional pairs per clip, with another speaker's audio", minimum=0, maximum=1000
     )
     unnamed: Literal["auto", "face", "film"] = setting(
         "auto",

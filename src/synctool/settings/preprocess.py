@@ -28,12 +28,12 @@ class PreprocessSettings(VideoSettings):
         "auto", "Colour of the crops, auto for gray mouths and rgb faces", metavar="COLOUR"
     )
     min_frames: int = setting(12, "Shortest clip kept, in frames of 40 ms", minimum=1)
-    min_face: int = setting(48, "Least height of a face, in pixels of the video", minimum=0)
+    min_face: int = setting(48, "Minimum face height, in pixels of the video", minimum=0)
     layout: Literal["packed", "folders"] = setting(
         "packed", "tar shards, or a folder of files per clip", metavar="LAYOUT"
     )
     tree: str = setting("auto", "Folder layout of the videos, which names the speakers")
-    shard_films: int = setting(64, "Most videos in a shard", minimum=1)
+    shard_films: int = setting(64, "Maximum videos per shard", minimum=1)
     jobs: int = shared.jobs(
         default=0, help="Worker processes, 0 for one per core, 1 for none", formerly="workers"
     )
@@ -50,11 +50,16 @@ class PreprocessSettings(VideoSettings):
         False, "Correct each clip's own offset; drop clips without a confident one", group=_SYNC
     )
     sync_confidence: float = setting(
-        0.5, "Least confidence of such an offset", minimum=0, maximum=1, group=_SYNC, needs=_SYNCED
+        0.5,
+        "Minimum confidence of such an offset",
+        minimum=0,
+        maximum=1,
+        group=_SYNC,
+        needs=_SYNCED,
     )
     backbone: str = shared.backbone(help="Model that measures it", group=_SYNC, needs=_SYNCED)
     weights: Path | None = shared.weights(group=_SYNC, needs=_SYNCED)
     detector: str = shared.detector()
     max_faces: int = shared.max_faces(
-        default=1, help="Most faces tracked at a time, the largest first"
+        default=1, help="Maximum number of faces tracked at a time, the largest first"
     )

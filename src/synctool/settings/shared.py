@@ -66,7 +66,9 @@ detector = partial(
     help="Face detector, as listed by synctool detectors",
     group=VIDEO,
 )
-max_faces = partial(setting, default=4, help="Most faces tracked at a time", minimum=1, group=VIDEO)
+max_faces = partial(
+    setting, default=4, help="Maximum number of faces tracked at a time", minimum=1, group=VIDEO
+)
 allow_external = partial(
     setting,
     default=False,
@@ -90,7 +92,7 @@ constants = partial(
     metavar="FILE",
 )
 limit = partial(
-    setting, default=0, help="Most clips of each source of --dataset, 0 for all", minimum=0
+    setting, default=0, help="Maximum clips per source of --dataset, 0 for all", minimum=0
 )
 jobs = partial(setting, default=1, help="Processes, 0 for one per core", minimum=0, short="-j")
 
@@ -100,10 +102,10 @@ class VideoSettings(Settings):
     """How videos are read."""
 
     video_track: int | None = setting(
-        None, "Video track, from 0", minimum=0, unset="that of a player", group=VIDEO
+        None, "Video track, from 0", minimum=0, unset="the one that players choose", group=VIDEO
     )
     audio_track: int | None = setting(
-        None, "Audio track, from 0", minimum=0, unset="that of a player", group=VIDEO
+        None, "Audio track, from 0", minimum=0, unset="the one that players choose", group=VIDEO
     )
     channel: str = setting(
         "auto",
@@ -113,7 +115,7 @@ class VideoSettings(Settings):
     allow_external: bool = allow_external()
     stall_timeout: float = setting(
         STALL_S,
-        "Give a video up after so many seconds without a frame, 0 to wait for ever",
+        "Give up on a video after this many seconds without a frame, 0 to wait forever",
         minimum=0,
         group=VIDEO,
     )
