@@ -87,7 +87,7 @@ def test_two_people_who_take_turns(
 def test_captions_of_several_videos_need_a_folder(capsys, two_faces: Path) -> None:
     words = ["detect", str(two_faces), str(two_faces), "--webvtt", "-"]
     assert main(words) == EXIT_USAGE
-    assert "captions of several videos" in capsys.readouterr().err
+    assert "files of several videos" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------ the words
