@@ -18,9 +18,9 @@ class LastNorm(nn.LayerNorm):
     reach = 0
     """Frames that it looks at to either side."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """``[B, D, T] -> [B, D, T]``."""
-        return over_channels(super().forward, x)
+        return over_channels(super().forward, input)
 
 
 def mouth(
