@@ -216,7 +216,7 @@ def _telling(notes: Console) -> Callable[[CompareProgress], None]:
         if progress.step and time.monotonic() - told > 15:
             told = time.monotonic()
             notes.print(
-                f"{Path(progress.film).stem}: {progress.step}", style="dim", highlight=False
+                f"{Path(progress.video).stem}: {progress.step}", style="dim", highlight=False
             )
 
     return tell

@@ -137,13 +137,13 @@ def test_frames_and_shared_times_come_with_each_video(
     trials = list(
         run_trials(videos[:3], some, on_video=told.append, on_progress=seen.append, thumbnails=2)
     )
-    assert [fact.film for fact in told] == [entry.name for entry in videos[:3]]
+    assert [fact.video for fact in told] == [entry.name for entry in videos[:3]]
     assert [len(fact.thumbnails) for fact in told] == [2, 2, 0]
     assert [trial for fact in told for trial in fact.trials] == trials
     assert told[0].shared_s > 0
     assert (seen[0].videos_done, seen[0].videos_total) == (0, 3)
     assert (seen[-1].videos_done, seen[-1].failed, seen[-1].resumed) == (3, 1, 0)
-    assert any(p.step == "reading" and p.film == videos[0].name and p.share for p in seen)
+    assert any(p.step == "reading" and p.video == videos[0].name and p.share for p in seen)
 
 
 # --------------------------------------------------------------------------------- degraded
