@@ -63,14 +63,14 @@ def test_every_video_is_packed_once_though_a_worker_is_killed(videos: Path, tmp_
     killed: list[int] = []
 
     def kill(progress: PreprocessProgress) -> None:
-        if progress.videos_done and not killed:
+        if progress.films_done and not killed:
             pid = kill_one_worker()
             if pid is not None:
                 killed.append(pid)
 
     done = preprocess(videos, tmp_path / "ray", ON_RAY, on_progress=kill)
     assert len(killed) == 1
-    assert (done.videos_done, done.samples, done.failures) == (13, 12, 1)
+    assert (done.films_done, done.samples, done.failures) == (13, 12, 1)
     seen = [info.video_path for _, info in Processed(tmp_path / "ray").infos()]
     assert sorted(seen) == sorted(
         p.relative_to(videos).as_posix() for p in videos.rglob("*.mp4") if p.stem != "broken"

@@ -166,8 +166,8 @@ def test_a_video_that_could_not_be_read_is_tried_again_by_the_next_run(
         assert storage(out).read("shard-00000.tar") == before, "nothing is lost by trying"
     again = preprocess(PLACE, out, SETTINGS)
     assert (again.samples, again.failures, again.to_try_again) == (3, 0, 0)
-    assert again.resumed_videos == 1, "only the group with the failure is made anew"
-    assert replace(again, film_s=0.0, resumed_videos=0) == replace(whole, film_s=0.0)
+    assert again.resumed_films == 1, "only the group with the failure is made anew"
+    assert replace(again, film_s=0.0, resumed_films=0) == replace(whole, film_s=0.0)
     for name in ("shard-00000.tar", "shard-00001.tar", "failures.json"):
         assert storage(out).read(name) == storage("flaky://bucket/whole").read(name)
 

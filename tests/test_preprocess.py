@@ -68,9 +68,9 @@ def contents(out: Path) -> dict[str, bytes]:
 def test_videos_become_samples_and_failures_have_reasons(videos: Path, tmp_path: Path) -> None:
     told: list[PreprocessProgress] = []
     done = preprocess(videos, tmp_path / "out", SETTINGS, on_progress=told.append)
-    assert (done.videos_done, done.samples, done.failures) == (5, 3, 2)
-    assert told[0].videos_done == 0 and told[-1] == done
-    assert [t.videos_done for t in told] == sorted(t.videos_done for t in told)
+    assert (done.films_done, done.samples, done.failures) == (5, 3, 2)
+    assert told[0].films_done == 0 and told[-1] == done
+    assert [t.films_done for t in told] == sorted(t.films_done for t in told)
     why = failures(tmp_path / "out")
     assert "cannot be read" in why["bo/4.mp4"]
     assert "no face" in why["bo/5.mp4"]
@@ -144,7 +144,7 @@ def test_the_same_video_twice_is_packed_once(videos: Path, tmp_path: Path) -> No
     shutil.copytree(videos, tree)
     shutil.copy(tree / "ann/2.mp4", tree / "bo/again.mp4")
     done = preprocess(tree, tmp_path / "out", SETTINGS)
-    assert (done.videos_done, done.samples) == (6, 3)
+    assert (done.films_done, done.samples) == (6, 3)
     assert failures(tmp_path / "out")["bo/again.mp4"] == "the same content as ann/2.mp4"
 
 
@@ -283,8 +283,8 @@ def test_an_interrupted_run_goes_on(videos: Path, tmp_path: Path, monkeypatch, l
         lambda video, entry, *rest: made.append(entry.name) or real(video, entry, *rest),
     )
     done = preprocess(videos, tmp_path / "out", settings)
-    assert replace(done, film_s=0, resumed_videos=0) == replace(whole, film_s=0, resumed_videos=0)
-    assert done.resumed_videos == 2
+    assert replace(done, film_s=0, resumed_films=0) == replace(whole, film_s=0, resumed_films=0)
+    assert done.resumed_films == 2
     assert "ann/2.mp4" not in made  # the finished group was not made again
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
@@ -306,7 +306,7 @@ def test_workers_make_the_same_bytes(videos: Path, tmp_path: Path) -> None:
     preprocess(videos, tmp_path / "one", SETTINGS)
     preprocess(videos, tmp_path / "two", replace(SETTINGS, jobs=2), on_progress=told.append)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert told[-1].videos_done == 5
+    assert told[-1].films_done == 5
 
 
 def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
@@ -342,7 +342,7 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
     assert "disk is full" in caught.value.remedy
     monkeypatch.setitem(shards.WRITERS, "packed", real)
     done = preprocess(videos, tmp_path / "out", SETTINGS)
-    assert (done.samples, done.resumed_videos) == (3, 2)
+    assert (done.samples, done.resumed_films) == (3, 2)
     assert not list((tmp_path / "out").glob("*.part*"))
 
 
@@ -352,7 +352,7 @@ from synctool.prepare.preprocess import preprocess
 from synctool.settings.preprocess import PreprocessSettings
 if __name__ == "__main__":
     settings = PreprocessSettings(jobs=2, shard_films=1)
-    preprocess(sys.argv[1], sys.argv[2], settings, on_progress=lambda p: print(p.videos_done, flush=True))
+    preprocess(sys.argv[1], sys.argv[2], settings, on_progress=lambda p: print(p.films_done, flush=True))
 """
 
 
@@ -429,7 +429,7 @@ def test_a_video_that_kills_workers_is_left_out(
     monkeypatch.setattr(preprocessing, "shard_maker", deadly_maker)
     settings = replace(SETTINGS, jobs=2, shard_films=shard_films)  # several groups, or one
     done = preprocess(videos, tmp_path / "out", settings)
-    assert (done.videos_done, done.samples, done.failures) == (5, 2, 3)
+    assert (done.films_done, done.samples, done.failures) == (5, 2, 3)
     assert failures(tmp_path / "out")["ann/2.mp4"] == KILLED
     assert not list((tmp_path / "out").glob("*.now"))
 
@@ -469,7 +469,7 @@ def test_videos_and_samples_in_an_object_store(videos: Path, tmp_path: Path) -> 
     there = {p.removeprefix("/bucket/out/"): store.cat(p) for p in store.find("/bucket/out")}
     assert there == here
     again = preprocess(videos_at, "memory://bucket/out", SETTINGS)
-    assert again.resumed_videos == 5
+    assert again.resumed_films == 5
     assert [s.info.key for s in Processed("memory://bucket/out").samples()] == [
         s.info.key for s in Processed(tmp_path / "out").samples()
     ]

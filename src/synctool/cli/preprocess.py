@@ -51,7 +51,7 @@ def preprocess(
         print_json(vars(done))
     elif not quiet:
         print_text(
-            f"{done.videos_done} videos: {done.samples} samples, {done.hours:.2f} hours of faces, "
+            f"{done.films_done} videos: {done.samples} samples, {done.hours:.2f} hours of faces, "
             f"{done.failures} without (failures.json in {out} says why)"
         )
     if done.to_try_again:
@@ -79,12 +79,12 @@ class _Bar:
 
     def __call__(self, progress: PreprocessProgress) -> None:
         passed = max(time.monotonic() - self._started, 1e-3)
-        video_files = progress.videos_done - progress.resumed_videos
+        video_files = progress.films_done - progress.resumed_films
         speed = f"{video_files / passed:.1f} videos/s, {progress.film_s / passed:.1f} x real time"
         self._bar.update(
             self._task,
-            completed=progress.videos_done,
-            total=progress.videos_total,
+            completed=progress.films_done,
+            total=progress.films_total,
             speed=speed,
             description=f"videos ({progress.failures} failed)" if progress.failures else "videos",
         )

@@ -47,23 +47,23 @@ class PreprocessProgress:
     """How far a run is.
 
     Attributes:
-        videos_done: Videos read, with or without a face in them.
-        videos_total: All videos.
+        films_done: Videos read, with or without a face in them.
+        films_total: All videos.
         samples: Samples in finished groups.
         failures: Videos without a sample in finished groups.
         hours: Hours of samples in finished groups.
         film_s: Seconds of video read by this run.
-        resumed_videos: Videos that an earlier run had done.
+        resumed_films: Videos that an earlier run had done.
         to_try_again: Of the failures, those that a further run tries again.
     """
 
-    videos_done: int
-    videos_total: int
+    films_done: int
+    films_total: int
     samples: int
     failures: int
     hours: float
     film_s: float
-    resumed_videos: int
+    resumed_films: int
     to_try_again: int = 0
 
 
@@ -225,13 +225,13 @@ class _Counts:
         now = self._now
         self._now = replace(
             now,
-            videos_done=now.videos_done + report.films,
+            films_done=now.films_done + report.films,
             samples=now.samples + len(report.samples),
             failures=now.failures + len(report.failures),
             to_try_again=now.to_try_again + len(report.to_try_again),
             hours=now.hours + report.sample_s / 3600,
             film_s=now.film_s + (0.0 if resumed else report.film_s),
-            resumed_videos=now.resumed_videos + (report.films if resumed else 0),
+            resumed_films=now.resumed_films + (report.films if resumed else 0),
         )
         if not resumed:
             self._told_videos = max(0, self._told_videos - report.films)
@@ -240,7 +240,7 @@ class _Counts:
     def tell(self) -> PreprocessProgress:
         now = replace(
             self._now,
-            videos_done=min(self._now.videos_done + self._told_videos, self._now.videos_total),
+            films_done=min(self._now.films_done + self._told_videos, self._now.films_total),
             film_s=self._now.film_s + self._told_s,
         )
         if self._on_progress:
