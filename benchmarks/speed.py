@@ -225,7 +225,8 @@ def summarised(rows: Sequence[dict], runs: int, up_to: int) -> Table:
             "video", "CPU / decoding",
             "decoding", "detect", *(f"of it {name}" for name in STAGES),
         ),
-        note=f"`python {SCRIPT} --docs --up-to {up_to} --runs {runs}` on {usable_cores()} cores, medians of {runs} runs; videos of "
+        note=f"`python {SCRIPT} --docs --up-to {up_to} --runs {runs}` on {usable_cores()} cores, "
+        f"medians of {runs} runs; videos of "
         f"{GENERATED_S} s, named by lines, codec and faces. From `decoding` on: CPU milliseconds for each "
         "second of video. The stages are the Python threads' own; decoding inside detect and what is left "
         "is the rest. Wall time is printed, and not kept: it depends on what else the machine does, CPU time "
