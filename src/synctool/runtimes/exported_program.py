@@ -11,15 +11,14 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from synctool.errors import WeightsError
 from synctool.runtimes.program_archive import checked_archive
-from synctool.runtimes.torch_arrays import arrays, tensors, with_threads
+from synctool.runtimes.torch_graph import TorchGraph
 from synctool.runtimes.trust import admit
 from synctool.weights.graph_files import GraphFiles
 
@@ -27,55 +26,9 @@ FORMAT = "exported-program"
 _AGAIN = "Export the model again."
 
 
-class ProgramGraph:
-    """One exported program.
-
-    Args:
-        source: The file, or its bytes.
-        threads: Threads that it computes with.
-        trust: Checksums that are trusted from now on.
-
-    Raises:
-        MissingError: There is no such file.
-        UntrustedError: It is not trusted.
-        WeightsError: It is damaged, no exported program, or holds pickled objects or libraries.
-    """
-
-    def __init__(
-        self,
-        source: Path | GraphFiles,
-        *,
-        threads: int = 1,
-        trust: str | Iterable[str] | None = None,
-    ) -> None:
-        files = admit(source, format=FORMAT, trust=trust)
-        archive = checked_archive(files.data, files.path)
-        before = logging.root.manager.disable
-        logging.disable(logging.CRITICAL)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                program = torch.export.load(io.BytesIO(archive))
-                self._module = program.module()
-        except Exception as error:  # a damaged graph fails in any way
-            raise WeightsError(
-                f"{files.path} cannot be read as an exported program: "
-                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                remedy=_AGAIN,
-            ) from error
-        finally:
-            logging.disable(before)
-        self._threads = threads
-
-    def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
-        """See ``synctool.runtimes.protocol.Graph``."""
-        with torch.inference_mode(), with_threads(self._threads):
-            return arrays(self._module(*tensors(inputs)))
-
-
 def read(
     source: Path | GraphFiles, *, threads: int = 1, trust: str | Iterable[str] | None = None
-) -> ProgramGraph:
+) -> TorchGraph:
     """Load a graph.
 
     Args:
@@ -88,4 +41,20 @@ def read(
         UntrustedError: It is not trusted.
         WeightsError: It is damaged, no exported program, or holds pickled objects or libraries.
     """
-    return ProgramGraph(source, threads=threads, trust=trust)
+    files = admit(source, format=FORMAT, trust=trust)
+    archive = checked_archive(files.data, files.path)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.load(io.BytesIO(archive))
+            return TorchGraph(program.module(), threads=threads)
+    except Exception as error:  # a damaged graph fails in any way
+        raise WeightsError(
+            f"{files.path} cannot be read as an exported program: "
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            remedy=_AGAIN,
+        ) from error
+    finally:
+        logging.disable(before)

@@ -9,66 +9,22 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from synctool.errors import WeightsError
-from synctool.runtimes.torch_arrays import arrays, tensors, with_threads
+from synctool.runtimes.torch_graph import TorchGraph
 from synctool.runtimes.trust import admit
 from synctool.weights.graph_files import GraphFiles
 
 FORMAT = "torchscript"
 
 
-class TorchScriptGraph:
-    """One traced graph.
-
-    Args:
-        source: The file, or its bytes.
-        threads: Threads that it computes with.
-        trust: Checksums that are trusted from now on.
-
-    Raises:
-        MissingError: There is no such file.
-        UntrustedError: It is not trusted.
-        WeightsError: It is damaged, or no TorchScript.
-    """
-
-    def __init__(
-        self,
-        source: Path | GraphFiles,
-        *,
-        threads: int = 1,
-        trust: str | Iterable[str] | None = None,
-    ) -> None:
-        files = admit(source, format=FORMAT, trust=trust)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # deprecated, says PyTorch
-                script = torch.jit.load(io.BytesIO(files.data), map_location="cpu").eval()
-                # Weights kept in 16 bits are widened here, once.
-                self._script = torch.jit.freeze(script) if hasattr(script, "training") else script
-        except WeightsError:
-            raise
-        except Exception as error:  # a damaged file fails in any way
-            raise WeightsError(
-                f"{files.path} cannot be read as TorchScript: {(str(error) or '?').splitlines()[0]}",
-                remedy="Export the model again.",
-            ) from error
-        self._threads = threads
-
-    def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
-        """See ``synctool.runtimes.protocol.Graph``."""
-        with torch.inference_mode(), with_threads(self._threads):
-            return arrays(self._script(*tensors(inputs)))
-
-
 def read(
     source: Path | GraphFiles, *, threads: int = 1, trust: str | Iterable[str] | None = None
-) -> TorchScriptGraph:
+) -> TorchGraph:
     """Load a graph.
 
     Args:
@@ -81,4 +37,18 @@ def read(
         UntrustedError: It is not trusted.
         WeightsError: It is damaged, or no TorchScript.
     """
-    return TorchScriptGraph(source, threads=threads, trust=trust)
+    files = admit(source, format=FORMAT, trust=trust)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecated, says PyTorch
+            script = torch.jit.load(io.BytesIO(files.data), map_location="cpu").eval()
+            # Weights kept in 16 bits are widened here, once.
+            frozen = torch.jit.freeze(script) if hasattr(script, "training") else script
+    except WeightsError:
+        raise
+    except Exception as error:  # a damaged file fails in any way
+        raise WeightsError(
+            f"{files.path} cannot be read as TorchScript: {(str(error) or '?').splitlines()[0]}",
+            remedy="Export the model again.",
+        ) from error
+    return TorchGraph(frozen, threads=threads)

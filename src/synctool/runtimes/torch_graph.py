@@ -1,13 +1,31 @@
-"""Between the arrays of a graph's caller and the tensors of PyTorch."""
+"""Graphs that PyTorch runs: between the arrays of a caller and tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+class TorchGraph:
+    """One graph that PyTorch runs on the CPU.
+
+    Args:
+        module: The graph, from tensors to one tensor or several.
+        threads: Threads that it computes with.
+    """
+
+    def __init__(self, module: Callable[..., Tensor | Sequence[Tensor]], *, threads: int) -> None:
+        self._module = module
+        self._threads = threads
+
+    def __call__(self, *inputs: np.ndarray) -> Sequence[np.ndarray]:
+        """See ``synctool.runtimes.protocol.Graph``."""
+        with torch.inference_mode(), with_threads(self._threads):
+            return arrays(self._module(*tensors(inputs)))
 
 
 def tensors(inputs: Sequence[np.ndarray]) -> list[Tensor]:
