@@ -12,7 +12,7 @@ import pytest
 
 import flicker
 from synctool.cli.app import main
-from synctool.comparison.degradations import perturbed
+from synctool.comparison.degradations import write_degraded
 from synctool.data.processed import Processed
 from synctool.errors import (
     EXIT_OK,
@@ -93,8 +93,8 @@ def test_what_export_and_the_engine_read(place: Path) -> None:
     with pytest.raises(MediaError, match="outside its folder"):
         encode(video, [])
     with pytest.raises(MediaError, match="outside its folder"):
-        perturbed(video, place / "copy.mkv", "noise", 1)
-    assert perturbed(video, place / "copy.mkv", "noise", 1, allow_external=True).stat().st_size
+        write_degraded(video, place / "copy.mkv", "noise", 1)
+    assert write_degraded(video, place / "copy.mkv", "noise", 1, allow_external=True).stat().st_size
     with pytest.raises(MediaError, match="outside its folder"):
         move_audio_track(video, place / "moved.mkv", by_ms=40)
     move_audio_track(video, place / "moved.mkv", by_ms=40, allow_external=True)

@@ -157,7 +157,7 @@ def test_only_who_was_kept_out_of_training_judges(processed: Path, tmp_path: Pat
     assert names(dataset_entries(processed, split=other)) == ["b1"], "nobody is in its test"
     with pytest.raises(MissingError, match="kept for test"):
         dataset_entries(processed, part="test", split=other)
-    with pytest.raises(MissingError, match="no split"):
+    with pytest.raises(MissingError, match="no such split"):
         dataset_entries(processed, split=tmp_path / "gone.json")
 
 

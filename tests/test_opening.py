@@ -316,7 +316,7 @@ def test_what_is_no_video_is_named_through_a_pipe_too(
 READ_STDIN = """
 from synctool.media.video_file import VideoFile
 with VideoFile("-") as video:
-    print(sum(picture.luma is not None for frame in video))
+    print(sum(frame.luma is not None for frame in video))
 """
 
 

@@ -200,7 +200,7 @@ def test_what_cannot_be_trained_says_so(processed: Path, tmp_path: Path) -> None
         train(processed, tmp_path / "run", replace(TINY, backbone="syncnet"))
     with pytest.raises(MissingError, match="no processed videos"):
         train(tmp_path, tmp_path / "run", TINY, split=processed / "split.json")
-    with pytest.raises(MissingError, match="no split"):
+    with pytest.raises(MissingError, match="no such split"):
         train(processed, tmp_path / "run", TINY, split=tmp_path / "none.json")
 
 

@@ -23,13 +23,18 @@ def usable_cores() -> int:
     return max(1, min(count, math.ceil(quota))) if quota < math.inf else count
 
 
+def machine_cores() -> int:
+    """Cores of the whole machine, whatever this process may use of them."""
+    return os.cpu_count() or 1
+
+
 def _allowed() -> int:
     counted = getattr(os, "process_cpu_count", None)  # Python 3.13; it heeds PYTHON_CPU_COUNT, too
     if counted is not None:
         return counted() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
+    return machine_cores()
 
 
 def _quotas() -> Iterator[float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from synctool.cores import usable_cores
+from synctool.cores import machine_cores, usable_cores
 from synctool.disk_space import amount
 from synctool.doctor.findings import Finding
 from synctool.extras import is_installed
@@ -28,8 +28,7 @@ _THREAD_SETTINGS = (
 
 def machine() -> Iterator[Finding]:
     """Cores and memory of this process."""
-    usable, all_cores = usable_cores(), os.cpu_count() or 1
-    told = f"{usable} of {all_cores} usable"
+    told = f"{usable_cores()} of {machine_cores()} usable"
     if hasattr(os, "sched_getaffinity"):
         told += f", affinity {_ranges(sorted(os.sched_getaffinity(0)))}"
     yield Finding("Machine", "cores", "ok", told)
