@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -29,10 +32,31 @@ def batches(stream: WindowStream, *, start: int, workers: int) -> Iterator[Windo
         num_workers=workers,
         prefetch_factor=_AHEAD if workers else None,
         worker_init_fn=_settle,
+        collate_fn=_as_arrays if workers else _unchanged,
         # One of its own: the program's random state must not depend on when a run was continued.
         generator=torch.Generator().manual_seed(0),
     )
-    return iter(loader)
+    return (_as_tensors(batch) for batch in loader) if workers else iter(loader)
+
+
+def _unchanged(batch: WindowBatch) -> WindowBatch:
+    return batch
+
+
+def _as_arrays(batch: WindowBatch) -> dict[str, Any]:
+    """The fields of a batch, for the way from a worker.
+
+    Arrays go through the pipe. Tensors would go through shared memory, of which containers have
+    little, and which a thread of the worker hands out: there it has hung.
+    """
+    fields = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+    return {n: v.numpy() if isinstance(v, torch.Tensor) else v for n, v in fields.items()}
+
+
+def _as_tensors(fields: dict[str, Any]) -> WindowBatch:
+    return WindowBatch(
+        **{n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in fields.items()}
+    )
 
 
 def _settle(_: int) -> None:
