@@ -383,3 +383,37 @@ def test_a_row_is_mixed_with_another_one(batch: int) -> None:
         partners = planner.plan(step).partners
         assert ((0 <= partners) & (partners < batch)).all()
         assert (partners != np.arange(batch)).all() == (batch > 1)
+
+
+def test_rhythm_pairs_follow_a_row_with_another_person_of_its_source_at_the_same_place() -> None:
+    infos = [
+        replace(talking_sample(f"k{i}", seed=0, frames=120).info, source="ab"[i % 2])
+        for i in range(12)
+    ]
+    people = [f"p{i // 4}" for i in range(12)]
+    settings = replace(SETTINGS, batch=16, rhythm_pairs=0.5)
+    planner, plain = (
+        Planner(infos, s, people=people, seed=3)
+        for s in (settings, replace(settings, rhythm_pairs=0.0))
+    )
+    paired = 0
+    for step in range(50):
+        plan, before = planner.plan(step), plain.plan(step)
+        led = np.flatnonzero(plan.leaders != np.arange(16))
+        paired += led.size
+        assert (led % 2 == 1).all() and (plan.leaders[led] == led - 1).all()
+        for row in led:
+            one, other = plan.clips[row], plan.clips[row - 1]
+            assert infos[one].source == infos[other].source and people[one] != people[other]
+        others = np.setdiff1d(np.arange(16), led)
+        assert (plan.clips[others] == before.clips[others]).all()
+        assert (before.leaders == np.arange(16)).all()
+    assert paired == pytest.approx(50 * 8 / 2, rel=0.2)
+
+
+def test_a_row_led_by_another_is_cut_where_that_one_is() -> None:
+    made = stream(replace(SETTINGS, rhythm_pairs=1.0))
+    plan = made._planner.plan(0)
+    for row in range(1, 8, 2):
+        assert plan.leaders[row] == row - 1
+        assert made._window(row, 0, plan).first == made._window(row - 1, 0, plan).first

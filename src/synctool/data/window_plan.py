@@ -38,6 +38,8 @@ class WindowSettings:
             and moved little and by whole frames; 0 for all kinds from the start (Bengio et al. 2009).
         resolution_steps: Steps until frames are as sharp as they are stored: at first they are made
             a third as wide and large again; 0 for sharp ones from the start.
+        rhythm_pairs: Share of the odd rows that are another person's clip of the same source as the row
+            before, cut at the same place: audio of the same rhythm, where a source repeats its sentences.
     """
 
     frames: int
@@ -51,6 +53,7 @@ class WindowSettings:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     curriculum_steps: int = 0
     resolution_steps: int = 0
+    rhythm_pairs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class BatchPlan:
     Attributes:
         frames: T of all its windows.
         clips: Clip of each row, int ``[B]``.
+        leaders: For each row the one whose place in its clip it takes, int ``[B]``: itself, or the one
+            before.
         partners: For each row another one to be mixed with, int ``[B]``; itself in a batch of one.
         front: Frames of audio cut off in front: it begins inside the searched range, as in videos.
         back: Frames of audio cut off behind.
@@ -70,6 +75,7 @@ class BatchPlan:
 
     frames: int
     clips: np.ndarray
+    leaders: np.ndarray
     partners: np.ndarray
     front: int
     back: int
@@ -105,9 +111,12 @@ class Planner:
                 f"no clip to train on has the {settings.frames} frames of a window",
                 remedy="Give a smaller --window-frames, or longer clips.",
             )
-        _, person, counts = np.unique(np.array(people), return_inverse=True, return_counts=True)
+        _, self._people, counts = np.unique(
+            np.array(people), return_inverse=True, return_counts=True
+        )
+        _, self._sources = np.unique(np.array([i.source for i in infos]), return_inverse=True)
         # Every frame of video alike, but a person with many clips less than many persons.
-        self._weights = self._lengths * counts[person] ** -0.5
+        self._weights = self._lengths * counts[self._people] ** -0.5
         self._odds: dict[int, np.ndarray] = {}
         self._settings = settings
         self._seed = seed
@@ -130,9 +139,11 @@ class Planner:
             # Few shapes only: kernels are prepared anew for every shape.
             pad = s.max_offset + s.margin
             front, back = ((pad, 0), (0, pad), (pad // 2, pad // 2))[int(rng.integers(3))]
+        leaders = self._pair(clips, rng, at_least=frames)
         return BatchPlan(
             frames=frames,
             clips=clips,
+            leaders=leaders,
             partners=(np.arange(s.batch) + turns) % s.batch,
             front=front,
             back=back,
@@ -140,6 +151,19 @@ class Planner:
             ease=ease,
             sharp_px=round(s.video.size_px * (_FIRST_PX_SHARE + (1 - _FIRST_PX_SHARE) * done)),
         )
+
+    def _pair(self, clips: np.ndarray, rng: np.random.Generator, *, at_least: int) -> np.ndarray:
+        """Replace some odd rows by clips of another person of the source before; gives the leaders."""
+        leaders = np.arange(len(clips))
+        for row in range(1, len(clips), 2) if self._settings.rhythm_pairs else ():
+            if rng.random() >= self._settings.rhythm_pairs:
+                continue
+            before = clips[row - 1]
+            same = (self._sources == self._sources[before]) & (self._lengths >= at_least)
+            fitting = np.flatnonzero(same & (self._people != self._people[before]))
+            if fitting.size:
+                clips[row], leaders[row] = rng.choice(fitting), row - 1
+        return leaders
 
     def draw(self, rng: np.random.Generator, count: int, *, at_least: int = 0) -> np.ndarray:
         """Clips by chance, of a length or longer: int ``[count]``."""

@@ -202,12 +202,13 @@ class WindowStream(torch.utils.data.IterableDataset):
 
     def _window(self, row: int, step: int, plan: BatchPlan) -> _Window:
         s, index = self._settings, int(plan.clips[row])
-        # A row has chance of its own, so that a process can make it without the rows before it. The
-        # number of a row begins at 1: a seed that ends in 0 is the same as one without the 0.
-        rng = np.random.default_rng((self._seed, step, row + 1))
-        dice = Dice(s.augment, rng, amount=plan.amount)
+        rng, dice = self._chance(row, step, plan)
         sample = self._samples[index]
         first = self._first(index, sample, plan, rng)
+        if (leader := int(plan.leaders[row])) != row:
+            led = int(plan.clips[leader])
+            place = self._first(led, self._samples[led], plan, self._chance(leader, step, plan)[0])
+            first = min(place, self._infos[index].num_frames - plan.frames)
         moved = self._moved(index, plan.ease, rng)
         audio = self._audio(index, sample, first, moved, plan.frames, rng)
         with self._clock("crops"):
@@ -230,6 +231,12 @@ class WindowStream(torch.utils.data.IterableDataset):
             )
         label = moved / SAMPLES_PER_FRAME + self._constants[index]
         return _Window(crops, audio, label, dice, first)
+
+    def _chance(self, row: int, step: int, plan: BatchPlan) -> tuple[np.random.Generator, Dice]:
+        """A row's own chance, so that a process can make it without the rows before it."""
+        # The number of a row begins at 1: a seed that ends in 0 is the same as one without the 0.
+        rng = np.random.default_rng((self._seed, step, row + 1))
+        return rng, Dice(self._settings.augment, rng, amount=plan.amount)
 
     def _finished(
         self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window]

@@ -150,6 +150,13 @@ class TrainSettings(Settings):
         minimum=0,
         group=_AUGMENTATION,
     )
+    rhythm_pairs: float = setting(
+        0.0,
+        "Share of clips followed by another person's of the same source and place, for foreign-audio",
+        minimum=0,
+        maximum=1,
+        group=_AUGMENTATION,
+    )
     progressive_resolution: int = setting(
         0, "Epochs over which the images become sharper", minimum=0, group=_AUGMENTATION
     )

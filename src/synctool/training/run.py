@@ -225,6 +225,7 @@ class TrainRun:
             ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
             augment=parse_augment(s.augmentations or {}),
             curriculum_steps=s.curriculum * batches,
+            rhythm_pairs=s.rhythm_pairs,
             resolution_steps=s.progressive_resolution * batches,
         )
         return WindowStream(
