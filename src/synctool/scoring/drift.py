@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import map_coordinates, spline_filter1d
+from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 from synctool.scoring.rows import blocks
 from synctool.types import FRAME_MS, VIDEO_FPS
@@ -36,6 +38,9 @@ _STEP_GAIN = 3.0
 """Log-likelihood by which a step must be better than a slope."""
 _ROUNDS = 40
 _FRAMES_PER_MIN = 60 * VIDEO_FPS
+_ORDER = 5
+_MARGIN = 4
+"""Weights mirrored beyond the ends, which splines of this order reach."""
 
 
 @dataclass(frozen=True)
@@ -227,22 +232,28 @@ class _Spline:
     """
 
     def __init__(self, curves: np.ndarray) -> None:
-        from scipy.interpolate import make_interp_spline  # slow to import
-
-        bins = np.arange(curves.shape[1])
-        self._curves, self._last = curves, bins[-1]
-        value = make_interp_spline(bins, np.eye(len(bins)), k=5)
-        self._bases = (value, value.derivative(1), value.derivative(2))
+        count, rows = curves.shape
+        weights = spline_filter1d(curves, order=_ORDER, axis=1, mode="mirror")
+        # One curve after another, so that a place in them is one number.
+        self._weights = np.pad(weights, ((0, 0), (_MARGIN, _MARGIN)), mode="reflect").ravel()
+        self._firsts = np.arange(count) * (rows + 2 * _MARGIN) + _MARGIN
+        self._last = rows - 1
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """All curves at some rows, ``[K, rows]``."""
-        return self._curves @ self._bases[0](rows).T
+        return self._sum(self._firsts[:, None] + rows, _ORDER)
 
     def along(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Value, slope and second derivative of every curve at its own place, ``[K]`` each."""
-        place = np.clip(rows, 0, self._last)
-        value, slope, bend = ((self._curves * base(place)).sum(axis=1) for base in self._bases)
-        return value, slope, bend
+        at = self._firsts + np.clip(rows, 0, self._last)
+        # The derivative of a B-spline is a difference of two of the next lower order.
+        slope = self._sum(at + 0.5, _ORDER - 1) - self._sum(at - 0.5, _ORDER - 1)
+        low, here, high = (self._sum(at + away, _ORDER - 2) for away in (-1, 0, 1))
+        return self._sum(at, _ORDER), slope, low - 2 * here + high
+
+    def _sum(self, at: np.ndarray, order: int) -> np.ndarray:
+        """The B-splines of an order with the curves' weights, at some places."""
+        return map_coordinates(self._weights, at[None], order=order, prefilter=False)
 
 
 def _likelihood_of_scores(gradient: np.ndarray, bend: np.ndarray) -> float:
@@ -291,8 +302,6 @@ def _stepped(found: _Blocks, spline: _Spline, line: _Line) -> _Blocks | None:
 
 def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None:
     """The drift with its interval from the disagreement of the blocks."""
-    from scipy.special import stdtrit  # scipy.stats takes half a second to import
-
     design = _design(found)
     _, gradient, bend = spline.along(line.rows(found))
     inverse = np.linalg.inv((design.T * -bend) @ design)
