@@ -27,7 +27,7 @@ from synctool.cli.options import Given, settings_options
 from synctool.settings.detect import DetectSettings
 @settings_options(DetectSettings)
 def run(given: Given[DetectSettings]) -> None: ...
-app.COMMANDS[:] = [run]
+app.COMMANDS = dict(run=run)
 app.main([])
 """
 

@@ -40,7 +40,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def set_command(function: Callable[..., object]) -> None:
         function.__name__ = "run"
-        monkeypatch.setattr(app, "COMMANDS", [function])
+        monkeypatch.setattr(app, "COMMANDS", {"run": function})
 
     return set_command
 
@@ -223,7 +223,7 @@ from synctool.cli import app
 def run() -> None:
     for _ in range({lines}):
         print("x" * 100)
-app.COMMANDS[:] = [run]
+app.COMMANDS = dict(run=run)
 with plugins.use():
     code = app.main(["run"])
 os.write(2, b"code %d" % code)

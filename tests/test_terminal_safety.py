@@ -49,7 +49,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., None]], 
 
     def add(function: Callable[..., None]) -> None:
         function.__name__ = "run"
-        monkeypatch.setattr(app, "COMMANDS", [function])
+        monkeypatch.setattr(app, "COMMANDS", {"run": function})
 
     return add
 

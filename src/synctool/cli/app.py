@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import cleandoc
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -15,20 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from synctool._version import __version__
-from synctool.cli import config as config_group
-from synctool.cli import download as download_group
-from synctool.cli import plugins as plugins_group
-from synctool.cli.backbones import backbones
 from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
-from synctool.cli.compare import compare
-from synctool.cli.detect import detect
-from synctool.cli.detectors import detectors
-from synctool.cli.doctor import doctor
-from synctool.cli.export import export
-from synctool.cli.fix import fix
-from synctool.cli.pairs import pairs
-from synctool.cli.preprocess import preprocess
-from synctool.cli.train import train
 from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
 from synctool.extras import explained
 from synctool.files import output_error
@@ -38,27 +26,28 @@ from synctool.plugins.loader import PluginRecord, get_plugins
 EXIT_BROKEN_PIPE = 141
 """The reader of stdout went away: 128 and the number of the signal, as shells count."""
 
-COMMANDS: list[Callable[..., None]] = [
-    detect,
-    fix,
-    compare,
-    preprocess,
-    pairs,
-    train,
-    export,
-    backbones,
-    detectors,
-    doctor,
-]
-"""The commands, in the order of ``synctool --help``. Their modules import heavy things inside the
-functions only."""
-
-GROUPS: dict[str, typer.Typer] = {
-    "download": download_group.app,
-    "plugins": plugins_group.app,
-    "config": config_group.app,
+_ROOM = "synctool.cli"
+COMMANDS: dict[str, str | Callable[..., None]] = {
+    name: f"{_ROOM}.{name}:{name}"
+    for name in (
+        "detect",
+        "fix",
+        "compare",
+        "preprocess",
+        "pairs",
+        "train",
+        "export",
+        "backbones",
+        "detectors",
+        "doctor",
+    )
 }
+"""The commands in the order of ``synctool --help``, and where they are: one that is run is imported alone."""
+
+GROUPS: dict[str, str] = {name: f"{_ROOM}.{name}:app" for name in ("download", "plugins", "config")}
 """The groups of commands."""
+_OF_PLUGINS = {"plugins", "doctor"}
+"""What tells how plugins fare, which shows when their commands are added."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug, words = _debug_first(words)
     configure_logging(debug=debug)
     try:
-        code = _exit_code(lambda: build_app()(args=words, prog_name="synctool", obj=words))
+        code = _exit_code(lambda: build_app(words)(args=words, prog_name="synctool", obj=words))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -133,8 +122,12 @@ def _printable_message() -> Iterator[None]:
         raise
 
 
-def build_app() -> typer.Typer:
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
     """The application with the commands of synctool and of all working plugins.
+
+    Args:
+        words: The words after ``synctool``. Where they begin with one of its own commands, there is no
+            other.
 
     Raises:
         PluginError: If a plugin is broken and ``SYNCTOOL_STRICT`` is set.
@@ -146,16 +139,32 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for command in COMMANDS:
-        app.command(help=unwrapped(command.__doc__))(command)
-    for name, group in GROUPS.items():
-        for info in group.registered_commands:
-            info.help = unwrapped(info.callback.__doc__ if info.callback else None)
-        app.add_typer(group, name=name)
-    plugins = get_plugins()
-    for record in plugins.implementing("synctool_commands"):
-        _add_commands(app, record)
+    own = [*COMMANDS, *GROUPS]
+    first = next((word for word in words if not word.startswith("-")), None)
+    alone = first in own and first not in _OF_PLUGINS and not _completing()
+    wanted = [first] if first and alone else own
+    for name in wanted:
+        if name in COMMANDS:
+            command = _resolved(COMMANDS[name])
+            app.command(name, help=unwrapped(command.__doc__))(command)
+        else:
+            group = _resolved(GROUPS[name])
+            for info in group.registered_commands:
+                info.help = unwrapped(info.callback.__doc__ if info.callback else None)
+            app.add_typer(group, name=name)
+    if wanted is own:  # a plugin cannot take the name of a command
+        for record in get_plugins().implementing("synctool_commands"):
+            _add_commands(app, record)
     return app
+
+
+def _resolved(place: str | Callable[..., None]) -> Any:
+    return resolve_name(place) if isinstance(place, str) else place
+
+
+def _completing() -> bool:
+    """Whether a shell asks for completions, whose words are not on the command line."""
+    return "_SYNCTOOL_COMPLETE" in os.environ
 
 
 def unwrapped(text: str | None) -> str:
