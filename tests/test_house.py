@@ -19,7 +19,7 @@ ORDER = (
     # What everything stands on.
     *("plain_data", "types", "names", "cores", "_version"),
     *("errors", "extras", "files", "disk_space", "onnxruntime_import", "untrusted"),
-    *("settings", "cache", "journal", "workers"),
+    *("settings", "cache", "journal", "worker_process", "workers", "job_pool"),
     # What plugins register with, and what networks are made of.
     *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
     # What measures, prepares, trains, compares and exports.
@@ -27,7 +27,7 @@ ORDER = (
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),
     "doctor",
     # What people see.
-    *("report", "testing", "contract", "cli"),
+    *("report", "serving", "testing", "contract", "cli"),
 )
 """The parts of the package: each may import those before it. A new part needs a place here."""
 

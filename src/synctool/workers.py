@@ -8,33 +8,31 @@ lost. Such a task is tried again after all others, alone: the memory may have go
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from multiprocessing.connection import wait
+from typing import Any
 
 from synctool.cores import usable_cores
-from synctool.errors import SyncToolError, described
+from synctool.worker_process import Result, Task, Tell, Work, WorkerProcess, no_worker
 
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
-Tell = Callable[[Any], None]
-"""Reports progress; what it is given is pickled."""
-Work = Callable[[_Task, Tell], _Result]
-"""Does a task; task and result are pickled."""
+__all__ = [
+    "KILLED",
+    "TRIES",
+    "Died",
+    "Tell",
+    "Work",
+    "core_share",
+    "in_order",
+    "in_workers",
+    "limit_torch",
+    "ready_workers",
+]
 KILLED = "the process reading it was killed (out of memory, or a crash in a decoder)"
 """Said of a video that took its worker with it."""
 TRIES = 2
-_END_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -59,21 +57,21 @@ def limit_torch(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def twice(task: _Task, deaths: int) -> _Task | None:
+def twice(task: Task, deaths: int) -> Task | None:
     """The task again, until it has killed ``TRIES`` workers."""
     return task if deaths < TRIES else None
 
 
 def in_workers(
-    make: Callable[[], Work[_Task, _Result]],
-    tasks: Iterable[_Task],
+    make: Callable[[], Work[Task, Result]],
+    tasks: Iterable[Task],
     *,
     workers: int,
-    on_told: Callable[[_Task, Any], None] = lambda task, told: None,
+    on_told: Callable[[Task, Any], None] = lambda task, told: None,
     ahead: int | None = None,
-    retry: Callable[[_Task, int], _Task | None] = twice,
+    retry: Callable[[Task, int], Task | None] = twice,
     time_limit_s: float | None = None,
-) -> Iterator[tuple[_Task, _Result | Died]]:
+) -> Iterator[tuple[Task, Result | Died]]:
     """Do tasks in processes of their own, which are gone when the iteration ends in whatever way.
 
     Args:
@@ -94,9 +92,9 @@ def in_workers(
     """
     given = list(tasks)
     queue = deque(enumerate(given))
-    suspects: deque[tuple[int, _Task]] = deque()
+    suspects: deque[tuple[int, Task]] = deque()
     done, deaths, oldest = [False] * len(given), [0] * len(given), 0
-    pool = [_Worker(make) for _ in range(max(1, min(workers, len(given))))] if given else []
+    pool = [WorkerProcess(make) for _ in range(max(1, min(workers, len(given))))] if given else []
     try:
         while queue or suspects or any(worker.task for worker in pool):
             for worker in pool:
@@ -106,7 +104,7 @@ def in_workers(
                     worker.give(queue.popleft(), time_limit_s)
                 elif suspects and not any(other.task for other in pool):
                     worker.give(suspects.popleft(), time_limit_s)
-            for worker in _ready_workers(pool):
+            for worker in ready_workers(pool):
                 task, message = worker.task, worker.listen()
                 if message is not None and message[0] == "cannot":
                     raise message[1]
@@ -115,9 +113,9 @@ def in_workers(
                     worker.end()
                     if task is None:  # while it started
                         if not pool:
-                            raise _no_worker()
+                            raise no_worker()
                         continue
-                    pool.append(_Worker(make))
+                    pool.append(WorkerProcess(make))
                     number = task[0]
                     if worker.overdue:
                         message = ("done", Died(f"it took longer than {time_limit_s:g} s"))
@@ -144,10 +142,10 @@ def in_workers(
 
 
 def in_order(
-    tasks: Iterable[_Task], done: Iterator[tuple[_Task, _Result]]
-) -> Iterator[tuple[_Task, _Result]]:
+    tasks: Iterable[Task], done: Iterator[tuple[Task, Result]]
+) -> Iterator[tuple[Task, Result]]:
     """Results in the order of their tasks, which can be hashed, as soon as that is possible."""
-    held: dict[_Task, _Result] = {}
+    held: dict[Task, Result] = {}
     for task in tasks:
         while task not in held:
             finished, result = next(done)
@@ -155,125 +153,8 @@ def in_order(
         yield task, held.pop(task)
 
 
-class _Worker(Generic[_Task]):
-    """One process and the pipe to it."""
-
-    def __init__(self, make: Callable[[], Work[_Task, Any]]) -> None:
-        context = multiprocessing.get_context("spawn")  # runtimes have threads of their own
-        self.pipe, theirs = context.Pipe()
-        self.task: tuple[int, _Task] | None = None
-        self._ready = False
-        self._deadline = float("inf")
-        self._process: BaseProcess = context.Process(
-            target=_serve, args=(theirs, make), daemon=True
-        )
-        with _interrupts_ignored():
-            self._process.start()
-        theirs.close()  # or its end would not be noticed
-
-    @property
-    def idle(self) -> bool:
-        """Whether it waits for a task."""
-        return self._ready and self.task is None
-
-    @property
-    def left_s(self) -> float:
-        """How long its task may still take, in seconds."""
-        return max(0.0, self._deadline - time.monotonic())
-
-    @property
-    def overdue(self) -> bool:
-        """Whether its task has taken too long."""
-        return self.left_s == 0.0
-
-    def give(self, task: tuple[int, _Task], time_limit_s: float | None) -> None:
-        """Begin a task; if the process has died meanwhile, that is noticed later."""
-        self.task = task
-        if time_limit_s is not None:
-            self._deadline = time.monotonic() + time_limit_s
-        with suppress(OSError):
-            self.pipe.send(task[1])
-
-    def listen(self) -> tuple[str, Any] | None:
-        """What it says; None if it has died or its time is up."""
-        try:
-            if self.overdue and not self.pipe.poll():
-                return None
-            kind, value = self.pipe.recv()
-        except (EOFError, OSError):
-            return None
-        self._ready = True
-        if kind == "done":
-            self.task, self._deadline = None, float("inf")
-        return kind, value
-
-    def end(self) -> None:
-        """Stop it, whatever it does."""
-        self._process.terminate()
-        self._process.join(_END_S)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
-        self.pipe.close()
-
-
-def _ready_workers(pool: Sequence[_Worker[Any]]) -> list[_Worker[Any]]:
+def ready_workers(pool: Sequence[WorkerProcess[Any]]) -> list[WorkerProcess[Any]]:
     """The workers that have something to say or whose time is up, as soon as there is one."""
     left_s = min(worker.left_s for worker in pool)
     ready = wait([worker.pipe for worker in pool], None if left_s == float("inf") else left_s)
     return [worker for worker in pool if worker.pipe in ready or worker.overdue]
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """A worker leaves Ctrl-C to the program from its first moment on."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # only the main thread may
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _serve(pipe: Connection, make: Callable[[], Work[Any, Any]]) -> None:
-    """What a worker does, until it is ended."""
-    _settle()
-    try:
-        work = make()
-        pipe.send(("ready", None))
-        while True:
-            task = pipe.recv()
-            pipe.send(("done", work(task, lambda told: pipe.send(("told", told)))))
-    except EOFError:
-        return
-    except SyncToolError as error:
-        pipe.send(("cannot", error))
-    except Exception as error:  # not every error can be pickled
-        pipe.send(("cannot", SyncToolError(f"a worker cannot go on: {described(error)}")))
-
-
-def _settle() -> None:
-    """A worker ignores Ctrl-C, ends with the program, and lets OpenCV use one thread."""
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _no_worker() -> SyncToolError:
-    return SyncToolError(
-        "no worker could begin: each died while it started",
-        remedy="Free some memory or use fewer jobs; a script must call synctool below "
-        'if __name__ == "__main__".',
-    )

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
     for name in (
         "detect",
         "fix",
+        "watch",
         "compare",
         "preprocess",
         "pairs",

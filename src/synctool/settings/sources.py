@@ -27,6 +27,7 @@ from synctool.settings.fix import FixSettings
 from synctool.settings.pairs import PairsSettings
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.settings.train import TrainSettings
+from synctool.settings.watch import WatchSettings
 from synctool.untrusted.documents import read_toml
 from synctool.untrusted.origin import MalformedError
 
@@ -52,6 +53,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             TrainSettings,
             ExportSettings,
             DownloadSettings,
+            WatchSettings,
         )
     }
 )

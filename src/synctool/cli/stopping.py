@@ -1,0 +1,26 @@
+"""Stopping a program that runs for long: SIGTERM, as service managers send it, ends it like Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+@contextmanager
+def terminated_by_signal() -> Iterator[None]:
+    """Raise ``Terminated`` in the block when SIGTERM comes; in the main thread only."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

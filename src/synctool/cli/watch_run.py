@@ -1,0 +1,142 @@
+"""The work of ``synctool watch``: what is printed while a folder is watched, and how it stops."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from synctool.cli.common import print_text
+from synctool.cli.progress import progress_bar
+from synctool.cli.stopping import Terminated, terminated_by_signal
+from synctool.cli.video_errors import severity
+from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK
+from synctool.serving.watch import Watch, WatchPlaces
+from synctool.settings.watch import WatchSettings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from synctool.errors import MissingError
+    from synctool.serving.folder import FoundVideo
+    from synctool.serving.jobs import JobOutcome, JobProgress
+    from synctool.serving.watch_journal import WatchJournal
+
+SCHEMA = "synctool.watch/1"
+
+
+class WatchRun:
+    """Watches a folder and tells what becomes of its videos.
+
+    Args:
+        places: The folders.
+        settings: How to measure, and when.
+        journal: What is done.
+        words: The words of the command, for the pages.
+        json: Whether to print JSON Lines.
+        quiet: Whether to print errors only.
+    """
+
+    def __init__(
+        self,
+        places: WatchPlaces,
+        settings: WatchSettings,
+        journal: WatchJournal,
+        *,
+        words: Sequence[str],
+        json: bool,
+        quiet: bool,
+    ) -> None:
+        self._json, self._quiet = json, quiet
+        self._worst, self._count = EXIT_OK, 0
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._watch = Watch(
+            places,
+            settings,
+            journal,
+            command=shlex.join(words),
+            on_outcome=self._tell,
+            on_progress=self._show,
+            on_trouble=self._tell_trouble,
+        )
+
+    def __call__(self, *, once: bool) -> int:
+        """Run; returns the exit code.
+
+        Raises:
+            SyncToolError: See ``Watch.run``.
+        """
+        try:
+            with terminated_by_signal(), progress_bar(quiet=self._quiet) as self._bar:
+                self._watch.run(once=once)
+        except (KeyboardInterrupt, Terminated) as stop:
+            if not self._quiet:
+                print_text(
+                    f"Stopped after {self._count} videos. The same command goes on from there.",
+                    err=True,
+                )
+            if isinstance(stop, Terminated):
+                return EXIT_OK
+            raise
+        return self._worst
+
+    def _show(self, video: FoundVideo, progress: JobProgress) -> None:
+        """Move the line of a video, in the thread of its worker."""
+        bar = self._bar
+        if bar is None:
+            return
+        if video.key not in self._tasks:
+            self._tasks[video.key] = bar.add_task(video.name, total=None, speed="")
+        bar.update(
+            self._tasks[video.key],
+            description=f"{video.name}: {progress.stage}",
+            completed=progress.share or 0.0,
+            total=None if progress.share is None else 1.0,
+        )
+
+    def _tell(self, video: FoundVideo, outcome: JobOutcome) -> None:
+        if self._bar is not None and (task := self._tasks.pop(video.key, None)) is not None:
+            self._bar.remove_task(task)
+        self._count += 1
+        code = outcome.exit_code or (EXIT_INCONCLUSIVE if outcome.verdict == "inconclusive" else 0)
+        self._worst = max(self._worst, code, key=severity)
+        if self._json:
+            self._print(_line(video, outcome, code), err=False)
+        elif outcome.failure is not None:
+            self._print(f"{video.name}: failed: {outcome.said}", err=True)
+        elif not self._quiet:
+            repair = f"; {outcome.repair}" if outcome.repair else ""
+            self._print(f"{video.name}: {outcome.said}{repair}", err=False)
+
+    def _tell_trouble(self, error: MissingError) -> None:
+        self._print(f"{error.cause}; it is looked at again until it can be", err=True)
+
+    def _print(self, text: str, *, err: bool) -> None:
+        """Print a line above the bar; nobody waits for it to be flushed."""
+        if self._bar is not None:
+            self._bar.stop()
+        print_text(text, err=err)
+        if self._bar is not None:
+            self._bar.start()
+
+
+def _line(video: FoundVideo, outcome: JobOutcome, code: int) -> str:
+    from synctool.report.json_out import dump
+
+    cause, remedy = outcome.failure or (None, None)
+    return dump(
+        {
+            "schema": SCHEMA,
+            "video": video.name,
+            "verdict": outcome.verdict,
+            "offset_ms": outcome.offset_ms,
+            "confidence": outcome.confidence,
+            "said": outcome.said,
+            "repaired": outcome.repaired,
+            "repair": outcome.repair,
+            "error": cause,
+            "remedy": remedy,
+            "exit_code": code,
+        }
+    )
