@@ -194,9 +194,9 @@ def test_one_video_begins_with_the_sentence() -> None:
         (
             0.0,
             (-1.5, 2.0),
-            "0.0 ms/min (95 % interval -1.5 to +2.0; less than a frame over the video)",
+            "0.0 ms/min (none seen; at most 1 ms over the video, by 95 % interval -1.5 to +2.0)",
         ),
-        (0.0, (-900.0, 800.0), "a frame or more over the video cannot be excluded"),
+        (0.0, (-900.0, 800.0), "at most 60 ms over the video, by 95 % interval -900.0 to +800.0"),
         (900.0, (800.0, 1000.0), "95 % interval +800.0 to +1000.0; a frame or more over the video"),
     ],
 )

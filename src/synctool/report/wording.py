@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 
 from synctool.report.text import (
     NOTHING,
@@ -159,14 +160,13 @@ def _drift(result: DetectResult) -> Figure:
         least = "a frame or more" if drift_matters(result) else "less than a frame"
         return Figure("drift", value, "ms/min", f"{least} over the video")
     low, high = (plain(end, 1, sign=True) for end in interval)
-    most = max(map(abs, interval)) * result.source.duration_s / 60
-    if drift_matters(result):
-        least = "a frame or more over the video"
-    elif most < FRAME_MS:
-        least = "less than a frame over the video"
+    if not result.drift_ms_per_min:
+        most = ceil(max(map(abs, interval)) * result.source.duration_s / 60)
+        note = f"none seen; at most {most} ms over the video, by 95 % interval {low} to {high}"
     else:
-        least = "a frame or more over the video cannot be excluded"
-    return Figure("drift", value, "ms/min", f"95 % interval {low} to {high}; {least}")
+        least = "a frame or more" if drift_matters(result) else "less than a frame"
+        note = f"95 % interval {low} to {high}; {least} over the video"
+    return Figure("drift", value, "ms/min", note)
 
 
 def _covered(result: DetectResult) -> str:
