@@ -19,6 +19,7 @@ ORDER = (
     # What everything stands on.
     *("plain_data", "types", "names", "cores", "_version"),
     *("errors", "extras", "files", "disk_space", "onnxruntime_import", "untrusted"),
+    *("background", "webhooks"),
     *("settings", "cache", "journal", "worker_process", "workers", "job_pool"),
     # What plugins register with, and what networks are made of.
     *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
