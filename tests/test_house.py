@@ -24,7 +24,7 @@ ORDER = (
     # What plugins register with, and what networks are made of.
     *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
     # What measures, prepares, trains, compares and exports.
-    *("runtimes", "networks", "data", "measure", "repairing", "prepare"),
+    *("runtimes", "networks", "data", "measure", "live", "repairing", "prepare"),
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),
     "doctor",
     # What people see.

@@ -54,6 +54,13 @@ clips; ``int8-dynamic``: the activations' ranges are found while it runs."""
 # --------------------------------------------------------------------------- results of detect
 
 
+def where_audio_is(offset_frames: float) -> AudioIs:
+    """``ahead``, ``behind`` or ``level`` (within half a frame)."""
+    if abs(offset_frames) < 0.5:
+        return "level"
+    return "ahead" if offset_frames > 0 else "behind"
+
+
 @dataclass(frozen=True)
 class StreamSelection:
     """Which streams of a video are measured; what is None or ``auto`` is chosen as a player does it.
@@ -227,11 +234,7 @@ class DetectResult:
     @property
     def audio_is(self) -> AudioIs | None:
         """``ahead``, ``behind`` or ``level`` (within half a frame), None when inconclusive."""
-        if self.offset_frames is None:
-            return None
-        if abs(self.offset_frames) < 0.5:
-            return "level"
-        return "ahead" if self.offset_frames > 0 else "behind"
+        return None if self.offset_frames is None else where_audio_is(self.offset_frames)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DetectResult:

@@ -214,6 +214,8 @@ class FaceTracker:
             self._tracks = [
                 t for t in self._tracks if t.open or t.indices[-1] + self._every >= oldest
             ]
+        kept = {t.id for t in self._tracks}
+        self._first_frames = {n: at for n, at in self._first_frames.items() if n in kept}
 
     def _pose(self, track: _Track, index: int) -> Pose | None:
         held_until = track.indices[-1] + self._every - 1

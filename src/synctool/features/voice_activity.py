@@ -30,6 +30,7 @@ class VoiceActivity:
         self._memory = np.zeros((2, 1, 1, 128), np.float32)
         self._held = np.zeros(_CONTEXT, np.float32)
         self._samples = 0
+        self._forgotten = 0
         self._found: list[np.ndarray] = []
 
     def add(self, samples: np.ndarray) -> None:
@@ -55,12 +56,18 @@ class VoiceActivity:
         """
         return self.at(SAMPLES_PER_FRAME * np.arange(count) + SAMPLES_PER_FRAME // 2)
 
+    def forget(self, sample: int) -> None:
+        """Keep no probability of what lies before a sample: it is not asked for again."""
+        known = np.concatenate([*self._found, np.zeros(0, np.float32)])
+        old = min(max(sample // _CHUNK - 1 - self._forgotten, 0), known.size)
+        self._found, self._forgotten = [known[old:]], self._forgotten + old
+
     def at(self, samples: np.ndarray) -> np.ndarray:
         """Probability of speech at samples ``[N]``, counted from the first: float32, 0 outside the audio."""
         probabilities = np.concatenate([*self._found, np.zeros(0, np.float32)])
         if not probabilities.size:
             return np.zeros(len(samples), np.float32)
-        middles = _CHUNK * np.arange(probabilities.size) + _CHUNK // 2
+        middles = _CHUNK * (self._forgotten + np.arange(probabilities.size)) + _CHUNK // 2
         inside = (samples >= 0) & (samples < self._samples)
         return np.where(inside, np.interp(samples, middles, probabilities), 0).astype(np.float32)
 

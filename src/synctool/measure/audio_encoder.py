@@ -4,6 +4,7 @@ bounded by its receptive field, as if there were nothing beyond that much contex
 from __future__ import annotations
 
 from collections import deque
+from copy import copy, deepcopy
 
 import numpy as np
 
@@ -24,15 +25,23 @@ class AudioEncoder:
         spec: Its spec.
         delay_samples: The audio is moved later by so much, or earlier where it is negative: that takes
             a constant error of the model out.
+        chunk_frames: Frames that are encoded at once; more where their context would be most of the work.
     """
 
-    def __init__(self, *, runtime: Runtime, spec: ModelSpec, delay_samples: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        spec: ModelSpec,
+        delay_samples: int = 0,
+        chunk_frames: int = _CHUNK_FRAMES,
+    ) -> None:
         self._runtime = runtime
         self._size = spec.embedding_size
         self._front = FRONT_ENDS[spec.audio.kind]
         self._leveled = LeveledAudio(self._front.level_db)
         self._context = spec.audio_receptive_field_frames // 2 + 1
-        self._chunk = max(_CHUNK_FRAMES, 2 * self._context)
+        self._chunk = max(chunk_frames, 2 * self._context)
         self._held = np.zeros(self._front.before + max(delay_samples, 0), np.float32)
         self._to_drop = max(-delay_samples, 0)
         self._known_before = 0
@@ -55,6 +64,22 @@ class AudioEncoder:
         if len(self._pieces) > 1:
             self._pieces = [np.concatenate(self._pieces, 1)]
         return self._pieces[0]
+
+    def take(self) -> np.ndarray:
+        """What was encoded since it was last taken: float16 ``[D, n]``; it is no longer held."""
+        rows = self.embeddings()
+        self._pieces = []
+        return rows
+
+    def preview(self) -> np.ndarray:
+        """What would follow if the audio ended here: float16 ``[D, n]``; nothing changes.
+
+        These rows are not final: the level of the audio and the context after them are not known yet.
+        """
+        ended = copy(self)
+        ended._leveled, ended._pieces = deepcopy(self._leveled), []
+        ended.finish()
+        return ended.embeddings()
 
     def _encode(self, *, last: bool = False) -> None:
         if self._to_drop:

@@ -11,6 +11,7 @@ from synctool.faces.crops import face_crop, mouth_crop
 from synctool.faces.detector import eyes_apart
 from synctool.faces.tracking import Pose
 from synctool.features.inputs import as_input
+from synctool.measure.embeddings import FaceEmbeddings
 from synctool.media.frame_reader import TimelineFrame
 from synctool.plugins.specs import ModelSpec, VideoInput
 from synctool.runtimes.protocol import Runtime
@@ -28,6 +29,7 @@ class FaceEncoder:
         spec: Its spec.
         first_frame: Frame index of the first crop.
         pool: One thread that runs the model while this one goes on; None runs it here.
+        chunk_frames: At most so many frames are encoded at once; None for as many as are cheapest.
 
     Attributes:
         input: The crops that it takes.
@@ -44,6 +46,7 @@ class FaceEncoder:
         spec: ModelSpec,
         first_frame: int,
         pool: Executor | None = None,
+        chunk_frames: int | None = None,
     ) -> None:
         self._runtime = runtime
         self.input = spec.video
@@ -51,12 +54,15 @@ class FaceEncoder:
         pixels = spec.video.size_px**2 * spec.video.channels
         # Context on either side is encoded with every chunk, and should not be most of the work.
         self._chunk = max(8, _CHUNK_PIXELS // pixels, 2 * self._context)
+        if chunk_frames is not None:
+            self._chunk = min(self._chunk, chunk_frames)
         self._crops: list[np.ndarray] = []
         self._known_before = 0
         self._pool = pool
         self._pieces: list[Future[np.ndarray] | np.ndarray] = []
         self.first_frame = first_frame
         self.frames = 0
+        self._taken = 0
         self.boxes: list[np.ndarray] = []
         self.eyes_apart: list[float] = []
 
@@ -74,15 +80,27 @@ class FaceEncoder:
         return len(self._crops) - self._known_before >= self._chunk + self._context
 
     @property
+    def _settled(self) -> int:
+        """Crops that wait and have all of their context."""
+        return len(self._crops) - self._known_before - self._context
+
+    @property
     def waiting(self) -> bool:
         """Whether any crop waits."""
         return len(self._crops) > self._known_before
 
-    def encode(self, *, last: bool = False) -> None:
-        """Encode what waits; with ``last`` up to the end of the face."""
-        while self.ready or (last and self.waiting):
+    def encode(self, *, last: bool = False, settled: bool = False) -> None:
+        """Encode what waits: whole chunks.
+
+        Args:
+            last: Go up to the end of the face.
+            settled: Go as far as the context after a frame is there.
+        """
+        while self.ready or (last and self.waiting) or (settled and self._settled > 0):
             fresh = len(self._crops) - self._known_before
             count = fresh if last and fresh <= self._chunk + self._context else self._chunk
+            if settled:
+                count = min(self._settled, self._chunk)
             given = self._known_before + min(fresh, count + self._context)
             crops = np.stack(self._crops[:given])
             wanted = slice(self._known_before, self._known_before + count)
@@ -100,6 +118,24 @@ class FaceEncoder:
         rows = np.concatenate(self._collect(), 1)
         self._pieces = [rows]
         return rows
+
+    def take(self, number: int) -> FaceEmbeddings | None:
+        """What was encoded since it was last taken, as a face of its own; it is no longer held.
+
+        Args:
+            number: Its track number.
+
+        Returns:
+            None where there is nothing new. Boxes are those that were noted since.
+        """
+        if not self._pieces:
+            return None
+        rows = np.concatenate(self._collect(), 1)
+        first = self.first_frame + self._taken
+        taken = FaceEmbeddings(number, first, rows, tuple(self.boxes), tuple(self.eyes_apart))
+        self._pieces, self.boxes, self.eyes_apart = [], [], []
+        self._taken += rows.shape[1]
+        return taken
 
     def _rows(self, crops: np.ndarray, wanted: slice) -> np.ndarray:
         rows = self._runtime.encode_video(as_input(crops, self.input))[0]

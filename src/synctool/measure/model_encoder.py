@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -26,15 +26,23 @@ class ModelEncoder:
         pool: Runs it on crops while the video is read on.
         stopwatch: Told when time goes to crops (``video``) instead of ``faces``.
         isolated: Whether a failure of the model is noted, and ends its own work only; else it is raised.
+        chunk_frames: At most so many frames are encoded at once; None for as many as are cheapest.
     """
 
     def __init__(
-        self, model: LoadedModel, *, pool: Executor, stopwatch: Stopwatch, isolated: bool
+        self,
+        model: LoadedModel,
+        *,
+        pool: Executor,
+        stopwatch: Stopwatch,
+        isolated: bool,
+        chunk_frames: int | None = None,
     ) -> None:
         self._model = model
         self._pool = TimedExecutor(pool, device=model.runtime.device)
         self._stopwatch = stopwatch
         self._isolated = isolated
+        self._chunk: dict[str, int] = {} if chunk_frames is None else {"chunk_frames": chunk_frames}
         self._faces: dict[int, FaceEncoder] = {}
         self._audio: AudioEncoder | None = None
         self._error: str | None = None
@@ -55,6 +63,23 @@ class ModelEncoder:
     def finish_audio(self) -> None:
         """Encode up to the end of the audio."""
         self._try(lambda: self._audio_encoder().finish())
+
+    def take(self, present: Collection[int]) -> list[FaceEmbeddings]:
+        """What is known for good of the faces and was not taken yet; it is no longer held.
+
+        Args:
+            present: Numbers of the faces that are still followed; the others were released.
+        """
+        self._try(lambda: self._encode(list(self._faces.values()), settled=True))
+        taken = [face.take(number) for number, face in self._faces.items()]
+        self._faces = {n: face for n, face in self._faces.items() if n in present}
+        return [piece for piece in taken if piece is not None]
+
+    def take_audio(self) -> tuple[np.ndarray, np.ndarray]:
+        """Audio embeddings, float16 ``[D, n]``: those that are known for good and were not taken yet, and
+        those that would follow if the audio ended here."""
+        encoder = self._audio_encoder()
+        return encoder.take(), encoder.preview()
 
     def finish(self) -> ModelEmbeddings:
         """Encode what is left of the faces, and wait for the model."""
@@ -83,18 +108,21 @@ class ModelEncoder:
                     spec=spec,
                     first_frame=tracked.frame.index,
                     pool=self._pool,
+                    **self._chunk,
                 )
             crop = crops.cut(face.input, number, pose)
             face.add(tracked.frame, pose, crop=crop)
             if face.ready:
                 self._encode([face])
 
-    def _encode(self, faces: list[FaceEncoder], *, last: bool = False) -> None:
+    def _encode(
+        self, faces: list[FaceEncoder], *, last: bool = False, settled: bool = False
+    ) -> None:
         if not faces:
             return
         self._stopwatch.now("video")
         for face in faces:
-            face.encode(last=last)
+            face.encode(last=last, settled=settled)
         self._stopwatch.now("faces")
 
     def _embeddings(self) -> list[FaceEmbeddings]:
@@ -115,6 +143,7 @@ class ModelEncoder:
                 runtime=self._model.runtime,
                 spec=self._model.spec,
                 delay_samples=round(self._model.zero_frames * SAMPLES_PER_FRAME),
+                **self._chunk,
             )
         return self._audio
 

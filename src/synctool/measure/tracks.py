@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from synctool.errors import MissingError, PluginError, SyncToolError, described
 from synctool.faces.checked import CheckedDetector
@@ -11,8 +12,18 @@ from synctool.faces.tracking import FaceTracker, TrackedFrame
 from synctool.faces.upright import UprightFaces
 from synctool.measure.detectors import needed
 from synctool.measure.timing import Stopwatch
-from synctool.media.video_file import VideoFile
+from synctool.media.frame_reader import TimelineFrame
 from synctool.plugins import registry
+
+
+class Frames(Protocol):
+    """The frames of a video, once and in order: an opened video, or a part of a stream."""
+
+    def __iter__(self) -> Iterator[TimelineFrame]: ...
+
+    def note_turn(self, quarters: int) -> None:
+        """Note that the reader turns the frames clockwise by so many quarters."""
+        ...
 
 
 def build_detector(name: str) -> FaceDetector:
@@ -46,7 +57,7 @@ def build_detector(name: str) -> FaceDetector:
 
 
 def followed(
-    video: VideoFile,
+    video: Frames,
     detector: FaceDetector,
     *,
     max_faces: int,

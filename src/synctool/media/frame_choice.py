@@ -93,4 +93,14 @@ class Lateness:
     @property
     def mean_frames(self) -> float:
         """Mean in 25 Hz frames, to a thousandth: container times are no more exact."""
-        return round(self._sum_s / self._count * VIDEO_FPS, 3) if self._count else 0.0
+        return self.since((0.0, 0))
+
+    @property
+    def totals(self) -> tuple[float, int]:
+        """Sum in seconds, and number of frames, so far."""
+        return self._sum_s, self._count
+
+    def since(self, totals: tuple[float, int]) -> float:
+        """``mean_frames`` of the frames after those of earlier ``totals``."""
+        sum_s, count = self._sum_s - totals[0], self._count - totals[1]
+        return round(sum_s / count * VIDEO_FPS, 3) if count else 0.0

@@ -147,9 +147,9 @@ def open_video(name: str | os.PathLike[str], *, allow_external: bool = False) ->
         _refuse_others(place, head)
         opened = _from_file(place, head)
         with open(place.path, "rb") as file:
-            _finish(opened, head, file, place.size_bytes)
+            check_streams(opened, head, file, place.size_bytes)
         return opened
-    _finish(opened, head)
+    check_streams(opened, head)
     return opened
 
 
@@ -237,7 +237,7 @@ def _from_reader(place: Place, reader: pipes.PipeReader) -> OpenedVideo:
     _refuse_others(place, head)
     if streamed:
         opened = _opened(place, head, lambda: _open(reader), parts=(reader,))
-        _finish(opened, head, io.BytesIO(head), len(head))
+        check_streams(opened, head, io.BytesIO(head), len(head))
         return opened
     with_name = pipes.spooled(reader)
     try:
@@ -246,7 +246,7 @@ def _from_reader(place: Place, reader: pipes.PipeReader) -> OpenedVideo:
         make = lambda: _open(f"file:{kept.path}", protocols="file")  # noqa: E731
         opened = _opened(kept, head, make, parts=(with_name, reader), notes=(note,))
         with open(kept.path, "rb") as file:
-            _finish(opened, head, file, kept.size_bytes)
+            check_streams(opened, head, file, kept.size_bytes)
     except BaseException:
         with_name.close()
         raise
@@ -266,8 +266,20 @@ def _opened(
         raise _unreadable(place, head, error) from error
 
 
-def _finish(opened: OpenedVideo, head: bytes, file: BinaryIO | None = None, size: int = 0) -> None:
-    """See what kind of streams there are, before anything is decoded."""
+def check_streams(
+    opened: OpenedVideo, head: bytes, file: BinaryIO | None = None, size: int = 0
+) -> None:
+    """See what kind of streams there are, before anything is decoded; closes what is no video.
+
+    Args:
+        opened: What was opened.
+        head: Its first bytes, as far as they are known.
+        file: The file, where there is one.
+        size: Its size in bytes.
+
+    Raises:
+        MediaError: It is no video.
+    """
     container = opened.container
     try:
         format_name = container.format.name
@@ -331,7 +343,7 @@ def _open(
     **options: str,
 ) -> InputContainer:
     """FFmpeg's own opening, held to formats and protocols."""
-    formats = _formats() if not only else f"{only},{_formats()}"
+    formats = single_file_formats() if not only else f"{only},{single_file_formats()}"
     rules = {"protocol_whitelist": protocols, "format_whitelist": formats}
     return av.open(
         source,
@@ -345,7 +357,7 @@ def _open(
 
 
 @cache
-def _formats() -> str:
+def single_file_formats() -> str:
     """All formats that read nothing but the file that they are given."""
     return ",".join(n for n in sorted(av.formats_available) if not _opens_others(n))
 

@@ -114,7 +114,7 @@ class VideoFile:
         try:
             self._selected = self._choose_streams(path, streams, need_video, need_audio)
             self._starts = starts_s(self._selected.video, self._selected.audio)
-            self._rate = FrameRate(_announced_rates(self._selected.video))
+            self._rate = FrameRate(announced_rates(self._selected.video))
             self._source = self._describe()
         except BaseException:
             self._opened.close()
@@ -413,5 +413,5 @@ class VideoFile:
         raise Stopped
 
 
-def _announced_rates(video: VideoStream | None) -> tuple[Fraction | None, ...]:
+def announced_rates(video: VideoStream | None) -> tuple[Fraction | None, ...]:
     return () if video is None else (video.average_rate, video.guessed_rate, video.base_rate)

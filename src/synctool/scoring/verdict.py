@@ -130,7 +130,7 @@ def decide(
         strong_edge = at_edge and circumstances.edge_confidence >= least_confidence
         return (
             _beyond(circumstances, max_offset, strong_edge=strong_edge)
-            or _no_speech(circumstances)
+            or without_speech(circumstances)
             or _unreadable_face(circumstances)
             or _starts_beyond(circumstances, max_offset)
             or _from_elsewhere(circumstances, confidence, frames, least_confidence)
@@ -202,8 +202,8 @@ def _starts(circumstances: Circumstances, max_offset: int) -> str:
     return f"the {first} starts {abs(late_s):.2f} s later than the {second}"
 
 
-def _no_speech(circumstances: Circumstances) -> Decision | None:
-    """Audio in which nobody speaks while a face can be seen."""
+def without_speech(circumstances: Circumstances) -> Decision | None:
+    """Audio in which nobody speaks while a face can be seen; None where somebody does, or nobody listened."""
     if circumstances.steady:
         return _without(
             "no speech was found in the audio: its level is as steady as noise or music",
