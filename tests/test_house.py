@@ -22,7 +22,17 @@ ORDER = (
     *("background", "webhooks"),
     *("settings", "cache", "journal", "worker_process", "workers", "job_pool"),
     # What plugins register with, and what networks are made of.
-    *("plugins", "media", "features", "faces", "scoring", "weights", "models", "backbones"),
+    *(
+        "plugins",
+        "media",
+        "synthetic",
+        "features",
+        "faces",
+        "scoring",
+        "weights",
+        "models",
+        "backbones",
+    ),
     # What measures, prepares, trains, compares and exports.
     *("runtimes", "networks", "data", "measure", "live", "repairing", "prepare"),
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),

@@ -30,6 +30,7 @@ _ROOM = "synctool.cli"
 COMMANDS: dict[str, str | Callable[..., None]] = {
     name: f"{_ROOM}.{name}:{name}"
     for name in (
+        "demo",
         "detect",
         "fix",
         "watch",

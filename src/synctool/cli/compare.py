@@ -145,11 +145,11 @@ def compare(
         quiet=quiet,
     )
     outputs.check()
-    _run(entries, settings, outputs, journal=journal, quiet=quiet)
+    measure_and_write(entries, settings, outputs, journal=journal, quiet=quiet)
     raise typer.Exit(outputs.exit_code)
 
 
-def _run(
+def measure_and_write(
     entries: list[Entry],
     settings: CompareSettings,
     outputs: CompareOutputs,

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from synctool.errors import MissingError, UsageError
 from synctool.settings.base import Settings, Some, refuse, rows
 from synctool.settings.compare import CompareSettings
+from synctool.settings.demo import DemoSettings
 from synctool.settings.detect import DetectSettings
 from synctool.settings.download import DownloadSettings
 from synctool.settings.export import ExportSettings
@@ -54,6 +55,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             ExportSettings,
             DownloadSettings,
             WatchSettings,
+            DemoSettings,
         )
     }
 )

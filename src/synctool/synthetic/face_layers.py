@@ -65,8 +65,8 @@ def portrait(look: Look, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     """A face with its mouth closed, its neck and shoulders.
 
     Returns:
-        uint8 ``[H, W, 3]`` RGB with eyes open, and the same with the eyes closed; and uint8 ``[H, W]``,
-        how much each pixel covers what is behind: as one array ``[2, H, W, 3]`` and one ``[H, W]``.
+        uint8 ``[2, H, W, 3]`` RGB, with the eyes open and shut; and uint8 ``[H, W]``, how much each pixel
+        covers what is behind.
     """
     x, y = coordinates()
     head = _head(x, y, look.width)
@@ -86,7 +86,10 @@ def portrait(look: Look, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     nostrils = _spot(x, y, 0.12, 0.63, 0.055, 0.035)
     colour *= 1 - 0.75 * np.clip(nostrils, 0, 1)[..., None]
     colour = _brows(colour, x, y, look, rng)
-    open_eyes, closed_eyes = _eyes(colour, x, y, light, shut=False), _eyes(colour, x, y, light, shut=True)
+    open_eyes, closed_eyes = (
+        _eyes(colour, x, y, light, shut=False),
+        _eyes(colour, x, y, light, shut=True),
+    )
     covers = _soft(head.inside)[..., None]
     tone, hair = _hair(x, y, look, rng), _hair_inside(x, y, look) + 0.035 * grain
     strands = _soft(0.5 * hair)[..., None]
@@ -207,7 +210,11 @@ def _hair(x: np.ndarray, y: np.ndarray, look: Look, rng: np.random.Generator) ->
     locks = _spread_one(cv2.GaussianBlur(noise, (0, 0), 3.0, sigmaY=26.0))
     depth = np.sqrt(np.clip(1 - (x / 1.45) ** 2 - ((y + 0.15) / 1.95) ** 2, 0, 1))
     light = 0.45 + 0.75 * np.clip(depth - 0.25 * x - 0.2 * y * (y < 0) - 0.1, 0, 1)
-    gloss = 0.35 * np.exp(-(((np.hypot(x + 0.25, y + 0.35) - 1.05) / 0.16) ** 2)) * np.clip(-2 * y - 0.4, 0, 1)
+    gloss = (
+        0.35
+        * np.exp(-(((np.hypot(x + 0.25, y + 0.35) - 1.05) / 0.16) ** 2))
+        * np.clip(-2 * y - 0.4, 0, 1)
+    )
     tone = (light + gloss) * (1 + 0.13 * strands + 0.10 * locks)
     return np.array(look.hair, np.float32) * tone[..., None] * 1.25
 

@@ -17,6 +17,8 @@ _SPREAD_S = 0.055
 """How far in time the pull of a sound reaches beyond its own half length."""
 _CLOSING_S, _OPENING_S = 0.07, 0.05
 _RESTING_S = 0.12
+_FARTHEST_S = 0.8
+"""Sounds farther away than this have no pull to speak of."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class MouthShapes:
 
 
 def mouth_shapes(said: Utterance, speech_s: np.ndarray) -> MouthShapes:
-    """The mouth at times of the speech ``[N]``, in seconds."""
+    """The mouth at times of the speech ``[N]``, in seconds; memory grows with their span squared."""
+    said = said.between(float(speech_s.min()) - _FARTHEST_S, float(speech_s.max()) + _FARTHEST_S)
     starts, ends = said.bounds_s[:-1], said.bounds_s[1:]
     names = np.array(said.names)
     is_closed, is_tucked = np.isin(names, list(CLOSED)), np.isin(names, list(TUCKED))
@@ -49,9 +52,7 @@ def mouth_shapes(said: Utterance, speech_s: np.ndarray) -> MouthShapes:
     pull /= pull.sum(1, keepdims=True)
     releases = np.where(said.releases_s > starts, said.releases_s, ends)
     pressed = _held(speech_s, starts[is_closed], releases[is_closed], _CLOSING_S, _OPENING_S)
-    resting = _held(
-        speech_s, starts[is_rest] + _RESTING_S, ends[is_rest], _RESTING_S, _CLOSING_S
-    )
+    resting = _held(speech_s, starts[is_rest] + _RESTING_S, ends[is_rest], _RESTING_S, _CLOSING_S)
     return MouthShapes(
         open=pull @ said.attribute("open"),
         spread=pull @ said.attribute("spread") * (1 - resting),

@@ -129,6 +129,13 @@ class Utterance:
         closed = self.attribute("stop_s") / self.attribute("seconds")
         return self.bounds_s[:-1] + closed * lengths
 
+    def between(self, start_s: float, end_s: float) -> Utterance:
+        """The sounds that reach into a time, at least one."""
+        last = len(self.names) - 1
+        low = int(np.clip(np.searchsorted(self.bounds_s, start_s, "right") - 1, 0, last))
+        high = int(np.clip(np.searchsorted(self.bounds_s, end_s), low + 1, last + 1))
+        return Utterance(self.names[low:high], self.bounds_s[low : high + 1])
+
     def attribute(self, name: str) -> np.ndarray:
         """An attribute of every sound: ``[N]`` or ``[N, 3]``."""
         return np.array([getattr(sound, name) for sound in self.sounds], float)

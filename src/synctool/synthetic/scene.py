@@ -20,11 +20,14 @@ from synctool.synthetic.voice import Throat, speak
 from synctool.types import AUDIO_HZ
 
 _THROATS = (Throat(112.0, 1.0), Throat(205.0, 0.86), Throat(135.0, 0.97), Throat(180.0, 0.9))
-_BEFORE_S = 6.0
-"""Speech begins so long before the video, so that audio of any offset has some."""
+_AROUND_S = 2.0
+"""Speech begins so long before what is heard, and ends so long after it."""
+_STEP_S = 10.0
 _TURN_S = 3.0
 """Of several faces each speaks for about so long."""
 _BACKGROUNDS = ((96, 118, 140), (150, 128, 104), (92, 122, 96), (128, 104, 132))
+_NOISE_MARGIN_PX = 64
+_BLOCK_FRAMES = 100
 _BLINK_S, _BLINKS_EVERY_S = 0.24, 3.4
 _FACE_SHARE = 0.46
 """Height of a single face from the brow to the chin, as a share of the frame's."""
@@ -92,17 +95,20 @@ class Rendering:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        reach = max(_BEFORE_S, *(abs(o.offset_ms) / 1000 + 1 for o in scene.offsets))
-        self._span = -reach, scene.duration_s + reach
+        farthest_ms = np.abs(scene.offset_ms(np.linspace(0, scene.duration_s, 1000))).max()
+        reach = float(farthest_ms) / 1000 + _AROUND_S
+        # In whole steps, so that another offset is the same speech moved.
+        self._span = -np.ceil(reach / _STEP_S) * _STEP_S, scene.duration_s + reach
         self._people = [self._person(number) for number in range(scene.faces)]
         rng = np.random.default_rng((scene.seed, 77))
         self._backgrounds = [
             _background(scene.size_px, scene.seed + shot, rng)
             for shot in range(len(scene.cuts_s) + 1)
         ]
-        # Of two independent sheets of noise, moved at random, no two frames have the same.
-        height, width = scene.size_px[1] + 64, scene.size_px[0] + 64
-        noise = rng.normal(size=(height, width, 1)) * 1.6 + rng.normal(size=(height, width, 3)) * 0.8
+        # Every frame has another part of one sheet of noise.
+        width, height = (side + _NOISE_MARGIN_PX for side in scene.size_px)
+        grey, coloured = (rng.normal(size=(height, width, count)) for count in (1, 3))
+        noise = 1.6 * grey + 0.8 * coloured
         self._sensor = noise.astype(np.int16)
 
     def samples(self, start_s: float, count: int) -> np.ndarray:
@@ -118,17 +124,23 @@ class Rendering:
 
     def frames(self, times_s: Sequence[float]) -> Iterator[np.ndarray]:
         """The images: uint8 ``[H, W, 3]`` RGB at times of the video."""
-        t = np.asarray(times_s, float)
-        shapes = [self._shapes(person, t) for person in self._people]
         rng = np.random.default_rng((self._scene.seed, 9))
-        for index, time_s in enumerate(t):
-            shot = int(np.searchsorted(self._scene.cuts_s, time_s, "right"))
-            image = self._backgrounds[shot].copy()
-            for number, person in enumerate(self._people):
-                self._put(image, person, number, shapes[number], index, float(time_s), shot)
-            top, left = rng.integers(0, 64, 2)
-            noise = self._sensor[top : top + image.shape[0], left : left + image.shape[1]]
-            yield cv2.add(image, noise, dtype=cv2.CV_8U)
+        for begin in range(0, len(times_s), _BLOCK_FRAMES):
+            t = np.asarray(times_s[begin : begin + _BLOCK_FRAMES], float)
+            shapes = [self._shapes(person, t) for person in self._people]
+            for index, time_s in enumerate(t):
+                yield self._frame(shapes, index, float(time_s), rng)
+
+    def _frame(
+        self, shapes: Sequence[MouthShapes], index: int, time_s: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        shot = int(np.searchsorted(self._scene.cuts_s, time_s, "right"))
+        image = self._backgrounds[shot].copy()
+        for number, person in enumerate(self._people):
+            self._put(image, person, number, shapes[number], index, time_s, shot)
+        top, left = rng.integers(0, _NOISE_MARGIN_PX, 2)
+        noise = self._sensor[top : top + image.shape[0], left : left + image.shape[1]]
+        return cv2.add(image, noise, dtype=cv2.CV_8U)
 
     def _person(self, number: int) -> _Person:
         rng = np.random.default_rng((self._scene.seed, 1, number))
@@ -226,4 +238,6 @@ def _background(size_px: tuple[int, int], number: int, rng: np.random.Generator)
         cv2.rectangle(small, middle, corner, tuple(map(float, tone)), -1)
     small = cv2.GaussianBlur(small, (0, 0), 5)
     fall = np.linspace(1.1, 0.75, small.shape[0], dtype=np.float32)[:, None, None]
-    return cv2.resize(np.clip(small * fall, 0, 255).astype(np.uint8), size_px, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(
+        np.clip(small * fall, 0, 255).astype(np.uint8), size_px, interpolation=cv2.INTER_LINEAR
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -21,6 +22,8 @@ from synctool.types import AUDIO_HZ, VIDEO_FPS
 
 NOTE = "synthetic: drawn faces, synthesized voices (synctool demo)"
 """What the file says of itself."""
+SUFFIXES = (".mp4", ".mov", ".mkv")
+"""Of the containers that can be written."""
 _TIME_BASE = Fraction(1, 90_000)
 _ENCODERS = (
     ("libx264", {"preset": "ultrafast", "crf": "20"}),
@@ -55,35 +58,63 @@ class Timing:
         return self.video_start_s + np.arange(max(count, 1)) / self.fps
 
 
-def write_scene(scene: Scene, path: str | os.PathLike[str], timing: Timing | None = None) -> None:
+def is_synthetic(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a video that was written here; it says so itself."""
+    try:
+        with av.open(f"file:{os.fspath(path)}", metadata_errors="replace") as file:
+            return NOTE in {file.metadata.get("comment"), file.metadata.get("COMMENT")}
+    except (FFmpegError, OSError, ValueError):
+        return False
+
+
+def write_scene(
+    scene: Scene,
+    path: str | os.PathLike[str],
+    timing: Timing | None = None,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> None:
     """Render a scene into a file, atomically; the ending chooses the container.
 
     Args:
         scene: What is seen and heard.
         path: The file.
         timing: The times of the streams; 25 frames per second from 0 unless told.
+        on_progress: Called with the share that is done, 0..1.
 
     Raises:
         MediaError: No encoder takes it, or the container is not known.
         OutputError: It cannot be written.
     """
     timing = timing or Timing()
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise MediaError(
+            f"cannot write {os.fspath(path)}: no container of that name is written",
+            remedy=f"Give a name that ends in {', '.join(SUFFIXES)}.",
+        )
     rendering = Rendering(scene)
     with atomic_path(path) as temporary:
         try:
             with av.open(f"file:{temporary}", "w") as file:
                 file.metadata["comment"] = NOTE
-                _write(file, rendering, scene, timing)
-        except (FFmpegError, ValueError) as error:
-            raise MediaError(
-                f"cannot write {os.fspath(path)}: {error}",
-                remedy="Give a name that ends in .mp4, .mov or .mkv.",
-            ) from error
+                _write(file, rendering, scene, timing, on_progress)
+        except FFmpegError as error:
+            if isinstance(error, OSError) and error.errno:
+                raise OSError(error.errno, error.strerror) from error
+            raise MediaError(f"cannot write {os.fspath(path)}: {error}") from error
 
 
-def _write(file: Any, rendering: Rendering, scene: Scene, timing: Timing) -> None:
+def _write(
+    file: Any,
+    rendering: Rendering,
+    scene: Scene,
+    timing: Timing,
+    on_progress: Callable[[float], None] | None,
+) -> None:
     name, options = _encoder()
-    video = file.add_stream(name, rate=Fraction(timing.fps).limit_denominator(1001), options=options)
+    video = file.add_stream(
+        name, rate=Fraction(timing.fps).limit_denominator(1001), options=options
+    )
     video.width, video.height = scene.size_px
     video.pix_fmt = "yuv420p"
     if name != "mpeg4":
@@ -95,10 +126,14 @@ def _write(file: Any, rendering: Rendering, scene: Scene, timing: Timing) -> Non
     played = _audio_packets(audio, rendering.samples(start / AUDIO_HZ, count), start)
     waiting = next(played, None)
     for packet in _video_packets(video, rendering, timing.frames_s(scene.duration_s)):
-        while waiting is not None and waiting.dts * waiting.time_base <= packet.dts * packet.time_base:
+        while (
+            waiting is not None and waiting.dts * waiting.time_base <= packet.dts * packet.time_base
+        ):
             file.mux(waiting)
             waiting = next(played, None)
         file.mux(packet)
+        if on_progress is not None:
+            on_progress(float(packet.pts * packet.time_base) / scene.duration_s)
     while waiting is not None:
         file.mux(waiting)
         waiting = next(played, None)
@@ -111,12 +146,16 @@ def _encoder() -> tuple[str, dict[str, str]]:
         except ValueError:
             continue
         return name, options
-    raise MediaError("this FFmpeg has no encoder for video", remedy="pip install --force-reinstall av")
+    raise MediaError(
+        "this FFmpeg has no encoder for video", remedy="pip install --force-reinstall av"
+    )
 
 
 def _video_packets(stream: Any, rendering: Rendering, times_s: np.ndarray) -> Iterator[Any]:
     for time_s, image in zip(times_s, rendering.frames(list(times_s))):
-        planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)  # a tenth of what swscale takes
+        planes = np.asarray(
+            cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8
+        )  # swscale is slower
         frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
         base = stream.codec_context.time_base
         frame.pts, frame.time_base = round(float(time_s) / base), base

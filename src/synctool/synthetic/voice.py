@@ -7,6 +7,7 @@ audio that is ahead, drifts or jumps is synthesized as such, exact to the sample
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ _GLOTTIS_HZ = 1200.0
 """Where the spectrum of the glottis begins to fall; a lower one is a muffled voice."""
 _BREATH = 0.3
 """Level of the breath in a voice."""
+_BLOCK = 1024
 _PEAK = 0.6
 _ROOM_DB = -62.0
 
@@ -85,8 +87,16 @@ class _Tracks:
         burst, noise = said.releases_s, said.attribute("noise")
         before = np.where(burst > starts, 0, noise)
         rise = np.minimum(_BURST_S, (ends - burst) / 4)
-        times = [starts + np.minimum(edge, (burst - starts) / 2), burst, burst + rise, ends - edge / 2]
-        self._noise = np.stack(times, 1).ravel(), np.stack([before, before, noise, noise], 1).ravel()
+        times = [
+            starts + np.minimum(edge, (burst - starts) / 2),
+            burst,
+            burst + rise,
+            ends - edge / 2,
+        ]
+        self._noise = (
+            np.stack(times, 1).ravel(),
+            np.stack([before, before, noise, noise], 1).ravel(),
+        )
         self._noise_hz = said.attribute("noise_hz")
         self._bounds = said.bounds_s
         self._pitch_at, self._pitch = _melody(said, throat, rng)
@@ -151,13 +161,20 @@ def _add_pulses(
     kept = level > 0.01
     at, t, level = at[kept], t[kept], level[kept]
     f = np.fft.rfftfreq(_FFT, 1 / AUDIO_HZ)
-    source = (1j * f / 500) / (1 + 1j * f / _GLOTTIS_HZ) ** 2  # the glottis, and radiation at the lips
-    spectrum = _tract(tracks.formants_hz(t)) * source * level[:, None]
-    late = at - np.floor(at)
-    spectrum *= np.exp(-2j * np.pi * f * late[:, None] / AUDIO_HZ)
-    pulses = np.fft.irfft(spectrum, _FFT)
-    for begin, pulse in zip(at.astype(int), pulses):
-        audio[begin : begin + _FFT] += pulse
+    # The glottis, and the radiation at the lips.
+    source = (1j * f / 500) / (1 + 1j * f / _GLOTTIS_HZ) ** 2
+    for block in _blocks(len(at)):
+        spectrum = _tract(tracks.formants_hz(t[block])) * source * level[block, None]
+        late = at[block] % 1
+        spectrum *= np.exp(-2j * np.pi * f * late[:, None] / AUDIO_HZ)
+        for begin, pulse in zip(at[block].astype(int), np.fft.irfft(spectrum, _FFT)):
+            audio[begin : begin + _FFT] += pulse
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """What bounds the memory of spectra."""
+    for begin in range(0, count, _BLOCK):
+        yield slice(begin, begin + _BLOCK)
 
 
 def _add_noise(
@@ -169,15 +186,20 @@ def _add_noise(
     level, middle = tracks.noise(t), tracks.noise_hz(t)
     breath = _BREATH * tracks.voice(t)
     kept = (level > 0.005) | (breath > 0.005)
-    begins, level, middle, t, breath = begins[kept], level[kept], middle[kept], t[kept], breath[kept]
-    if not begins.size:
-        return
+    begins, level, middle, t, breath = (
+        begins[kept],
+        level[kept],
+        middle[kept],
+        t[kept],
+        breath[kept],
+    )
     f = np.fft.rfftfreq(_FFT, 1 / AUDIO_HZ)
     window = np.hanning(size)
-    white = np.fft.rfft(rng.normal(size=(begins.size, size)) * window, _FFT)
-    band = np.exp(-0.5 * ((f - middle[:, None]) / (300 + 0.22 * middle[:, None])) ** 2)
-    through = np.abs(_tract(tracks.formants_hz(t))) * np.minimum(f / 1500, 1)
-    shape = band * (0.5 * level)[:, None] + through * (0.1 * breath)[:, None]
-    shaped = np.fft.irfft(white * shape, _FFT)
-    for begin, part in zip(begins, shaped):
-        audio[begin : begin + _FFT] += part
+    for block in _blocks(len(begins)):
+        white = np.fft.rfft(rng.normal(size=(len(begins[block]), size)) * window, _FFT)
+        centre = middle[block, None]
+        band = np.exp(-0.5 * ((f - centre) / (300 + 0.22 * centre)) ** 2)
+        through = np.abs(_tract(tracks.formants_hz(t[block]))) * np.minimum(f / 1500, 1)
+        shape = band * (0.5 * level[block, None]) + through * (0.1 * breath[block, None])
+        for begin, part in zip(begins[block], np.fft.irfft(white * shape, _FFT)):
+            audio[begin : begin + _FFT] += part
