@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,10 @@ from synctool.plugins import registry
 from synctool.testing import CHECKS
 from synctool_plugin_speech import synctool_backbones, synctool_catalogue
 from synctool_plugin_speech.ast import AST
+from synctool_plugin_speech.audiomae import AudioMAE
 from synctool_plugin_speech.pieces import in_pieces
 from synctool_plugin_speech.spectrograms import KaldiMel, WhisperMel
+from synctool_plugin_speech.wav2vec2_bert import Wav2Vec2Bert
 from synctool_plugin_speech.waveform import conformer_large, wavlm_base, wavlm_large
 from synctool_plugin_speech.whisper import Whisper, whisper_tiny
 
@@ -34,6 +38,8 @@ SMALL = {"layers": 2, "size": 16}
 FACTORIES: dict[str, Callable[..., nn.Module]] = {
     "whisper": whisper_tiny,
     "ast": AST,
+    "audiomae": AudioMAE,
+    "wav2vec2-bert": Wav2Vec2Bert,
     "wavlm": lambda **options: wavlm_base(channels=8, **options),
     "wavlm.large": lambda **options: wavlm_large(channels=8, **options),
     "conformer": lambda **options: conformer_large(channels=8, **options),
@@ -65,18 +71,21 @@ def test_contract(check: Callable[..., None], name: str) -> None:
 def test_the_bare_names_are_the_defaults() -> None:
     defaults = {spec.name: spec.tag for spec in synctool_backbones() if spec.default}
     wanted = {"whisper": "tiny", "wavlm": "base", "conformer": "medium", "ast": "audioset"}
+    wanted |= {"audiomae": "audioset", "wav2vec2-bert": "large"}
     assert defaults == wanted
 
 
 def test_published_weights_are_in_the_catalogue() -> None:
     found = {s.full_name: s.weights for s in synctool_backbones() if s.weights is not None}
     assert sorted({s.full_name for s in synctool_backbones()} - found.keys()) == ["conformer"]
+    assert found.pop("audiomae").catalogue is None  # its authors' files are no plain addresses
     for name, weights in found.items():
         entry = registry.catalogue.get(weights.catalogue)
         assert entry.kind == "weights", name
         assert entry.licence == weights.licence, name
         assert {"config.json", "preprocessor_config.json"} <= set(entry.hub.patterns), name
-    assert [entry.name for entry in synctool_catalogue()] == ["wav2vec2-conformer-large"]
+    own = [entry.name for entry in synctool_catalogue()]
+    assert own == ["w2v-bert-2", "wav2vec2-conformer-large"]
 
 
 def test_nothing_heavy_is_imported_before_a_network_is_chosen() -> None:
@@ -117,6 +126,20 @@ def test_the_spectrogram_of_ast_is_the_published_one() -> None:
     torch.testing.assert_close(KaldiMel()(audio), wanted, atol=1e-3, rtol=1e-3)
 
 
+def test_the_input_of_wav2vec2_bert_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = loud_and_quiet(20)
+    extractor = transformers.SeamlessM4TFeatureExtractor()
+    network, seen = encoder("wav2vec2-bert", layer=0), []
+    monkeypatch.setattr(network, "_piece", lambda rows: (seen.append(rows), rows.mT)[1])
+    network(audio)
+    for one, got in zip(audio, seen[0], strict=True):
+        # Ours have 120 samples of silence on either side, so that four rows belong to each frame.
+        padded = F.pad(one, (120, 120)).numpy()
+        wanted = extractor(padded, sampling_rate=16_000, return_tensors="pt").input_features[0]
+        assert wanted.shape == (40, 160)
+        torch.testing.assert_close(got.reshape(40, 160), wanted, atol=2e-3, rtol=2e-3)
+
+
 @pytest.mark.parametrize("mel", [WhisperMel, KaldiMel])
 def test_spectrograms_are_computed_in_full_precision(mel: type[nn.Module]) -> None:
     audio = noise(3)
@@ -128,7 +151,7 @@ def test_spectrograms_are_computed_in_full_precision(mel: type[nn.Module]) -> No
 # ------------------------------------------------------------------------------------- place and time
 
 
-@pytest.mark.parametrize("name", ["whisper", "ast", "conformer"])
+@pytest.mark.parametrize("name", ["whisper", "ast", "audiomae", "conformer"])
 def test_the_input_of_the_first_layer_lies_symmetrically_about_its_frame(name: str) -> None:
     options = {"normalise": False} if name == "conformer" else {}
     network = encoder(name, layer=0, **options)
@@ -164,7 +187,9 @@ def test_pieces_join_without_a_seam() -> None:
         assert max(longest) <= 20
 
 
-@pytest.mark.parametrize(("name", "limit", "margin"), [("whisper", 750, 50), ("ast", 251, 25)])
+@pytest.mark.parametrize(
+    ("name", "limit", "margin"), [("whisper", 750, 50), ("ast", 251, 25), ("audiomae", 253, 25)]
+)
 def test_long_inputs_are_encoded_in_pieces(name: str, limit: int, margin: int) -> None:
     network = encoder(name, layers=1)
     audio = noise(limit + 10)
@@ -215,6 +240,75 @@ def test_every_fifth_column_of_ast_is_a_published_one() -> None:
     theirs = wanted[:, 2:].unflatten(1, (12, 101))
     ours = got[:, 2:].unflatten(1, (12, 251))
     torch.testing.assert_close(ours[:, :, ::5], theirs[:, :, ::2], atol=1e-4, rtol=1e-4)
+
+
+def test_long_inputs_of_wav2vec2_bert_are_normalised_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, audio, seen = encoder("wav2vec2-bert", layer=0), noise(510), []
+    audio[:, : 640 * 100] *= 1e-3
+    rows = network.mel(F.pad(audio, (120, 120)))
+    wanted = (rows - rows.mean(1, keepdim=True)) / rows.std(1, keepdim=True)
+    monkeypatch.setattr(network, "_piece", lambda rows: (seen.append(rows), rows.mT[..., ::4])[1])
+    assert network(audio).shape == (1, 80, 510)
+    first, last = seen
+    torch.testing.assert_close(first, wanted[:, :2000], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(last, wanted[:, 40:], atol=1e-4, rtol=1e-4)
+
+
+def test_a_step_of_wav2vec2_bert_never_sees_what_its_convolution_has_ahead() -> None:
+    network, audio = encoder("wav2vec2-bert", layers=1), noise(40)
+    conv = network.network.encoder.layers[0].conv_module.depthwise_conv
+    assert conv.kernel_size == (31,) and conv.padding == (0,)
+    seen = []
+    conv.register_forward_hook(
+        lambda m, given, out: seen.append((given[0].shape[-1], out.shape[-1]))
+    )
+    network(audio)
+    assert seen == [(110, 80)]  # thirty zeros before, nothing behind
+
+
+def test_positions_of_audiomae_are_read_at_their_own_time() -> None:
+    network = encoder("audiomae", layer=0).network
+    with torch.no_grad():
+        network.pos_embed.normal_()
+        spectrogram = torch.randn(1, 1, 4 * 253 + 12, 128)
+        published = F.conv2d(
+            spectrogram, network.patch_embed.proj.weight, network.patch_embed.proj.bias, 16
+        )
+        wanted = published.flatten(2).mT + network.pos_embed[:, 1:]  # a column after the other
+        (got,) = network(spectrogram)
+    wanted = wanted.unflatten(1, (64, 8)).mean(2)
+    torch.testing.assert_close(got[:, ::4], wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_layers_of_audiomae_are_those_of_a_vision_transformer() -> None:
+    ours = encoder("audiomae", size=128, layers=1).network
+    (block,) = ours.blocks
+    theirs = nn.TransformerEncoderLayer(
+        128, 2, 512, dropout=0.0, activation="gelu", layer_norm_eps=1e-6,
+        batch_first=True, norm_first=True,
+    ).eval()  # fmt: skip
+    names = {
+        **{"self_attn.in_proj_": "attn.qkv.", "self_attn.out_proj.": "attn.proj."},
+        **{"linear1.": "mlp.fc1.", "linear2.": "mlp.fc2.", "norm1.": "norm1.", "norm2.": "norm2."},
+    }
+    state = block.state_dict()
+    theirs.load_state_dict(
+        {k + part: state[v + part] for k, v in names.items() for part in ("weight", "bias")}
+    )
+    x = torch.randn(2, 9, 128)
+    torch.testing.assert_close(block(x), theirs(x), atol=1e-5, rtol=1e-5)
+
+
+def test_positions_of_audiomae_begin_as_published() -> None:
+    table = AudioMAE(layers=1, size=16).network.pos_embed[0]
+    assert table.shape == (513, 16) and not table[0].any()
+    row = table[1:].unflatten(0, (64, 8))[5, 3]  # column 5, group 3
+    for at, place in ((0, 3), (8, 5)):
+        angles = [place / 10_000 ** (k / 4) for k in range(4)]
+        wanted = torch.tensor([*map(math.sin, angles), *map(math.cos, angles)])
+        torch.testing.assert_close(row[at : at + 8], wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_steps_of_wavlm_are_averaged_in_pairs() -> None:
@@ -317,6 +411,8 @@ PUBLISHED = [
     ("wavlm.large", "WavLMModel", LARGE),
     ("wavlm", "WavLMForCTC", LIKE_WAV2VEC),
     ("conformer", "Wav2Vec2ConformerForCTC", CONFORMER),
+    ("wav2vec2-bert", "Wav2Vec2BertModel", TRANSFORMER),
+    ("wav2vec2-bert", "Wav2Vec2BertForCTC", {**TRANSFORMER, "vocab_size": 5}),
     ("ast", "ASTModel", TRANSFORMER),
     ("ast", "ASTForAudioClassification", TRANSFORMER),
 ]
@@ -400,6 +496,7 @@ MISSING = {
     "wavlm": "encoder.layers.1.attention.gru_rel_pos_const",
     "conformer": "encoder.layers.1.conv_module.depthwise_conv.weight",
     "ast": "embeddings.position_embeddings",
+    "wav2vec2-bert": "encoder.layers.1.self_attn.distance_embedding.weight",
 }
 
 
@@ -423,6 +520,7 @@ OTHER = {
     "wavlm": {"num_buckets": 32},
     "conformer": {"position_embeddings_type": "relative"},
     "ast": {"time_stride": 16},
+    "wav2vec2-bert": {"left_max_position_embeddings": 32},
 }
 
 
@@ -446,7 +544,7 @@ def test_options_of_another_size_are_named(
             encoder(name, **options).load_published(tmp_path)
 
 
-@each_network
+@pytest.mark.parametrize("name", [name for name in FACTORIES if name != "audiomae"])
 def test_a_folder_of_another_network_is_refused(tmp_path: Path, name: str) -> None:
     kind = ("WavLMModel", LIKE_WAV2VEC) if name in ("whisper", "ast") else ("ASTModel", TRANSFORMER)
     publish(tmp_path / "other", *kind)
@@ -462,3 +560,57 @@ def test_audio_that_was_published_normalised_is_not_left_as_it_is(tmp_path: Path
     encoder("wavlm.large").load_published(tmp_path)
     with pytest.raises(WeightsError, match="normalise=True"):
         encoder("wavlm.large", normalise=False).load_published(tmp_path)
+
+
+# ---------------------------------------------------------------- AudioMAE, whose authors give single files
+
+
+def audiomae_file(
+    folder: Path, *, prefix: str = "", pooled: bool = False, wrapped: bool = True
+) -> tuple:
+    """A file with the names of the published one, and the encoder's part of it."""
+    theirs = encoder("audiomae", seed=5, use_mean_pooling=pooled).network.state_dict()
+    others = {"decoder_blocks.0.attn.qkv.weight": 4, "mask_token": 2, "decoder_pos_embed": 3}
+    others |= {"head.weight": 2}
+    state = {
+        prefix + k: v
+        for k, v in {**theirs, **{k: torch.ones(n) for k, n in others.items()}}.items()
+    }
+    path = folder / "pretrained.pth"
+    torch.save({"model": state, "epoch": 32} if wrapped else state, path)
+    return path, theirs
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"prefix": "encoder."}, {"pooled": True}, {"wrapped": False}], ids=str
+)
+def test_a_published_audiomae_fits(tmp_path: Path, how: dict[str, Any]) -> None:
+    path, theirs = audiomae_file(tmp_path, **how)
+    network = encoder("audiomae", use_mean_pooling=how.get("pooled", False))
+    network.load_published(path)
+    assert all(torch.equal(v, theirs[k]) for k, v in network.network.state_dict().items())
+    short = encoder("audiomae", layer=1, mix=True, use_mean_pooling=how.get("pooled", False))
+    short.load_published(path)
+    assert len(short.network.blocks) == 1
+    assert all(torch.equal(v, theirs[k]) for k, v in short.network.state_dict().items())
+
+
+def test_another_audiomae_is_refused(tmp_path: Path) -> None:
+    path, _ = audiomae_file(tmp_path)
+    with pytest.raises(WeightsError, match=r"missing: fc_norm\.weight"):
+        encoder("audiomae", use_mean_pooling=True).load_published(path)
+    with pytest.raises(WeightsError, match=r"missing: blocks\.2\."):
+        encoder("audiomae", layers=3).load_published(path)
+    with pytest.raises(WeightsError, match="other shape"):
+        encoder("audiomae", size=32).load_published(path)
+    torch.save({"model": {"conv.weight": torch.ones(2)}}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"other\.pth is no AudioMAE"):
+        encoder("audiomae").load_published(tmp_path / "other.pth")
+    torch.save({"model": {}, "args": Namespace(epochs=1)}, tmp_path / "objects.pth")
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        encoder("audiomae").load_published(tmp_path / "objects.pth")
+
+
+def test_a_kernel_of_wav2vec2_bert_is_odd() -> None:
+    with pytest.raises(UsageError, match="kernel of 4"):
+        encoder("wav2vec2-bert", kernel=4)

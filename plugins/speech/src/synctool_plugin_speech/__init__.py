@@ -1,4 +1,7 @@
-"""Audio encoders given to synctool: Whisper, WavLM, Conformer and AST. Nothing heavy is imported here."""
+"""Audio encoders given to synctool: Whisper, WavLM, Conformer, Wav2Vec2-BERT, AST and AudioMAE.
+
+Nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from synctool import hookimpl
 from synctool.plugins.specs import AudioInput, BackboneSpec, CatalogueEntry, HubSource, WeightsSpec
 
 _CONFORMER = "wav2vec2-conformer-large"
+_W2V_BERT = "w2v-bert-2"
 _APACHE = "Apache-2.0"
 _WAVLM_TERMS = (
     "not clear: none tagged on the card; it links a CC BY-SA 3.0 text, and the code is MIT"
@@ -53,13 +57,59 @@ def synctool_backbones() -> list[BackboneSpec]:
             small=_TINY,
             weights=_weights("ast", "BSD-3-Clause"),
         ),
+        _encoder(
+            name="audiomae",
+            tag="audioset",
+            default=True,
+            factory="audiomae:AudioMAE",
+            summary="encoder of AudioMAE (Huang et al. 2022), a column of patches per frame",
+            context=51,
+            options={
+                "layers": 12,
+                "size": 768,
+                "layer": -1,
+                "mix": False,
+                "use_mean_pooling": False,
+            },
+            small=_TINY,
+            # Its authors give it from Google Drive only.
+            weights=WeightsSpec(
+                name="audiomae-pretrained",
+                licence="CC BY 4.0",
+                file_name="audiomae-pretrained.pth",
+            ),
+        ),
+        _encoder(
+            name="wav2vec2-bert",
+            tag="large",
+            default=True,
+            factory="wav2vec2_bert:Wav2Vec2Bert",
+            summary="Wav2Vec2-BERT, w2v-BERT 2.0 (Barrault et al. 2023), of 143 languages",
+            context=_SPEECH_CONTEXT,
+            options={"layers": 24, "size": 1024, "kernel": 31, "layer": -1, "mix": False},
+            # Its convolutions look back only: without them, whether a row stands at its frame is seen.
+            small={**_TINY, "kernel": 1},
+            weights=_weights(_W2V_BERT, "MIT"),
+        ),
     ]
 
 
 @hookimpl
 def synctool_catalogue() -> list[CatalogueEntry]:
-    """The one published network here that synctool's own catalogue lacks."""
+    """The published networks here that synctool's own catalogue lacks."""
     return [
+        CatalogueEntry(
+            name=_W2V_BERT,
+            kind="weights",
+            summary="Wav2Vec2-BERT (w2v-BERT 2.0), 4.5 million hours of 143 languages, not fine-tuned",
+            homepage="https://huggingface.co/facebook/w2v-bert-2.0",
+            licence="MIT",
+            hub=HubSource(
+                repo="facebook/w2v-bert-2.0",
+                revision="da985ba0987f70aaeb84a80f2851cfac8c697a7b",
+                patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
+            ),
+        ),
         CatalogueEntry(
             name=_CONFORMER,
             kind="weights",
@@ -71,7 +121,7 @@ def synctool_catalogue() -> list[CatalogueEntry]:
                 revision="63b525d82e236580059cc8fa9dd1e0dc15a326e1",
                 patterns=("config.json", "preprocessor_config.json", "pytorch_model.bin"),
             ),
-        )
+        ),
     ]
 
 

@@ -16,15 +16,18 @@ from synctool.models.layer_mix import LayerMix, chosen_layer
 from synctool.models.speech_transformer import heads_of
 from synctool.types import SAMPLES_PER_FRAME
 from synctool.weights.transformers_folder import load_transformers
+from synctool_plugin_speech.patches import (
+    COLUMN_STRIDE,
+    MARGIN_FRAMES,
+    PATCH,
+    SIDE,
+    most_columns,
+    positions_at_frames,
+)
 from synctool_plugin_speech.pieces import in_pieces
-from synctool_plugin_speech.spectrograms import HOP, WINDOW, KaldiMel
+from synctool_plugin_speech.spectrograms import KaldiMel
 
-COLUMN_STRIDE = SAMPLES_PER_FRAME // HOP
-"""Steps of the spectrogram from one column of patches to the next: 4, one video frame."""
-MARGIN_FRAMES = 25
-"""Rows of this many frames next to a cut are dropped where an input is longer than the positions go."""
 _BANDS = 128
-_PATCH = 16
 _PUBLISHED_STRIDE = 10
 _PUBLISHED_STEPS = 1024
 _SPECIAL = 2  # the class token and the distillation token
@@ -32,10 +35,6 @@ _SAME = (
     *("hidden_size", "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias"),
     *("patch_size", "frequency_stride", "time_stride", "max_length", "num_mel_bins"),
 )
-
-# A patch spans 15 steps and one window; what that is more than a frame is added as silence, half on
-# either side, and there is exactly one column for each frame, centred on its middle.
-_SIDE = (HOP * (_PATCH - 1) + WINDOW - SAMPLES_PER_FRAME) // 2
 
 
 class AST(nn.Module):
@@ -71,7 +70,7 @@ class AST(nn.Module):
             num_hidden_layers=built,
             num_attention_heads=heads_of(size),
             intermediate_size=4 * size,
-            patch_size=_PATCH,
+            patch_size=PATCH,
             frequency_stride=_PUBLISHED_STRIDE,
             time_stride=_PUBLISHED_STRIDE,
             max_length=_PUBLISHED_STEPS,
@@ -123,7 +122,7 @@ class AST(nn.Module):
         )
 
     def _piece(self, waveform: Tensor) -> Tensor:
-        spectrogram = self.mel(F.pad(waveform, (_SIDE, _SIDE))).to(self.network.dtype)
+        spectrogram = self.mel(F.pad(waveform, (SIDE, SIDE))).to(self.network.dtype)
         found = self.network(spectrogram, output_hidden_states=self.mix is not None)
         tokens = found.last_hidden_state
         if self.mix is not None:
@@ -150,7 +149,7 @@ class _DenseEmbeddings(ASTEmbeddings):
     @property
     def most_columns(self) -> int:
         """Columns up to the last published position."""
-        return (self._columns - 1) * self.config.time_stride // COLUMN_STRIDE + 1
+        return most_columns(self._columns, stride=self.config.time_stride)
 
     def forward(self, input_values: Tensor) -> Tensor:
         """``[B, 4 T + 12, bands] -> [B, 2 + rows * T, D]``."""
@@ -166,9 +165,5 @@ class _DenseEmbeddings(ASTEmbeddings):
             (_SPECIAL, self._rows * self._columns), dim=1
         )
         table = table.unflatten(1, (self._rows, self._columns))
-        place = COLUMN_STRIDE * torch.arange(columns, device=table.device)
-        before = (place // self.config.time_stride).clamp_max(self._columns - 2)
-        share = (place - before * self.config.time_stride) / self.config.time_stride
-        share = share.to(table.dtype)[:, None]
-        read = torch.lerp(table[:, :, before], table[:, :, before + 1], share)
+        read = positions_at_frames(table, columns=columns, stride=self.config.time_stride)
         return torch.cat((special, read.flatten(1, 2)), 1)

@@ -12,7 +12,12 @@ from synctool.types import SAMPLES_PER_FRAME
 
 
 def in_pieces(
-    encode: Callable[[Tensor], Tensor], waveform: Tensor, *, limit: int, margin: int
+    encode: Callable[[Tensor], Tensor],
+    waveform: Tensor,
+    *,
+    limit: int,
+    margin: int,
+    steps: int = SAMPLES_PER_FRAME,
 ) -> Tensor:
     """Encode a waveform of any length with a network that takes so many frames and no more.
 
@@ -21,15 +26,16 @@ def in_pieces(
     exported network takes one piece and no more.
 
     Args:
-        encode: ``[B, 640 n] -> [B, D, n]`` for n up to ``limit``.
-        waveform: ``[B, 640 T]``.
+        encode: ``[B, steps n, ...] -> [B, D, n]`` for n up to ``limit``.
+        waveform: ``[B, steps T, ...]``: samples, or what was computed of them.
         limit: Frames of a piece.
         margin: Frames dropped at a cut; less than half of ``limit``.
+        steps: Steps of the input for each frame; 640 for samples.
 
     Returns:
         ``[B, D, T]``.
     """
-    frames = waveform.shape[1] // SAMPLES_PER_FRAME
+    frames = waveform.shape[1] // steps
     if exporting() or frames <= limit:
         return encode(waveform)
     rows: list[Tensor] = []
@@ -38,7 +44,7 @@ def in_pieces(
         start = min(max(done - margin, 0), frames - limit)
         stop = start + limit
         end = frames if stop == frames else stop - margin
-        piece = encode(waveform[:, SAMPLES_PER_FRAME * start : SAMPLES_PER_FRAME * stop])
+        piece = encode(waveform[:, steps * start : steps * stop])
         rows.append(piece[..., done - start : end - start])
         done = end
     return torch.cat(rows, -1)

@@ -1,9 +1,13 @@
-"""The spectrograms that Whisper and AST were trained on, in torch: they run where the network does."""
+"""The spectrograms that Whisper, AST, AudioMAE and Wav2Vec2-BERT were trained on.
+
+In torch: they run where the network does.
+"""
 
 from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -66,22 +70,30 @@ class WhisperMel(nn.Module):
 
 
 class KaldiMel(nn.Module):
-    """Log-mel filter bank as Kaldi computes it, with the normalisation of AST (Gong et al. 2021).
+    """Log-mel filter bank as Kaldi computes it; by default with AST's normalisation (Gong et al. 2021).
 
-    Per window: mean removed, pre-emphasis of 0.97, symmetric Hann window, power spectrum of 512 points,
-    mel bands from 20 to 8000 Hz, natural logarithm.
+    Per window: mean removed, pre-emphasis of 0.97, symmetric window, power spectrum of 512 points, mel bands
+    from 20 to 8000 Hz, natural logarithm.
 
     Args:
-        bands: Mel bands; 128 in the published network.
+        bands: Mel bands; 128 in the published AST.
         mean: AudioSet's mean, subtracted.
         std: AudioSet's standard deviation; twice of it is divided by.
+        kind: ``hann`` or Kaldi's own ``povey`` window.
+        gain: What the samples are multiplied by: 1, or 32768 for those of 16 bits.
     """
 
     def __init__(
-        self, *, bands: int = 128, mean: float = -4.2677393, std: float = 4.5689974
+        self,
+        *,
+        bands: int = 128,
+        mean: float = -4.2677393,
+        std: float = 4.5689974,
+        kind: Literal["hann", "povey"] = "hann",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.mean, self.std = mean, std
+        self.mean, self.std, self.gain = mean, std, gain
         with warnings.catch_warnings():
             # The lowest of 128 bands fall between two points: so it is in the published network.
             warnings.simplefilter("ignore", UserWarning)
@@ -98,6 +110,7 @@ class KaldiMel(nn.Module):
         filters = torch.tensor(filters, dtype=torch.float32)
         self.register_buffer("filters", filters, persistent=False)
         window = torch.hann_window(WINDOW, periodic=False)
+        window = window.pow(0.85) if kind == "povey" else window
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -111,7 +124,7 @@ class KaldiMel(nn.Module):
             ``160 k + 200``.
         """
         with _full_precision(waveform.device):
-            windows = waveform.float().unfold(1, WINDOW, HOP)
+            windows = (self.gain * waveform.float()).unfold(1, WINDOW, HOP)
             windows = windows - windows.mean(2, keepdim=True)
             before = F.pad(windows, (1, 0), mode="replicate")[..., :-1]
             spectrum = torch.fft.rfft((windows - 0.97 * before) * self.window, _KALDI_POINTS)
