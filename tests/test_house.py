@@ -33,6 +33,8 @@ ORDER = (
         "models",
         "backbones",
     ),
+    *("plugins", "media", "features", "faces", "scoring", "authenticity"),
+    *("weights", "models", "backbones"),
     # What measures, prepares, trains, compares and exports.
     *("runtimes", "networks", "data", "measure", "live", "repairing", "prepare"),
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),

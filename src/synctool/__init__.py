@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from synctool.exporting.formats.checks import ExportReport
     from synctool.exporting.run import export
     from synctool.measure.detect import Detector, detect
+    from synctool.measure.verify import Verification, verify
     from synctool.networks.load import load_model
     from synctool.plugins.hookspecs import hookimpl
     from synctool.prepare.pairs import pairs
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from synctool.settings.pairs import PairsSettings
     from synctool.settings.preprocess import PreprocessSettings
     from synctool.settings.train import TrainSettings
+    from synctool.settings.verify import VerifySettings
     from synctool.training.train import train
     from synctool.types import DetectResult, Trial
 
@@ -61,6 +63,8 @@ _PUBLIC = {
     "SyncToolError": "synctool.errors",
     "TrainSettings": "synctool.settings.train",
     "Trial": "synctool.types",
+    "Verification": "synctool.measure.verify",
+    "VerifySettings": "synctool.settings.verify",
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
     "download": "synctool.downloads.run",
@@ -72,6 +76,7 @@ _PUBLIC = {
     "preprocess": "synctool.prepare.preprocess",
     "repair": "synctool.repairing.run",
     "train": "synctool.training.train",
+    "verify": "synctool.measure.verify",
 }
 
 __all__ = [
@@ -95,6 +100,8 @@ __all__ = [
     "SyncToolError",
     "TrainSettings",
     "Trial",
+    "Verification",
+    "VerifySettings",
     "__version__",
     "compare",
     "detect",
@@ -107,6 +114,7 @@ __all__ = [
     "preprocess",
     "repair",
     "train",
+    "verify",
 ]
 
 

@@ -28,12 +28,16 @@ WIDEST_MAX_OFFSET = 125
 """Largest offset that can be asked for, in frames: ±5 s."""
 
 DETECT_SCHEMA = "synctool.detect/1"
+VERIFY_SCHEMA = "synctool.verify/1"
 TRIAL_SCHEMA = "synctool.trial/1"
 COMPARE_SCHEMA = "synctool.compare/1"
 EXPORT_SCHEMA = "synctool.export/1"
 
 Verdict = Literal["in sync", "detectable", "unacceptable", "inconclusive"]
 AudioIs = Literal["ahead", "behind", "level"]
+Authentic = Literal["natural", "offset", "dubbed", "reanimated", "cannot tell"]
+"""Whether lips and voice belong together: naturally, at an offset, not at all (dubbed, a voice-over), with
+lips that seem generated or re-animated; or nobody can tell."""
 ReasonCode = Literal[
     "no_face",
     "no_speech",
@@ -183,6 +187,84 @@ class SpeakerTurn:
 
 
 @dataclass(frozen=True)
+class ScoreInterval:
+    """A probability in 0..1, where either answer is as likely before, with a 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AuthenticitySpan:
+    """A span of one face with one verdict on whether lips and voice belong together.
+
+    Attributes:
+        track: Number of the face, as in ``Track.id``.
+        start_s: Begin.
+        end_s: End.
+        verdict: See ``Authentic``.
+        speech_s: Seconds of speech in it that may be this face's.
+        dub: Probability that the audio is not that of these lips; None where nothing can be told.
+        reanimation: Probability that the lips are not those of this face, likewise.
+        reasons: Why, in sentences.
+    """
+
+    track: int
+    start_s: float
+    end_s: float
+    verdict: Authentic
+    speech_s: float
+    dub: ScoreInterval | None
+    reanimation: ScoreInterval | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AuthenticitySign:
+    """Something on the timeline worth a look.
+
+    Attributes:
+        kind: ``still``: lips still in speech; ``silent``: lips move in silence; ``again``: lips repeat,
+            look for look; ``elsewhere``: a second that matches the audio at another offset.
+        track: Number of the face.
+        start_s: Begin.
+        end_s: End.
+    """
+
+    kind: Literal["still", "silent", "again", "elsewhere"]
+    track: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Authenticity:
+    """Whether lips and voice belong together, by the evidence of their sync alone. It is no proof.
+
+    Attributes:
+        verdict: See ``Authentic``: the graver one where a fair part of the speech has it.
+        dub: Probability that the audio is not that of the lips, over all speech; None where nothing can be
+            told.
+        reanimation: Probability that lips are not those of their face, likewise.
+        reasons: Why, in sentences.
+        spans: By face, in the order of time.
+        signs: What is worth a look, in the order of time.
+    """
+
+    verdict: Authentic
+    dub: ScoreInterval | None
+    reanimation: ScoreInterval | None
+    reasons: tuple[str, ...]
+    spans: tuple[AuthenticitySpan, ...] = ()
+    signs: tuple[AuthenticitySign, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return _rounded_all(asdict(self))
+
+
+@dataclass(frozen=True)
 class FrameSeries:
     """Offset and confidence per 25 Hz frame; None where there is no evidence."""
 
@@ -225,6 +307,7 @@ class DetectResult:
     drift_interval_ms_per_min: tuple[float, float] | None = None
     reason_code: ReasonCode | None = None
     speakers: tuple[SpeakerTurn, ...] | None = None
+    authenticity: Authenticity | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -275,6 +358,7 @@ class DetectResult:
             "segments": [asdict(s) for s in self.segments],
             "tracks": [asdict(t) for t in self.tracks],
             "speakers": None if self.speakers is None else [_turn(t) for t in self.speakers],
+            "authenticity": self.authenticity and self.authenticity.to_dict(),
             "frames": {
                 "t_s": [round(t, 3) for t in self.frames.t_s],
                 "offset_frames": [_rounded(x, 2) for x in self.frames.offset_frames],
@@ -286,6 +370,15 @@ class DetectResult:
 
 def _turn(turn: SpeakerTurn) -> dict[str, Any]:
     return {**asdict(turn), "confidence": _rounded(turn.confidence, 4)}
+
+
+def _rounded_all(value: Any) -> Any:
+    """The same plain data with numbers of four digits."""
+    if isinstance(value, dict):
+        return {key: _rounded_all(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded_all(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -34,6 +34,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "detect",
         "fix",
         "watch",
+        "verify",
         "compare",
         "preprocess",
         "pairs",

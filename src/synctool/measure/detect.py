@@ -7,12 +7,14 @@ chunk. Only embeddings are kept (about 25 kB a second of video), so long videos 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from synctool._version import __version__
+from synctool.features.mouth_motion import MouthSeries
 from synctool.measure.analyze import analyze, conclude
+from synctool.measure.authenticity import authenticity_of
 from synctool.measure.detectors import needed
 from synctool.measure.encode import DetectProgress, encode
 from synctool.measure.thumbnails import Thumbnail
@@ -88,6 +90,7 @@ class Detector:
         *,
         on_progress: Callable[[DetectProgress], None] | None = None,
         on_thumbnails: Callable[[tuple[Thumbnail, ...]], None] | None = None,
+        on_mouths: Callable[[Mapping[int, MouthSeries]], None] | None = None,
     ) -> DetectResult:
         """Measure one video.
 
@@ -95,6 +98,7 @@ class Detector:
             path: The video; also a ``file:`` URL, or ``-`` for the standard input.
             on_progress: Called every second of video.
             on_thumbnails: Called once, at the end, with a few small images of the video.
+            on_mouths: Called once, at the end, with the motion of each face's mouth by its number.
 
         Returns:
             The result; a video that carries no answer gives the verdict ``inconclusive``.
@@ -113,6 +117,7 @@ class Detector:
             allow_external=self._settings.allow_external,
             stall_timeout=self._settings.stall_timeout,
             thumbnails=THUMBNAILS if on_thumbnails else 0,
+            mouths=True,
             on_progress=on_progress,
         )
         stopwatch = Stopwatch()
@@ -136,9 +141,20 @@ class Detector:
             frames_late=encoded.frames_late,
         )
         result = conclude(self._model, findings, name=os.fspath(path), source=source)
+        if encoded.speech is not None and encoded.levels_db is not None:
+            judged = authenticity_of(
+                self._model,
+                encoded,
+                findings,
+                speech=encoded.speech,
+                levels_db=encoded.levels_db,
+            )
+            result = replace(result, authenticity=judged)
         stopwatch.now("")
         if on_thumbnails:
             on_thumbnails(encoded.thumbnails)
+        if on_mouths:
+            on_mouths(encoded.mouths)
         stage_s = dict.fromkeys(STAGES, 0.0) | {**encoded.stage_s, **stopwatch.seconds}
         return replace(result, timing_s=stage_s | {"total": sum(stage_s.values())})
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synctool.features.mouth_motion import MouthSeries
 from synctool.networks.loaded import LoadedModel
 from synctool.types import VIDEO_FPS, Source
 
@@ -118,6 +119,8 @@ class EncodedVideo:
         thumbnails: A few small images, where they were asked for.
         frames_late: How much later than their frame indices the images belong on average, in 25 Hz
             frames.
+        mouths: Opening and motion of each face's mouth by its number, where they were asked for.
+        levels_db: Level of the audio in steps of 10 ms, float32 ``[4 * frames]``, likewise.
     """
 
     source: Source
@@ -131,6 +134,8 @@ class EncodedVideo:
     stage_s: Mapping[str, float] = field(default_factory=dict)
     thumbnails: tuple[Thumbnail, ...] = ()
     frames_late: float = 0.0
+    mouths: Mapping[int, MouthSeries] = field(default_factory=dict)
+    levels_db: np.ndarray | None = None
 
     @property
     def shared_s(self) -> float:

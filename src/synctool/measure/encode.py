@@ -18,6 +18,7 @@ import numpy as np
 
 from synctool.errors import UsageError
 from synctool.faces.detector import FaceDetector
+from synctool.features.loudness import Loudness
 from synctool.features.steadiness import LevelSpread
 from synctool.features.voice_activity import VoiceActivity
 from synctool.measure.embeddings import (
@@ -26,6 +27,7 @@ from synctool.measure.embeddings import (
 from synctool.measure.encode_clip import SILENT_PEAK
 from synctool.measure.face_encoder import FrameCrops
 from synctool.measure.model_encoder import ModelEncoder
+from synctool.measure.mouth_watch import MouthWatch
 from synctool.measure.threads import encoding_pool
 from synctool.measure.thumbnails import ThumbnailKeeper
 from synctool.measure.timing import Stopwatch
@@ -64,6 +66,7 @@ def encode(
     thumbnails: int = 0,
     keep_samples: bool = False,
     isolated: bool = False,
+    mouths: bool = False,
     on_progress: Callable[[DetectProgress], None] | None = None,
 ) -> EncodedVideo:
     """Read a video once, for any number of models.
@@ -80,6 +83,7 @@ def encode(
         keep_samples: Whether the samples of the audio are kept, in place of its embeddings.
         isolated: Whether a model that fails is noted as such, and the others go on; else its error is
             raised.
+        mouths: Whether to measure the motion of the mouths and the level of the audio.
         on_progress: Called every second of video.
 
     Raises:
@@ -95,6 +99,8 @@ def encode(
     kept: list[np.ndarray] = []
     listening: list[Future[None]] = []
     level, voice = LevelSpread(), None if keep_samples else VoiceActivity()
+    loudness = Loudness() if mouths else None
+    watch = MouthWatch()
     with (
         encoding_pool(*(model.runtime for model in models)) as pool,
         VideoFile(
@@ -115,6 +121,8 @@ def encode(
             stopwatch.now("audio")
             samples = video.audio.pop(video.audio.available)
             level.add(samples)
+            if loudness is not None:
+                loudness.add(samples)
             if keep_samples:
                 kept.append(samples)
                 return
@@ -128,6 +136,8 @@ def encode(
             crops = FrameCrops(tracked.frame, colour=colour)
             for encoder in encoders:
                 encoder.add(tracked, crops)
+            if mouths:
+                watch.add(tracked, crops)
             index = tracked.frame.index
             if index % VIDEO_FPS == 0:
                 for encoder in encoders:
@@ -158,6 +168,8 @@ def encode(
             stage_s=stopwatch.seconds,
             thumbnails=shots.thumbnails(),
             frames_late=video.frames_late,
+            mouths=watch.series(),
+            levels_db=None if loudness is None else loudness.levels(max(video.frame_count, 1)),
         )
 
 

@@ -28,6 +28,7 @@ from synctool.settings.fix import FixSettings
 from synctool.settings.pairs import PairsSettings
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.settings.train import TrainSettings
+from synctool.settings.verify import VerifySettings
 from synctool.settings.watch import WatchSettings
 from synctool.untrusted.documents import read_toml
 from synctool.untrusted.origin import MalformedError
@@ -48,6 +49,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
         for kind in (
             DetectSettings,
             FixSettings,
+            VerifySettings,
             CompareSettings,
             PreprocessSettings,
             PairsSettings,

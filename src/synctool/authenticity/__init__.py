@@ -1,0 +1,2 @@
+"""Whether lips and voice belong together, from what measuring the offset leaves behind: no proof, but
+evidence."""
