@@ -37,6 +37,7 @@ ORDER = (
     *("weights", "models", "backbones"),
     # What measures, prepares, trains, compares and exports.
     *("runtimes", "networks", "data", "measure", "live", "repairing", "prepare"),
+    *("runtimes", "networks", "data", "measure", "explaining", "repairing", "prepare"),
     *("comparison.degradations", "evaluation", "training", "comparison", "exporting", "downloads"),
     "doctor",
     # What people see.
@@ -50,7 +51,15 @@ HEAVY = {
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
     *{"lightning_fabric", "tensorboardX", "tomli_w"},
     *{"torchvision", "pytorchvideo", "torchvggish", "jinja2", "sklearn"},
-    *{"onnxscript", "openvino", "coremltools", "litert_torch", "ai_edge_litert", "tensorrt"},
+    *{
+        "captum",
+        "onnxscript",
+        "openvino",
+        "coremltools",
+        "litert_torch",
+        "ai_edge_litert",
+        "tensorrt",
+    },
 }
 
 

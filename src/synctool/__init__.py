@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from synctool.downloads.run import Downloaded, download
     from synctool.errors import SyncToolError
     from synctool.evaluation.metric_specs import Metric
+    from synctool.explaining.run import Explanation, explain
     from synctool.exporting.formats.checks import ExportReport
     from synctool.exporting.run import export
     from synctool.measure.detect import Detector, detect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from synctool.settings.compare import CompareSettings
     from synctool.settings.detect import DetectSettings
     from synctool.settings.download import DownloadSettings
+    from synctool.settings.explain import ExplainSettings
     from synctool.settings.export import ExportSettings
     from synctool.settings.fix import FixSettings
     from synctool.settings.pairs import PairsSettings
@@ -50,6 +52,8 @@ _PUBLIC = {
     "Detector": "synctool.measure.detect",
     "DownloadSettings": "synctool.settings.download",
     "Downloaded": "synctool.downloads.run",
+    "ExplainSettings": "synctool.settings.explain",
+    "Explanation": "synctool.explaining.run",
     "ExportReport": "synctool.exporting.formats.checks",
     "ExportSettings": "synctool.settings.export",
     "FixResult": "synctool.repairing.fix",
@@ -68,6 +72,7 @@ _PUBLIC = {
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
     "download": "synctool.downloads.run",
+    "explain": "synctool.explaining.run",
     "export": "synctool.exporting.run",
     "fix": "synctool.repairing.fix",
     "hookimpl": "synctool.plugins.hookspecs",
@@ -87,6 +92,8 @@ __all__ = [
     "Detector",
     "DownloadSettings",
     "Downloaded",
+    "ExplainSettings",
+    "Explanation",
     "ExportReport",
     "ExportSettings",
     "FixResult",
@@ -106,6 +113,7 @@ __all__ = [
     "compare",
     "detect",
     "download",
+    "explain",
     "export",
     "fix",
     "hookimpl",

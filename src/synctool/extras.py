@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "export": ("onnxscript",),
     "plot": ("matplotlib",),
+    "explain": ("captum",),
     "hub": ("huggingface_hub", "tqdm"),
     "ray": ("ray",),
     "parquet": ("pyarrow",),

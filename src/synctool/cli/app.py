@@ -35,6 +35,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "fix",
         "watch",
         "verify",
+        "explain",
         "compare",
         "preprocess",
         "pairs",

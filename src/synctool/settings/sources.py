@@ -22,6 +22,7 @@ from synctool.settings.compare import CompareSettings
 from synctool.settings.demo import DemoSettings
 from synctool.settings.detect import DetectSettings
 from synctool.settings.download import DownloadSettings
+from synctool.settings.explain import ExplainSettings
 from synctool.settings.export import ExportSettings
 from synctool.settings.fields import Setting, did_you_mean
 from synctool.settings.fix import FixSettings
@@ -50,6 +51,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             DetectSettings,
             FixSettings,
             VerifySettings,
+            ExplainSettings,
             CompareSettings,
             PreprocessSettings,
             PairsSettings,
