@@ -84,11 +84,11 @@ def test_a_loop_of_lips_repeats_and_speech_does_not() -> None:
 
 
 def series(volume: np.ndarray, *, lips: float = 0.06, seed: int = 0) -> FaceSeries:
-    """A face with speech throughout but for its first second; lips and chin move alike."""
+    """A face with speech but for its first second; lips and chin move alike unless they are still."""
     frames = volume.shape[1]
     rng = np.random.default_rng(seed)
     around = 0.03 * (1 + 0.5 * np.abs(rng.standard_normal(frames)))
-    moved = around * lips / 0.03
+    moved = around * lips / 0.03 if lips > 0.01 else lips * rng.random(frames)
     speech = np.r_[np.zeros(25), np.ones(frames - 25)]
     levels = np.repeat(np.where(speech > 0, -20.0, -70.0) + rng.standard_normal(frames), 4)
     looks = np.cumsum(rng.standard_normal((frames, 96)), 0) * 0.1
@@ -98,7 +98,7 @@ def series(volume: np.ndarray, *, lips: float = 0.06, seed: int = 0) -> FaceSeri
 
 def test_evidence_of_a_match_is_steady_and_that_of_foreign_audio_is_not() -> None:
     match = evidence_of(series(constant(3, 6.0)), UNCALIBRATED)
-    other = evidence_of(series(foreign(6.0)), UNCALIBRATED)
+    other = evidence_of(series(foreign(6.0, seed=1)), UNCALIBRATED)
     assert match.steady > 0.9 and match.jitter < 0.5
     assert other.steady < 0.6 and other.jitter > 1.5
     assert match.height > 2 * other.height
@@ -161,11 +161,19 @@ def judged(volume: np.ndarray, **more) -> synctool.types.Authenticity:
 
 
 def test_spans_of_one_verdict_are_told_as_one() -> None:
-    found = judged(foreign(20.0))
+    found = judged(foreign(20.0, seed=1))
     assert found.verdict == "dubbed"
     assert [(s.track, s.start_s, s.end_s) for s in found.spans] == [(2, 0.0, 20.0)]
     assert found.dub is not None and found.dub.low <= found.dub.value <= found.dub.high
     assert "No one offset suits these lips" in " ".join(found.reasons)
+
+
+def test_lips_that_are_still_in_speech_are_suspected() -> None:
+    found = judged(foreign(6.0, seed=1), lips=0.003)
+    assert found.verdict == "reanimated"
+    assert found.reanimation is not None and found.reanimation.value > 0.8
+    assert any(sign.kind == "still" for sign in found.signs)
+    assert "still in 100 % of the speech" in " ".join(found.reasons)
 
 
 def test_a_video_without_speech_tells_nothing() -> None:
@@ -183,6 +191,11 @@ def test_a_video_without_speech_tells_nothing() -> None:
 
 
 @pytest.fixture(scope="module")
+def detector() -> synctool.Detector:
+    return synctool.Detector()
+
+
+@pytest.fixture(scope="module")
 def presenter(clips: Path) -> tuple[np.ndarray, np.ndarray]:
     """Six seconds of SyncNet's example: frames and samples."""
     with VideoFile(clips / "example.avi") as video:
@@ -197,35 +210,23 @@ def talk(path: Path, images: np.ndarray, samples: np.ndarray) -> Path:
     return make_video(path, seconds=len(images) / 25, video=video, audio=[audio])
 
 
-def test_own_audio_and_another_moments_audio(presenter, tmp_path: Path) -> None:
+def test_own_audio_and_another_moments_audio(presenter, detector, tmp_path: Path) -> None:
     images, samples = presenter
-    detector = synctool.Detector()
-    own = talk(tmp_path / "own.mkv", images[:150], samples[: 6 * 16_000])
+    own = talk(tmp_path / "own.mkv", images[:100], samples[: 4 * 16_000])
     found = synctool.verify(own, detector=detector)
     assert found.authenticity.verdict == "offset" and found.exit_code == EXIT_OK
     assert found.authenticity.dub.value < 0.1
-    assert set(found.mouths) == {0} and found.mouths[0].frames == 150
+    assert set(found.mouths) == {0} and found.mouths[0].frames == 100
     told = json.loads(json.dumps(found.result.to_dict()))
     assert DetectResult.from_dict(told).to_dict() == found.result.to_dict()
-    other = talk(tmp_path / "other.mkv", images[:150], samples[6 * 16_000 : 12 * 16_000])
+    other = talk(tmp_path / "other.mkv", images[:100], samples[6 * 16_000 : 10 * 16_000])
     assert synctool.verify(other, detector=detector).authenticity.verdict == "dubbed"
-
-
-def test_frozen_lips_are_suspected(presenter, tmp_path: Path) -> None:
-    images, samples = presenter
-    frozen = images[:150].copy()
-    frozen[:, 130:200, 60:165] = images[40, 130:200, 60:165]
-    path = talk(tmp_path / "frozen.mkv", frozen, samples[: 6 * 16_000])
-    found = synctool.verify(path).authenticity
-    assert found.verdict in ("reanimated", "dubbed")
-    assert found.reanimation.value > 0.5
-    assert any(sign.kind == "still" for sign in found.signs)
 
 
 def test_the_command_writes_what_is_asked_for(presenter, tmp_path: Path, capsys) -> None:
     pytest.importorskip("matplotlib")
     images, samples = presenter
-    path = talk(tmp_path / "a <b>.mkv", images[:100], samples[: 4 * 16_000])
+    path = talk(tmp_path / "a <b>.mkv", images[:75], samples[: 3 * 16_000])
     outputs = {name: tmp_path / f"out.{name}" for name in ("json", "html", "plot.svg")}
     words = ["--json", outputs["json"], "--html", outputs["html"], "--plot", outputs["plot.svg"]]
     assert main(["verify", str(path), *map(str, words)]) == EXIT_OK
@@ -233,7 +234,7 @@ def test_the_command_writes_what_is_asked_for(presenter, tmp_path: Path, capsys)
     data = json.loads(outputs["json"].read_text("utf-8"))
     assert data["schema"] == "synctool.verify/1"
     assert data["verdict"] == "offset" and data["offset_ms"] > 90
-    assert len(data["mouths"][0]["opening"]) == 100
+    assert len(data["mouths"][0]["opening"]) == 75
     page = outputs["html"].read_text("utf-8")
     assert "a &lt;b&gt;.mkv" in page and "<b>.mkv" not in page and "Dub score" in page
     assert outputs["plot.svg"].stat().st_size > 5000
@@ -250,10 +251,9 @@ def test_a_video_without_a_face_and_one_that_is_missing(tmp_path: Path, capsys) 
     assert [line["schema"] for line in lines] == ["synctool.verify/1", "synctool.failure/1"]
 
 
-def test_a_page_of_several_has_a_row_for_each(presenter, tmp_path: Path) -> None:
+def test_a_page_of_several_has_a_row_for_each(presenter, detector, tmp_path: Path) -> None:
     images, samples = presenter
-    path = talk(tmp_path / "one.mkv", images[:75], samples[: 3 * 16_000])
-    detector = synctool.Detector()
+    path = talk(tmp_path / "one.mkv", images[:50], samples[: 2 * 16_000])
     found = [synctool.verify(path, detector=detector, thumbnails=True)] * 2
     page = verify_page(found, command="synctool verify one.mkv one.mkv")
     assert page.count('class="video"') == 2 and "one.mkv" in page
