@@ -12,6 +12,7 @@ from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
+from typer import Context
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -50,6 +51,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
 
 GROUPS: dict[str, str] = {name: f"{_ROOM}.{name}:app" for name in ("download", "plugins", "config")}
 """The groups of commands."""
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _OF_PLUGINS = {"plugins", "doctor"}
 """What tells how plugins fare, which shows when their commands are added."""
 
@@ -97,14 +99,16 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _PrintableErrors(TyperGroup):
+class _Commands(TyperGroup):
     """The group of all commands; its usage errors repeat words of the command line, made printable.
 
-    Typer shows these errors itself, and most of its messages repeat a word as it is.
+    Typer shows these errors itself, and most of its messages repeat a word as it is. It also shows a type
+    beside switches, which take no value: here they have none.
     """
 
     def make_context(self, *args: Any, **more: Any) -> Any:
         """See ``click.Command.make_context``."""
+        _without_types(self)
         with _printable_message():
             return super().make_context(*args, **more)
 
@@ -112,6 +116,16 @@ class _PrintableErrors(TyperGroup):
         """See ``click.Command.invoke``."""
         with _printable_message():
             return super().invoke(ctx)
+
+
+def _without_types(command: Any) -> None:
+    """Have help show no type beside the switches of a command, and of those below it."""
+    context = Context(command, **_CONTEXT)
+    for option in (*command.params, command.get_help_option(context)):
+        if getattr(option, "is_bool_flag", False) and option.metavar is None:
+            option.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _without_types(below)
 
 
 @contextmanager
@@ -137,10 +151,10 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
         PluginError: If a plugin is broken and ``SYNCTOOL_STRICT`` is set.
     """
     app = typer.Typer(
-        cls=_PrintableErrors,
+        cls=_Commands,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=_CONTEXT,
     )
     app.callback()(_options)
     own = [*COMMANDS, *GROUPS]
