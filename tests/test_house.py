@@ -46,7 +46,7 @@ ORDER = (
 """The parts of the package: each may import those before it. A new part needs a place here."""
 
 HEAVY = {
-    *{"torch", "cv2", "transformers", "numpy", "scipy", "matplotlib", "av"},
+    *{"torch", "cv2", "transformers", "numpy", "scipy", "matplotlib", "pandas", "av"},
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
     *{"lightning_fabric", "tensorboardX", "tomli_w"},

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from synctool.explaining.run import Explanation, explain
     from synctool.exporting.formats.checks import ExportReport
     from synctool.exporting.run import export
+    from synctool.measure.arrays import DetectArrays
     from synctool.measure.detect import Detector, detect
+    from synctool.measure.detect_many import detect_many
     from synctool.measure.verify import Verification, verify
     from synctool.networks.load import load_model
     from synctool.plugins.hookspecs import hookimpl
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "CompareSettings": "synctool.settings.compare",
     "Comparison": "synctool.comparison.run",
+    "DetectArrays": "synctool.measure.arrays",
     "DetectResult": "synctool.types",
     "DetectSettings": "synctool.settings.detect",
     "Detector": "synctool.measure.detect",
@@ -71,6 +74,7 @@ _PUBLIC = {
     "VerifySettings": "synctool.settings.verify",
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
+    "detect_many": "synctool.measure.detect_many",
     "download": "synctool.downloads.run",
     "explain": "synctool.explaining.run",
     "export": "synctool.exporting.run",
@@ -87,6 +91,7 @@ _PUBLIC = {
 __all__ = [
     "CompareSettings",
     "Comparison",
+    "DetectArrays",
     "DetectResult",
     "DetectSettings",
     "Detector",
@@ -112,6 +117,7 @@ __all__ = [
     "__version__",
     "compare",
     "detect",
+    "detect_many",
     "download",
     "explain",
     "export",

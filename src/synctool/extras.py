@@ -19,6 +19,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "export": ("onnxscript",),
     "plot": ("matplotlib",),
     "explain": ("captum",),
+    "notebook": ("pandas",),
     "hub": ("huggingface_hub", "tqdm"),
     "ray": ("ray",),
     "parquet": ("pyarrow",),

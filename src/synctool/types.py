@@ -320,6 +320,32 @@ class DetectResult:
         """``ahead``, ``behind`` or ``level`` (within half a frame), None when inconclusive."""
         return None if self.offset_frames is None else where_audio_is(self.offset_frames)
 
+    def to_dataframe(
+        self, table: Literal["frames", "segments", "tracks", "speakers"] = "frames"
+    ) -> Any:
+        """A table of the result as a ``pandas.DataFrame``, what is not known as NaN.
+
+        Args:
+            table: Which one: offset and confidence by frame, or the segments, faces, turns.
+
+        Raises:
+            MissingError: pandas is not installed.
+            UsageError: There is no such table.
+        """
+        return _notebook().result_dataframe(self, table)
+
+    def plot(self) -> Any:
+        """Offset and confidence over time as a ``matplotlib.figure.Figure``.
+
+        Raises:
+            MissingError: matplotlib is not installed.
+        """
+        return _notebook().result_figure(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return _notebook().result_html(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DetectResult:
         """A result from what ``to_dict`` gave, also after a way through JSON; digits are as there.
@@ -367,6 +393,11 @@ class DetectResult:
             },
             "timing_s": {k: round(v, 4) for k, v in self.timing_s.items()},
         }
+
+
+def _notebook() -> Any:
+    """The room of the reports stands above this one."""
+    return import_module("synctool.report.notebook")
 
 
 def _turn(turn: SpeakerTurn) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,30 @@ class Comparison:
             "trials": [trial.to_dict() for trial in self.trials],
         }
 
+    def to_dataframe(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for every trial, and the columns of ``compare --csv``.
+
+        Raises:
+            MissingError: pandas is not installed.
+        """
+        return _notebook().comparison_dataframe(self)
+
+    def plot(self, video: str | None = None) -> Any:
+        """The models' offsets over time as a ``matplotlib.figure.Figure``.
+
+        Args:
+            video: Of which video, as it was given; None for the first.
+
+        Raises:
+            MissingError: matplotlib is not installed.
+            UsageError: There is no such video.
+        """
+        return _notebook().comparison_figure(self, video)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return _notebook().comparison_html(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
         """A comparison from what ``to_dict`` or ``compare --json`` gave.
@@ -134,6 +159,11 @@ class Comparison:
             trials=tuple(Trial.from_dict(entry) for entry in data["trials"]),
             metrics=tuple(Metric.from_dict(entry) for entry in data["metrics"]),
         )
+
+
+def _notebook() -> Any:
+    """The room of the reports stands above this one."""
+    return import_module("synctool.report.notebook")
 
 
 def run_trials(

@@ -14,6 +14,7 @@ from typing import Any
 from synctool._version import __version__
 from synctool.features.mouth_motion import MouthSeries
 from synctool.measure.analyze import analyze, conclude
+from synctool.measure.arrays import DetectArrays, arrays_of
 from synctool.measure.authenticity import authenticity_of
 from synctool.measure.detectors import needed
 from synctool.measure.encode import DetectProgress, encode
@@ -108,6 +109,36 @@ class Detector:
             MediaError: It cannot be read, or has no video or no audio.
             UsageError: It has no such audio track.
         """
+        arrays = self._measured(
+            path, on_progress=on_progress, on_thumbnails=on_thumbnails, on_mouths=on_mouths
+        )
+        return arrays.result
+
+    def arrays(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        on_progress: Callable[[DetectProgress], None] | None = None,
+    ) -> DetectArrays:
+        """Measure one video, and give what the result is concluded from: score volume and embeddings.
+
+        Args:
+            path: See ``detect``.
+            on_progress: See ``detect``.
+
+        Raises:
+            SyncToolError: See ``detect``.
+        """
+        return self._measured(path, on_progress=on_progress)
+
+    def _measured(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        on_progress: Callable[[DetectProgress], None] | None = None,
+        on_thumbnails: Callable[[tuple[Thumbnail, ...]], None] | None = None,
+        on_mouths: Callable[[Mapping[int, MouthSeries]], None] | None = None,
+    ) -> DetectArrays:
         encoded = encode(
             path,
             [self._model],
@@ -156,7 +187,8 @@ class Detector:
         if on_mouths:
             on_mouths(encoded.mouths)
         stage_s = dict.fromkeys(STAGES, 0.0) | {**encoded.stage_s, **stopwatch.seconds}
-        return replace(result, timing_s=stage_s | {"total": sum(stage_s.values())})
+        result = replace(result, timing_s=stage_s | {"total": sum(stage_s.values())})
+        return arrays_of(result, findings, own.faces, own.audio)
 
 
 def _other_videos(source: Source) -> tuple[int, ...]:

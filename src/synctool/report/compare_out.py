@@ -125,7 +125,7 @@ def trial_line(trial: Trial) -> str:
 def trials_csv(trials: Sequence[Trial]) -> str:
     """One row a trial, with the heading."""
     names = names_of(trials)
-    return _table(TRIAL_COLUMNS, (_trial_row(trial, names) for trial in trials))
+    return _table(TRIAL_COLUMNS, (trial_row(trial, names) for trial in trials))
 
 
 def metrics_csv(metrics: Iterable[Metric]) -> str:
@@ -158,7 +158,8 @@ def _listed(rows: Iterable[Mapping[str, Any]]) -> str:
     return "[\n" + ",\n".join(lines) + "\n  ]" if lines else "[]"
 
 
-def _trial_row(trial: Trial, names: Mapping[Model, str]) -> dict[str, Any]:
+def trial_row(trial: Trial, names: Mapping[Model, str]) -> dict[str, Any]:
+    """A trial by the columns of the CSV; what is not known is missing."""
     about = {
         "film": trial.film,
         "model": names[model_of(trial)],
