@@ -49,6 +49,7 @@ HEAVY = {
     *{"torch", "cv2", "transformers", "numpy", "scipy", "matplotlib", "pandas", "av"},
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
+    *{"fastapi", "uvicorn", "anyio", "python_multipart", "sqlite3"},
     *{"lightning_fabric", "tensorboardX", "tomli_w"},
     *{"torchvision", "pytorchvideo", "torchvggish", "jinja2", "sklearn"},
     *{

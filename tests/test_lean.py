@@ -78,7 +78,10 @@ def test_what_is_hidden_is_hidden(base: dict[str, str], tmp_path: Path) -> None:
 
 LISTS = [
     *([command, "--help"] for command in ("detect", "compare", "preprocess", "pairs", "train")),
-    *([command, "--help"] for command in ("export", "backbones", "detectors", "download")),
+    *(
+        [command, "--help"]
+        for command in ("watch", "serve", "export", "backbones", "detectors", "download")
+    ),
     *(["--help"], ["--version"], ["plugins", "--help"], ["plugins", "check", "--help"]),
     *(
         ["doctor"],
@@ -133,6 +136,7 @@ REFUSED = [
     (["preprocess", "FOLDER", "new", "--engine", "ray"], "ray"),
     (["pairs", "data", "--out", "new.parquet"], "parquet"),
     (["download", "hubert-base"], "hub"),
+    (["serve", "--port", "0"], "serve"),
 ]
 
 

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "detect",
         "fix",
         "watch",
+        "serve",
         "verify",
         "explain",
         "compare",

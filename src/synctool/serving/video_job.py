@@ -47,14 +47,13 @@ class VideoJobs:
     def __call__(self, job: VideoJob, tell: Tell) -> JobOutcome:
         """Do a job; ``tell`` is given its ``JobProgress``."""
         try:
-            return self._done(job, tell)
+            return self._done(job, _Brief(tell))
         except SyncToolError as error:
             return JobOutcome.failed(error, job.name)
         except Exception as error:  # a bug with one video must not cost the others
             return JobOutcome.failed(SyncToolError(described(error), remedy=BUG), job.name)
 
     def _done(self, job: VideoJob, tell: Tell) -> JobOutcome:
-        tell(JobProgress("measuring"))
         check_limits(job.path, job.limits)
         kept: list[Thumbnail] = []
         found = self._measured(job, job.path, tell, "measuring", kept.extend)
@@ -133,6 +132,21 @@ class VideoJobs:
             repaired=done.output is not None,
             exit_code=done.exit_code,
         )
+
+
+class _Brief:
+    """Passes on what is new: another stage, or another hundredth of it."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self._last = tell, JobProgress("measuring")
+        tell(self._last)
+
+    def __call__(self, progress: JobProgress) -> None:
+        if progress.share is not None:
+            progress = JobProgress(progress.stage, round(progress.share, 2))
+        if progress != self._last:
+            self._last = progress
+            self._tell(progress)
 
 
 def _said(done: FixResult) -> str:

@@ -28,6 +28,7 @@ from synctool.settings.fields import Setting, did_you_mean
 from synctool.settings.fix import FixSettings
 from synctool.settings.pairs import PairsSettings
 from synctool.settings.preprocess import PreprocessSettings
+from synctool.settings.serve import ServeSettings
 from synctool.settings.train import TrainSettings
 from synctool.settings.verify import VerifySettings
 from synctool.settings.watch import WatchSettings
@@ -60,6 +61,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             DownloadSettings,
             WatchSettings,
             DemoSettings,
+            ServeSettings,
         )
     }
 )

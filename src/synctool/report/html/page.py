@@ -56,7 +56,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script, player_script = _asset(made, "page.js"), _asset(made, "player.js")
+    script, player_script = asset(made, "page.js"), asset(made, "player.js")
     made.globals.update(
         drawing=drawing,
         readout=lambda chart: embedded_json(readout(chart)),
@@ -65,12 +65,12 @@ def environment() -> Environment:
         capital=capital,
         verdict_mark=verdict_mark,
         verdict_class=verdict_class,
-        style=Markup(f"{style_sheet()}\n{_asset(made, 'page.css')}"),
+        style=Markup(f"{style_sheet()}\n{asset(made, 'page.css')}"),
         script=Markup(script),
-        policy=_policy(script),
-        player_style=Markup(f"\n{_asset(made, 'player.css')}"),
+        policy=page_policy(script),
+        player_style=Markup(f"\n{asset(made, 'player.css')}"),
         player_script=Markup(player_script),
-        player_policy=_policy(script, player_script, media="blob:"),
+        player_policy=page_policy(script, player_script, media="blob:"),
     )
     return made
 
@@ -80,13 +80,22 @@ def _shown(value: Any) -> Any:
     return printable(value) if type(value) is str else value
 
 
-def _asset(templates: Environment, name: str) -> str:
+def asset(templates: Environment, name: str) -> str:
+    """A style sheet or a script as it stands in a page."""
     loader = templates.loader
     assert loader is not None
     return loader.get_source(templates, name)[0].strip()
 
 
-def _policy(*scripts: str, media: str = "") -> str:
+def page_policy(*scripts: str, media: str = "", connect: str = "", frame: str = "") -> str:
+    """What a page may do: run these scripts, and nothing that is not named.
+
+    Args:
+        scripts: Their texts.
+        media: Where videos and audio may come from.
+        connect: What the scripts may ask.
+        frame: What may be shown in frames.
+    """
     digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
     rules: Mapping[str, str] = {
         "default-src": "'none'",
@@ -94,5 +103,7 @@ def _policy(*scripts: str, media: str = "") -> str:
         "script-src": " ".join(f"'sha256-{digest}'" for digest in digests),
         "img-src": "data:",
         "media-src": media,
+        "connect-src": connect,
+        "frame-src": frame,
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items() if value)

@@ -22,6 +22,16 @@ const synctool = (() => {
   system.addEventListener("change", showTheme);
   showTheme();
 
+  // In a frame: without its own bar, as high as what is in it, in the colours of the page around it.
+  if (parent !== window) {
+    root.classList.add("framed");
+    const tell = () => parent.postMessage({ synctool: "height", px: Math.ceil(document.body.getBoundingClientRect().height) }, "*");
+    new ResizeObserver(tell).observe(document.body);
+    addEventListener("message", (event) => {
+      if (event.source === parent && ["dark", "light"].includes(event.data?.theme)) root.dataset.theme = event.data.theme;
+    });
+  }
+
   // Tables: sorted by a click or by Enter on a title; what is not known stands last.
   const key = (row, column, numeric) => {
     const cell = row.cells[column];
