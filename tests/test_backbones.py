@@ -54,6 +54,7 @@ def test_contract(name: str, check: Callable[[BackboneSpec], None]) -> None:
 def test_the_built_in_networks_are_here() -> None:
     joint = {"syncnet", "fcn-cls", "fcn-cls.rgb112", "fcn-cls.rgb224", "fcn-reg", "fcn-attn"}
     video = {"resnet3d", "resnet3d.mc3_18", "resnet3d.r2plus1d_18", "i3d"}
+    video |= {"resnet3d.r3d_34", "resnet3d.r3d_50"}
     audio = {"vggish", "wav2vec2", "wav2vec2.large", "hubert", "hubert.large"}
     assert joint | video | audio <= SPECS.keys()
 

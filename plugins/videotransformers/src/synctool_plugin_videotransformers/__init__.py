@@ -1,11 +1,21 @@
-"""The video encoders ``timesformer`` and ``videomae``, given to synctool. Nothing heavy is imported
-before one of them is chosen."""
+"""The video encoders ``timesformer``, ``videomae`` and ``vjepa2``, given to synctool.
+
+Nothing heavy is imported before one of them is chosen.
+"""
 
 from __future__ import annotations
 
 from synctool import hookimpl
-from synctool.plugins.specs import BackboneSpec, VideoInput, WeightsSpec
+from synctool.plugins.specs import (
+    BackboneSpec,
+    CatalogueEntry,
+    HubSource,
+    VideoInput,
+    WeightsSpec,
+)
 
+_VJEPA2 = "vjepa2-vitl"
+_VJEPA2_TERMS = "MIT (repository); the card may say otherwise"
 _BASE = {
     "layers": 12,
     "hidden_size": 768,
@@ -28,7 +38,7 @@ _SMALL = {
 
 @hookimpl
 def synctool_backbones() -> list[BackboneSpec]:
-    """Both encoders, in the size that their authors call base."""
+    """The encoders, in the size that their authors call base, or L."""
     return [
         BackboneSpec(
             name="timesformer",
@@ -83,4 +93,64 @@ def synctool_backbones() -> list[BackboneSpec]:
             any_crop=True,
             small=_SMALL,
         ),
+        BackboneSpec(
+            name="vjepa2",
+            tag="vitl",
+            default=True,
+            role="video",
+            factory="synctool_plugin_videotransformers.vjepa2:VJEPA2Encoder",
+            summary="V-JEPA 2 ViT-L: trained to predict what it does not see (Assran et al. 2025)",
+            video=VideoInput(
+                crop="face",
+                size_px=256,
+                colour="rgb",
+                mean=(0.485, 0.456, 0.406),
+                std=(0.229, 0.224, 0.225),
+            ),
+            embedding_size=1024,
+            receptive_field_frames=17,
+            options={
+                "num_frames": 16,
+                "layers": 24,
+                "hidden_size": 1024,
+                "num_attention_heads": 16,
+                "mlp_ratio": 4.0,
+                "image_size": 256,
+                "patch_size": 16,
+                "hop": 1,
+                "stride": 1,
+                "gradient_checkpointing": False,
+            },
+            weights=WeightsSpec(
+                name=_VJEPA2, licence=_VJEPA2_TERMS, catalogue=_VJEPA2, file_name="."
+            ),
+            any_crop=True,
+            small={
+                "layers": 1,
+                "hidden_size": 16,
+                "num_attention_heads": 2,
+                "mlp_ratio": 1.0,
+                "image_size": 32,
+            },
+        ),
+    ]
+
+
+@hookimpl
+def synctool_catalogue() -> list[CatalogueEntry]:
+    """The published network here that synctool's own catalogue lacks."""
+    return [
+        CatalogueEntry(
+            name=_VJEPA2,
+            kind="weights",
+            summary="V-JEPA 2 ViT-L, self-supervised on a million hours of video",
+            homepage="https://huggingface.co/facebook/vjepa2-vitl-fpc64-256",
+            licence=_VJEPA2_TERMS,
+            licence_url="https://github.com/facebookresearch/vjepa2/blob/main/LICENSE",
+            hub=HubSource(
+                repo="facebook/vjepa2-vitl-fpc64-256",
+                revision="b3c1679b7c34d3255ef3547f27c7b226aefab26f",
+                patterns=("config.json", "model.safetensors"),
+            ),
+        )
     ]

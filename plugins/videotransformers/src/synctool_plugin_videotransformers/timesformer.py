@@ -74,6 +74,8 @@ class TimesformerEncoder(WindowedEncoder):
         )
         super().__init__(
             TimesformerModel(config),
+            frames=num_frames,
+            image_size=image_size,
             hop=hop,
             stride=stride,
             gradient_checkpointing=gradient_checkpointing,

@@ -82,6 +82,8 @@ class VideoMAEEncoder(WindowedEncoder):
         )
         super().__init__(
             VideoMAEForVideoClassification(config) if use_mean_pooling else VideoMAEModel(config),
+            frames=num_frames,
+            image_size=image_size,
             tubelet=_TUBELET,
             hop=hop,
             stride=stride,

@@ -40,7 +40,9 @@ class WindowedEncoder(nn.Module, ABC):
     to a comparison with it that is noise.
 
     Args:
-        network: Of the transformers library; its configuration says how many frames it takes.
+        network: Of the transformers library.
+        frames: How many frames it takes, n.
+        image_size: Height and width of its frames, in px.
         tubelet: Frames that the network joins in one token.
         hop: Frames from window to window, 1 to n/2; odd if there are tubelets of two frames, so that
             these begin at even and at odd frames in turn and their middles, too, cancel out.
@@ -57,14 +59,15 @@ class WindowedEncoder(nn.Module, ABC):
         self,
         network: PreTrainedModel,
         *,
+        frames: int,
+        image_size: int,
         tubelet: int = 1,
         hop: int = 1,
         stride: int = 1,
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        config = network.config
-        self.frames = config.num_frames
+        self.frames, self.image_size = frames, image_size
         if not 1 <= hop <= self.frames // 2 or (tubelet > 1 and hop % 2 == 0):
             raise UsageError(
                 f"a hop of {hop} does not go with windows of {self.frames} frames",
@@ -74,8 +77,7 @@ class WindowedEncoder(nn.Module, ABC):
             raise UsageError(f"a stride of {stride} frames", remedy="It is 1 or more.")
         self.hop, self.stride = hop, stride
         self.gradient_checkpointing = gradient_checkpointing
-        self.embedding_size: int = config.hidden_size
-        self.image_size: int = config.image_size
+        self.embedding_size: int = network.config.hidden_size
         self.network = network
         middle = self.frames // 2
         self._near = [frame // tubelet for frame in range(middle - hop, middle + hop)]

@@ -11,6 +11,10 @@ KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
 """What torchvision's ``transforms()`` of its video networks subtract and divide by."""
 
+_HARA_MEAN = (0.4345, 0.4051, 0.3775)
+_HARA_STD = (0.2768, 0.2713, 0.2737)
+"""What the code of Hara et al. subtracts and divides by, for Kinetics."""
+
 
 def specs() -> list[BackboneSpec]:
     """The video half of ``fcn-cls``, and published networks for action recognition."""
@@ -32,6 +36,8 @@ def specs() -> list[BackboneSpec]:
         _resnet3d("r3d_18", "b3b3357e", frames=109, summary="3-D kernels throughout", default=True),
         _resnet3d("mc3_18", "a90a0ba3", frames=11, summary="3-D kernels in the first stage alone"),
         _resnet3d("r2plus1d_18", "91a641e6", frames=109, summary="space and time in turn"),
+        _deep_resnet3d("r3d_34", "r3d34_K_200ep.pth", frames=453, size=512),
+        _deep_resnet3d("r3d_50", "r3d50_K_200ep.pth", frames=217, size=2048),
         BackboneSpec(
             name="i3d",
             tag="r50",
@@ -79,6 +85,28 @@ def _resnet3d(
             licence="BSD-3-Clause (torchvision); trained on Kinetics-400, whose terms may apply",
             catalogue=tag.replace("_", "-"),
             file_name=f"{tag}-{digits}.pth",
+        ),
+        any_crop=True,
+        small={"stages": 1},
+    )
+
+
+def _deep_resnet3d(tag: str, file_name: str, *, frames: int, size: int) -> BackboneSpec:
+    """A network of Hara et al., whose files stand in a folder of Google Drive only."""
+    return BackboneSpec(
+        name="resnet3d",
+        tag=tag,
+        role="video",
+        factory=f"synctool.backbones.resnet3d:{tag}",
+        summary=f"{tag} of Hara et al. (2018): 3-D kernels throughout, {tag[-2:]} layers",
+        video=VideoInput(crop="face", size_px=112, colour="rgb", mean=_HARA_MEAN, std=_HARA_STD),
+        embedding_size=size,
+        receptive_field_frames=frames,
+        options={"stages": 4},
+        weights=WeightsSpec(
+            name=f"{tag}.kinetics700",
+            licence="MIT (repository); trained on Kinetics-700, whose terms may apply",
+            file_name=file_name,
         ),
         any_crop=True,
         small={"stages": 1},
