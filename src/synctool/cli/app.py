@@ -38,6 +38,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "serve",
         "verify",
         "explain",
+        "live",
         "compare",
         "preprocess",
         "pairs",

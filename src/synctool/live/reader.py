@@ -52,6 +52,7 @@ class Reading:
         streams: Which of its streams.
         colour: None (luma only), ``rgb`` or ``bgr``.
         silent_s: A source that gives no packets, frames or samples for so long is lost.
+        open_s: Opening it may take so long.
         give_up_s: A source that is lost for so long is given up; None never.
         paced: Whether a file is played at its own speed; else as fast as it is measured.
         allow_external: Whether a playlist may name local files outside its folder.
@@ -62,6 +63,7 @@ class Reading:
     streams: StreamSelection = PLAYED
     colour: str | None = None
     silent_s: float = SILENT_S
+    open_s: float = OPEN_S
     give_up_s: float | None = None
     paced: bool = True
     allow_external: bool = False
@@ -207,14 +209,14 @@ class LiveReader:
             return open_stream(
                 address.where,
                 shown=address.label,
-                open_s=OPEN_S,
+                open_s=how.open_s,
                 silent_s=how.silent_s,
                 options=how.options,
             )
         if address.kind == "device":
             format_name, _, device = address.where.partition(":")
             return open_device(
-                format_name, device, shown=address.label, open_s=OPEN_S, silent_s=how.silent_s
+                format_name, device, shown=address.label, open_s=how.open_s, silent_s=how.silent_s
             )
         return open_video(address.where, allow_external=how.allow_external)
 

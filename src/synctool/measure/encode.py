@@ -95,7 +95,7 @@ def encode(
     faces = build_detector(detector) if isinstance(detector, str) else detector
     stopwatch = Stopwatch()
     stopwatch.now("decode")
-    colour = _colour(models)
+    colour = decoded_colour(models)
     kept: list[np.ndarray] = []
     listening: list[Future[None]] = []
     level, voice = LevelSpread(), None if keep_samples else VoiceActivity()
@@ -173,7 +173,7 @@ def encode(
         )
 
 
-def _colour(models: Sequence[LoadedModel]) -> str | None:
+def decoded_colour(models: Sequence[LoadedModel]) -> str | None:
     """The order of colours to decode: the one that all want, RGB for both, None for grey frames."""
     wanted = {model.spec.video.colour for model in models} - {"gray"}
     if not wanted:

@@ -15,7 +15,12 @@ VERDICTS: tuple[Verdict, ...] = ("detectable", "unacceptable")
 """Limits by name of ``fail_over``, the tighter one first."""
 
 
-def _limit(text: str) -> None:
+def check_limit(text: str) -> None:
+    """See that a text is a limit: the name of a verdict, or milliseconds.
+
+    Raises:
+        ValueError: It is not.
+    """
     if text in VERDICTS:
         return
     try:
@@ -42,7 +47,7 @@ class DetectSettings(VideoSettings):
         None,
         "Exit with 4 if a video is out of tolerance: detectable, unacceptable, or milliseconds",
         metavar="LIMIT",
-        check=_limit,
+        check=check_limit,
     )
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()

@@ -26,6 +26,7 @@ from synctool.settings.explain import ExplainSettings
 from synctool.settings.export import ExportSettings
 from synctool.settings.fields import Setting, did_you_mean
 from synctool.settings.fix import FixSettings
+from synctool.settings.live import LiveSettings
 from synctool.settings.pairs import PairsSettings
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.settings.serve import ServeSettings
@@ -62,6 +63,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             WatchSettings,
             DemoSettings,
             ServeSettings,
+            LiveSettings,
         )
     }
 )

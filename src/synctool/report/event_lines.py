@@ -1,0 +1,54 @@
+"""Events of a run as JSON Lines: added to a file, or printed, each as soon as it is there."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TextIO
+
+from synctool.files import output_error
+from synctool.report.json_out import Reported, to_json_line
+from synctool.report.stream import STANDARD_OUTPUT
+
+
+class EventLines:
+    """Adds lines to a file or to the standard output. A context manager.
+
+    Args:
+        target: Path of the file, which is kept and added to; ``-`` for the standard output.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._file: TextIO | None = None
+        if target != STANDARD_OUTPUT:
+            try:
+                self._file = open(target, "a", encoding="utf-8", newline="\n")
+            except OSError as error:
+                raise output_error(target, error) from error
+
+    def __enter__(self) -> EventLines:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, event: Reported) -> None:
+        """Write an event.
+
+        Raises:
+            BrokenPipeError: Nobody reads the standard output any more.
+            OSError: The disk is full.
+        """
+        file = self._file or sys.stdout
+        file.write(to_json_line(event))
+        file.flush()
