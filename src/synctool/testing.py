@@ -428,12 +428,12 @@ def _streams(
             """Noise in the shape and range that the network wants."""
             low, high = video.value_range
             noise = torch.rand(batch, video.channels, frames, side, side)
-            std = torch.tensor(video.std).view(-1, 1, 1, 1)
-            mean = torch.tensor(video.mean).view(-1, 1, 1, 1)
+            std = torch.tensor(video.per_channel(video.std, flow=1.0)).view(-1, 1, 1, 1)
+            mean = torch.tensor(video.per_channel(video.mean, flow=0.0)).view(-1, 1, 1, 1)
             return (noise * (high - low) + low - mean) / std
 
         encode = network if model is None else model.encode_video
-        reach = spec.receptive_field_frames // 2
+        reach = spec.receptive_field_frames // 2 - video.flow_reach_frames
         found.append(_Stream("video", encode, crops, 2, 1, reach, size, seeing))
     if spec.audio is not None:
         front = FRONT_ENDS[spec.audio.kind]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 from torchvision.models import video as published
@@ -45,7 +46,8 @@ class ResNet3D(StagedEncoder):
         self, *, name: str, stages: int = STAGES, whole: VideoResNet | None = None
     ) -> None:
         check_stages(stages)
-        whole = whole or getattr(published, name)(weights=None)
+        if whole is None:
+            whole = cast("VideoResNet", getattr(published, name)(weights=None))
         kept = ["stem", *(f"layer{n + 1}" for n in range(stages))]
         network = nn.Sequential(OrderedDict((part, getattr(whole, part)) for part in kept))
         super().__init__(

@@ -110,6 +110,8 @@ def _input(spec: BackboneSpec) -> str:
     parts = []
     if spec.video:
         parts.append(f"{spec.video.crop} {spec.video.size_px} {spec.video.colour}")
+        if spec.video.flow:
+            parts.append("flow")
     if spec.audio:
         parts.append(spec.audio.kind)
     return ", ".join(parts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from synctool.features.optical_flow import with_flow
 from synctool.plugins.specs import ModelSpec, VideoInput
 
 _MOST_PIXELS = 2000 * 72 * 72
@@ -75,7 +76,8 @@ def as_input(crops: np.ndarray, wanted: VideoInput) -> np.ndarray:
 def normalised(
     values: Any, wanted: VideoInput, *, channels: Callable[[tuple[float, ...]], Any]
 ) -> Any:
-    """Range, mean and standard deviation; one channel becomes as many as the contract has.
+    """Range, mean and standard deviation; one channel becomes as many as the contract has. Optical flow is
+    put behind them where the contract has it.
 
     Args:
         values: Float array or tensor ``[B, C, T, H, W]`` with values 0..255.
@@ -83,13 +85,15 @@ def normalised(
         channels: Makes an array or tensor ``[C, 1, 1, 1]`` of one value per channel.
     """
     low, high = wanted.value_range
-    values = values / (255.0 / (high - low))
+    frames, values = values, values / (255.0 / (high - low))
     if low:
         values = values + low
-    if values.shape[1] != wanted.channels:
-        values = values + channels((0.0,) * wanted.channels)
+    if values.shape[1] != wanted.image_channels:
+        values = values + channels((0.0,) * wanted.image_channels)
     if any(value != 0.0 for value in wanted.mean):
         values = values - channels(wanted.mean)
     if any(value != 1.0 for value in wanted.std):
         values = values / channels(wanted.std)
+    if wanted.flow:
+        return with_flow(values, frames, colour=wanted.colour)
     return values

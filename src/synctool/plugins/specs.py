@@ -28,6 +28,8 @@ class VideoInput:
         value_range: Range that pixel values 0..255 are mapped to.
         mean: Per channel, subtracted after the mapping.
         std: Per channel, divided by after the subtraction.
+        flow: ``dis`` for two more channels with the optical flow of colour frames (see
+            ``synctool.features.optical_flow``); a receptive field counts the frames that it sees, too.
     """
 
     crop: Literal["mouth", "face"]
@@ -36,11 +38,32 @@ class VideoInput:
     value_range: tuple[float, float] = (0.0, 1.0)
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    flow: Literal["dis"] | None = None
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the frames themselves: 1 for gray unless it has three means, 3 for colour."""
+        return max(len(self.mean), 1 if self.colour == "gray" else 3)
 
     @property
     def channels(self) -> int:
-        """Channels of the network's input: 1 for gray unless it has three means, 3 for colour."""
-        return max(len(self.mean), 1 if self.colour == "gray" else 3)
+        """Channels of the network's input: those of the frames, and two of the flow."""
+        return self.image_channels + (2 if self.flow else 0)
+
+    @property
+    def flow_reach_frames(self) -> int:
+        """Frames on either side of a frame that its input sees besides itself."""
+        return 1 if self.flow else 0
+
+    def per_channel(self, values: tuple[float, ...], *, flow: float) -> tuple[float, ...]:
+        """One value for each of ``channels``.
+
+        Args:
+            values: ``mean`` or ``std``.
+            flow: Value of the channels of the flow.
+        """
+        images = values * self.image_channels if len(values) == 1 else values
+        return (*images, *(flow,) * (self.channels - self.image_channels))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,27 @@ def specs() -> list[BackboneSpec]:
             any_crop=True,
             small={"stages": 2, "width": 8},
         ),
+        BackboneSpec(
+            name="i3d",
+            tag="two-stream",
+            role="video",
+            factory="synctool.backbones.i3d_two_stream:i3d_two_stream",
+            summary="I3D with two streams (Carreira & Zisserman 2017): frames and optical flow",
+            video=VideoInput(
+                crop="face", size_px=224, colour="rgb", value_range=(-1.0, 1.0), flow="dis"
+            ),
+            embedding_size=2048,
+            receptive_field_frames=101,
+            options={"stages": 4, "width": 64},
+            weights=WeightsSpec(
+                name="i3d-two-stream.kinetics400",
+                licence="Apache-2.0 (repository); trained on Kinetics-400, whose terms may apply",
+                catalogue="i3d-two-stream",
+                file_name=".",
+            ),
+            any_crop=True,
+            small={"stages": 2, "width": 8},
+        ),
     ]
 
 

@@ -167,9 +167,8 @@ def _video_input(spec: ModelSpec) -> GraphInput:
     """Noise in the range that the network wants."""
     wanted = spec.video
     low, high = wanted.value_range
-    shape = (wanted.channels, 1, 1, 1)
-    mean = torch.tensor(wanted.mean).view(-1, 1, 1, 1).expand(shape)
-    std = torch.tensor(wanted.std).view(-1, 1, 1, 1).expand(shape)
+    mean = torch.tensor(wanted.per_channel(wanted.mean, flow=0.0)).view(-1, 1, 1, 1)
+    std = torch.tensor(wanted.per_channel(wanted.std, flow=1.0)).view(-1, 1, 1, 1)
     side = wanted.size_px
     noise = _noise(_BATCH, wanted.channels, _FRAMES, side, side).abs().clamp_max(1)
     example = (noise * (high - low) + low - mean) / std
