@@ -86,7 +86,9 @@ def add_answers(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return answer(error.status_code, str(error.detail), "See /api/openapi.json.")
+        made = answer(error.status_code, str(error.detail), "See /api/openapi.json.")
+        made.headers.update(error.headers or {})  # the methods that are allowed, say
+        return made
 
     app.add_exception_handler(SyncToolError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
