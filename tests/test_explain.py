@@ -125,14 +125,7 @@ def test_grad_cam_and_integrated_gradients_find_the_place(target: Target) -> Non
     heats = grad_cam(target)
     assert heats.shape == (FRAMES, SIDE, SIDE) and heats.min() >= 0 and heats.max() > 0
     network = target.model.network
-    found = last_spatial_layer(_scored(target), torch.zeros(1, 1, 20, SIDE, SIDE), torch.zeros(1))
-    assert found is network.look
-
-
-def _scored(target: Target) -> nn.Module:
-    holder = nn.Module()
-    holder.network = target.model.network
-    return holder
+    assert last_spatial_layer(network, torch.zeros(1, 1, 20, SIDE, SIDE)) is network.look
 
 
 def test_a_network_without_places_says_so(moment: Moment) -> None:

@@ -188,6 +188,38 @@ class SpeakerTurn:
 
 
 @dataclass(frozen=True)
+class AudioChannel:
+    """One audio channel of a video, beside that which the others are compared with.
+
+    Attributes:
+        name: Its name, or its number from 1.
+        level_db: Its level, relative to full scale.
+        delay_ms: How much later it hears the same sound, some 3 ms a metre; None where it hears another, or
+            nothing.
+        inverted: Whether its polarity is the opposite.
+        coherence: How much of the sound is the same, 0..1.
+        weight: Its share of the mix, 0..1.
+        reference: Whether the others are compared with it, and the mix has its time.
+        offset_frames: Its own offset, None where there is none or it was not measured apart.
+        confidence: Probability that this is right within a frame.
+        verdict: Of this channel alone; None where it was not measured apart.
+        reason: Why there is no offset.
+    """
+
+    name: str
+    level_db: float
+    delay_ms: float | None
+    inverted: bool
+    coherence: float
+    weight: float
+    reference: bool = False
+    offset_frames: float | None = None
+    confidence: float = 0.0
+    verdict: Verdict | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class ScoreInterval:
     """A probability in 0..1, where either answer is as likely before, with a 90 % interval."""
 
@@ -309,6 +341,7 @@ class DetectResult:
     reason_code: ReasonCode | None = None
     speakers: tuple[SpeakerTurn, ...] | None = None
     authenticity: Authenticity | None = None
+    audio_channels: tuple[AudioChannel, ...] | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -385,6 +418,9 @@ class DetectResult:
             "segments": [asdict(s) for s in self.segments],
             "tracks": [asdict(t) for t in self.tracks],
             "speakers": None if self.speakers is None else [_turn(t) for t in self.speakers],
+            "audio_channels": None
+            if self.audio_channels is None
+            else [_rounded_all(asdict(c)) for c in self.audio_channels],
             "authenticity": self.authenticity and self.authenticity.to_dict(),
             "frames": {
                 "t_s": [round(t, 3) for t in self.frames.t_s],

@@ -33,7 +33,7 @@ SURE_DUB, SURE_NATURAL, SURE_REANIMATED = 0.7, 0.3, 0.8
 NOTABLE_SHARE, NOTABLE_S = 0.25, 2.5
 """A graver verdict is that of the video where it has so much of the speech that was judged."""
 _DRAWS = 400
-_GRAVEST = ("reanimated", "dubbed", "offset")
+_GRAVEST: tuple[Authentic, ...] = ("reanimated", "dubbed", "offset")
 
 
 @dataclass(frozen=True)

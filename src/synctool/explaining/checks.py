@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -125,4 +126,5 @@ def check_random_weights(
         other = again(shuffled)
     if other.std() < 1e-12:
         return RandomWeightsCheck(0.0)
-    return RandomWeightsCheck(float(spearmanr(heat.reshape(-1), other.reshape(-1))[0]))
+    found: Any = spearmanr(heat.reshape(-1), other.reshape(-1))
+    return RandomWeightsCheck(float(found.statistic))

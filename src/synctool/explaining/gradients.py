@@ -59,7 +59,7 @@ def grad_cam(target: Target) -> np.ndarray:
     from captum.attr import LayerGradCam
 
     score, video, audio = _score(target), _video(target), _audio(target)
-    layer = last_spatial_layer(score, video, audio)
+    layer = last_spatial_layer(score.network, video)
     found = LayerGradCam(score, layer).attribute((video, audio), relu_attributions=True)
     found = (found[0] if isinstance(found, tuple) else found).detach()
     frames, side = target.moment.crops.shape[:2]
@@ -68,7 +68,7 @@ def grad_cam(target: Target) -> np.ndarray:
     return grown[0, 0].cpu().numpy()
 
 
-def last_spatial_layer(score: nn.Module, video: Tensor, audio: Tensor) -> nn.Module:
+def last_spatial_layer(network: nn.Module, video: Tensor) -> nn.Module:
     """The last module of the video encoder whose output has several rows and columns.
 
     Raises:
@@ -77,11 +77,9 @@ def last_spatial_layer(score: nn.Module, video: Tensor, audio: Tensor) -> nn.Mod
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _: object, out: object) -> None:
-        places = isinstance(out, Tensor) and out.ndim in (4, 5)
-        if places and min(out.shape[-2:]) >= _LEAST_SIDE:
+        if isinstance(out, Tensor) and out.ndim in (4, 5) and min(out.shape[-2:]) >= _LEAST_SIDE:
             found.append(module)
 
-    network = score.network  # type: ignore[attr-defined]
     hooks = [
         module.register_forward_hook(note)
         for module in network.modules()

@@ -12,12 +12,18 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from synctool._version import __version__
+from synctool.features.loudness import Loudness
 from synctool.features.mouth_motion import MouthSeries
+from synctool.features.steadiness import LevelSpread
+from synctool.features.voice_activity import speech_probability
 from synctool.measure.analyze import analyze, conclude
 from synctool.measure.arrays import DetectArrays, arrays_of
 from synctool.measure.authenticity import authenticity_of
+from synctool.measure.channels import measure_channels
 from synctool.measure.detectors import needed
+from synctool.measure.embeddings import EncodedVideo, ModelEmbeddings
 from synctool.measure.encode import DetectProgress, encode
+from synctool.measure.encode_clip import encode_audio, is_silent
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.timing import Stopwatch
 from synctool.measure.tracks import build_detector
@@ -25,7 +31,7 @@ from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.verdict import Circumstances
 from synctool.settings.detect import DetectSettings
-from synctool.types import DetectResult, Source
+from synctool.types import AudioChannel, DetectResult, Source
 
 THUMBNAILS = 8
 """At most so many are made of a video, where they are asked for."""
@@ -81,6 +87,7 @@ class Detector:
                 None if weights is None else weights.stat().st_size,
             ],
             "streams": asdict(self._settings.streams),
+            "channels": self._settings.channels,
             "max_faces": self._settings.max_faces,
             "allow_external": self._settings.allow_external,
         }
@@ -149,11 +156,16 @@ class Detector:
             stall_timeout=self._settings.stall_timeout,
             thumbnails=THUMBNAILS if on_thumbnails else 0,
             mouths=True,
+            channels=self._settings.channels in ("each", "mix"),
             on_progress=on_progress,
         )
         stopwatch = Stopwatch()
         stopwatch.now("scoring")
         source, (own,) = encoded.source, encoded.models
+        channels = None
+        if encoded.channels:
+            encoded, own, channels = self._mixed(encoded, own)
+            source = encoded.source
         findings = analyze(
             self._model,
             own.faces,
@@ -172,6 +184,7 @@ class Detector:
             frames_late=encoded.frames_late,
         )
         result = conclude(self._model, findings, name=os.fspath(path), source=source)
+        result = replace(result, audio_channels=channels)
         if encoded.speech is not None and encoded.levels_db is not None:
             judged = authenticity_of(
                 self._model,
@@ -189,6 +202,31 @@ class Detector:
         stage_s = dict.fromkeys(STAGES, 0.0) | {**encoded.stage_s, **stopwatch.seconds}
         result = replace(result, timing_s=stage_s | {"total": sum(stage_s.values())})
         return arrays_of(result, findings, own.faces, own.audio)
+
+    def _mixed(
+        self, encoded: EncodedVideo, own: ModelEmbeddings
+    ) -> tuple[EncodedVideo, ModelEmbeddings, tuple[AudioChannel, ...]]:
+        """The video with the mix of its channels in place of its audio, and what each channel says."""
+        mix = measure_channels(
+            self._model,
+            encoded,
+            own.faces,
+            encoded.channel_names,
+            max_offset=self._settings.max_offset,
+            each=self._settings.channels == "each",
+        )
+        level, loudness = LevelSpread(), Loudness()
+        level.add(mix.samples)
+        loudness.add(mix.samples)
+        encoded = replace(
+            encoded,
+            source=replace(encoded.source, channel="aligned mix"),
+            silent=is_silent(mix.samples),
+            steady=level.steady,
+            speech=speech_probability(mix.samples, encoded.frames),
+            levels_db=loudness.levels(encoded.frames),
+        )
+        return encoded, replace(own, audio=encode_audio(self._model, mix.samples)), mix.channels
 
 
 def _other_videos(source: Source) -> tuple[int, ...]:

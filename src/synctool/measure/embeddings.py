@@ -120,6 +120,9 @@ class EncodedVideo:
         frames_late: How much later than their frame indices the images belong on average, in 25 Hz
             frames.
         mouths: Opening and motion of each face's mouth by its number, where they were asked for.
+        channels: Every channel of the audio, int16 ``[N]`` each, where they were asked for and there are
+            several.
+        channel_names: Their names.
         levels_db: Level of the audio in steps of 10 ms, float32 ``[4 * frames]``, likewise.
     """
 
@@ -136,6 +139,8 @@ class EncodedVideo:
     frames_late: float = 0.0
     mouths: Mapping[int, MouthSeries] = field(default_factory=dict)
     levels_db: np.ndarray | None = None
+    channels: tuple[np.ndarray, ...] = ()
+    channel_names: tuple[str, ...] = ()
 
     @property
     def shared_s(self) -> float:

@@ -12,6 +12,7 @@ from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 
 from synctool.media.audio_track import AudioReader
+from synctool.media.channel_readers import ChannelReaders
 from synctool.media.frame_choice import Lateness
 from synctool.media.frame_rate import FASTEST_FPS, FrameRate
 from synctool.media.frame_reader import FrameReader
@@ -83,7 +84,7 @@ class StreamDecoder:
         screen: Screen,
         rate: FrameRate,
         reader: FrameReader,
-        audio: AudioReader,
+        audio: AudioReader | ChannelReaders,
         unread: Unread,
         warn: Callable[[str], None],
     ) -> None:

@@ -45,6 +45,7 @@ _CLEARER = 1.3
 other channel that would be loud in the mix. Voices on several channels are mixed."""
 _LOUD_IN_MIX_DB = 15.0
 _SAME = 0.95
+_AMBISONIC = (4, 9, 16, 25)
 _FAR_SOFTER_DB = 30.0
 
 Listen = Callable[[Sequence[int]], Mapping[int, TrackAudio]]
@@ -358,6 +359,8 @@ def _channel_index(asked: str, names: Sequence[str], name: str) -> int:
         return upper.index(asked.upper())
     if asked.isdigit() and int(asked) < len(names):
         return int(asked)
+    if asked.upper() == "W" and len(names) in _AMBISONIC:
+        return 0  # ambisonic audio that does not say so
     listed = ", ".join(f"{i} ({n})" if not n.isdigit() else str(i) for i, n in enumerate(names))
     raise UsageError(
         f"{name} has no audio channel {asked}", remedy=f"It has {listed}; or give mix, or auto."

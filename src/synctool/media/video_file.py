@@ -26,9 +26,11 @@ from av.error import FFmpegError
 from synctool.errors import MediaError, SyncToolError
 from synctool.media.announced import announced_length_s
 from synctool.media.audio_track import AudioReader, AudioTrack
+from synctool.media.channel_readers import ChannelReaders
 from synctool.media.completeness import judge_completeness
 from synctool.media.decode import Screen, StreamDecoder, ffmpeg_words, plausible_aspect
 from synctool.media.demux import Demuxer, Stopped
+from synctool.media.downmix import channel_names
 from synctool.media.frame_rate import FrameRate
 from synctool.media.frame_reader import FrameReader, TimelineFrame
 from synctool.media.frame_timeline import FrameTimeline
@@ -71,6 +73,7 @@ class VideoFile:
         max_side_px: Larger frames are reduced to this.
         stall_s: Longest time that opening, or one frame, may take; None or 0 waits for ever.
         allow_external: Whether a playlist may name local files outside its folder.
+        each_channel: Whether every channel of the audio is read for itself as well: see ``channel_audio``.
 
     Raises:
         MissingError: The file does not exist or cannot be read.
@@ -89,6 +92,7 @@ class VideoFile:
         max_side_px: int = MAX_SIDE_PX,
         stall_s: float | None = None,
         allow_external: bool = False,
+        each_channel: bool = False,
     ) -> None:
         self._stall_s = stall_s or math.inf
         self.path = Path(path)
@@ -126,6 +130,12 @@ class VideoFile:
             pixel_aspect=plausible_aspect(video.sample_aspect_ratio if video else None),
         )
         self._screen = self._new_screen()
+        audio = AudioReader(self.audio, self._warn, channel=self._selected.channel)
+        self.channel_names: tuple[str, ...] = ()
+        self.channel_audio: Sequence[AudioTrack] = ()
+        if each_channel and len(names := self._names_of_channels()) > 1:
+            audio = ChannelReaders(audio, len(names), self._warn)
+            self.channel_names, self.channel_audio = names[: len(audio.tracks)], audio.tracks
         self._decoder = StreamDecoder(
             {s.type: s for s in (video, self._selected.audio) if s is not None},
             starts_s=self._starts,
@@ -134,10 +144,17 @@ class VideoFile:
             screen=self._screen,
             rate=self._rate,
             reader=self._reader,
-            audio=AudioReader(self.audio, self._warn, channel=self._selected.channel),
+            audio=audio,
             unread=self._unread,
             warn=self._warn,
         )
+
+    def _names_of_channels(self) -> tuple[str, ...]:
+        audio = self._selected.audio
+        if audio is None or audio.codec_context is None:
+            return ()
+        layout = audio.codec_context.layout
+        return tuple(channel_names(layout.name, layout.nb_channels))
 
     def _new_screen(self) -> Screen:
         return FrameTimeline(self._reader, self._put, interval_s=self._rate.interval_s)

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
+from av.container import OutputContainer
 from av.error import FFmpegError
 
 from synctool.errors import OutputError
@@ -59,7 +60,7 @@ def _format(path: str | os.PathLike[str]) -> str:
     return {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}[ending]
 
 
-def _write(explanation: Explanation, colour: str, out: av.container.OutputContainer) -> None:
+def _write(explanation: Explanation, colour: str, out: OutputContainer) -> None:
     video = out.add_stream("libx264", rate=VIDEO_FPS, options={"crf": "20", "preset": "fast"})
     video.width, video.height, video.pix_fmt = 2 * SIDE_PX, SIDE_PX + _BARS_PX, "yuv420p"
     audio = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")

@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 NOTHING = "–"
+ALIGNED = "aligned mix"
+"""What ``--channels mix`` measures, as ``Source.channel``."""
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -41,8 +43,8 @@ def chosen_streams(source: Source) -> str:
     channels = next((t.channels for t in source.tracks if t.measured and t.channels), 0)
     if channels > 1:
         said.append(
-            f"mix of {channels} channels"
-            if source.channel == "mix"
+            f"{'aligned mix' if source.channel == ALIGNED else 'mix'} of {channels} channels"
+            if source.channel in ("mix", ALIGNED)
             else f"channel {source.channel}"
         )
     return ", ".join(said)

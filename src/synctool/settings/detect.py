@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from synctool.errors import UsageError
 from synctool.settings import shared
 from synctool.settings.fields import setting
-from synctool.settings.shared import VideoSettings
-from synctool.types import Verdict
+from synctool.settings.shared import VIDEO, VideoSettings
+from synctool.types import StreamSelection, Verdict
 
+Channels = Literal["auto", "each", "mix", "W"]
+"""How the channels of the audio are taken."""
 VERDICTS: tuple[Verdict, ...] = ("detectable", "unacceptable")
 """Limits by name of ``fail_over``, the tighter one first."""
 
@@ -49,6 +52,13 @@ class DetectSettings(VideoSettings):
         metavar="LIMIT",
         check=check_limit,
     )
+    channels: Channels = setting(
+        "auto",
+        "Multi-channel audio: each (an offset per channel, and the mix), mix (aligned, weighed by "
+        "coherence), W (ambisonic), or auto as --channel says",
+        metavar="HOW",
+        group=VIDEO,
+    )
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()
     player_mb: float = setting(
@@ -58,6 +68,22 @@ class DetectSettings(VideoSettings):
         group="Results",
     )
     jobs: int = shared.jobs(help="Videos of a batch at a time, 0 for one per core")
+
+    def check(self) -> None:
+        """Refuse one channel and several at once."""
+        if self.channels != "auto" and self.channel.strip().lower() != "auto":
+            raise UsageError(
+                f"--channels {self.channels} and --channel {self.channel} contradict each other",
+                remedy="Give one.",
+            )
+
+    @property
+    def streams(self) -> StreamSelection:
+        """See ``VideoSettings.streams``."""
+        chosen = super().streams
+        if self.channels == "auto":
+            return chosen
+        return replace(chosen, channel="W" if self.channels == "W" else "mix")
 
     @property
     def limit(self) -> Verdict | float | None:

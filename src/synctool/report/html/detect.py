@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from synctool.report.channel_tables import channels_table
 from synctool.report.charts.description import Chart
 from synctool.report.charts.offsets import detect_chart
 from synctool.report.detect_tables import (
@@ -192,6 +193,8 @@ def _tables(index: int, result: DetectResult) -> Iterator[Table]:
     ):
         if spans:
             yield spans_table(f"{name}-{index + 1}", caption, spans)
+    if result.audio_channels:
+        yield channels_table(result, f"channels-{index + 1}")
     if several_speakers(result):
         yield speakers_table(f"speakers-{index + 1}", "Speakers", result)
         yield turns_table(f"turns-{index + 1}", "Turns", result)
