@@ -14,6 +14,7 @@ from synctool.untrusted.origin import MalformedError
 from synctool.untrusted.regular import MIB
 from synctool.weights.files import listed
 from synctool.weights.hub_tensors import hub_tensors
+from synctool.weights.published import fit_published
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -96,6 +97,56 @@ def load_transformers(
         )
     found = loaded.state_dict()
     model.load_state_dict({key: found[prefix + key] for key in own})
+
+
+def load_part(
+    model: PreTrainedModel,
+    folder: Path,
+    *,
+    name: str,
+    section: str,
+    mark: str,
+    same: Sequence[str] = (),
+) -> None:
+    """Put one part of a published network into one that was built here, by the names of its tensors.
+
+    For parts of networks that are too large to be built for it, as ``load_transformers`` does.
+
+    Args:
+        model: The part, built from a configuration of its own.
+        folder: As for ``load_transformers``.
+        name: What it is, for messages.
+        section: Name of the part's own table in ``config.json``, on any level.
+        mark: Name of one of its tensors: what stands before it in the file is left out of all names. A
+            part that is there twice is taken where its names are shortest.
+        same: Fields of that table that must be equal.
+
+    Raises:
+        MissingError: No such folder, or no network in it.
+        WeightsError: It is another network, damaged, incomplete, or would have to run code.
+    """
+    folder = _folder(folder)
+    fields = _section(_read_json(folder / _CONFIG), section)
+    tensors = hub_tensors(folder)
+    before = sorted((key.removesuffix(mark) for key in tensors if key.endswith(mark)), key=len)
+    if fields is None or not before:
+        raise WeightsError(
+            f"the network in {folder} has no {name}, or only a part of it",
+            remedy="Choose the backbone that it belongs to.",
+        )
+    wanted = {field: getattr(model.config, field, None) for field in same}
+    _compare({**fields, "model_type": model.config.model_type}, wanted, own=model.config, name=name)
+    own = {k.removeprefix(before[0]): v for k, v in tensors.items() if k.startswith(before[0])}
+    fit_published(model, own, name=name)
+
+
+def _section(fields: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """A table of a configuration, on the highest level where there is one of that name."""
+    found = fields.get(name)
+    if isinstance(found, dict):
+        return found
+    tables = [value for value in fields.values() if isinstance(value, dict)]
+    return next((hit for table in tables if (hit := _section(table, name)) is not None), None)
 
 
 def read_preprocessor(folder: Path) -> dict[str, Any]:

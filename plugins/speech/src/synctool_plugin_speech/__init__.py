@@ -1,4 +1,4 @@
-"""Audio encoders given to synctool: Whisper, WavLM, Conformer, Wav2Vec2-BERT, AST and AudioMAE.
+"""Audio encoders given to synctool: Whisper, WavLM, Conformer, Wav2Vec2-BERT, AST, AudioMAE, PE-AV.
 
 Nothing heavy is imported here.
 """
@@ -15,6 +15,9 @@ _W2V_BERT = "w2v-bert-2"
 _APACHE = "Apache-2.0"
 _WAVLM_TERMS = (
     "not clear: none tagged on the card; it links a CC BY-SA 3.0 text, and the code is MIT"
+)
+_PE_TERMS = (
+    "not checked: see the card of facebook/pe-av-large; Meta's perception_models is Apache-2.0"
 )
 _WHISPER_TERMS = "Apache-2.0 by the card; OpenAI's own repository is MIT"
 _SPEECH_CONTEXT = 65
@@ -90,6 +93,33 @@ def synctool_backbones() -> list[BackboneSpec]:
             # Its convolutions look back only: without them, whether a row stands at its frame is seen.
             small={**_TINY, "kernel": 1},
             weights=_weights(_W2V_BERT, "MIT"),
+        ),
+        _encoder(
+            name="pe-audio",
+            tag="large",
+            default=True,
+            factory="pe_audio:PEAudio",
+            summary="audio encoder of PE-AV (Vyas et al. 2025): a codec's, then over time",
+            context=51,
+            options={
+                "layers": 6,
+                "size": 1792,
+                "heads": 14,
+                "head_size": 128,
+                "hidden": 4800,
+                "channels": 64,
+                "codec_size": 1024,
+                "codes": 128,
+            },
+            small={
+                **{"layers": 1, "size": 16, "heads": 2, "head_size": 8, "hidden": 16},
+                **{"channels": 2, "codec_size": 8, "codes": 8},
+            },
+            weights=WeightsSpec(
+                name="pe-av-large",
+                licence=_PE_TERMS,
+                file_name="pe-av-large/config.json",
+            ),
         ),
     ]
 

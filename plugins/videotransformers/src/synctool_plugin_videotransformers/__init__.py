@@ -1,4 +1,4 @@
-"""The video encoders ``timesformer``, ``videomae`` and ``vjepa2``, given to synctool.
+"""The video encoders ``timesformer``, ``videomae``, ``vjepa2`` and ``pe-video``, given to synctool.
 
 Nothing heavy is imported before one of them is chosen.
 """
@@ -16,6 +16,9 @@ from synctool.plugins.specs import (
 
 _VJEPA2 = "vjepa2-vitl"
 _VJEPA2_TERMS = "MIT (repository); the card may say otherwise"
+_PE_TERMS = (
+    "not checked: see the card of facebook/pe-av-large; Meta's perception_models is Apache-2.0"
+)
 _BASE = {
     "layers": 12,
     "hidden_size": 768,
@@ -131,6 +134,40 @@ def synctool_backbones() -> list[BackboneSpec]:
                 "num_attention_heads": 2,
                 "mlp_ratio": 1.0,
                 "image_size": 32,
+            },
+        ),
+        BackboneSpec(
+            name="pe-video",
+            tag="large",
+            default=True,
+            role="video",
+            factory="synctool_plugin_videotransformers.pe_video:PEVideoEncoder",
+            summary="video encoder of PE-AV (Vyas et al. 2025): Perception Encoder, then over time",
+            video=VideoInput(
+                crop="face", size_px=336, colour="rgb", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+            ),
+            embedding_size=1792,
+            receptive_field_frames=51,
+            bounded=False,
+            options={
+                "layers": 6,
+                "size": 1792,
+                "heads": 14,
+                "head_size": 128,
+                "hidden": 4800,
+                "depth": 24,
+                "width": 1024,
+                "vision_heads": 16,
+                "classes": 1024,
+                "image_size": 336,
+            },
+            weights=WeightsSpec(
+                name="pe-av-large", licence=_PE_TERMS, file_name="pe-av-large/config.json"
+            ),
+            any_crop=True,
+            small={
+                **{"layers": 1, "size": 16, "heads": 2, "head_size": 8, "hidden": 16, "depth": 1},
+                **{"width": 16, "vision_heads": 2, "classes": 8, "image_size": 28},
             },
         ),
     ]

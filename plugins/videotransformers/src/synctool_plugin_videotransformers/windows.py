@@ -125,7 +125,7 @@ class WindowedEncoder(nn.Module, ABC):
         Returns:
             ``[B, D, T]``, row t centred on frame t.
         """
-        x = _resized(x, self.image_size)
+        x = resized(x, self.image_size)
         batch, _, frames = x.shape[:3]
         # With a stride, every stride-th frame is a clip of its own with windows of its own.
         rows = -(-frames // self.stride)
@@ -160,7 +160,7 @@ class WindowedEncoder(nn.Module, ABC):
         return phase[:, None, None] + self.stride * (first[:, None] + inside)
 
 
-def _resized(x: Tensor, size: int) -> Tensor:
+def resized(x: Tensor, size: int) -> Tensor:
     """Frames scaled to a square, ``[B, C, T, H, W]`` to ``[B, C, T, S, S]``."""
     if x.shape[-2:] == (size, size):
         return x
