@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from synctool.backbones.i3d_two_stream import TwoStreamI3D, i3d_two_stream
 from synctool.errors import MissingError, WeightsError
 from synctool.features.inputs import as_input, overlapping
 from synctool.features.optical_flow import flow_of
+from synctool.features.stored_crops import fitted
 from synctool.features.video_input import as_batch, prepared
 from synctool.networks.names import model_spec
 from synctool.plugins import registry
@@ -103,6 +105,16 @@ def test_pieces_of_a_video_have_the_flow_of_the_whole() -> None:
             at = slice(first + near.start, first + min(near.stop, piece.shape[2]))
             if at.stop < 40 or first + piece.shape[2] >= 40:
                 np.testing.assert_array_equal(piece[:, :, near], whole[:, :, at])
+
+
+def test_flow_of_grey_crops() -> None:
+    """Processed videos without colour: the frame three times, and its flow."""
+    stored = SimpleNamespace(crop="face", size_px=64, colour="gray")
+    wanted = fitted(stored, SPEC.video, any_crop=True)
+    assert (wanted.colour, wanted.image_channels, wanted.channels) == ("gray", 3, 5)
+    given = as_input(drifting(3, right=1.0, side=64), wanted)
+    assert given.shape == (1, 5, 3, 64, 64) and given[:, 3].any()
+    np.testing.assert_array_equal(given[:, 0], given[:, 2])
 
 
 def test_weights_remember_the_flow() -> None:

@@ -69,7 +69,7 @@ def fitted(stored: StoredCrops, wanted: VideoInput, *, any_crop: bool) -> VideoI
 def _in_grey(wanted: VideoInput) -> VideoInput:
     """The same input with the grey frame in each of its channels."""
     mean, std = (
-        values * wanted.channels if len(values) == 1 else values
+        values * wanted.image_channels if len(values) == 1 else values
         for values in (wanted.mean, wanted.std)
     )
     return replace(wanted, colour="gray", mean=mean, std=std)
