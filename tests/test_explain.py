@@ -27,6 +27,7 @@ from synctool.explaining.run import explained
 from synctool.explaining.target import Target, still_crops
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ModelSpec, VideoInput
+from synctool.report.explanation import places_words
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.settings.explain import ExplainSettings
@@ -176,6 +177,19 @@ def test_the_whole_is_plain_data(moment: Moment) -> None:
 
 
 # ----------------------------------------------------------------------------------------- command
+
+
+def test_help_says_how_to_leave_the_checks_out(capsys) -> None:
+    assert main(["explain", "--help"]) == EXIT_OK
+    assert "--no-checks" in capsys.readouterr().out
+
+
+def test_places_are_told_in_words() -> None:
+    heat = np.zeros((12, 12))
+    heat[1:3, 5:8] = 1
+    assert "round the upper middle of the crop" in places_words(
+        heat + np.indices((12, 12))[0] * -1e-6
+    )
 
 
 def test_the_command_writes_what_is_asked_for(clips: Path, tmp_path: Path, capsys) -> None:

@@ -274,6 +274,8 @@ def test_the_view_says_what_is_now() -> None:
     assert "nobody speaks while a face is visible" in plain(shown(view))
     view.add(event(None, "lost", detail="nothing came for 10 s", more={"again_in_s": 4.0}))
     assert "nothing came for 10 s, again in 4 s" in plain(shown(view))
+    view.add(event(None, "end"))
+    assert "ended; last audio 210 ms ahead" in plain(shown(view))
 
 
 def test_the_view_fits_small_and_plain_terminals() -> None:

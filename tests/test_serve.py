@@ -211,6 +211,11 @@ def test_an_upload_that_is_too_large_is_refused(server: Server) -> None:
             {"Content-Type": "multipart/form-data; boundary=b"},
             b'--b\r\nContent-Disposition: form-data; name="fix"\r\n\r\n1\r\n--b--\r\n',
         ),
+        (
+            {"Content-Type": "multipart/form-data; boundary=b"},
+            b'--b\r\nContent-Disposition: form-data; name="fix"\r\n\r\nmaybe\r\n'
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\nlevel\r\n--b--\r\n',
+        ),
     ],
 )
 def test_what_is_no_upload_is_refused(server: Server, headers: dict, body: bytes) -> None:

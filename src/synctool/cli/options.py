@@ -149,13 +149,18 @@ def _flags(known: Sequence[Setting], values: dict[str, Any]) -> dict[str, Any]:
     flags = {}
     for row in known:
         value = values.pop(row.name)
-        if row.kind is bool and values.pop(_NEGATIVE + row.name):
+        if row.kind is bool and values.pop(_NEGATIVE + row.name, None):
             value = False
         if row.line.formerly:
             old = f"--{row.line.formerly.replace('_', '-')}"
             value = renamed(old, row.flag, values.pop(_FORMER + row.name), value)
         flags[row.name] = value or None if row.kind is tuple else value
     return flags
+
+
+def _both(row: Setting) -> bool:
+    """Whether help shows how to switch it off, too: it is on unless told, or has a third state."""
+    return row.switch and (row.kind is not bool or row.default is True)
 
 
 def _parameters(row: Setting, complete: Complete | None) -> list[inspect.Parameter]:
@@ -168,11 +173,11 @@ def _parameters(row: Setting, complete: Complete | None) -> list[inspect.Paramet
         more["autocompletion"] = complete
     if not row.switch:
         more["metavar"] = row.metavar
-    both = row.switch and row.kind is not bool
+    both = _both(row)
     names = [f"{row.flag}/{row.negative_flag}" if both else row.flag]
     names += [row.line.short] if row.line.short else []
     made = [_parameter(row.name, row, names, more)]
-    if row.kind is bool:  # takes back what a settings file says
+    if row.kind is bool and not both:  # takes back what a settings file says
         made.append(_parameter(_NEGATIVE + row.name, row, [row.negative_flag], {"hidden": True}))
     if row.line.formerly:
         old = f"--{row.line.formerly.replace('_', '-')}"

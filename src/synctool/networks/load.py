@@ -110,7 +110,11 @@ def _check_runtime(artefact: Artefact, runtime: str) -> None:
 
 
 def _not_exported(spec: ModelSpec, runtime: str, weights: str | Path | None) -> Exception:
-    known = registry.exporters.get(runtime)  # an unknown one is said first
+    try:
+        known = registry.exporters.get(runtime)  # an unknown one is said first
+    except UsageError as error:
+        remedy = f"{error.remedy} --runtime takes auto and torch, too."
+        raise UsageError(error.cause, remedy=remedy) from error
     if weights is not None:
         return UsageError(
             f"{weights} is no folder of a model exported to {known.name}",

@@ -63,7 +63,7 @@ def places_words(heat: np.ndarray) -> str:
     y, x = (float(v.mean()) / side for v in (rows, columns))
     across = "left" if x < 0.4 else "right" if x > 0.6 else "middle"
     down = "upper" if y < 0.4 else "lower" if y > 0.6 else "middle"
-    where = "the middle" if across == down == "middle" else f"{down} {across}"
+    where = "the middle" if across == down == "middle" else f"the {down} {across}"
     return f"the heaviest tenth lies round {where} of the crop ({100 * x:.0f} % across, {100 * y:.0f} % down)"
 
 

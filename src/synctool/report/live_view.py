@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from synctool.live.answers import Answer
 from synctool.live.events import Event
 from synctool.report.terminal import STYLES
 from synctool.report.text import printable
@@ -23,6 +24,7 @@ STRIP = 60
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.-=+*#@"
 _NONE, _ASCII_NONE = "·", " "
+_ENDED = "ended"
 _SPAN_MS = 240.0
 """Offsets of so much, ahead or behind, reach the ends of the strip."""
 _TOLD = {"alarm", "recovery", "lost", "break", "overload", "failed"}
@@ -70,7 +72,7 @@ class LiveView:
             source.state, source.again_at = "", None
             source.format = _format(event)
         elif event.kind in ("lost", "failed", "end"):
-            source.state = "ended" if event.kind == "end" else event.detail
+            source.state = _ENDED if event.kind == "end" else event.detail
             again = event.more.get("again_in_s")
             source.again_at = None if again is None else self._clock() + float(again)
         return _line(event) if event.kind in _TOLD else None
@@ -94,26 +96,37 @@ class LiveView:
         return row
 
     def _now(self, source: _Source) -> Text:
+        event = source.last
+        if source.state == _ENDED and event is not None:
+            return Text.assemble((f"{_ENDED}; last ", "bold magenta"), _last(source))
         if source.state:
             wait = "" if source.again_at is None else self._again(source.again_at)
             return Text(f"{printable(source.state)[:56]}{wait}", "bold magenta")
-        event = source.last
         if event is None or event.answer is None:
             return Text("listening", "dim")
-        answer = event.answer
         alarm = Text(" ALARM ", "bold white on red") if source.alarm else Text("")
-        if answer.offset_ms is None:
-            return Text.assemble(alarm, " ", ("no answer", STYLES["inconclusive"]))
-        said = in_words(answer.offset_ms)
-        where = said if said.startswith("0") else f"audio {said}"
-        return Text.assemble(
-            *(alarm, " ", where, "  "),
-            (answer.verdict, STYLES[answer.verdict]),
-            f"  confidence {answer.confidence:.2f}",
-        )
+        return Text.assemble(alarm, " ", _answer(event.answer))
 
     def _again(self, at: float) -> str:
         return f", again in {max(at - self._clock(), 0):.0f} s"
+
+
+def _last(source: _Source) -> Text:
+    """The latest answer on the strip that has an offset: what a reader wants to keep of a video."""
+    answers = [event.answer for event in source.strip if event.answer is not None]
+    told = [answer for answer in answers if answer.offset_ms is not None] or answers
+    return _answer(told[-1])
+
+
+def _answer(answer: Answer) -> Text:
+    if answer.offset_ms is None:
+        return Text("no answer", STYLES["inconclusive"])
+    said = in_words(answer.offset_ms)
+    return Text.assemble(
+        *(said if said.startswith("0") else f"audio {said}", "  "),
+        (answer.verdict, STYLES[answer.verdict]),
+        f"  confidence {answer.confidence:.2f}",
+    )
 
 
 def _strip(source: _Source, width: int, *, ascii_only: bool) -> Text:

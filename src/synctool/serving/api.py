@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
+from synctool.errors import UsageError
 from synctool.serving.access import Access, cookie_of
 from synctool.serving.api_errors import DeniedError, NotReadyError, problems
 from synctool.serving.api_models import (
@@ -29,7 +30,8 @@ from synctool.serving.uploads import Receiver, TooLargeError, Upload
 COOKIE = "synctool_session"
 _GONE_AWAY = 499
 _MOST_JOBS = 100
-_TRUE = {"1", "true", "on", "yes"}
+_SWITCH: dict[str, bool] = dict.fromkeys(("1", "true", "on", "yes"), True)
+_SWITCH |= dict.fromkeys(("", "0", "false", "off", "no"), False)
 _PAGE_POLICY = "sandbox allow-scripts allow-downloads"
 """The page of a video runs its own script and reaches nothing of the service."""
 _bearer = HTTPBearer(auto_error=False, description="A token of the file of --tokens.")
@@ -153,7 +155,7 @@ async def send(
             except TooLargeError:
                 await receiver.drain()
                 raise
-            wanted = fix or upload.fields.get("fix", "").lower() in _TRUE
+            wanted = fix or _switch("fix", upload.fields.get("fix", ""))
             now = await to_thread.run_sync(
                 lambda: service.take_upload(owner, upload.name, path, fix=wanted)
             )
@@ -286,6 +288,14 @@ def _file(service: Service, owner: str, id: str, kind: FileKind) -> Path:
         said = record.outcome.repair if record.outcome and kind in ("repaired", "repair") else None
         raise NoJobError(f"this job has no {kind}", remedy=said or "See 'files' of the job.")
     return path
+
+
+def _switch(name: str, word: str) -> bool:
+    if (told := _SWITCH.get(word.strip().lower())) is None:
+        raise UsageError(
+            f"{name} is neither true nor false", remedy=f"Send {name}=true, or leave it out."
+        )
+    return told
 
 
 def _created(now: Any, service: Service) -> Response:

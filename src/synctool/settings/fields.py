@@ -171,6 +171,8 @@ class Setting:
             return (self.line.separator or "; ").join(map(str, self.default or ()))
         if self.default is None or self.default is False:
             return ""
+        if self.default is True:
+            return "yes"
         return _figure(self.default) if self.kind is float else str(self.default)
 
     @property
