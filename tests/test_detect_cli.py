@@ -234,6 +234,13 @@ def test_a_result_never_replaces_a_video(answers, tmp_path: Path, option: str) -
     assert (tmp_path / "a.png").read_text() == "a video, let us say"
 
 
+@pytest.mark.parametrize("option", ["--json", "--csv", "--html"])
+def test_a_report_never_replaces_another_video(answers, tmp_path: Path, option: str) -> None:
+    (tmp_path / "b.MP4").write_text("another video")
+    answers()("a.mp4", option, "b.MP4").failed(2, "would replace a video", "another name")
+    assert (tmp_path / "b.MP4").read_text() == "another video"
+
+
 def test_two_results_in_one_place(answers) -> None:
     answers()("a.mp4", "--json", "-", "--csv", "-").failed(2, "cannot both go to stdout")
     answers()("a.mp4", "--json", "r", "--csv", "./r").failed(2, "cannot both go to")

@@ -184,7 +184,7 @@ def _of_all(spans: Sequence[AuthenticitySpan]) -> Authentic:
         seconds = by_verdict.get(verdict, 0.0)
         if seconds >= NOTABLE_SHARE * total and seconds >= min(NOTABLE_S, total) > 0:
             return verdict
-    return max(by_verdict, key=lambda v: by_verdict[v], default="cannot tell")
+    return max(by_verdict, key=lambda v: by_verdict[v]) if by_verdict else "cannot tell"
 
 
 def _merged(spans: Sequence[AuthenticitySpan]) -> tuple[AuthenticitySpan, ...]:

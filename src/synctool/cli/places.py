@@ -11,6 +11,7 @@ from synctool.errors import UsageError
 from synctool.files import check_writable, make_folder
 
 STANDARD_OUTPUT = "-"
+_WRITES_VIDEO = {"--fix", "--out", "--video"}
 
 
 def is_plot_folder(plot: str | None, *, one: bool) -> bool:
@@ -22,6 +23,13 @@ def is_plot_folder(plot: str | None, *, one: bool) -> bool:
     """
     ends = tuple(filter(None, (os.sep, os.altsep)))
     return plot is not None and (not one or plot.endswith(ends) or os.path.isdir(plot))
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a name ends as videos do."""
+    from synctool.media.video_files import VIDEO_SUFFIXES
+
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
 def check_places(
@@ -41,7 +49,7 @@ def check_places(
 
     Raises:
         OutputError: One cannot be written.
-        UsageError: Two would go to one place, or one would replace what is read.
+        UsageError: Two would go to one place, or one would replace what is read, or any video.
         MissingError: A plot is wanted, and nothing to draw it with is installed.
     """
     if plot is not None:
@@ -65,6 +73,11 @@ def check_places(
             raise UsageError(
                 f"{option} {name} is read by this run and would be overwritten",
                 remedy="Give the result another name.",
+            )
+        if option not in _WRITES_VIDEO and is_video_name(name) and os.path.isfile(place):
+            raise UsageError(
+                f"{option} {name} would replace a video by a report",
+                remedy="Give the result another name, or remove the video first.",
             )
         ordinary = os.path.isfile(place) or not os.path.exists(place)
         if place in taken and ordinary:

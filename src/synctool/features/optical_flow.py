@@ -61,6 +61,7 @@ def flow_of(grey: np.ndarray) -> np.ndarray:
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         for t in range(frames):
             first, last = max(t - 1, 0), min(t + 1, frames - 1)
-            motion = search.calc(grey[first], grey[last], None)
+            motion = np.zeros((*grey.shape[1:], FLOW_CHANNELS), np.float32)
+            motion = np.asarray(search.calc(grey[first], grey[last], motion))
             found[:, t] = motion.transpose(2, 0, 1) / (last - first)
     return (found / LARGEST_PX).clip(-1.0, 1.0)

@@ -26,21 +26,18 @@ def batches(stream: WindowStream, *, start: int, workers: int) -> Iterator[Windo
         workers: Processes that make them; 0 for this one.
     """
     stream.start_at(start)
+    pack: Any = _as_arrays if workers else None
     loader = DataLoader(
         stream,
         batch_size=None,
         num_workers=workers,
         prefetch_factor=_AHEAD if workers else None,
         worker_init_fn=_settle,
-        collate_fn=_as_arrays if workers else _unchanged,
+        collate_fn=pack,
         # One of its own: the program's random state must not depend on when a run was continued.
         generator=torch.Generator().manual_seed(0),
     )
     return (_as_tensors(batch) for batch in loader) if workers else iter(loader)
-
-
-def _unchanged(batch: WindowBatch) -> WindowBatch:
-    return batch
 
 
 def _as_arrays(batch: WindowBatch) -> dict[str, Any]:
@@ -54,9 +51,10 @@ def _as_arrays(batch: WindowBatch) -> dict[str, Any]:
 
 
 def _as_tensors(fields: dict[str, Any]) -> WindowBatch:
-    return WindowBatch(
-        **{n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in fields.items()}
-    )
+    made: dict[str, Any] = {
+        n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in fields.items()
+    }
+    return WindowBatch(**made)
 
 
 def _settle(_: int) -> None:
