@@ -30,7 +30,17 @@ from synctool.measure.detect import Detector, DetectProgress
 from synctool.measure.result_journal import RESULTS, video_key
 from synctool.measure.video_work import BUG, Measured, video_worker
 from synctool.settings.detect import DetectSettings
-from synctool.types import DetectResult, MediaTrack, Source
+from synctool.types import (
+    AudioChannel,
+    Authenticity,
+    AuthenticitySign,
+    AuthenticitySpan,
+    DetectResult,
+    MediaTrack,
+    ScoreInterval,
+    Source,
+    SpeakerTurn,
+)
 from synctool.workers import Died
 
 pytestmark = pytest.mark.integration
@@ -517,3 +527,17 @@ def test_no_result_stays_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert bench(*names, *OUTPUTS, "--plot", "plots") == 0
     assert inputs("r.jsonl") == names
     assert 1 <= most <= 3
+
+
+def test_a_row_of_the_journal_has_all_of_a_result() -> None:
+    score = ScoreInterval(0.1, 0.05, 0.2)
+    span = AuthenticitySpan(0, 0.0, 4.0, "natural", 3.5, score, None, ("They match.",))
+    sign = AuthenticitySign("still", 0, 1.0, 2.0)
+    result = made_result(
+        authenticity=Authenticity("natural", score, score, ("They match.",), (span,), (sign,)),
+        audio_channels=(AudioChannel("L", -20.0, None, False, 0.9, 1.0, reference=True),),
+        drift_interval_ms_per_min=(-1.5, 2.0),
+        speakers=(SpeakerTurn(0, 0.5, 1.5, 0.9),),
+    )
+    row = json.loads(json.dumps(RESULTS.to_dict(result)))
+    assert RESULTS.from_dict(row) == result

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from inspect import cleandoc
 from pkgutil import resolve_name
 from typing import Annotated, Any
@@ -142,12 +144,12 @@ def _printable_message() -> Iterator[None]:
         raise
 
 
-def build_app(words: Sequence[str] = ()) -> typer.Typer:
+def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     """The application with the commands of synctool and of all working plugins.
 
     Args:
         words: The words after ``synctool``. Where they begin with one of its own commands, there is no
-            other.
+            other; where there is no command among them, the commands are names with a help. None for all.
 
     Raises:
         PluginError: If a plugin is broken and ``SYNCTOOL_STRICT`` is set.
@@ -160,15 +162,19 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     )
     app.callback()(_options)
     own = [*COMMANDS, *GROUPS]
-    first = next((word for word in words if not word.startswith("-")), None)
+    first = next((word for word in words or () if not word.startswith("-")), None)
+    listed = words is not None and first is None and not _completing()
     alone = first in own and first not in _OF_PLUGINS and not _completing()
     wanted = [first] if first and alone else own
     for name in wanted:
-        if name in COMMANDS:
-            command = _resolved(COMMANDS[name])
+        place = COMMANDS.get(name) or GROUPS[name]
+        if listed and isinstance(place, str):
+            app.command(name, help=unwrapped(_help_of(place)))(lambda: None)
+        elif name in COMMANDS:
+            command = _resolved(place)
             app.command(name, help=unwrapped(command.__doc__))(command)
         else:
-            group = _resolved(GROUPS[name])
+            group = _resolved(place)
             for info in group.registered_commands:
                 info.help = unwrapped(info.callback.__doc__ if info.callback else None)
             app.add_typer(group, name=name)
@@ -180,6 +186,20 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
 
 def _resolved(place: str | Callable[..., None]) -> Any:
     return resolve_name(place) if isinstance(place, str) else place
+
+
+def _help_of(place: str) -> str | None:
+    """The help of a command or of a group, read from its module, which is not imported."""
+    module, name = place.split(":")
+    loader = getattr(find_spec(module), "loader", None)
+    source = loader.get_source(module) if loader else None
+    for node in ast.parse(source or "").body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return ast.get_docstring(node)
+        if isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == [name]:
+            told = {k.arg: k.value for k in getattr(node.value, "keywords", ())}
+            return ast.literal_eval(told["help"])
+    return _resolved(place).__doc__
 
 
 def _completing() -> bool:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from synctool.media.filetypes import HEAD_BYTES
 from synctool.media.locating import STANDARD_INPUT, locate
 from synctool.media.playlists import playlist_kind
 from synctool.plain_data import from_plain
-from synctool.types import DetectResult
+from synctool.types import DetectResult, FrameSeries
 
 FOLDER = "journals"
 """Folder of the journals in the cache folder."""
@@ -40,17 +40,16 @@ _log = logging.getLogger(__name__)
 
 
 def _to_row(result: DetectResult) -> dict[str, Any]:
-    row = {field.name: getattr(result, field.name) for field in fields(result)}
-    return {
-        "schema": SCHEMA,
-        **row,
-        "source": asdict(result.source),
-        "segments": [asdict(segment) for segment in result.segments],
-        "tracks": [asdict(track) for track in result.tracks],
-        "speakers": result.speakers and [asdict(turn) for turn in result.speakers],
-        "frames": vars(result.frames),
-        "timing_s": dict(result.timing_s),
-    }
+    row = {field.name: _plain(getattr(result, field.name)) for field in fields(result)}
+    return {"schema": SCHEMA, **row, "timing_s": dict(result.timing_s)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, FrameSeries):  # long, and plain already
+        return vars(value)
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _from_row(row: dict[str, Any]) -> DetectResult:
