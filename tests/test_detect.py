@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -633,9 +634,9 @@ def test_a_face_that_has_gone_is_finished_at_once(look: Detector, tmp_path, monk
     told: list[str] = []
     encode = face_encoder.FaceEncoder.encode
 
-    def note(self, *, last: bool = False) -> None:
+    def note(self, *, last: bool = False, **more: Any) -> None:
         told.append("face finished" if last else "face")
-        encode(self, last=last)
+        encode(self, last=last, **more)
 
     monkeypatch.setattr(face_encoder.FaceEncoder, "encode", note)
     path = flicker_video(

@@ -80,7 +80,7 @@ class Watched:
         self.seen_s.append(time.monotonic())
 
     def wait_for(
-        self, wanted: Callable[[Event], bool], *, within_s: float = 25.0, after: int = 0
+        self, wanted: Callable[[Event], bool], *, within_s: float = 60.0, after: int = 0
     ) -> int:
         """Number of the first event that is wanted."""
         until = time.monotonic() + within_s

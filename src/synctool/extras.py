@@ -20,7 +20,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "plot": ("matplotlib",),
     "explain": ("captum",),
     "notebook": ("pandas",),
-    "serve": ("fastapi", "uvicorn", "python_multipart"),
+    "serve": ("fastapi", "starlette", "uvicorn", "python_multipart"),
     "hub": ("huggingface_hub", "tqdm"),
     "ray": ("ray",),
     "parquet": ("pyarrow",),
