@@ -62,7 +62,9 @@ class TemporalOrder(nn.Module):
         video_features = sync.encode_video(prepared(video, batch.video_input)).unflatten(
             0, (clips, PIECES)
         )
-        audio_features = sync.encode_audio(audio).unflatten(0, (clips, PIECES))
+        # In bfloat16, oneDNN's convolutions of so few steps give NaN on some processors (AMX, two threads).
+        with torch.autocast(audio.device.type, enabled=False):
+            audio_features = sync.encode_audio(audio).unflatten(0, (clips, PIECES))
         video_loss, video_hits = self.of_pictures(video_features)
         audio_loss, audio_hits = self.of_sounds(audio_features)
         loss = (video_loss + audio_loss) / 2
