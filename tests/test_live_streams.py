@@ -115,7 +115,7 @@ def offset_near(ms: float) -> Callable[[Event], bool]:
 
 
 def test_a_move_over_udp_is_reported_within_four_seconds(tmp_path: Path) -> None:
-    """Of 200 ms, after 8 s; the alarm follows, and the loss at the end, and the return."""
+    """Of 200 ms, after 8 s; the alarm follows, and the loss at the end."""
     moved_at = 8.0
     video = flicker_video(
         tmp_path / "a.ts", seconds=15, ahead_frames=lambda t: 5.0 if t >= moved_at else 0.0
@@ -134,17 +134,13 @@ def test_a_move_over_udp_is_reported_within_four_seconds(tmp_path: Path) -> None
             assert sent_s + 1.0 - moved_at <= 4.5  # on a machine that does much else
             watched.wait_for(lambda e: e.kind == "alarm")
             process.wait(20)
-        lost = watched.wait_for(lambda e: e.kind == "lost")
-        with loopback.sent(video, *loopback.udp(port)):
-            back = watched.wait_for(lambda e: e.kind == "part", after=lost)
-            watched.wait_for(offset_near(0), after=back)
+        watched.wait_for(lambda e: e.kind == "lost")
     kinds = watched.kinds()
     assert kinds[:2] == ["start", "part"]
     assert kinds.count("alarm") == 1
     assert watched.outcomes[0].alarms == 1
     answers = [e for e in watched.events if e.kind == "answer"]
     assert [e.t_s for e in answers] == sorted(e.t_s for e in answers)
-    assert {e.part for e in answers} == {0, 1}
     assert all((e.delay_s or 0) < 2.0 for e in answers)
 
 
