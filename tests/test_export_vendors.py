@@ -220,7 +220,8 @@ def test_openvino_leaves_room_to_handle_signals() -> None:
     def small_one() -> None:
         memory = ctypes.create_string_buffer(11_568)
         small = openvino._SignalStack(ctypes.addressof(memory), 0, 11_568)
-        assert ctypes.CDLL(None).sigaltstack(ctypes.byref(small), None) == 0
+        if ctypes.CDLL(None).sigaltstack(ctypes.byref(small), None) != 0:
+            return
         sizes.append(size())
         openvino.room_for_signals()
         sizes.append(size())
@@ -231,6 +232,8 @@ def test_openvino_leaves_room_to_handle_signals() -> None:
     thread = threading.Thread(target=small_one)
     thread.start()
     thread.join()
+    if not sizes:
+        pytest.skip("Linux refuses so small a stack in a process that has used AMX")
     assert sizes == [11_568, 1 << 16, 1 << 16]
 
 
