@@ -115,7 +115,7 @@ def offset_near(ms: float) -> Callable[[Event], bool]:
 
 
 def test_a_move_over_udp_is_reported_within_four_seconds(tmp_path: Path) -> None:
-    """Of 200 ms, after 8 s; the alarm follows, and the loss at the end."""
+    """Of 200 ms, after 8 s; the alarm follows, and the loss at the end, and the return."""
     moved_at = 8.0
     video = flicker_video(
         tmp_path / "a.ts", seconds=15, ahead_frames=lambda t: 5.0 if t >= moved_at else 0.0
@@ -134,7 +134,12 @@ def test_a_move_over_udp_is_reported_within_four_seconds(tmp_path: Path) -> None
             assert sent_s + 1.0 - moved_at <= 4.5  # on a machine that does much else
             watched.wait_for(lambda e: e.kind == "alarm")
             process.wait(20)
-        watched.wait_for(lambda e: e.kind == "lost")
+        lost = watched.wait_for(lambda e: e.kind == "lost")
+        # The return may be joined behind its first keyframe: the next one comes after 10 s.
+        steady = flicker_video(tmp_path / "b.ts", seconds=18)
+        with loopback.sent(steady, *loopback.udp(port)):
+            back = watched.wait_for(lambda e: e.kind == "part", after=lost)
+            watched.wait_for(offset_near(0), after=back)
     kinds = watched.kinds()
     assert kinds[:2] == ["start", "part"]
     assert kinds.count("alarm") == 1
@@ -142,6 +147,17 @@ def test_a_move_over_udp_is_reported_within_four_seconds(tmp_path: Path) -> None
     answers = [e for e in watched.events if e.kind == "answer"]
     assert [e.t_s for e in answers] == sorted(e.t_s for e in answers)
     assert all((e.delay_s or 0) < 2.0 for e in answers)
+
+
+def test_a_stream_joined_long_before_its_next_keyframe(tmp_path: Path) -> None:
+    """Nothing can be seen before it, which is no loss."""
+    video = flicker_video(tmp_path / "a.ts", seconds=16)
+    port = loopback.free_port()
+    with loopback.sent(video, *loopback.udp(port)):
+        time.sleep(1.0)
+        with Watched(f"udp://127.0.0.1:{port}") as watched:
+            first = watched.wait_for(offset_near(0))
+    assert "lost" not in [e.kind for e in watched.events[:first]]
 
 
 def test_hls_over_http(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Reading:
         streams: Which of its streams.
         colour: None (luma only), ``rgb`` or ``bgr``.
         silent_s: A source that gives no packets, frames or samples for so long is lost.
-        open_s: Opening it may take so long.
+        open_s: Opening it may take so long, and the first image and audio after that.
         give_up_s: A source that is lost for so long is given up; None never.
         paced: Whether a file is played at its own speed; else as fast as it is measured.
         allow_external: Whether a playlist may name local files outside its folder.
@@ -236,7 +236,7 @@ class LiveReader:
                     self._begin(session)
                     session.resume()
                 if self._address.endless:
-                    session.check_alive(self._how.silent_s)
+                    session.check_alive(self._how.silent_s, self._how.open_s)
             if not self._address.endless:
                 opened.check()
             session.drain()
@@ -309,6 +309,7 @@ class _Session:
         self._after_break: list[tuple[str, Any]] = []
         now = time.monotonic()
         self._seen = {"video": now, "audio": now}
+        self._given: set[str] = set()
         self.frames = 0
         self._new_decoder(timeline_origin_s(self._starts))
 
@@ -360,7 +361,7 @@ class _Session:
         before = self._track.end
         self._decoder.decode(kind, packet)
         if self._track.end > before:
-            self._seen["audio"] = time.monotonic()
+            self._note("audio")
 
     def drain(self) -> None:
         """Decode what the decoders still hold, and give what the last frames serve."""
@@ -392,20 +393,29 @@ class _Session:
         self._part = Part(number, facts, self._screen.lateness, self._track)
         return self._part
 
-    def check_alive(self, silent_s: float) -> None:
+    def check_alive(self, silent_s: float, open_s: float) -> None:
         """See that both streams give something.
 
+        Args:
+            silent_s: How long one may give nothing.
+            open_s: The same before it has given anything: nothing can be seen before a keyframe.
+
         Raises:
-            _Lost: One does not.
+            _Lost: One gives nothing.
         """
         now = time.monotonic()
         for kind, last in self._seen.items():
-            if now - last > silent_s:
-                raise _Lost(f"no {kind} came for {silent_s:g} s")
+            patience_s = silent_s if kind in self._given else max(silent_s, open_s)
+            if now - last > patience_s:
+                raise _Lost(f"no {kind} came for {patience_s:g} s")
+
+    def _note(self, kind: str) -> None:
+        self._seen[kind] = time.monotonic()
+        self._given.add(kind)
 
     def _take_frame(self, frame: TimelineFrame) -> None:
         if frame.luma is not None:
-            self._seen["video"] = time.monotonic()
+            self._note("video")
         self.frames += 1
         self._part.decoded = frame.index + 1
         self._put_frame(frame)
