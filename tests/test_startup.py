@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from fake_plugins import run_python, write_distribution
+from flicker import flicker_video
 from test_house import HEAVY, LOADED
+from videos import PlacedFace
 
 pytestmark = pytest.mark.integration
 
@@ -71,3 +73,24 @@ def test_a_greedy_plugin_would_be_seen(tmp_path: Path) -> None:
     write_distribution(tmp_path, "sync-greedy", code=GREEDY.format(heavy="numpy"))
     heavy, _ = loaded_by(["--help"], {"PYTHONPATH": str(tmp_path)})
     assert heavy == ["numpy"]
+
+
+def test_measuring_loads_no_slow_part_of_scipy(tmp_path: Path) -> None:
+    """Each would take longer than a short video."""
+    video = flicker_video(
+        tmp_path / "a.mp4",
+        seconds=9,
+        faces=lambda t: [PlacedFace(160, 90, 90)],
+        size=(320, 180),
+    )
+    done = run_python(
+        "import sys\n"
+        "from synctool.cli.app import main\n"
+        f"assert main(['detect', {str(video)!r}, '--json', 'r.json', '--quiet']) in (0, 3)\n"
+        "slow = ('scipy.signal', 'scipy.stats', 'scipy.interpolate', 'scipy.integrate')\n"
+        "print([name for name in slow if name in sys.modules])\n",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["[]"]
+    assert json.loads((tmp_path / "r.json").read_text("utf-8"))["tracks"]

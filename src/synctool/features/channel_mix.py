@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import coherence
 
 from synctool.types import AUDIO_HZ
 
@@ -128,6 +127,10 @@ def _moved(x: np.ndarray, lag: int) -> np.ndarray:
 
 
 def _coherence(own: np.ndarray, other: np.ndarray) -> float:
+    from scipy.signal import (
+        coherence,  # slow to import, and few videos are asked for their channels
+    )
+
     segment = min(_SEGMENT, max(own.size // 8, 64))
     hz, alike = coherence(own, other, AUDIO_HZ, nperseg=segment)
     inside = (hz >= _LOW_HZ) & (hz <= _HIGH_HZ)
