@@ -29,7 +29,7 @@ def reasons_of(
     if verdict == "natural":
         return tuple(_matching(evidence, offset_ms))
     if verdict == "offset":
-        told = f"The audio is {in_words(offset_ms)}: outside of what viewers do not notice (-125 to +45 ms)."
+        told = f"The audio is {in_words(offset_ms)}: beyond what viewers hardly notice (-125 to +45 ms)."
         return (*_matching(evidence, offset_ms), told)
     if verdict == "dubbed":
         return tuple(_foreign(evidence))
@@ -57,7 +57,7 @@ def whole_reasons(verdict: Authentic, spans: Sequence[AuthenticitySpan]) -> tupl
         return longest.reasons
     seconds = sum(s.speech_s for s in own)
     return (
-        f"This holds for {seconds:.1f} s of {told:.1f} s of speech ({share:.0f} %).",
+        f"The verdict holds for {seconds:.1f} of {told:.1f} s of speech ({share:.0f} %); its longest span:",
         *longest.reasons,
     )
 

@@ -1,7 +1,7 @@
 """How far a mouth is open and how much it moves, frame by frame, read off the crop that networks take.
 
 Three plain measures on a grey mouth crop, reduced to ``SIDE`` pixels and divided by its own mean, so that
-light does not count. No landmark network runs; a frame takes some 0.05 ms.
+light does not count. No landmark network runs.
 
 * *opening*: how much darker the middle of the mouth is than the skin round it. An open mouth shows its dark
   inside. Beards, teeth and shadows add a constant of their own, so only its change along time says something.
@@ -35,8 +35,14 @@ def _ellipse(half_axes: tuple[float, float]) -> np.ndarray:
     return (along[None] / half_axes[0]) ** 2 + (along[:, None] / half_axes[1]) ** 2 <= 1
 
 
-_IN_GAP, _IN_LIPS = _ellipse(_INNER), _ellipse(_LIPS)
-_OUTSIDE = ~_IN_LIPS
+_IN_LIPS = _ellipse(_LIPS)
+_OUTSIDE = np.flatnonzero(~_IN_LIPS)
+_GAP, _ROUND_LIPS, _AROUND = (
+    (mask.ravel() / mask.sum()).astype(np.float32)
+    for mask in (_ellipse(_INNER), _IN_LIPS, ~_IN_LIPS)
+)
+"""What means are products with."""
+_MIDDLE = len(_OUTSIDE) // 2
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,14 @@ class MouthMotion:
     def add(self, crop: np.ndarray) -> None:
         """Take the next mouth crop: uint8 ``[S, S]``, grey, as ``faces.crops.mouth_crop`` cuts it."""
         small = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-        small /= max(float(np.median(small[_OUTSIDE])), 1.0)
-        opening = float(1 - small[_IN_GAP].mean())
+        # The median, by a partition of its own: numpy's takes several times as long.
+        skin = np.partition(small.ravel()[_OUTSIDE], (_MIDDLE - 1, _MIDDLE))
+        small /= max(float(skin[_MIDDLE - 1 : _MIDDLE + 1].mean()), 1.0)
+        opening = 1 - float(small.ravel() @ _GAP)
         lips = around = 0.0
         if self._before is not None:
-            change = np.abs(small - self._before)
-            lips, around = float(change[_IN_LIPS].mean()), float(change[_OUTSIDE].mean())
+            change = np.abs(small - self._before).ravel()
+            lips, around = float(change @ _ROUND_LIPS), float(change @ _AROUND)
         self._before = small
         self._rows.append((opening, lips, around))
         look = cv2.resize(small[_ROWS, _COLUMNS], LOOK, interpolation=cv2.INTER_AREA)

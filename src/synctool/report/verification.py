@@ -23,7 +23,7 @@ WORDS: dict[Authentic, str] = {
     "offset": "lips and voice belong together, at an offset",
     "dubbed": "the audio is likely not that of these lips (dubbed, or a voice-over)",
     "reanimated": "the lips are suspected to be generated or re-animated",
-    "cannot tell": "nobody can tell from the sync alone",
+    "cannot tell": "the sync alone does not say",
 }
 SIGNS = {
     "still": "lips still in speech",
