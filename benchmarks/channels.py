@@ -8,18 +8,16 @@ hears the same person from another place. With ``--docs`` it writes its section 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from rich.console import Console
 from scipy.signal import fftconvolve
-from tables import Table, around_section, write_section
+from tables import Table, published
 
-from synctool.errors import MissingError, SyncToolError
+from synctool.errors import MissingError
 from synctool.features.channel_mix import mixed, places_of
 from synctool.measure.embeddings import FaceEmbeddings
 from synctool.measure.encode import encode
@@ -51,21 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--docs", action="store_true", help="write the section of docs/channels.md")
     given = parser.parse_args(words)
-    show, notes = Console(width=160), Console(stderr=True)
-    try:
-        if given.docs:
-            around_section(PAGE, script=SCRIPT)
-        rows = measured(given)
-        table = table_of(rows)
-        table.show(show)
-        if given.json:
-            given.json.write_text(json.dumps(rows, indent=1) + "\n")
-        if given.docs:
-            write_section(PAGE, table.markdown(), script=SCRIPT)
-    except SyncToolError as error:
-        notes.print(f"error: {error}", style="red", highlight=False, markup=False)
-        return error.exit_code
-    return 0
+    return published(given, lambda: measured(given), table_of, page=PAGE, script=SCRIPT)
 
 
 def measured(given) -> list[dict]:

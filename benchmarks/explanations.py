@@ -7,16 +7,13 @@ With ``--docs`` it writes its section of docs/explain.md.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from tables import Table, around_section, write_section
+from tables import Table, published
 
-from synctool.errors import SyncToolError
 from synctool.explaining.run import explain
 from synctool.networks.load import load_model
 from videos import ROOT, arguments, shared
@@ -34,21 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=4, help="of the corpus, beside the example")
     parser.add_argument("--docs", action="store_true", help="write the section of docs/explain.md")
     given = parser.parse_args(words)
-    show, notes = Console(width=160), Console(stderr=True)
-    try:
-        if given.docs:
-            around_section(PAGE, script=SCRIPT)
-        found = measured(given)
-        table = checks_table(found)
-        table.show(show)
-        if given.json:
-            given.json.write_text(json.dumps(found, indent=1) + "\n")
-        if given.docs:
-            write_section(PAGE, table.markdown(), script=SCRIPT)
-    except SyncToolError as error:
-        notes.print(f"error: {error}", style="red", highlight=False, markup=False)
-        return error.exit_code
-    return 0
+    return published(given, lambda: measured(given), checks_table, page=PAGE, script=SCRIPT)
 
 
 def measured(given) -> list[dict]:

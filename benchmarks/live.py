@@ -238,43 +238,13 @@ def make(kind: str, target: Path, work: Path, minutes: float, skip: float) -> No
         os.replace(talk, target)
     elif kind == "silence":
         sound = ("-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo")
-        ffmpeg(
-            "-i",
-            str(talk),
-            *sound,
-            "-map",
-            "0:v",
-            "-map",
-            "1:a",
-            "-c:v",
-            "copy",
-            "-c:a",
-            "aac",
-            *lasts,
-            "-shortest",
-            str(target),
-        )
+        _heard_over(talk, sound, target, lasts)
     elif kind == "music":
         listed = work / "music.txt"
         music = sorted((shared("corpus") / "background" / "music").glob("*.flac"))
         listed.write_text("".join(f"file '{file}'\n" for file in music))
         sound = ("-f", "concat", "-safe", "0", "-i", str(listed))
-        ffmpeg(
-            "-i",
-            str(talk),
-            *sound,
-            "-map",
-            "0:v",
-            "-map",
-            "1:a",
-            "-c:v",
-            "copy",
-            "-c:a",
-            "aac",
-            *lasts,
-            "-shortest",
-            str(target),
-        )
+        _heard_over(talk, sound, target, lasts)
     elif kind == "foreign":  # the audio of what was said a minute and a half before
         ffmpeg(
             "-i",
@@ -295,6 +265,12 @@ def make(kind: str, target: Path, work: Path, minutes: float, skip: float) -> No
         )
     else:
         raise ValueError(kind)
+
+
+def _heard_over(talk: Path, sound: tuple[str, ...], target: Path, lasts: tuple[str, ...]) -> None:
+    """The images of a video with other audio."""
+    taken = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "aac")
+    ffmpeg("-i", str(talk), *sound, *taken, *lasts, "-shortest", str(target))
 
 
 def drift(work: Path, _: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from synctool.errors import MissingError
+from synctool.errors import MissingError, SyncToolError
 from synctool.evaluation.bootstrap import Interval
 from synctool.files import write_text
 
@@ -100,6 +101,42 @@ def write_section(page: Path, text: str, *, script: str = HELD_OUT_SPEAKERS) -> 
     before, after = around_section(page, script=script)
     begin, end = markers(script)
     write_text(page, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def published(
+    given: Any,
+    measure: Callable[[], list[dict[str, Any]]],
+    table: Callable[[list[dict[str, Any]]], Table],
+    *,
+    page: Path,
+    script: str,
+) -> int:
+    """Measure, and show the figures as a table; with ``--docs`` on their page, with ``--json`` in a file too.
+
+    Args:
+        given: What was asked for: ``docs`` and ``json``.
+        measure: Gives the figures.
+        table: Makes the table of them.
+        page: The page, which is looked at before the work.
+        script: Whose section it is.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        if given.docs:
+            around_section(page, script=script)
+        rows = measure()
+        made = table(rows)
+        made.show(Console(width=160))
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=1) + "\n")
+        if given.docs:
+            write_section(page, made.markdown(), script=script)
+    except SyncToolError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
+        return error.exit_code
+    return 0
 
 
 def around_section(page: Path, *, script: str = HELD_OUT_SPEAKERS) -> tuple[str, str]:
