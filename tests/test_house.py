@@ -50,7 +50,7 @@ HEAVY = {
     *{"onnx", "onnxruntime", "scenedetect", "safetensors", "python_speech_features"},
     *{"httpx", "tenacity", "filelock", "huggingface_hub", "tqdm"},
     *{"fastapi", "uvicorn", "anyio", "python_multipart", "sqlite3"},
-    *{"lightning_fabric", "tensorboardX", "tomli_w"},
+    *{"lightning_fabric", "tensorboardX", "tomli_w", "wandb"},
     *{"torchvision", "pytorchvideo", "torchvggish", "jinja2", "sklearn"},
     *{
         "captum",

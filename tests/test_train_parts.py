@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import importlib.machinery
 import math
+import os
 import sys
 import time
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +18,7 @@ from torch import nn
 
 from synctool.errors import MissingError
 from synctool.training.averaging import Average
-from synctool.training.logs import EPOCHS, STEPS, CsvLog, open_logs
+from synctool.training.logs import EPOCHS, STEPS, CsvLog, check_loggers, loggers, open_logs
 from synctool.training.schedules import Patience, Plateau, Schedule
 from synctool.training.stage_timing import LOADING, StageTimer, bottleneck
 from synctool.training.unfreezing import LayerGroups, Unfreezing
@@ -239,7 +243,7 @@ def test_a_spoilt_table_does_not_stop_a_run(tmp_path: Path, content: bytes) -> N
 
 def test_tensorboard_is_written_where_it_is(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    for log in open_logs(tmp_path, tensorboard="auto"):
+    for log in open_logs(tmp_path, loggers(None, tensorboard="auto")):
         log.step({"step": 1, "loss": 0.5, "name": "a text"})
         log.epoch({"step": 1, "loss": 0.5, "score": 0.25})
         log.close()
@@ -248,11 +252,82 @@ def test_tensorboard_is_written_where_it_is(tmp_path: Path) -> None:
     assert b"train/loss" in content and b"epoch/score" in content and b"a text" not in content
 
 
-def test_tensorboard_that_is_asked_for_and_missing(
+@pytest.mark.parametrize(
+    ("asked", "tensorboard", "names"),
+    [
+        (None, "no", ("csv",)),
+        (None, "yes", ("csv", "tensorboard")),
+        (("csv",), "auto", ("csv",)),
+        (("wandb",), "auto", ("csv", "wandb")),
+        (("wandb", "tensorboard"), "auto", ("csv", "wandb", "tensorboard")),
+        (("wandb", "tensorboard"), "no", ("csv", "wandb")),
+    ],
+)
+def test_loggers_by_flag_and_switch(
+    asked: tuple[str, ...] | None, tensorboard: str, names: tuple[str, ...]
+) -> None:
+    assert loggers(asked, tensorboard=tensorboard) == names
+
+
+@pytest.mark.parametrize(("name", "module"), [("tensorboard", "tensorboardX"), ("wandb", "wandb")])
+def test_a_logger_that_is_asked_for_and_missing(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingError, match=module) as caught:
+        check_loggers(("csv", name))
+    assert f"synctool[{name}]" in (caught.value.remedy or "")
+    assert caught.value.exit_code == 5
+
+
+class FakeWandb(types.ModuleType):
+    """The calls of wandb that are used, noted; the real one is a client of a service."""
+
+    Settings = dict
+
+    def __init__(self) -> None:
+        super().__init__("wandb")
+        self.__spec__ = importlib.machinery.ModuleSpec("wandb", None)
+        self.begun: dict[str, Any] = {}
+        self.metrics: list[tuple[str, str]] = []
+        self.rows: list[dict[str, float]] = []
+        self.finished = 0
+
+    def init(self, **given: Any) -> FakeWandb:
+        self.begun = given
+        return self
+
+    def define_metric(self, name: str, step_metric: str = "") -> None:
+        self.metrics.append((name, step_metric))
+
+    def log(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+def test_wandb_is_written_offline_at_training_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(MissingError, match="tensorboardX") as caught:
-        open_logs(tmp_path, tensorboard="yes")
-    assert "synctool[tensorboard]" in (caught.value.remedy or "")
-    assert len(open_logs(tmp_path, tensorboard="no")) == 1
+    monkeypatch.setitem(sys.modules, "wandb", fake := FakeWandb())
+    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ERROR_REPORTING"):
+        monkeypatch.setenv(name, "")  # so that what is set here is taken back
+        monkeypatch.delenv(name)
+    run = tmp_path / "first"
+    run.mkdir()
+    (run / "config.toml").write_text("[train]\nepochs = 3\n")
+    for log in open_logs(run, ("csv", "wandb")):
+        log.step({"step": 7, "loss": 0.5, "name": "a text"})
+        log.epoch({"step": 8, "score": 0.25})
+        log.close()
+    assert fake.begun["mode"] == "offline" and os.environ["WANDB_ERROR_REPORTING"] == "false"
+    assert fake.begun["dir"] == str(run) and fake.begun["project"] == "synctool"
+    assert fake.begun["config"] == {"train": {"epochs": 3}}
+    assert fake.rows == [{"step": 7, "train/loss": 0.5}, {"step": 8, "epoch/score": 0.25}]
+    assert ("train/*", "step") in fake.metrics and fake.finished == 1
+    first = fake.begun["id"]
+    monkeypatch.setenv("WANDB_MODE", "online")
+    open_logs(run, ("wandb",), since=8)
+    assert fake.begun["id"] == first and fake.begun["resume"] == "allow", "it goes on"
+    assert fake.begun["mode"] == "online", "asked for"

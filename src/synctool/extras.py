@@ -25,6 +25,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "ray": ("ray",),
     "parquet": ("pyarrow",),
     "tensorboard": ("tensorboardX",),
+    "wandb": ("wandb",),
     "live": ("prometheus_client",),
 }
 """Modules that each extra brings, beyond the base and the extras that it includes."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from synctool.settings import shared
 from synctool.settings.base import Settings
-from synctool.settings.fields import Auto, setting
+from synctool.settings.fields import Auto, did_you_mean, setting
 
 _DATA = "Data"
 _MODEL = shared.MODEL
@@ -18,6 +18,16 @@ _AUGMENTATION = "Windows and augmentation"
 _FREEZING = "Freezing and unfreezing"
 _HARDWARE = "Hardware"
 _SAVING = "Saving and logging"
+LOGGERS = ("csv", "tensorboard", "wandb")
+"""What a run can be written to."""
+
+
+def _known_loggers(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in LOGGERS:
+            raise ValueError(
+                f"{name!r} is not one of {', '.join(LOGGERS)}{did_you_mean(name, LOGGERS)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,5 +221,15 @@ class TrainSettings(Settings):
     )
     log_every: int = setting(50, "Steps per row of steps.csv", minimum=1, group=_SAVING)
     tensorboard: Auto = setting(
-        "auto", "Write TensorBoard logs; auto: where tensorboardX is installed", group=_SAVING
+        "auto",
+        "Write TensorBoard logs; auto: where tensorboardX is installed and --logger names none",
+        group=_SAVING,
+    )
+    logger: tuple[str, ...] | None = setting(
+        None,
+        "Loggers with commas between them: csv, tensorboard, wandb; the CSV tables are always written",
+        separator=",",
+        metavar="LOGGERS",
+        check=_known_loggers,
+        group=_SAVING,
     )

@@ -31,7 +31,7 @@ _CHECKED = ("split", "pairs", "constants", "init", "teacher", "targets")
 """Files that a continued run must find as they were."""
 _FREE = {
     *{"data", "out", "backgrounds", *_CHECKED, "device", "devices", "nodes", "workers", "cache_mb"},
-    *{"save_every", "save_minutes", "log_every", "tensorboard"},
+    *{"save_every", "save_minutes", "log_every", "tensorboard", "logger"},
 }
 """Settings that a continued run may change: what it learns does not depend on them."""
 _TABLES = ("losses", "augmentations", "options")

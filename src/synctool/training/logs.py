@@ -1,4 +1,4 @@
-"""What a run writes down: tables that any program reads, and TensorBoard's files where wanted."""
+"""What a run writes down: tables that any program reads, and what other programs for curves want."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import io
 import json
 import logging
 import math
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from synctool.errors import MissingError
-from synctool.extras import installing, is_installed
+from synctool.extras import EXTRAS, is_installed, require
 from synctool.files import write_text
+from synctool.training.wandb_log import WandbLog
 
 EPOCHS = "log.csv"
 """One row for every epoch."""
@@ -77,11 +76,7 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: Path, *, since: int = 0) -> None:
-        if not is_installed("tensorboardX"):
-            raise MissingError(
-                "TensorBoard's files need tensorboardX, which is not installed",
-                remedy=f"{installing('tensorboard')}, or train with --tensorboard no.",
-            )
+        require("tensorboard", "--logger tensorboard")
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=since + 1)
@@ -105,20 +100,62 @@ class TensorBoardLog:
                 self._writer.add_scalar(f"{part}/{name}", value, int(row["step"]))
 
 
-def open_logs(folder: Path, *, tensorboard: str, since: int = 0) -> list[RunLog]:
+def loggers(asked: Sequence[str] | None, *, tensorboard: str) -> tuple[str, ...]:
+    """The names of a run's loggers: the tables, and what else is asked for or there.
+
+    Args:
+        asked: Names from ``LOGGERS``; None where nobody said any.
+        tensorboard: ``yes``, ``no``, or ``auto`` for yes where tensorboardX is installed and no loggers
+            are named.
+    """
+    names = ["csv", *(asked or ())]
+    if tensorboard == "yes" or (
+        tensorboard == "auto" and asked is None and is_installed("tensorboardX")
+    ):
+        names.append("tensorboard")
+    if tensorboard == "no":
+        names = [name for name in names if name != "tensorboard"]
+    return tuple(dict.fromkeys(names))
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Make sure before a run that its loggers are here.
+
+    Args:
+        names: See ``loggers``.
+
+    Raises:
+        MissingError: A package is not installed.
+    """
+    for name in names:
+        if name in EXTRAS:
+            require(name, f"--logger {name}")
+
+
+def open_logs(
+    folder: Path, names: Sequence[str], *, since: int = 0, settings: Path | None = None
+) -> list[RunLog]:
     """The logs of a run.
 
     Args:
         folder: Folder of the run.
-        tensorboard: ``yes``, ``no``, or ``auto`` for yes where tensorboardX is installed.
+        names: See ``loggers``.
         since: The step from which the run goes on; what was logged after it is dropped.
+        settings: File of the run's settings, for loggers that show them; by default ``config.toml`` in the
+            folder.
 
     Raises:
-        MissingError: TensorBoard is asked for and tensorboardX is not installed.
+        MissingError: A package is not installed.
     """
-    logs: list[RunLog] = [CsvLog(folder, since=since)]
-    if tensorboard == "yes" or (tensorboard == "auto" and find_spec("tensorboardX")):
-        logs.append(TensorBoardLog(folder, since=since))
+    check_loggers(names)
+    logs: list[RunLog] = []
+    for name in names:
+        if name == "csv":
+            logs.append(CsvLog(folder, since=since))
+        elif name == "tensorboard":
+            logs.append(TensorBoardLog(folder, since=since))
+        else:
+            logs.append(WandbLog(folder, settings=settings or folder / "config.toml"))
     return logs
 
 

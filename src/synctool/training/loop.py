@@ -62,7 +62,7 @@ class LoopSettings:
         save_every: Steps between two saves inside an epoch; 0 for none.
         save_minutes: Minutes between two; 0 for none.
         log_every: Steps that one row of ``steps.csv`` stands for.
-        tensorboard: ``auto``, ``yes`` or ``no``.
+        loggers: What the run is written to, see ``synctool.training.logs.loggers``.
         unfreezing: When the encoders are trained.
     """
 
@@ -73,7 +73,7 @@ class LoopSettings:
     save_every: int = 0
     save_minutes: float = 10.0
     log_every: int = 50
-    tensorboard: str = "no"
+    loggers: tuple[str, ...] = ("csv",)
     unfreezing: Unfreezing = field(default_factory=Unfreezing)
 
 
@@ -220,9 +220,7 @@ class Trainer:
         start = self.step * self._settings.accumulate
         source = batches(stream, start=start, workers=workers)
         if self._first:
-            self._logs = open_logs(
-                self._output, tensorboard=self._settings.tensorboard, since=self.step
-            )
+            self._logs = open_logs(self._output, self._settings.loggers, since=self.step)
         if self._random is not None:
             try:
                 set_random_state(self._random, self._fabric.device)

@@ -31,6 +31,7 @@ from synctool.training.checkpoint import save_weights
 from synctool.training.config import begun_with, check_config, mixture
 from synctool.training.data import TrainData, train_data
 from synctool.training.devices import choose_precision
+from synctool.training.logs import check_loggers, loggers
 from synctool.training.loop import LoopSettings, Schedule
 from synctool.training.losses.loss_inputs import head_margin
 from synctool.training.losses.objective import LossTerm, build_objective
@@ -90,6 +91,8 @@ class TrainRun:
         self.settings = settings
         self.processed = _given("data", settings.data)
         self.output = _given("out", settings.out)
+        self.loggers = loggers(settings.logger, tensorboard=settings.tensorboard)
+        check_loggers(self.loggers)
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
         torch.manual_seed(settings.seed)
@@ -193,7 +196,7 @@ class TrainRun:
             save_every=s.save_every,
             save_minutes=s.save_minutes,
             log_every=s.log_every,
-            tensorboard=s.tensorboard,
+            loggers=self.loggers,
             unfreezing=self.unfreezing,
         )
 
