@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+import torch
 
 from synctool.data.augment import (
     GROUPS,
@@ -162,7 +163,7 @@ def test_blocks_that_hardly_change_are_carried_over() -> None:
 
 
 @pytest.mark.parametrize("name", ["shift", "zoom", "turn", "shear", "mirror", "elastic", "light",
-                                  "lamps", "shades", "patch"])  # fmt: skip
+                                  "lamps", "shades", "patch", "randaugment"])  # fmt: skip
 def test_what_is_drawn_for_a_window_is_the_same_in_all_frames(name: str) -> None:
     still = np.repeat(video()[:1], 6, 0)
     made = augment_images(still, 72, dice(name), other_person=other_person)
@@ -173,6 +174,47 @@ def test_what_is_drawn_for_a_window_is_the_same_in_all_frames(name: str) -> None
 def test_what_moves_is_different_in_each_frame(name: str) -> None:
     made = augment_images(np.repeat(video()[:1], 6, 0), 72, dice(name))
     assert not (made == made[0]).all()
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_randaugment_maps_a_level_alike_in_all_frames(
+    colour: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each frame by itself, a frame that is darker as a whole would be brightened more."""
+    from torchvision.transforms.v2 import RandAugment
+
+    rng = np.random.default_rng(1)
+    crops = rng.integers(40, 140, (2, 32, 32, 3) if colour else (2, 32, 32)).astype(np.uint8)
+    crops[0, 20:], crops[1, 20:] = 40, 200
+    space = RandAugment._AUGMENTATION_SPACE
+    for name in ("AutoContrast", "Equalize", "Contrast"):
+        monkeypatch.setattr(RandAugment, "_AUGMENTATION_SPACE", {name: space[name]})
+        made = augment_images(crops, 32, dice("randaugment"))
+        assert not np.array_equal(made, crops)
+        for channel in range(3 if colour else 1):
+            before, after = (x.reshape(2, 32, 32, -1)[..., channel].ravel() for x in (crops, made))
+            pairs = set(zip(before.tolist(), after.tolist()))
+            assert len(pairs) == len(set(before.tolist())), name
+
+
+def test_randaugment_has_chance_of_its_own_and_takes_its_policy() -> None:
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    once, again, other = (
+        augment_images(video(), 72, dice("randaugment", seed=seed)) for seed in (0, 0, 1)
+    )
+    assert np.array_equal(once, again) and not np.array_equal(once, other)
+    assert torch.equal(torch.get_rng_state(), state), "the training's own chance"
+    far = []
+    for magnitude in (1, 30):
+        chosen = AugmentSettings.only().with_randaugment(1, magnitude)
+        many = [
+            augment_images(video(2), 72, Dice(chosen, np.random.default_rng(seed)))
+            for seed in range(30)
+        ]
+        plain = centre_crop(video(2), 72).astype(int)
+        far.append(np.mean([np.abs(made - plain).mean() for made in many]))
+    assert far[0] < far[1]
 
 
 def test_a_hand_covers_a_part_and_not_all() -> None:

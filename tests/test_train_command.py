@@ -135,6 +135,22 @@ def test_wrong_settings_name_what_was_meant(text: str, words: str) -> None:
     assert words in caught.value.cause
 
 
+@pytest.mark.parametrize("given", ["2", "0,9", "2,31", "15,3", "two,nine", "2,9,1"])
+def test_randaugment_is_two_numbers(given: str) -> None:
+    with pytest.raises(UsageError, match="such as 2,9"):
+        TrainSettings(randaugment=given)
+
+
+def test_randaugment_by_its_flag_is_in_every_window(processed: Path, tmp_path: Path) -> None:
+    given = replace(TINY, data=processed, out=tmp_path / "run", randaugment="3, 12")
+    settings = replace(given, augmentations="picture=off,randaugment=0.1:0.5")
+    augment = train_run.TrainRun(settings).window_settings().augment
+    assert augment.policy == (3, 12)
+    dose = augment.dose("randaugment")
+    assert (dose.probability, dose.strength) == (1.0, 0.5)
+    assert augment.dose("blur").probability == 0
+
+
 def test_a_settings_file_that_is_not_there() -> None:
     with pytest.raises(MissingError, match=r"none\.toml"):
         sources.resolve(TrainSettings, file=Path("none.toml"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ _AUGMENTATION = "Windows and augmentation"
 _FREEZING = "Freezing and unfreezing"
 _HARDWARE = "Hardware"
 _SAVING = "Saving and logging"
+_POLICY = re.compile(r"\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*")
+_MOST_OPERATIONS = 14
+_STRONGEST_MAGNITUDE = 30
 LOGGERS = ("csv", "tensorboard", "wandb")
 """What a run can be written to."""
 
@@ -28,6 +32,22 @@ def _known_loggers(names: Sequence[str]) -> None:
             raise ValueError(
                 f"{name!r} is not one of {', '.join(LOGGERS)}{did_you_mean(name, LOGGERS)}"
             )
+
+
+def randaugment_policy(text: str) -> tuple[int, int]:
+    """N and M of ``--randaugment``.
+
+    Raises:
+        ValueError: The text says something else.
+    """
+    found = _POLICY.fullmatch(text)
+    operations, magnitude = (int(n) for n in found.groups()) if found else (0, 0)
+    if not (1 <= operations <= _MOST_OPERATIONS and magnitude <= _STRONGEST_MAGNITUDE):
+        raise ValueError(
+            f"{text!r} is not N,M: 1 to {_MOST_OPERATIONS} operations of magnitude 0 to "
+            f"{_STRONGEST_MAGNITUDE}, such as 2,9"
+        )
+    return operations, magnitude
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +166,14 @@ class TrainSettings(Settings):
         None,
         "Changes to single augmentations, such as codec=0.2,noise=0.5:1.5,hand=off",
         metavar="CHANGES",
+        group=_AUGMENTATION,
+    )
+    randaugment: str | None = setting(
+        None,
+        "RandAugment in every window: N operations of magnitude M, 0 to 30, alike in all its frames",
+        joined=True,
+        metavar="N,M",
+        check=randaugment_policy,
         group=_AUGMENTATION,
     )
     backgrounds: Path | None = setting(

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from synctool._version import __version__
-from synctool.data.augment import parse_augment
+from synctool.data.augment import AugmentSettings, parse_augment
 from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.auxiliary_targets import read_targets
 from synctool.data.windows import WindowSettings, WindowStream
 from synctool.errors import UsageError
+from synctool.extras import require
 from synctool.features.stored_crops import fitted
 from synctool.models.offset_classifier import OffsetClassifier
 from synctool.models.offset_regressor import OffsetRegressor
@@ -25,7 +26,7 @@ from synctool.networks.load_torch import choose_device, training_facts
 from synctool.networks.names import model_spec
 from synctool.networks.options import network_options
 from synctool.plugins.specs import AudioInput, ModelSpec, VideoInput
-from synctool.settings.train import TrainSettings
+from synctool.settings.train import TrainSettings, randaugment_policy
 from synctool.training import replicas
 from synctool.training.checkpoint import save_weights
 from synctool.training.config import begun_with, check_config, mixture
@@ -213,11 +214,11 @@ class TrainRun:
             top=s.train_top,
         )
 
-    def stream(self) -> WindowStream:
-        """The batches; in each process its share of every batch."""
+    def window_settings(self) -> WindowSettings:
+        """How windows are drawn."""
         s = self.settings
         batches = s.steps_per_epoch * s.accumulate
-        windows = WindowSettings(
+        return WindowSettings(
             frames=s.window_frames,
             batch=s.batch_size,
             max_offset=s.max_offset,
@@ -226,14 +227,18 @@ class TrainRun:
             audio=self.spec.audio,
             strength=s.augment,
             ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
-            augment=parse_augment(s.augmentations or {}),
+            augment=self._augment(),
             curriculum_steps=s.curriculum * batches,
             rhythm_pairs=s.rhythm_pairs,
             resolution_steps=s.progressive_resolution * batches,
         )
+
+    def stream(self) -> WindowStream:
+        """The batches; in each process its share of every batch."""
+        s = self.settings
         return WindowStream(
             self.data.train,
-            windows,
+            self.window_settings(),
             constants=[self.data.constant(x) for x in self.data.train],
             people=[self.data.person(x) for x in self.data.train],
             seed=s.seed,
@@ -242,6 +247,16 @@ class TrainRun:
             targets=self._targets(),
             backgrounds=self.backgrounds,
         )
+
+    def _augment(self) -> AugmentSettings:
+        """What is done to the windows."""
+        s = self.settings
+        augment = parse_augment(s.augmentations or {})
+        if s.randaugment is not None:
+            augment = augment.with_randaugment(*randaugment_policy(s.randaugment))
+        if augment.dose("randaugment").probability > 0:
+            require("train", "RandAugment", "torchvision")
+        return augment
 
     def _targets(self) -> list[np.ndarray | None] | None:
         """Auxiliary targets of every clip trained on, None for a clip without."""

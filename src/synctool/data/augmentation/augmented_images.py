@@ -16,6 +16,7 @@ from synctool.data.augmentation.camera import (
 )
 from synctool.data.augmentation.lighting import lit, toned
 from synctool.data.augmentation.occlusion import behind_hand, captioned, covered
+from synctool.data.augmentation.randaugment import randaugmented
 from synctool.data.augmentation.random_choices import Dice
 from synctool.data.augmentation.warp import centre_crop, fit_crops, warped, with_room
 
@@ -47,6 +48,7 @@ def augment_images(
     """
     crops = jittered_time(lost_frames(crops, dice), dice)
     crops = warped(lit(crops, dice, other_person), size_px, dice)
+    crops = randaugmented(crops, dice)
     crops = smoothed(darkened(behind_hand(crops, dice), dice), dice)
     crops = recorded(captioned(crops, dice), dice)
     return covered(grained(toned(crops, dice), dice), dice)

@@ -10,7 +10,7 @@ from synctool.data.augmentation.table import AUGMENTATIONS, AugmentSettings
 
 _FIRST_ROWS = 39
 """Rows with chance from the window's own; those added since derive theirs, so that runs can go on."""
-_LATER_ROWS = (3, 5)
+_LATER_ROWS = (3, 5, 1)
 """How many rows were added at a time."""
 _PLACE = {row.name: i for i, row in enumerate(AUGMENTATIONS)}
 
@@ -25,6 +25,7 @@ class Dice:
 
     Attributes:
         amount: Overall strength.
+        policy: Number of operations and magnitude of ``randaugment``.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Dice:
             seeds = np.concatenate([seeds, later.integers(2**63, size=rows)])
         self._seeds = seeds
         self.amount = amount
+        self.policy = settings.policy
         self._hit = (thrown < np.where(_RAMPED, odds * amount, odds)) & (amount > 0)
 
     def hit(self, name: str) -> bool:

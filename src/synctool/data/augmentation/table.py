@@ -112,6 +112,9 @@ AUGMENTATIONS: tuple[Augmentation, ...] = (
                  "a room stronger than the direct sound, at 0 to 8 dB, with the microphone's own noise"),
     Augmentation("automatic_gain", "sound", 0.0,
                  "pauses raised and loud syllables lowered, by at most 20 and 10 dB, as recorders do"),
+    Augmentation("randaugment", "picture", 0.0,
+                 "two of 14 operations at magnitude 9 of 30, or as --randaugment says, alike in all frames",
+                 "RandAugment: Cubuk et al. 2020"),
 )  # fmt: skip
 """All augmentations, in the order in which chance is drawn for them."""
 
@@ -148,15 +151,23 @@ class AugmentSettings:
 
     Attributes:
         changes: Doses that differ from the table.
+        policy: Number of operations and magnitude of ``randaugment``, 0..30.
     """
 
     changes: tuple[Dose, ...] = ()
+    policy: tuple[int, int] = (2, 9)
 
     @classmethod
     def only(cls, *doses: Dose) -> AugmentSettings:
         """Nothing but these."""
         given = {dose.name for dose in doses}
         return cls((*(Dose(n, 0.0) for n in _ROWS if n not in given), *doses))
+
+    def with_randaugment(self, operations: int, magnitude: int) -> AugmentSettings:
+        """The same with RandAugment in every window, of the strength that the changes say."""
+        strength = self.dose("randaugment").strength
+        changes = (*self.changes, Dose("randaugment", 1.0, strength))
+        return AugmentSettings(changes, (operations, magnitude))
 
     def dose(self, name: str) -> Dose:
         """The dose of an augmentation.
