@@ -12,12 +12,22 @@ from synctool.live.clock_drift import ClockDrift
 
 LIVE_SCHEMA = "synctool.live/1"
 EventKind = Literal[
-    "start", "part", "answer", "alarm", "recovery", "lost", "break", "overload", "failed", "end"
+    "start",
+    "part",
+    "answer",
+    "alarm",
+    "recovery",
+    "change",
+    "lost",
+    "break",
+    "overload",
+    "failed",
+    "end",
 ]
 """``start``: watching begins. ``part``: data come. ``answer``: every second of a part. ``alarm`` and
-``recovery``: see ``--alarm``. ``lost``: no data, and when the source is opened again. ``break``: the
-timestamps jump. ``overload``: this machine is too slow. ``failed``: the source is given up. ``end``: watching
-ends."""
+``recovery``: see ``--alarm``. ``change``: a stream goes on in another codec, or in one that is not known.
+``lost``: no data, and when the source is opened again. ``break``: the timestamps jump. ``overload``: this
+machine is too slow. ``failed``: the source is given up. ``end``: watching ends."""
 
 
 @dataclass(frozen=True)

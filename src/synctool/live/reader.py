@@ -16,6 +16,7 @@ from synctool.errors import MediaError, MissingError, SyncToolError, UsageError,
 from synctool.live.addresses import LiveAddress
 from synctool.live.continuity import Break, Continuity
 from synctool.live.parts import EndReason, Finished, Part, PartEnd, PartFacts, PartQueue
+from synctool.live.recoding import CodecWatch
 from synctool.media.audio_track import AudioReader, AudioTrack
 from synctool.media.decode import StreamDecoder, ffmpeg_words, plausible_aspect
 from synctool.media.frame_rate import FrameRate
@@ -41,6 +42,7 @@ _STEADY_S = 10.0
 _DECODING_THREADS = 2
 """Threads of the video decoder: each is a frame of delay."""
 _OVERLOAD_S = 2.0
+_UNDECODABLE = "the {} that comes cannot be decoded: it is damaged, or in a codec that is not known"
 _WRAPPING = {"mpegts", "hls", "rtp", "rtsp"}
 
 
@@ -91,14 +93,21 @@ class LiveReader:
         address: The source.
         how: How it is read.
         on_loss: Told, in that thread, when the source is lost or cannot be opened.
+        on_change: Told likewise, in words, when a stream goes on in another codec, or in none that is known.
     """
 
     def __init__(
-        self, address: LiveAddress, how: Reading, *, on_loss: Callable[[Loss], None]
+        self,
+        address: LiveAddress,
+        how: Reading,
+        *,
+        on_loss: Callable[[Loss], None],
+        on_change: Callable[[str], None],
     ) -> None:
         self._address = address
         self._how = how
         self._on_loss = on_loss
+        self._on_change = on_change
         self._stop = threading.Event()
         self._queue = PartQueue(QUEUED_FRAMES, self._stop.is_set)
         self._thread = threading.Thread(
@@ -197,7 +206,9 @@ class LiveReader:
                 listen=None,
             )
             opened.check_decodable(selected.video, selected.audio)
-            self._session = session = _Session(opened, selected, self._how.colour, self._put)
+            self._session = session = _Session(
+                opened, selected, self._how.colour, self._put, self._on_change
+            )
             return self._read(opened, session)
         finally:
             opened.stop_waiting()
@@ -291,6 +302,7 @@ class _Session:
         selected: Selected,
         colour: str | None,
         put: Callable[[TimelineFrame], None],
+        on_change: Callable[[str], None],
     ) -> None:
         video, audio = selected.video, selected.audio
         assert video is not None and audio is not None  # select() was asked for both
@@ -301,6 +313,11 @@ class _Session:
         self._streams: tuple[VideoStream, AudioStream] = (video, audio)
         self._colour = colour
         self._put_frame = put
+        self._on_change = on_change
+        self._codecs = {
+            kind: CodecWatch(kind, stream.codec_context.name, threads=_DECODING_THREADS)
+            for kind, stream in (("video", video), ("audio", audio))
+        }
         self._notes = [*selected.notes, *opened.warnings]
         name = opened.container.format.name
         self._wraps = bool(_WRAPPING & set(name.split(",")))
@@ -359,9 +376,22 @@ class _Session:
 
     def _decode(self, kind: str, packet: Any) -> None:
         before = self._track.end
-        self._decoder.decode(kind, packet)
+        gave = self._decoder.decode(kind, packet)
+        self._follow_codec(kind, packet, gave=gave > 0)
         if self._track.end > before:
             self._note("audio")
+
+    def _follow_codec(self, kind: str, packet: Any, *, gave: bool) -> None:
+        watch = self._codecs[kind]
+        was_unknown = watch.unknown
+        recoded = watch.add(packet, gave=gave)
+        if recoded is not None:
+            self._on_change(f"the {kind} goes on in another codec ({recoded.name})")
+            self._decoder.use_decoder(kind, recoded.context)
+            for own in recoded.packets:
+                self._decoder.decode(kind, own)
+        elif watch.unknown and not was_unknown:
+            self._on_change(_UNDECODABLE.format(kind))
 
     def drain(self) -> None:
         """Decode what the decoders still hold, and give what the last frames serve."""
@@ -373,6 +403,7 @@ class _Session:
         """Begin another timeline behind a break."""
         for stream in self._streams:
             stream.codec_context.flush_buffers()
+            self._codecs[stream.type].begin(stream.codec_context.name)
         self._starts = {"video": found.at_s, "audio": found.at_s}
         self._notes = []
         self._new_decoder(found.at_s)
@@ -408,6 +439,8 @@ class _Session:
             patience_s = silent_s if kind in self._given else max(silent_s, open_s)
             if now - last > patience_s:
                 raise _Lost(f"no {kind} came for {patience_s:g} s")
+            if self._codecs[kind].unknown:  # opened anew, FFmpeg looks what it is
+                raise _Lost(_UNDECODABLE.format(kind))
 
     def _note(self, kind: str) -> None:
         self._seen[kind] = time.monotonic()

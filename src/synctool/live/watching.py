@@ -71,7 +71,7 @@ class SourceWatch:
         self._address = address
         self._how = how
         self._on_event = on_event
-        self._reader = LiveReader(address, how.reading, on_loss=self._lost)
+        self._reader = LiveReader(address, how.reading, on_loss=self._lost, on_change=self._changed)
         self._alarm = None if how.limits is None else Alarm(how.limits, for_s=how.for_s)
         self._drift = DriftWatch()
         self._before_s = 0.0
@@ -149,6 +149,9 @@ class SourceWatch:
 
     def _lost(self, loss: Loss) -> None:
         self._tell("lost", detail=loss.reason, more={"again_in_s": round(loss.again_in_s, 1)})
+
+    def _changed(self, detail: str) -> None:
+        self._tell("change", detail=detail)
 
     def _tell(self, kind: EventKind, *, detail: str = "", more: dict | None = None) -> None:
         self._on_event(

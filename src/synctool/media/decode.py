@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Protocol
 
-from av import AudioFrame, AudioStream, Packet, VideoFrame, VideoStream
+from av import (
+    AudioCodecContext,
+    AudioFrame,
+    AudioStream,
+    Packet,
+    VideoCodecContext,
+    VideoFrame,
+    VideoStream,
+)
 from av.error import EOFError as EndOfStream
 from av.error import FFmpegError
 
@@ -17,7 +25,7 @@ from synctool.media.frame_choice import Lateness
 from synctool.media.frame_rate import FASTEST_FPS, FrameRate
 from synctool.media.frame_reader import FrameReader
 from synctool.media.spans import Span
-from synctool.media.timeline import PresentationTimes, StreamClock, Timeline
+from synctool.media.timeline import GuessedTimes, PresentationTimes, StreamClock, Timeline
 from synctool.media.unread import Unread
 
 _ASPECTS = (0.25, 4.0)
@@ -114,6 +122,8 @@ class StreamDecoder:
         self.audio_hz: int | None = None
         self.audio_lasts_s = 0.0
         self._audio_frames = 0
+        self._guessed = GuessedTimes()
+        self._rates_hz: set[int] = set()
         self._damaged = 0
 
     def use(self, stream: VideoStream | AudioStream) -> None:
@@ -123,25 +133,33 @@ class StreamDecoder:
         if isinstance(stream, VideoStream):
             stream.thread_type = "AUTO"
             self._times = PresentationTimes()
+        else:
+            self._guessed, self._rates_hz = GuessedTimes(), set()
 
-    def decode(self, kind: str, packet: Packet | None) -> None:
-        """Decode a packet; None gives what the decoder still holds."""
+    def use_decoder(self, kind: str, decoder: VideoCodecContext | AudioCodecContext) -> None:
+        """Go on with the same stream in another codec; what the decoder before still holds comes first."""
+        self.decode(kind, None)
+        self._decoders[kind] = decoder
+
+    def decode(self, kind: str, packet: Packet | None) -> int:
+        """Decode a packet, and give how many frames came; None gives what the decoder still holds."""
         if packet is not None and packet.size and not packet.is_discard:
             self._unread.feed(kind)
         try:
             frames = self._decoders[kind].decode(packet)
         except EndOfStream:
-            return
+            return 0
         except FFmpegError as error:
             self._damaged += 1
             if self._damaged == 1:
                 self._warn(f"damaged {kind} data was skipped: {ffmpeg_words(error)}")
-            return
+            return 0
         for frame in frames:
             if kind == "video":
                 self._on_video(frame)
             else:
-                self._on_audio(frame)
+                self._on_audio(frame, packet)
+        return len(frames)
 
     def finish(self) -> None:
         """No packet follows."""
@@ -182,12 +200,16 @@ class StreamDecoder:
             self._reader.use_pixel_aspect(plausible_aspect(coded))
         self._coded_aspect = coded
 
-    def _on_audio(self, frame: AudioFrame) -> None:
+    def _on_audio(self, frame: AudioFrame, packet: Packet | None) -> None:
         if not self._audio_frames:  # of audio that begins late the header does not know the rate
             self.audio_hz = frame.sample_rate
         self._audio_frames += 1
         own_s = _seconds(frame.pts, frame, self.streams["audio"])
         lasts_s = _audio_lasts_s(frame)
+        self._rates_hz.add(frame.sample_rate)
+        if len(self._rates_hz) > 1 and packet is not None and packet.duration and packet.time_base:
+            counted_s = float(packet.duration * packet.time_base)
+            own_s = self._guessed.mended(own_s, counted_s=counted_s, lasts_s=lasts_s)
         self.spans["audio"].add(own_s, lasts_s)
         for ready, time_s in self.clocks["audio"].take(frame, own_s, lasts_s):
             self.audio_lasts_s = _audio_lasts_s(ready)

@@ -1,8 +1,8 @@
 """From a stream's own timestamps to the common timeline: repaired, doubted, joined where they break.
 
-A stream's timestamps are believed as a player believes them. Three things are mended: timestamps that
-only the decoding order carries (AVI), single stray ones, and breaks, where both streams go back to
-zero or leap ahead for good (recordings joined end to end).
+A stream's timestamps are believed as a player believes them. Four things are mended: timestamps that
+only the decoding order carries (AVI), those of audio that are counted by another sample rate, single stray
+ones, and breaks, where both streams go back to zero or leap ahead for good (recordings joined end to end).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ LONGEST_SPARSE_S = 120.0
 stream has nothing: longer ones come from damaged timestamps, and make hours out of a short file."""
 _BACK_S = 1.0
 _FORGETTING = 0.95
+_ROUNDED_S = 1e-4
+"""Times of packets are rounded to 1/90000 s."""
 
 
 class TooSparse(Exception):
@@ -74,6 +76,37 @@ class PresentationTimes:
         ):
             return pts
         return dts
+
+
+class GuessedTimes:
+    """Timestamps of decoded audio whose sample rate has changed on the way.
+
+    A transport stream has one timestamp for several frames of audio. FFmpeg gives the others times by the
+    sample rate that the stream began with, also where it has another one by now.
+    """
+
+    def __init__(self) -> None:
+        self._told_s: float | None = None
+        self._next_s = 0.0
+
+    def mended(self, own_s: float | None, *, counted_s: float, lasts_s: float) -> float | None:
+        """The time of the next frame.
+
+        Args:
+            own_s: Its timestamp.
+            counted_s: Duration that FFmpeg has counted for each frame.
+            lasts_s: Its true duration.
+
+        Returns:
+            The timestamp, or where it only follows by count on the one before, what follows on that truly.
+        """
+        before_s, self._told_s = self._told_s, own_s
+        if own_s is None:
+            return None
+        if before_s is not None and abs(own_s - before_s - counted_s) < _ROUNDED_S:
+            own_s = self._next_s
+        self._next_s = own_s + lasts_s
+        return own_s
 
 
 class Timeline:

@@ -27,7 +27,7 @@ _NONE, _ASCII_NONE = "·", " "
 _ENDED = "ended"
 _SPAN_MS = 240.0
 """Offsets of so much, ahead or behind, reach the ends of the strip."""
-_TOLD = {"alarm", "recovery", "lost", "break", "overload", "failed"}
+_TOLD = {"alarm", "recovery", "change", "lost", "break", "overload", "failed"}
 
 
 @dataclass
