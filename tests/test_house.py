@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import json
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,40 @@ def test_a_right_direction_is_let_through(tmp_path: Path, place: str, line: str)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(line)
     assert wrong_directions(tmp_path) == []
+
+
+def circle(package: Path) -> list[str]:
+    """Modules that import each other in a circle, inside functions too; [] where there is none."""
+    files = {
+        ".".join(["synctool", *path.relative_to(package).with_suffix("").parts]).removesuffix(
+            ".__init__"
+        ): path
+        for path in package.rglob("*.py")
+    }
+    wanted = {
+        here: {
+            target
+            for module, name in imports(path, package)
+            for target in (f"{module}.{name}", module)
+            if target in files and target not in {here, "synctool"}
+        }
+        for here, path in files.items()
+    }
+    try:
+        graphlib.TopologicalSorter(wanted).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert circle(PACKAGE) == []
+
+
+def test_a_circle_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from synctool import b")
+    (tmp_path / "b.py").write_text("def f():\n    from synctool.a import g")
+    assert set(circle(tmp_path)) == {"synctool.a", "synctool.b"}
 
 
 @pytest.mark.parametrize("name", ["plain_data.py", "types.py", "errors.py"])

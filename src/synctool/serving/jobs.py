@@ -5,15 +5,11 @@ back. Imports nothing heavy: only the worker processes measure.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from synctool.errors import EXIT_OK, MissingError, OutputError, SyncToolError
 from synctool.report.outcome import Failure
-from synctool.settings.service import ServiceSettings
 from synctool.workers import Died
-
-if TYPE_CHECKING:
-    from synctool.serving.video_job import VideoJobs
 
 Stage = Literal["measuring", "reporting", "repairing", "checking"]
 """What is done with a video, in this order."""
@@ -124,15 +120,3 @@ class JobOutcome:
             "Send a shorter or smaller version; a damaged file that crashes a decoder is a bug."
         )
         return cls.failed(SyncToolError(done.reason, remedy=remedy), name)
-
-
-def job_worker(settings: ServiceSettings, threads: int) -> VideoJobs:
-    """What a worker process begins with.
-
-    Args:
-        settings: How to measure and repair.
-        threads: Of the model.
-    """
-    from synctool.serving.video_job import VideoJobs
-
-    return VideoJobs(settings, threads=threads)

@@ -18,7 +18,8 @@ from synctool.errors import OutputError, SyncToolError
 from synctool.job_pool import CANCELLED, JobPool
 from synctool.serving.job_files import JobFiles, allowed_path, safe_name
 from synctool.serving.job_store import FINISHED, JobRecord, JobStore
-from synctool.serving.jobs import JobOutcome, JobProgress, VideoJob, VideoLimits, job_worker
+from synctool.serving.job_worker import job_worker
+from synctool.serving.jobs import JobOutcome, JobProgress, VideoJob, VideoLimits
 from synctool.settings.serve import ServeSettings
 from synctool.workers import Died, core_share
 

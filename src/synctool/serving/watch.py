@@ -18,7 +18,8 @@ from synctool.files import check_writable, make_folder
 from synctool.job_pool import JobPool
 from synctool.repairing.containers import SUFFIXES
 from synctool.serving.folder import FoundVideo, WatchedFolder
-from synctool.serving.jobs import JobOutcome, JobProgress, VideoJob, job_worker
+from synctool.serving.job_worker import job_worker
+from synctool.serving.jobs import JobOutcome, JobProgress, VideoJob
 from synctool.serving.watch_journal import WatchJournal
 from synctool.settings.watch import WatchSettings
 from synctool.workers import Died, core_share
