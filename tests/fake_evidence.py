@@ -113,6 +113,8 @@ def talking_batch(
 ) -> WindowBatch:
     """Windows whose frames and audio show the same hidden course, the audio moved by whole frames.
 
+    The second view has noise of its own.
+
     Args:
         seed: Seed of the courses and offsets; how they show is always the same.
         clips: B.
@@ -138,5 +140,16 @@ def talking_batch(
         ]
     )
     mel = (heard @ to_bands).unflatten(2, (BANDS, 4)).permute(0, 2, 1, 3).flatten(2)
-    video = pixels.to(torch.uint8).unflatten(2, (SIDE, SIDE))[:, None]
-    return WindowBatch(video, mel[:, None], offsets.float(), max_offset)
+
+    def seen(noise: Tensor | float) -> Tensor:
+        shades = (pixels + noise).clamp(0, 255).to(torch.uint8)
+        return shades.unflatten(2, (SIDE, SIDE))[:, None]
+
+    return WindowBatch(
+        seen(0.0),
+        mel[:, None],
+        offsets.float(),
+        max_offset,
+        second_video=seen(10 * torch.randn(pixels.shape, generator=chance)),
+        second_audio=(mel + 0.05 * torch.randn(mel.shape, generator=chance))[:, None],
+    )

@@ -208,9 +208,9 @@ MODELS = [classifier, ByDistance, lambda spec: classifier(spec, OwnHead)]
 STORED = {"mouth": {}, "face": STORED_FACE}
 
 
-def talking_batch(spec: BackboneSpec, step: int = 0) -> WindowBatch:
+def talking_batch(spec: BackboneSpec, step: int = 0, **more: object) -> WindowBatch:
     samples = [stored_sample(f"k{i}", i, frames=60, **STORED[spec.video.crop]) for i in range(6)]
-    return windows(samples, spec).batch(step)
+    return windows(samples, spec, **more).batch(step)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.audio.kind)
@@ -265,8 +265,9 @@ def test_the_head_counts_only_where_it_scores() -> None:
 )
 def test_tasks_without_labels_take_every_input(task: str, spec: BackboneSpec, make) -> None:
     torch.manual_seed(0)
-    model, batch = make(spec), talking_batch(spec)
-    loss, parts = build_objective(task, terms=(), max_offset=15, embedding=5)(model, batch)
+    model, batch = make(spec), talking_batch(spec, views=TASKS[task].views)
+    objective = build_objective(task, terms=(), max_offset=15, embedding=5, model=model)
+    loss, parts = objective(model, batch)
     assert torch.isfinite(loss) and parts
     loss.backward()
     slopes = [p for n, p in model.named_parameters() if n.endswith("slope")]

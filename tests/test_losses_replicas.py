@@ -25,10 +25,11 @@ def whole_batch() -> WindowBatch:
     """Four clips whose known frames differ: the audio does not reach the end of the last two."""
     batch = talking_batch(4, clips=4, frames=12)
     offsets = torch.tensor([1.0, 0.5, -3.0, -2.5])
-    audio = batch.audio[..., : 4 * (12 + 2)]
+    audio, second = (x[..., : 4 * (12 + 2)] for x in (batch.audio, batch.second_audio))
     targets = torch.linspace(-1, 1, 4 * 2 * 12).view(4, 2, 12)
     targets[1:, :, 5:] = torch.nan
-    return replace(batch, audio=audio, offset_frames=offsets, audio_lead=1, targets=targets)
+    cut = replace(batch, audio=audio, second_audio=second, audio_lead=1)
+    return replace(cut, offset_frames=offsets, targets=targets)
 
 
 def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tuple[float, Tensor]:
@@ -36,7 +37,7 @@ def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tup
     nn.init.normal_(model.head.layers[-1].weight, std=0.1)
     given = {"terms": terms, "teacher": teacher} if task == "sync" else {"terms": ()}
     torch.manual_seed(3)  # losses may have parameters
-    objective = build_objective(task, max_offset=3, embedding=8, **given)
+    objective = build_objective(task, max_offset=3, embedding=8, model=model, **given)
     loss, _ = objective(model, batch)
     loss.backward()
     flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
@@ -46,7 +47,7 @@ def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tup
 def every_case() -> list[tuple[str, tuple[LossTerm, ...], str]]:
     options = {"auxiliary": "=1,on=plain,embedding=8,values=2"}
     terms = [(n, loss_terms([n + options.get(n, "")]), "sync") for n in NAMES]
-    return [*terms, ("retrieval", (), "retrieval")]
+    return [*terms, *((task, (), task) for task in ("retrieval", "simclr", "moco"))]
 
 
 def half(rank: int, folder: str) -> None:
@@ -58,6 +59,8 @@ def half(rank: int, folder: str) -> None:
         video=batch.video[rows],
         audio=batch.audio[rows],
         offset_frames=batch.offset_frames[rows],
+        second_video=batch.second_video[rows],
+        second_audio=batch.second_audio[rows],
         targets=batch.targets[rows],
     )
     found = {name: gradients(terms, task, share) for name, terms, task in every_case()}

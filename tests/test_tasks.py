@@ -14,6 +14,8 @@ from fake_evidence import Constant, talking_batch, tiny_model
 from synctool.errors import UsageError
 from synctool.training.losses.objective import build_objective
 from synctool.training.tasks.masked import nearest, spans
+from synctool.training.tasks.moco import MomentumContrast
+from synctool.training.tasks.simclr import nt_xent
 from synctool.training.tasks.task_table import TASKS
 from synctool.training.tasks.temporal_order import _pieces
 
@@ -27,13 +29,21 @@ CHANCE = {
 }
 
 
-def made(task: str, *, seed: int = 0) -> nn.Module:
+def made(task: str, *, seed: int = 0, model: nn.Module | None = None) -> nn.Module:
     torch.manual_seed(seed)
-    return build_objective(task, terms=(), max_offset=3, embedding=EMBEDDING)
+    model = tiny_model(EMBEDDING) if model is None else model
+    return build_objective(task, terms=(), max_offset=3, embedding=EMBEDDING, model=model)
 
 
-def taught(task: str, steps: int, *, model: nn.Module, batches: Callable) -> list[dict[str, float]]:
-    objective = made(task)
+def taught(
+    task: str,
+    steps: int,
+    *,
+    model: nn.Module,
+    batches: Callable,
+    objective: nn.Module | None = None,
+) -> list[dict[str, float]]:
+    objective = objective or made(task, model=model)
     parameters = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=0.01)
     history = []
@@ -60,16 +70,17 @@ def test_parts_gradients_and_names(task: str) -> None:
     loss.backward()
     for encoder in (model.video_encoder, model.audio_encoder):
         assert all(p.grad.abs().sum() > 0 for p in encoder.parameters())
-    assert all(torch.isfinite(p.grad).all() for p in objective.parameters())
+    assert all(torch.isfinite(p.grad).all() for p in objective.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_step_is_drawn_from_the_generator_alone(task: str) -> None:
-    objective, model, batch = made(task), tiny_model(EMBEDDING), talking_batch(0)
+    model, batch = tiny_model(EMBEDDING), talking_batch(0)
+    objectives = [made(task) for _ in range(2)]  # one that has a queue is another after a step
     state = torch.get_rng_state()
-    first = objective(model, batch)[1]
+    first = objectives[0](model, batch)[1]
     torch.set_rng_state(state)
-    assert objective(model, batch)[1] == first
+    assert objectives[1](model, batch)[1] == first
 
 
 @pytest.mark.parametrize("task", CHANCE)
@@ -111,6 +122,7 @@ def test_a_collapsed_network_cannot_predict_what_is_masked() -> None:
         ("avc", 120, False, "accuracy", 0.8),
         ("order", 120, True, "accuracy", 0.5),
         ("retrieval", 60, False, "recall@1", 0.8),
+        ("simclr", 40, False, "accuracy", 0.9),
     ],
 )
 def test_a_small_network_learns(
@@ -132,6 +144,16 @@ def test_a_small_network_predicts_what_is_masked() -> None:
     )
     assert mean(history[-20:], "masked") < 0.8 * mean(history[:3], "masked")
     assert mean(history[-20:], "accuracy") > 3 / 60, "chance is one in about 60 places"
+
+
+def test_a_small_network_learns_against_a_queue() -> None:
+    """The queue begins with directions by chance, which are easy; it is full of keys after two steps."""
+    model = tiny_model(EMBEDDING)
+    torch.manual_seed(0)
+    objective = MomentumContrast(embedding=EMBEDDING, max_offset=3, model=model, queue=48)
+    history = taught("moco", 80, model=model, batches=talking_batch, objective=objective)
+    assert mean(history[-20:], "accuracy") > 0.9
+    assert mean(history[-20:], "moco") < 0.75 * mean(history[3:6], "moco")
 
 
 @pytest.mark.parametrize("task", ["avc", "retrieval"])
@@ -195,7 +217,9 @@ def test_the_choice_by_hand() -> None:
 def test_short_windows_and_audio_that_is_missing(task: str) -> None:
     objective, model = made(task), tiny_model(EMBEDDING)
     batch = talking_batch(0, clips=2, frames=5)
-    cut = replace(batch, audio=batch.audio[..., 4 * batch.audio_lead :], audio_lead=0)
+    begin = 4 * batch.audio_lead
+    cut = replace(batch, audio=batch.audio[..., begin:], audio_lead=0)
+    cut = replace(cut, second_audio=batch.second_audio[..., begin:])
     gone = replace(batch, offset_frames=torch.full((2,), 1000.0))  # the audio does not reach there
     for given in (cut, gone):
         loss, parts = objective(model, given)
@@ -210,3 +234,72 @@ def test_a_single_clip() -> None:
     assert "--batch-size" in caught.value.remedy
     parts = made("avc")(model, batch)[1]
     assert "accuracy_elsewhere" in parts and "accuracy_other_clip" not in parts
+
+
+def test_nt_xent_by_hand() -> None:
+    first = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    second = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    loss, hits = nt_xent(first, second, 0.5)
+    cosines = [[None, 0, 1, 0.6], [0, None, 0, 0.8], [1, 0, None, 0.6], [0.6, 0.8, 0.6, None]]
+    right = [2, 3, 0, 1]
+    by_hand = [
+        math.log(sum(math.exp(2 * c) for c in row if c is not None)) - 2 * row[i]
+        for row, i in zip(cosines, right)
+    ]
+    assert loss.item() == pytest.approx(sum(by_hand) / 4)
+    assert hits.item() == 1.0
+
+
+def test_a_collapsed_network_cannot_tell_views() -> None:
+    """Rows that are all alike cost ln(2N - 1) against the batch, and ln(Q + 1) against a full queue."""
+    batch, model = talking_batch(0), tiny_model(EMBEDDING)
+    model.video_encoder = Constant(model.video_encoder)
+    model.audio_encoder = Constant(model.audio_encoder)
+    torch.manual_seed(0)
+    loss = made("simclr", model=model)(model, batch)[0]
+    clips, frames, sounds = len(batch.video), batch.video.shape[2], batch.audio.shape[-1] // 4
+    assert frames % 6 == 0 and sounds % 6 == 0, "so that the place they begin at does not matter"
+    chance = [math.log(2 * clips * n // 6 - 1) for n in (frames, sounds)]
+    assert loss.item() == pytest.approx(sum(chance) / 2, abs=1e-4)
+    objective = MomentumContrast(embedding=EMBEDDING, max_offset=3, model=model, queue=20)
+    for _ in range(3):
+        loss = objective(model, batch)[0]
+    assert loss.item() == pytest.approx(math.log(21), abs=0.05)
+
+
+def test_the_queue_keeps_the_newest_keys_and_the_average_follows_slowly() -> None:
+    model, batch = tiny_model(EMBEDDING), talking_batch(0)
+    objective = MomentumContrast(
+        embedding=EMBEDDING, max_offset=3, model=model, queue=30, momentum=0.5
+    )
+    before = objective.queue_video.clone()
+    objective(model, batch)
+    keys = len(batch.video) * batch.video.shape[2] // 6
+    assert keys < 30 and torch.equal(objective.queue_video[keys:], before[: 30 - keys])
+    assert torch.allclose(objective.queue_video.norm(dim=1), torch.ones(30), atol=1e-5)
+    kept = objective.average.network["model"].video_encoder.layer.weight
+    own = model.video_encoder.layer.weight
+    assert torch.equal(kept, own), "it begins as a copy"
+    with torch.no_grad():
+        own += 1.0
+    objective(model, batch)
+    decay = min(0.5, 3 / 12)
+    assert torch.allclose(own - kept, torch.full_like(own, decay), atol=1e-5)
+    objective.train()
+    assert not kept.requires_grad and not objective.average.network.training
+    assert not any(name.startswith("model.") for name in objective.state_dict())
+
+
+@pytest.mark.parametrize("task", ["simclr", "moco"])
+def test_a_batch_of_one_view_is_refused(task: str) -> None:
+    batch = replace(talking_batch(0), second_video=None)
+    with pytest.raises(UsageError, match="one view"):
+        made(task)(tiny_model(EMBEDDING), batch)
+
+
+@pytest.mark.parametrize("task", ["simclr", "moco"])
+def test_views_are_compared_without_the_offset(task: str) -> None:
+    model, batch = tiny_model(EMBEDDING), talking_batch(0)
+    first = made(task)(model, batch)[1]
+    unknown = replace(batch, offset_frames=torch.full_like(batch.offset_frames, float("nan")))
+    assert made(task)(model, unknown)[1] == first

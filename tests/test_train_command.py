@@ -41,6 +41,7 @@ from synctool.training import train as engine
 from synctool.training.checkpoint import STATE, metadata, save_weights
 from synctool.training.config import mixture, settings_toml
 from synctool.training.train import check_training, train
+from synctool.weights.files import load_weights
 
 pytestmark = pytest.mark.integration
 
@@ -304,7 +305,7 @@ def test_further_values_of_the_frames_are_learnt(processed: Path, tmp_path: Path
         check_training(processed, tmp_path / "new", settings, targets=path)
 
 
-@pytest.mark.parametrize("task", ["avc", "order", "masked", "retrieval"])
+@pytest.mark.parametrize("task", ["avc", "order", "masked", "retrieval", "simclr", "moco"])
 def test_every_task_trains_and_goes_on(processed: Path, tmp_path: Path, task: str) -> None:
     settings = replace(TINY, task=task, window_frames=12, batch_size=3, save_every=1, epochs=1,
                        steps_per_epoch=2)  # fmt: skip
@@ -319,6 +320,17 @@ def test_every_task_trains_and_goes_on(processed: Path, tmp_path: Path, task: st
     best = train(processed, tmp_path, settings, on_progress=lambda p: steps.append(p.step))
     assert steps[0] == 2
     assert check_training(processed, tmp_path / "next", TINY, init=best).parameters > 0
+
+
+def test_the_last_epoch_is_the_best_where_no_score_tells(processed: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, task="simclr", epochs=2)
+    seen: list[engine.TrainProgress] = []
+    best = train(processed, tmp_path, settings, on_progress=seen.append)
+    last = load_weights(tmp_path / "last.safetensors")
+    assert [p.metrics for p in seen if p.metrics is not None] == [{}, {}]
+    assert load_weights(best).metadata == last.metadata and "calibration" not in last.metadata
+    with pytest.raises(UsageError, match="says nothing of the task moco"):
+        check_training(processed, tmp_path / "new", replace(TINY, task="moco", early_stopping=2))
 
 
 def test_what_looks_at_the_score_needs_people_for_it(tmp_path: Path) -> None:

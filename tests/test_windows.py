@@ -109,6 +109,24 @@ def test_augmented_batches_too(
     assert (float(batch.audio.mean()), float(batch.audio.std())) == pytest.approx(level, abs=0.02)
 
 
+def test_a_second_view_shows_the_same_window_otherwise() -> None:
+    clean = stream(replace(SETTINGS, views=2)).batch(3)
+    assert torch.equal(clean.video, clean.second_video)
+    assert torch.equal(clean.audio, clean.second_audio)
+    settings = replace(SETTINGS, strength=1.0)
+    one, two = (stream(replace(settings, views=n)).batch(3) for n in (1, 2))
+    assert one.second_video is None and one.second_audio is None
+    assert same(one, two), "the first view is what it is without a second"
+    assert two.second_video.shape == two.video.shape and two.second_audio.shape == two.audio.shape
+    assert not torch.equal(two.video, two.second_video)
+    assert not torch.equal(two.audio, two.second_audio)
+    moved = replace(two, video=two.second_video, audio=two.second_audio)
+    for batch in (two, moved):
+        found = [measured_offset(batch, i) - float(batch.offset_frames[i]) for i in range(8)]
+        assert np.median(np.abs(found)) <= 1, "it is moved as the first"
+    assert same(two, stream(replace(settings, views=2)).batch(3))
+
+
 def test_the_label_is_the_offset() -> None:
     errors = errors_of(stream(), range(6))
     assert len(errors) >= 24

@@ -40,6 +40,7 @@ class WindowSettings:
             a third as wide and large again; 0 for sharp ones from the start.
         rhythm_pairs: Share of the odd rows that are another person's clip of the same source as the row
             before, cut at the same place: audio of the same rhythm, where a source repeats its sentences.
+        views: 2 for a second copy of every window with augmentation of its own.
     """
 
     frames: int
@@ -54,6 +55,7 @@ class WindowSettings:
     curriculum_steps: int = 0
     resolution_steps: int = 0
     rhythm_pairs: float = 0.0
+    views: int = 1
 
 
 @dataclass(frozen=True)

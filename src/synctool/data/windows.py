@@ -74,6 +74,8 @@ class WindowBatch:
             not known; None without any.
         video_input: What ``synctool.features.video_input.prepared`` makes of ``video`` before a network sees
             it.
+        second_video: The same frames augmented anew, as ``video``; None with one view.
+        second_audio: The same audio augmented anew, as ``audio``.
     """
 
     video: Tensor
@@ -83,6 +85,8 @@ class WindowBatch:
     seconds: Mapping[str, float] = field(default_factory=dict)
     targets: Tensor | None = None
     video_input: VideoInput = _GREY
+    second_video: Tensor | None = None
+    second_audio: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -170,15 +174,14 @@ class WindowStream(torch.utils.data.IterableDataset):
         self._clock = _Clock()
         plan = self._planner.plan(step)
         windows = {row: self._window(row, step, plan) for row in self._rows}
-        rows = [self._finished(row, step, plan, windows) for row in self._rows]
-        video = torch.from_numpy(np.stack([crops for crops, _ in rows]))
-        video = video[:, None] if video.ndim == 4 else video.movedim(-1, 1).contiguous()
-        audio = torch.from_numpy(np.stack([features for _, features in rows]))
-        steps = self._front.steps
-        audio = audio[..., steps * plan.front : audio.shape[-1] - steps * plan.back]
+        video, audio = self._tensors(step, plan, windows)
+        second = (None, None)
+        if self._settings.views > 1:
+            again = {row: self._window(row, step, plan, view=1) for row in self._rows}
+            second = self._tensors(step, plan, again, view=1)
         return WindowBatch(
             video=video,
-            audio=audio.contiguous(),
+            audio=audio,
             offset_frames=torch.tensor(
                 [windows[row].offset_frames for row in self._rows], dtype=torch.float32
             ),
@@ -186,7 +189,21 @@ class WindowStream(torch.utils.data.IterableDataset):
             seconds=dict(self._clock.seconds),
             targets=self._known_targets(plan, windows),
             video_input=self._settings.video,
+            second_video=second[0],
+            second_audio=second[1],
         )
+
+    def _tensors(
+        self, step: int, plan: BatchPlan, windows: dict[int, _Window], *, view: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Frames and audio features of the rows."""
+        rows = [self._finished(row, step, plan, windows, view=view) for row in self._rows]
+        video = torch.from_numpy(np.stack([crops for crops, _ in rows]))
+        video = video[:, None] if video.ndim == 4 else video.movedim(-1, 1).contiguous()
+        audio = torch.from_numpy(np.stack([features for _, features in rows]))
+        steps = self._front.steps
+        audio = audio[..., steps * plan.front : audio.shape[-1] - steps * plan.back]
+        return video, audio.contiguous()
 
     def _known_targets(self, plan: BatchPlan, windows: dict[int, _Window]) -> Tensor | None:
         if self._targets is None:
@@ -200,7 +217,7 @@ class WindowStream(torch.utils.data.IterableDataset):
                 out[i, :, : part.shape[1]] = part
         return torch.from_numpy(out)
 
-    def _window(self, row: int, step: int, plan: BatchPlan) -> _Window:
+    def _window(self, row: int, step: int, plan: BatchPlan, *, view: int = 0) -> _Window:
         s, index = self._settings, int(plan.clips[row])
         rng, dice = self._chance(row, step, plan)
         sample = self._samples[index]
@@ -214,6 +231,9 @@ class WindowStream(torch.utils.data.IterableDataset):
         with self._clock("crops"):
             crops = sample.crops[first : first + plan.frames]
             crops = with_room(crops, self._infos[index].crop, s.video)
+        if view:  # the same frames and audio, with chance of its own for the augmentation
+            rng = np.random.default_rng((self._seed, step, row + 1, view))
+            dice = Dice(s.augment, rng, amount=plan.amount)
         voices, other_person = rng.integers(2**63, size=2)
         with self._clock("audio augmentation"):
             audio = augment_audio(
@@ -239,7 +259,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         return rng, Dice(self._settings.augment, rng, amount=plan.amount)
 
     def _finished(
-        self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window]
+        self, row: int, step: int, plan: BatchPlan, windows: dict[int, _Window], *, view: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """The row as the network is given it: crops, and features of the audio."""
         window = windows[row]
@@ -247,7 +267,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         partner = int(plan.partners[row])
         if partner != row and any(dice.hit(name) for name in (*IMAGE_MIXES, SECOND_VOICE)):
             # A row of another process is made here too, which costs little as long as it is rare.
-            other = windows.get(partner) or self._window(partner, step, plan)
+            other = windows.get(partner) or self._window(partner, step, plan, view=view)
             with self._clock("image augmentation"):
                 crops = mix_images(crops, other.crops, dice)
             with self._clock("audio augmentation"):

@@ -94,7 +94,7 @@ class TrainSettings(Settings):
     teacher: Path | None = setting(
         None, "Weights of a teacher, whose logits are learned as well", metavar="FILE", group=_MODEL
     )
-    task: Literal["sync", "avc", "order", "masked", "retrieval"] = setting(
+    task: Literal["sync", "avc", "order", "masked", "retrieval", "simclr", "moco"] = setting(
         "sync",
         "What is learned: offsets, or a self-supervised task for pretraining",
         metavar="TASK",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -30,16 +32,7 @@ class Average:
         """Move towards the network's present tensors."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        own: list[Tensor] = []
-        new: list[Tensor] = []
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                own.append(self._values[name])
-                new.append(value)
-            else:
-                self._values[name].copy_(value)
-        # One call for all: hundreds of small ones cost milliseconds a step.
-        torch._foreach_lerp_(own, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+        average_into(self._values, model, decay=decay)
 
     def load(self, values: dict[str, Tensor], *, steps: int) -> None:
         """Load the average of an earlier run.
@@ -50,3 +43,24 @@ class Average:
         for name, value in self._values.items():
             value.copy_(values[name])
         self.steps = steps
+
+
+@torch.no_grad()
+def average_into(values: Mapping[str, Tensor], model: nn.Module, *, decay: float) -> None:
+    """Move averaged tensors towards a network's present ones; those that are no fractions are copied.
+
+    Args:
+        values: The averaged tensors by name, written to.
+        model: The network.
+        decay: Share that is kept.
+    """
+    own: list[Tensor] = []
+    new: list[Tensor] = []
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            own.append(values[name])
+            new.append(value)
+        else:
+            values[name].copy_(value)
+    # One call for all: hundreds of small ones cost milliseconds a step.
+    torch._foreach_lerp_(own, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]

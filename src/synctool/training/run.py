@@ -37,6 +37,7 @@ from synctool.training.loop import LoopSettings, Schedule
 from synctool.training.losses.loss_inputs import head_margin
 from synctool.training.losses.objective import LossTerm, build_objective
 from synctool.training.regression_objective import RegressionObjective, fit_line
+from synctool.training.tasks.task_table import TASKS
 from synctool.training.unfreezing import LayerGroups, Unfreezing
 from synctool.training.validation import Validation
 from synctool.weights.files import fit, load_weights
@@ -151,6 +152,11 @@ class TrainRun:
         return mixture(s, teacher=teacher is not None, values=width, embedding=size)
 
     @property
+    def validates(self) -> bool:
+        """Whether the task brings video and audio together, which is what the validation looks at."""
+        return self.settings.task not in TASKS or TASKS[self.settings.task].compares
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What the header of the weights says."""
         facts = training_facts(self.spec, model_spec(self.spec.full_name))
@@ -228,6 +234,7 @@ class TrainRun:
             strength=s.augment,
             ramp_steps=0 if self._begun else int(_RAMP_SHARE * s.epochs * batches),
             augment=self._augment(),
+            views=TASKS[s.task].views if s.task in TASKS else 1,
             curriculum_steps=s.curriculum * batches,
             rhythm_pairs=s.rhythm_pairs,
             resolution_steps=s.progressive_resolution * batches,
@@ -314,6 +321,11 @@ class TrainRun:
             )
             if wanted
         ]
+        if needing and not self.validates:
+            raise UsageError(
+                f"{needing[0]} looks at the validation score, which says nothing of the task {s.task}",
+                remedy="Leave it out.",
+            )
         if needing and not data.val:
             raise UsageError(
                 f"{needing[0]} looks at the validation score, and the split keeps nobody for it",
@@ -367,6 +379,7 @@ def _objective(
         max_offset=settings.max_offset,
         teacher=teacher,
         embedding=spec.embedding_size,
+        model=model,
     )
 
 

@@ -111,7 +111,7 @@ def train(
         facts=run.facts,
         fabric=fabric,
         settings=run.loop,
-        validate=run.validation.score,
+        validate=run.validation.score if run.validates else None,
         on_progress=on_progress,
     )
     trainer.resume()
@@ -121,7 +121,8 @@ def train(
         for name in (WEIGHTS, BEST):
             if isinstance(network, OffsetRegressor):
                 run.fit_line(output / name)
-            run.validation.calibrate(output / name, network)
+            if run.validates:
+                run.validation.calibrate(output / name, network)
     fabric.barrier()
     return output / BEST
 

@@ -121,6 +121,7 @@ def build_objective(
     max_offset: int,
     teacher: nn.Module | None = None,
     embedding: int,
+    model: nn.Module | None = None,
 ) -> nn.Module:
     """What to call as ``objective(model, batch) -> (loss, parts)`` for a task.
 
@@ -130,6 +131,7 @@ def build_objective(
         max_offset: K.
         teacher: A trained network, for ``distillation`` in ``sync``.
         embedding: D of the network.
+        model: The network, for tasks that copy it.
 
     Raises:
         UsageError: There is no such task, or it takes no losses or teacher.
@@ -150,7 +152,9 @@ def build_objective(
             f"the task {task} has its own loss, and takes no other losses and no teacher",
             remedy="Leave them out, or train the task sync.",
         )
-    return TASKS[task](embedding=embedding, max_offset=max_offset)
+    own = TASKS[task]
+    more = {"model": model} if own.copies else {}
+    return own.make(embedding=embedding, max_offset=max_offset, **more)
 
 
 def _made(term: LossTerm) -> Loss:
