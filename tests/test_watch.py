@@ -186,7 +186,7 @@ def test_each_video_is_measured_once_and_a_bad_one_stops_nothing(bench: Bench, c
     assert said["d.mp4"] == {
         **{"schema": "synctool.watch/1", "video": "d.mp4", "verdict": "in sync", "offset_ms": 7},
         **{"confidence": 0.9, "said": "audio is ahead", "repaired": False, "repair": None},
-        **{"error": None, "remedy": None, "exit_code": 0},
+        **{"error": None, "remedy": None, "exit_code": 0, "earlier": False},
     }
     out = bench.place / "out"
     assert json.loads((out / "a.mp4.json").read_text()) == {"said": "level"}
@@ -194,11 +194,44 @@ def test_each_video_is_measured_once_and_a_bad_one_stops_nothing(bench: Bench, c
     assert bench.begun() == {"a.mp4": 1, "b.mp4": 1, "c.mp4": 2, "d.mp4": 1}
     bench.put(e="behind", b="good")
     code, said = bench.once(capsys)
-    assert code == 0 and set(said) == {"e.mp4", "b.mp4"}
+    assert set(said) == {"e.mp4", "b.mp4", "c.mp4"}
     assert bench.begun() == {"a.mp4": 1, "b.mp4": 2, "c.mp4": 2, "d.mp4": 1, "e.mp4": 1}
+    (bench.place / "in" / "c.mp4").unlink()
     assert bench.once(capsys) == (0, {})
+    bench.put(c="kill")
     code, said = bench.once(capsys, "--fresh")
     assert len(said) == 5
+
+
+@pytest.mark.integration
+def test_a_failure_is_told_again_until_the_video_changes(bench: Bench, capsys) -> None:
+    bench.put(a="level", b="bad")
+    first = bench.once(capsys)
+    again = bench.once(capsys)
+    assert first[0] == again[0] == 1
+    assert again[1] == {"b.mp4": {**first[1]["b.mp4"], "earlier": True}}
+    assert bench.begun() == {"a.mp4": 1, "b.mp4": 1}
+    assert main([*bench.words, "--once", "--quiet"]) == 1
+    told = capsys.readouterr().err
+    assert "b.mp4: failed before: no video" in told and "1 video failed before" in told
+    bench.put(b="level")
+    assert bench.once(capsys)[0] == 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("report", ["in", "in/reports"])
+def test_results_are_never_watched(bench: Bench, capsys, report: str) -> None:
+    """Beside the videos no result looks like one; a folder below them that is for results is left out."""
+    bench.put(a="level")
+    bench.words[3] = str(bench.place / report)
+    left_out = bench.place / "in" / "reports"
+    left_out.mkdir()
+    (left_out / "old.mp4").write_text("ahead")
+    for _ in range(2):
+        bench.once(capsys)
+    assert (bench.place / report / "a.mp4.html").exists()
+    watched = {"a.mp4"} if report == "in/reports" else {"a.mp4", "old.mp4"}
+    assert bench.begun() == dict.fromkeys(watched, 1)
 
 
 @pytest.mark.integration

@@ -63,7 +63,7 @@ def watch(
     video that fails is told and never stops the others.
 
     Exit codes: 130 after Ctrl-C, 0 after SIGTERM. With --once as those of detect: the worst of what was
-    measured.
+    measured, and of what failed before and has not changed since.
     """
     settings = given.settings()
     from synctool.cli.watch_run import WatchRun

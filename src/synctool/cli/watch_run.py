@@ -11,6 +11,7 @@ from synctool.cli.progress import progress_bar
 from synctool.cli.stopping import Terminated, terminated_by_signal
 from synctool.cli.video_errors import severity
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK
+from synctool.report.text import counted
 from synctool.serving.watch import Watch, WatchPlaces
 from synctool.settings.watch import WatchSettings
 
@@ -48,7 +49,7 @@ class WatchRun:
         quiet: bool,
     ) -> None:
         self._json, self._quiet = json, quiet
-        self._worst, self._count = EXIT_OK, 0
+        self._worst, self._count, self._earlier = EXIT_OK, 0, 0
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._watch = Watch(
@@ -57,6 +58,7 @@ class WatchRun:
             journal,
             command=shlex.join(words),
             on_outcome=self._tell,
+            on_earlier=self._tell_earlier,
             on_progress=self._show,
             on_trouble=self._tell_trouble,
         )
@@ -79,6 +81,12 @@ class WatchRun:
             if isinstance(stop, Terminated):
                 return EXIT_OK
             raise
+        if self._earlier and not self._json:
+            print_text(
+                f"{counted(self._earlier, 'video')} failed before and will be tried again after a change, "
+                "or with --fresh.",
+                err=True,
+            )
         return self._worst
 
     def _show(self, video: FoundVideo, progress: JobProgress) -> None:
@@ -109,6 +117,15 @@ class WatchRun:
             repair = f"; {outcome.repair}" if outcome.repair else ""
             self._print(f"{video.name}: {outcome.said}{repair}", err=False)
 
+    def _tell_earlier(self, video: FoundVideo, outcome: JobOutcome) -> None:
+        self._earlier += 1
+        self._worst = max(self._worst, outcome.exit_code, key=severity)
+        if self._json:
+            line = _line(video, outcome, outcome.exit_code, earlier=True)
+            self._print(line, err=False)
+        else:
+            self._print(f"{video.name}: failed before: {outcome.said}", err=True)
+
     def _tell_trouble(self, error: MissingError) -> None:
         self._print(f"{error.cause}; it is looked at again until it can be", err=True)
 
@@ -121,7 +138,7 @@ class WatchRun:
             self._bar.start()
 
 
-def _line(video: FoundVideo, outcome: JobOutcome, code: int) -> str:
+def _line(video: FoundVideo, outcome: JobOutcome, code: int, *, earlier: bool = False) -> str:
     from synctool.report.json_out import dump
 
     cause, remedy = outcome.failure or (None, None)
@@ -138,5 +155,6 @@ def _line(video: FoundVideo, outcome: JobOutcome, code: int) -> str:
             "error": cause,
             "remedy": remedy,
             "exit_code": code,
+            "earlier": earlier,
         }
     )

@@ -95,6 +95,8 @@ class Watch:
         journal: What is done.
         command: What the pages say made them.
         on_outcome: Called with each video and what became of it, in this thread.
+        on_earlier: With ``once`` called likewise with videos that failed in an earlier run and have not changed
+            since: they are not tried again.
         on_progress: Called with each video and its progress, in other threads.
         on_trouble: Called with what went wrong with the folder itself, once each time.
     """
@@ -107,19 +109,21 @@ class Watch:
         *,
         command: str,
         on_outcome: Callable[[FoundVideo, JobOutcome], None],
+        on_earlier: Callable[[FoundVideo, JobOutcome], None],
         on_progress: Callable[[FoundVideo, JobProgress], None],
         on_trouble: Callable[[MissingError], None],
     ) -> None:
         self._places, self._settings, self._journal = places, settings, journal
         self._command = command
         self._on_outcome, self._on_progress = on_outcome, on_progress
-        self._on_trouble = on_trouble
-        left_out = () if places.fix is None else (places.fix,)
+        self._on_trouble, self._on_earlier = on_trouble, on_earlier
+        left_out = tuple(filter(None, (places.report, places.fix)))
         self._folder = WatchedFolder(places.folder, settle_s=settings.settle, left_out=left_out)
         self._jobs: queue.Queue[VideoJob | None] = queue.Queue()
         self._done: queue.Queue[tuple[VideoJob, JobOutcome | Died]] = queue.Queue()
         self._working: dict[str, FoundVideo] = {}
         self._tries: Counter[str] = Counter()
+        self._judged: set[str] = set()
         self._troubled, self._once = False, False
 
     def run(self, *, once: bool = False) -> None:
@@ -167,9 +171,16 @@ class Watch:
             return
         self._troubled = False
         for video in complete:
-            if not self._journal.is_done(video) and video.key not in self._working:
+            if self._journal.is_done(video):
+                self._tell_earlier(video)
+            elif video.key not in self._working:
                 self._working[video.key] = video
                 self._jobs.put(self._places.job(video, self._command))
+
+    def _tell_earlier(self, video: FoundVideo) -> None:
+        failure = self._journal.failure(video) if self._once else None
+        if failure is not None and video.key not in self._judged:
+            self._on_earlier(video, failure)
 
     def _take_results(self, until: float) -> None:
         """Note what is done, until it is time to look again."""
@@ -191,6 +202,8 @@ class Watch:
         elif not outcome.passing:
             self._tries.pop(video.key, None)
             self._journal.note(video, outcome)
+            if self._once:
+                self._judged.add(video.key)
         self._on_outcome(video, outcome)
 
     def _told(self, job: VideoJob, told: Any) -> None:

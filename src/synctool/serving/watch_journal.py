@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from synctool.errors import SyncToolError, UsageError
+from synctool.errors import EXIT_UNEXPECTED, SyncToolError, UsageError
 from synctool.journal import BusyError, Journal, RowKind
 from synctool.plain_data import from_plain
 from synctool.serving.folder import FoundVideo
@@ -77,6 +78,25 @@ class WatchJournal:
         except SyncToolError:  # damaged
             return False
 
+    def failure(self, video: FoundVideo) -> JobOutcome | None:
+        """The failure that a video is done with; None where it was measured."""
+        try:
+            (row,) = self._journal.read(video.key).rows
+            facts = self._journal.facts(video.key)
+        except (SyncToolError, ValueError):  # damaged
+            return None
+        if row.verdict is not None:
+            return None
+        code, error, remedy = (facts.get(name) for name in ("exit_code", "error", "remedy"))
+        return JobOutcome(
+            row.said,
+            exit_code=code if isinstance(code, int) else EXIT_UNEXPECTED,
+            failure=(
+                error if isinstance(error, str) else row.said,
+                remedy if isinstance(remedy, str) else None,
+            ),
+        )
+
     def note(self, video: FoundVideo, outcome: JobOutcome) -> None:
         """Note that a video is done; it is on the disk when this returns.
 
@@ -92,7 +112,11 @@ class WatchJournal:
             outcome.repaired,
             now,
         )
-        self._journal.add(video.key, video.name, [row], {"fix": self._fix})
+        facts: dict[str, Any] = {"fix": self._fix}
+        if outcome.failure is not None:
+            error, remedy = outcome.failure
+            facts |= {"exit_code": outcome.exit_code, "error": error, "remedy": remedy}
+        self._journal.add(video.key, video.name, [row], facts)
 
     def clear(self) -> None:
         """Forget all.
