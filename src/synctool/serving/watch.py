@@ -95,8 +95,8 @@ class Watch:
         journal: What is done.
         command: What the pages say made them.
         on_outcome: Called with each video and what became of it, in this thread.
-        on_earlier: With ``once`` called likewise with videos that failed in an earlier run and have not changed
-            since: they are not tried again.
+        on_earlier: With ``once``, called likewise with videos that failed in an earlier run and are as they
+            were: they are not tried again.
         on_progress: Called with each video and its progress, in other threads.
         on_trouble: Called with what went wrong with the folder itself, once each time.
     """
