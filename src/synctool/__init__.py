@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from synctool._version import __version__
 
 if TYPE_CHECKING:
+    from synctool.adapting.adaptation import Adaptation
+    from synctool.adapting.run import adapt
     from synctool.comparison.run import Comparison, compare
     from synctool.downloads.run import Downloaded, download
     from synctool.errors import SyncToolError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from synctool.repairing.fix import FixResult, fix
     from synctool.repairing.plan import OffsetSpan, RepairPlan
     from synctool.repairing.run import RepairReport, repair
+    from synctool.settings.adapt import AdaptSettings
     from synctool.settings.compare import CompareSettings
     from synctool.settings.detect import DetectSettings
     from synctool.settings.download import DownloadSettings
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
     from synctool.types import DetectResult, Trial
 
 _PUBLIC = {
+    "AdaptSettings": "synctool.settings.adapt",
+    "Adaptation": "synctool.adapting.adaptation",
     "CompareSettings": "synctool.settings.compare",
     "Comparison": "synctool.comparison.run",
     "DetectArrays": "synctool.measure.arrays",
@@ -72,6 +77,7 @@ _PUBLIC = {
     "Trial": "synctool.types",
     "Verification": "synctool.measure.verify",
     "VerifySettings": "synctool.settings.verify",
+    "adapt": "synctool.adapting.run",
     "compare": "synctool.comparison.run",
     "detect": "synctool.measure.detect",
     "detect_many": "synctool.measure.detect_many",
@@ -89,6 +95,8 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AdaptSettings",
+    "Adaptation",
     "CompareSettings",
     "Comparison",
     "DetectArrays",
@@ -115,6 +123,7 @@ __all__ = [
     "Verification",
     "VerifySettings",
     "__version__",
+    "adapt",
     "compare",
     "detect",
     "detect_many",

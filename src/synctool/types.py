@@ -30,6 +30,7 @@ WIDEST_MAX_OFFSET = 125
 DETECT_SCHEMA = "synctool.detect/1"
 VERIFY_SCHEMA = "synctool.verify/1"
 EXPLAIN_SCHEMA = "synctool.explain/1"
+ADAPT_SCHEMA = "synctool.adapt/1"
 TRIAL_SCHEMA = "synctool.trial/1"
 COMPARE_SCHEMA = "synctool.compare/1"
 EXPORT_SCHEMA = "synctool.export/1"

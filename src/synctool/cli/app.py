@@ -45,6 +45,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "preprocess",
         "pairs",
         "train",
+        "adapt",
         "export",
         "backbones",
         "detectors",

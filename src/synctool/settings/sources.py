@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from synctool.errors import MissingError, UsageError
+from synctool.settings.adapt import AdaptSettings
 from synctool.settings.base import Settings, Some, refuse, rows
 from synctool.settings.compare import CompareSettings
 from synctool.settings.demo import DemoSettings
@@ -58,6 +59,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             PreprocessSettings,
             PairsSettings,
             TrainSettings,
+            AdaptSettings,
             ExportSettings,
             DownloadSettings,
             WatchSettings,

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.pool import PooledSample
@@ -25,7 +24,6 @@ from synctool.measure.encode_clip import encode_audio, encode_crops
 from synctool.measure.volumes import score_volume
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ModelSpec
-from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import (
     FOREIGN_PRIOR,
     UNCALIBRATED,
@@ -38,6 +36,9 @@ from synctool.scoring.confidence import (
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.training.conditions import degraded
 from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
+
+if TYPE_CHECKING:
+    from torch import nn
 
 AnySample = Sample | PooledSample
 
@@ -146,10 +147,23 @@ def at_prior(examples: Sequence[Example]) -> list[Example]:
 
 
 def known_segments(
-    network: nn.Module,
+    network: nn.Module, samples: Sequence[AnySample], *, spec: ModelSpec, **more: Any
+) -> list[Example]:
+    """The examples of ``segments`` by a network that is not loaded as a model.
+
+    Args:
+        network: A ``SyncModel`` in evaluation mode.
+        samples: Clips of people that it was not trained on.
+        spec: What it takes, and how far it looks.
+        more: As of ``segments``.
+    """
+    return segments(in_memory(network, spec), samples, **more)
+
+
+def segments(
+    model: LoadedModel,
     samples: Sequence[AnySample],
     *,
-    spec: ModelSpec,
     true_offset: Callable[[AnySample], float],
     person: Callable[[AnySample], str],
     tolerance: Callable[[AnySample], float] = lambda _: 1.0,
@@ -162,9 +176,8 @@ def known_segments(
     collection may have ten times the clips of all others.
 
     Args:
-        network: A ``SyncModel`` in evaluation mode.
+        model: The model; its own calibration plays no part.
         samples: Clips of people that it was not trained on.
-        spec: What it takes, and how far it looks.
         true_offset: A clip's own offset in frames.
         person: Who speaks in a clip.
         tolerance: How many frames from a clip's offset an answer still counts as right.
@@ -172,7 +185,7 @@ def known_segments(
         seed: Seed.
     """
     rng = np.random.default_rng(seed)
-    scores = _Scores(in_memory(network, spec), samples, rng, backgrounds)
+    scores = _Scores(model, samples, rng, backgrounds)
     clips: dict[str, list[int]] = {}
     for i, sample in enumerate(samples):
         clips.setdefault(person(sample), []).append(i)
@@ -210,6 +223,10 @@ def in_memory(network: nn.Module, spec: ModelSpec) -> LoadedModel:
         network: A ``SyncModel`` in evaluation mode.
         spec: What it takes, and how far it looks.
     """
+    import torch  # fitting needs none: exported models can be calibrated without it
+
+    from synctool.runtimes.torch import TorchRuntime
+
     runtime = TorchRuntime(network, torch.device("cpu"))
     return LoadedModel(spec, runtime, weights="", calibration=UNCALIBRATED, zero_frames=0.0)
 
