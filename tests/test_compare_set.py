@@ -15,7 +15,7 @@ import flicker
 from compare_networks import installed
 from fake_samples import write_processed
 from flicker import flicker_audio, flicker_video, pattern
-from synctool.comparison.entries import Entry, dataset_entries
+from synctool.comparison.entries import Entry, dataset_entries, read_languages
 from synctool.comparison.run import CompareProgress, compare, run_trials
 from synctool.data.samples import PORTRAIT_PX, Sample, SampleInfo
 from synctool.errors import MissingError, SyncToolError, UsageError
@@ -62,6 +62,7 @@ def clip(
         sound_lead=LEAD,
         crop=crop,
         size_px=32,
+        language=facts.get("language", ""),
     )
     portrait = np.full((PORTRAIT_PX, PORTRAIT_PX), 100, np.uint8)
     return Sample(info, crops, portrait, (audio * 32767).astype(np.int16))
@@ -101,6 +102,26 @@ def processed(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         ]
         write_processed(folder, samples, layout=request.param, number=number)
     return folder
+
+
+def test_languages_come_from_the_clip_or_else_from_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "processed"
+    folder.mkdir()
+    samples = [clip("a1", language="vi"), clip("b1", source="other"), clip("c1", speaker="c")]
+    write_processed(folder, samples, layout="packed", number=0)
+    spoken = tmp_path / "languages.json"
+    spoken.write_text('{"made": "en", "c": "fr"}')
+    found = dataset_entries(folder, languages=spoken)
+    assert [e.label.language for e in found] == ["vi", "", "fr"]
+
+
+def test_a_language_file_of_another_form_is_refused(tmp_path: Path) -> None:
+    spoken = tmp_path / "languages.json"
+    spoken.write_text('{"made": 1}')
+    with pytest.raises(SyncToolError, match="holds no languages"):
+        read_languages(spoken)
+    with pytest.raises(MissingError, match="no such file"):
+        read_languages(tmp_path / "none.json")
 
 
 def test_clips_are_measured_as_they_are_stored(networks: dict[str, str], processed: Path) -> None:

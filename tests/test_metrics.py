@@ -589,6 +589,17 @@ def test_groups() -> None:
     assert next(iter(counts)) == "all"
 
 
+def test_groups_by_tone() -> None:
+    spoken = {"a": "zh-TW", "b": "en", "c": "yo", "d": "?", "e": "und"}
+    trials = [trial(k, 0.0, 0.0, label=Label(0.0, language=v)) for k, v in spoken.items()]
+    found = summarise(trials, by=["tone"])
+    assert {m.group: m.count for m in found if m.name == "accuracy_1"} == {
+        "all": 5,
+        "tone=tonal": 2,
+        "tone=not tonal": 1,
+    }
+
+
 def test_levels_are_in_order() -> None:
     levels = [
         replace(trial(), condition=Condition("perturbed", perturbation="noise", level=n))

@@ -41,10 +41,11 @@ def test_the_first_folder_is_the_speaker(tmp_path: Path) -> None:
 def test_a_manifest_is_believed(tmp_path: Path) -> None:
     touch(tmp_path, "x/1.mp4", "x/2.mp4")
     (tmp_path / "manifest.csv").write_text(
-        "path,source,speaker,split\nx/1.mp4,GRID,s4,dev\nx/2.mp4,LRW,LRW,unsplit\n"
+        "path,source,speaker,split,language\nx/1.mp4,GRID,s4,dev,en\nx/2.mp4,LRW,LRW,unsplit,\n"
     )
     first, second = collection(storage(tmp_path)).videos
     assert (first.speaker, first.source, first.split) == ("s4", "GRID", "dev")
+    assert (first.language, second.language) == ("en", "")
     assert (second.speaker, second.source, second.split) == ("", "LRW", "")
 
 

@@ -137,7 +137,7 @@ def compare(
         one=dataset is None and means_one_video(videos or [], from_file=from_file),
         read=[
             str(name)
-            for name in (labels, settings.split, settings.constants, from_file)
+            for name in (labels, settings.split, settings.constants, settings.languages, from_file)
             if name is not None
         ],
         command=shlex.join(["synctool", *(context.obj or ["compare"])]),

@@ -17,7 +17,7 @@ from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo
 from synctool.data.storage import storage
-from synctool.errors import MissingError, UsageError
+from synctool.errors import MissingError, SyncToolError, UsageError
 from synctool.media.locating import is_pipe
 from synctool.names import printable
 from synctool.prepare.inputs import expand
@@ -26,12 +26,14 @@ from synctool.prepare.videos import MANIFEST, VideoEntry, collection
 from synctool.settings.compare import CompareSettings
 from synctool.training.data import read_constants
 from synctool.types import Label
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import MalformedError
 
 LABELS = "labels.csv"
 PARTS = ("auto", "val", "test", "all")
 """Of a set: ``auto`` is whoever was kept for the test, else for validation, else everything."""
 _PARTS_OF_COLLECTIONS = {"dev": "val"}
-_OF_DATASET = ("part", "split", "constants", "limit")
+_OF_DATASET = ("part", "split", "constants", "languages", "limit")
 """Settings that say what of a dataset is compared."""
 _T = TypeVar("_T")
 
@@ -131,6 +133,7 @@ def dataset_entries(
     part: str = "auto",
     split: str | os.PathLike[str] | None = None,
     constants: str | os.PathLike[str] | None = None,
+    languages: str | os.PathLike[str] | None = None,
     limit: int = 0,
 ) -> list[Entry]:
     """The videos or clips of a set, with what is known about them.
@@ -140,6 +143,8 @@ def dataset_entries(
         part: One of ``PARTS``.
         split: ``split.json`` of a processed folder; None looks in it.
         constants: JSON object of constant offsets in frames by sample (or video), person or source.
+        languages: JSON object of languages by sample (or video), person or source, for what does not say
+            its own.
         limit: At most so many of each source, every k-th; 0 takes all.
 
     Raises:
@@ -152,14 +157,15 @@ def dataset_entries(
     if limit < 0:
         raise UsageError(f"the limit is {limit}", remedy="Give 0 for all, or a number above 0.")
     zeros = read_constants(None if constants is None else Path(constants))
+    spoken = {} if languages is None else read_languages(Path(languages))
     if storage(place).names("shard-*.json"):
-        return _clips(place, part, None if split is None else Path(split), zeros, limit)
+        return _clips(place, part, None if split is None else Path(split), zeros, spoken, limit)
     if split is not None:
         raise UsageError(
             f"{place} holds no processed videos, so --split says nothing about them",
             remedy="Leave --split out.",
         )
-    return _videos(Path(place), part, zeros, limit)
+    return _videos(Path(place), part, zeros, spoken, limit)
 
 
 def _clips(
@@ -167,6 +173,7 @@ def _clips(
     part: str,
     split: Path | None,
     zeros: Mapping[str, float],
+    spoken: Mapping[str, str],
     limit: int,
 ) -> list[Entry]:
     folder = Processed(place)
@@ -183,13 +190,17 @@ def _clips(
         person = info.speaker if assigned is None else assigned[info.key].person
         # Clips of one video are of one person, also where nobody said of whom.
         person = person or f"{info.source}/{info.film or info.video_path}"
-        return Label(_zero(zeros, info.key, person, info.source) or 0.0, person, info.source)
+        names = info.key, person, info.source
+        language = info.language or _named(spoken, *names) or ""
+        return Label(_named(zeros, *names) or 0.0, person, info.source, language)
 
     pool = SamplePool(folder, {info.key for info in chosen}, cache_mb=0)
     return [Entry(sample.info.key, label(sample.info), sample) for sample in pool]
 
 
-def _videos(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> list[Entry]:
+def _videos(
+    folder: Path, part: str, zeros: Mapping[str, float], spoken: Mapping[str, str], limit: int
+) -> list[Entry]:
     if not folder.is_dir():
         raise MissingError(f"no such folder: {folder}", remedy="Check the path of --dataset.")
     listed: dict[str, VideoEntry] = {}
@@ -214,9 +225,11 @@ def _videos(folder: Path, part: str, zeros: Mapping[str, float], limit: int) -> 
         label = replace(
             label, person=label.person or about.speaker, source=label.source or about.source
         )
+        names = name.replace(os.sep, "/"), label.person, label.source
+        language = label.language or about.language or _named(spoken, *names) or ""
+        label = replace(label, language=language)
         if label.offset_frames is None and not label.segments:
-            zero = _zero(zeros, name.replace(os.sep, "/"), label.person, label.source)
-            label = replace(label, offset_frames=zero)
+            label = replace(label, offset_frames=_named(zeros, *names))
         entries.append(Entry(path, label))
         parts.append(_part_of(about.split))
     chosen = _part(entries, parts, part, folder)
@@ -253,5 +266,23 @@ def _spread(things: Sequence[_T], source: Callable[[_T], str], limit: int) -> li
     return [thing for i, thing in enumerate(things) if i in kept]
 
 
-def _zero(zeros: Mapping[str, float], *names: str) -> float | None:
-    return next((zeros[name] for name in names if name in zeros), None)
+def _named(facts: Mapping[str, _T], *names: str) -> _T | None:
+    """What is known of the first of these names that anything is known of."""
+    return next((facts[name] for name in names if name in facts), None)
+
+
+def read_languages(path: Path) -> dict[str, str]:
+    """Languages by sample, person or source.
+
+    Raises:
+        MissingError: There is no such file.
+        SyncToolError: It is no JSON object of texts.
+    """
+    try:
+        return typed(read_json(path), dict[str, str])
+    except FileNotFoundError as error:
+        raise MissingError(f"no such file: {path}", remedy="Check --languages.") from error
+    except (OSError, MalformedError) as error:
+        raise SyncToolError(
+            f"{path} holds no languages: {error}", remedy='Give a JSON object like {"GRID": "en"}.'
+        ) from error

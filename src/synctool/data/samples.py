@@ -66,6 +66,7 @@ class SampleInfo:
         colour: ``gray`` or ``rgb``.
         offset_frames: Delay that was measured and taken out, audio ahead positive; None: not measured.
         confidence: Probability that this delay is right within a frame; None: not measured.
+        language: What is spoken, as a BCP 47 tag such as ``en``; "" where nobody said.
         mfcc_shape: Shape of ``mfcc.npy`` in the layout of folders, else None.
     """
 
@@ -88,6 +89,7 @@ class SampleInfo:
     offset_frames: float | None = None
     confidence: float | None = None
     mfcc_shape: tuple[int, int] | None = None
+    language: str = ""
 
     def to_json(self) -> bytes:
         """The facts as a JSON object."""

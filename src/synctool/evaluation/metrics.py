@@ -22,6 +22,7 @@ from synctool.evaluation.bootstrap import (
     ratio_of,
     units_of,
 )
+from synctool.evaluation.languages import tone_of
 from synctool.evaluation.metric_specs import (
     CONTEXTS,
     FAMILIES,
@@ -49,7 +50,7 @@ __all__ = [
     "summarise",
 ]
 
-GROUPINGS = ("person", "source", "language", "condition", "perturbation")
+GROUPINGS = ("person", "source", "language", "tone", "condition", "perturbation")
 """What figures can be broken down by."""
 _ROUNDING = 1e-9
 _NOTHING_DONE = "perturbation=none level=0"
@@ -136,7 +137,7 @@ def _key(word: str, trial: Kept) -> tuple | None:
             return condition.perturbation, condition.level, group
         # Where the curves of all perturbations begin.
         return ("", 0, _NOTHING_DONE) if condition.kind == "plain" else None
-    said = getattr(trial, word)
+    said = tone_of(trial.language) if word == "tone" else getattr(trial, word)
     return (f"{word}={said}",) if said and not condition.perturbation else None
 
 

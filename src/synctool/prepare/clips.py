@@ -169,6 +169,7 @@ class VideoClips:
             video_path=entry.name,
             speaker=entry.speaker,
             source=entry.source,
+            language=entry.language,
             split=entry.split,
             film=entry.film,
             track=clip.track,

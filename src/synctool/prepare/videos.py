@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synctool.data.retries import is_transient, retried
@@ -46,6 +46,7 @@ class VideoEntry:
         film: The recording that it is a part of.
         size_bytes: Its size.
         key: Stem of the keys of its samples, unique in the collection.
+        language: What is spoken, as a BCP 47 tag such as ``en``; "" where the collection does not say.
     """
 
     name: str
@@ -55,6 +56,7 @@ class VideoEntry:
     film: str = ""
     size_bytes: int = 0
     key: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def collection(
     Args:
         folder: Top of the tree.
         identify: Tells who speaks by the parts of a video's path. None believes a ``manifest.csv`` in
-            the folder (columns path, speaker, and optionally video, source, split), and without one
+            the folder (columns path, speaker, and optionally film, source, split, language), and without one
             tells the layout by the names of the folders.
 
     Raises:
@@ -172,10 +174,7 @@ def collection(
         )
     keys = keys_of([e.name for e in entries])
     return Collection(
-        tuple(
-            VideoEntry(e.name, e.speaker, e.source, e.split, e.film, e.size_bytes, key)
-            for e, key in zip(entries, keys)
-        ),
+        tuple(replace(e, key=key) for e, key in zip(entries, keys)),
         tuple(unreadable),
     )
 
@@ -209,6 +208,7 @@ def _from_manifest(folder: Storage, sizes: dict[str, int]) -> list[VideoEntry]:
             split=row["split"] if row.get("split") in ("train", "dev", "test") else "",
             film=row.get("film") or row["path"].rsplit(".", 1)[0],
             size_bytes=sizes.get(row["path"], 0),
+            language=row.get("language") or "",
         )
         for row in rows
     ]

@@ -56,7 +56,7 @@ class CompareSettings(VideoSettings):
     )
     by: tuple[str, ...] = setting(
         (),
-        "Also give metrics by person, source, language, condition, perturbation",
+        "Also give metrics by person, source, language, tone, condition, perturbation",
         separator=",",
         metavar="NAMES",
         group=_CONDITIONS,
@@ -64,6 +64,12 @@ class CompareSettings(VideoSettings):
     part: Part = setting("auto", "Part of --dataset", metavar="PART", group=_DATASET)
     split: Path | None = shared.split(group=_DATASET)
     constants: Path | None = shared.constants(group=_DATASET)
+    languages: Path | None = setting(
+        None,
+        "Languages by sample, speaker or source, as a JSON object, where --dataset does not say",
+        metavar="FILE",
+        group=_DATASET,
+    )
     limit: int = shared.limit(group=_DATASET)
     max_offset: int = shared.max_offset()
     seed: int = shared.seed()
