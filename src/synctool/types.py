@@ -24,6 +24,8 @@ FRAME_MS = 1000.0 / VIDEO_FPS
 """Milliseconds per video frame: 40."""
 DEFAULT_MAX_OFFSET = 15
 """Largest offset searched unless another is asked for, in frames: ±0.6 s, SyncNet's range."""
+DEFAULT_SET_COVERAGE = 0.9
+"""How often sets of offsets hold the true one, unless another share is asked for."""
 WIDEST_MAX_OFFSET = 125
 """Largest offset that can be asked for, in frames: ±5 s."""
 
@@ -147,13 +149,54 @@ class Source:
 
 
 @dataclass(frozen=True)
+class OffsetSet:
+    """Where the true offset lies, as often as promised; see docs/uncertainty.md for whom.
+
+    It is no other spelling of ``confidence``, which says how probable the one offset that is shown is right
+    within a frame: a set says how far off, and where else, the truth may be.
+
+    Attributes:
+        coverage: Share of sets, 0..1, that hold the true offset, of people like those of the calibration.
+        spans_ms: Lower and upper ends in ms, rising; several where the audio fits at several places.
+    """
+
+    coverage: float
+    spans_ms: tuple[tuple[float, float], ...]
+
+    @property
+    def width_ms(self) -> float:
+        """How much the spans cover together."""
+        return sum(high - low for low, high in self.spans_ms)
+
+    def holds(self, offset_ms: float) -> bool:
+        """Whether an offset is in it."""
+        return any(low <= offset_ms <= high for low, high in self.spans_ms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return {
+            "coverage": _rounded(self.coverage, 4),
+            "spans_ms": [[_rounded(low, 1), _rounded(high, 1)] for low, high in self.spans_ms],
+        }
+
+
+@dataclass(frozen=True)
 class Segment:
-    """A segment of video with one offset."""
+    """A segment of video with one offset.
+
+    ``offset_set`` says where the true one may lie; None where the segment alone would be no answer, or the
+    weights come without the calibration for it.
+    """
 
     start_s: float
     end_s: float
     offset_frames: float
     confidence: float
+    offset_set: OffsetSet | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return {**asdict(self), "offset_set": self.offset_set and self.offset_set.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -314,7 +357,8 @@ class DetectResult:
     ``drift_ms_per_min`` is by how much the audio gets ahead in a minute, 0 where the 95 % interval
     ``drift_interval_ms_per_min`` (lower end, upper end) does not exclude 0; None for both where the video
     is too short. Of a video that drifts, ``offset_frames`` is the offset at the middle of the video, and
-    that of a segment at the middle of the segment.
+    that of a segment at the middle of the segment. ``offset_set`` is None where the verdict is
+    ``inconclusive``, and with weights that bring no calibration for it.
     """
 
     input: str
@@ -343,6 +387,7 @@ class DetectResult:
     speakers: tuple[SpeakerTurn, ...] | None = None
     authenticity: Authenticity | None = None
     audio_channels: tuple[AudioChannel, ...] | None = None
+    offset_set: OffsetSet | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -402,6 +447,7 @@ class DetectResult:
             "offset_frames": _rounded(self.offset_frames, 3),
             "offset_ms": self.offset_ms,
             "audio_is": self.audio_is,
+            "offset_set": self.offset_set and self.offset_set.to_dict(),
             "confidence": _rounded(self.confidence, 4),
             "audio_belongs": _rounded(self.audio_belongs, 4),
             "verdict": self.verdict,
@@ -416,7 +462,7 @@ class DetectResult:
             else [_rounded(end, 2) for end in self.drift_interval_ms_per_min],
             "syncnet_confidence": _rounded(self.syncnet_confidence, 4),
             "min_distance": _rounded(self.min_distance, 4),
-            "segments": [asdict(s) for s in self.segments],
+            "segments": [s.to_dict() for s in self.segments],
             "tracks": [asdict(t) for t in self.tracks],
             "speakers": None if self.speakers is None else [_turn(t) for t in self.speakers],
             "audio_channels": None

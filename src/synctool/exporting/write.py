@@ -74,7 +74,7 @@ def _artefact(
     model: LoadedModel, settings: ExportSettings, spec: ExporterSpec, folder: Path
 ) -> Artefact:
     """The facts about a model, without its graphs."""
-    network, known = model.spec, model.calibration != UNCALIBRATED
+    network, known = model.spec, replace(model.calibration, sets=None) != UNCALIBRATED
     return Artefact(
         format=spec.name,
         precision=settings.precision,
@@ -90,6 +90,7 @@ def _artefact(
         reach=head_reach(model.network),
         zero_frames=model.zero_frames,
         calibration=model.calibration.to_dict() if known else None,
+        offset_sets=model.calibration.sets and model.calibration.sets.to_dict(),
         licence=_licence(model, settings),
         parts={},
         options=training_facts(network, model_spec(network.full_name)).get("options", {}),

@@ -31,6 +31,7 @@ from synctool.measure.volumes import (
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.confidence import Certainty
 from synctool.scoring.offset import OffsetEstimate
+from synctool.scoring.offset_sets import moved
 from synctool.scoring.overall import OverallOffset, TrackEvidence, with_tracks
 from synctool.scoring.path import OffsetPath, follow_offset
 from synctool.scoring.speaking import Activity
@@ -40,6 +41,7 @@ from synctool.types import (
     VIDEO_FPS,
     DetectResult,
     FrameSeries,
+    OffsetSet,
     Segment,
     Source,
     Track,
@@ -77,6 +79,7 @@ class Findings:
         frames: Offset and confidence per frame.
         distances: SyncNet's own scores; None where nothing can be compared.
         activity: Who speaks when; None where that is not known.
+        offset_set: Where the true offset may lie; None where there is no answer, or no calibration for it.
     """
 
     faces: tuple[FaceScores, ...]
@@ -94,6 +97,7 @@ class Findings:
     frames: FrameSeries
     distances: SyncNetScore | None
     activity: Activity | None = None
+    offset_set: OffsetSet | None = None
 
 
 def analyze(
@@ -189,7 +193,16 @@ def analyze(
         frames=path.series() if overall else FrameSeries((), (), ()),
         distances=syncnet_score(video.distances),
         activity=activity,
+        offset_set=_offset_set(overall, model) if answered else None,
     )
+
+
+def _offset_set(overall: OverallOffset | None, model: LoadedModel) -> OffsetSet | None:
+    """Where the true offset may lie, round the offset that is shown."""
+    if overall is None or overall.estimate is None:
+        return None
+    found = model.calibration.offset_set(overall.estimate)
+    return moved(found, overall.offset_frames - overall.estimate.offset_frames)
 
 
 def _heard(heard: np.ndarray | None, visible: np.ndarray) -> dict[str, float]:
@@ -224,7 +237,10 @@ _Offset = TypeVar("_Offset", OffsetEstimate, OverallOffset, Segment)
 
 def _later(found: _Offset, frames: float) -> _Offset:
     """The same for images that belong so much later than they were shown."""
-    return replace(found, offset_frames=found.offset_frames + frames)
+    later = replace(found, offset_frames=found.offset_frames + frames)
+    if isinstance(later, Segment):
+        later = replace(later, offset_set=moved(later.offset_set, frames))
+    return later
 
 
 def _path_later(path: OffsetPath, frames: float) -> OffsetPath:
@@ -336,6 +352,7 @@ def conclude(model: LoadedModel, findings: Findings, *, name: str, source: Sourc
         frames=findings.frames,
         timing_s={},
         max_offset=findings.max_offset,
+        offset_set=findings.offset_set,
     )
 
 

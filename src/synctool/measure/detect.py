@@ -62,7 +62,7 @@ class Detector:
         **changes: Any,
     ) -> None:
         self._settings = s = DetectSettings.of(settings, changes)
-        self._model = model or load_model(
+        loaded = model or load_model(
             s.backbone,
             weights=s.weights,
             device=s.device,
@@ -70,6 +70,7 @@ class Detector:
             threads=threads,
             trust=s.trust,
         )
+        self._model = replace(loaded, calibration=loaded.calibration.covering(s.set_coverage))
         self._faces = build_detector(s.detector)
 
     @property
@@ -89,6 +90,7 @@ class Detector:
             "streams": asdict(self._settings.streams),
             "channels": self._settings.channels,
             "max_faces": self._settings.max_faces,
+            "set_coverage": self._settings.set_coverage,
             "allow_external": self._settings.allow_external,
         }
 

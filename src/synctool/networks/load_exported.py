@@ -67,6 +67,8 @@ def open_artefact(
     facts = {"zero_frames": str(artefact.zero_frames)}
     if artefact.calibration is not None:
         facts["calibration"] = json.dumps(dict(artefact.calibration))
+    if artefact.offset_sets is not None:
+        facts["offset_sets"] = json.dumps(dict(artefact.offset_sets))
     calibration, zero_frames = of_header(facts, artefact.folder)
     return LoadedModel(
         spec=artefact.spec(),

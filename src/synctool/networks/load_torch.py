@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.torch import TorchRuntime
 from synctool.untrusted.documents import parse_json, typed
 from synctool.untrusted.origin import MalformedError
+from synctool.weights.artefact import read_artefact
 from synctool.weights.files import LoadedWeights, find_weights, fit, load_weights
 from synctool.weights.inputs import video_input
+from synctool.weights.locate import located_export
 
 
 def load_network(spec: ModelSpec, *, weights: Path | None, device: str) -> LoadedModel:
@@ -38,7 +41,7 @@ def load_network(spec: ModelSpec, *, weights: Path | None, device: str) -> Loade
     loaded = load_weights(path, name=own)
     spec, network = _rebuilt(spec, loaded, path)
     fit(network, loaded, backbone=spec.full_name)
-    calibration, zero_frames = of_header(loaded.metadata, path)
+    calibration, zero_frames = of_header(loaded.metadata | _exported_sets(spec, loaded, own), path)
     chosen = choose_device(device)
     network.to(chosen).eval().requires_grad_(False)
     return LoadedModel(
@@ -48,6 +51,17 @@ def load_network(spec: ModelSpec, *, weights: Path | None, device: str) -> Loade
         calibration=calibration,
         zero_frames=zero_frames,
     )
+
+
+def _exported_sets(spec: ModelSpec, loaded: LoadedWeights, own: str | None) -> dict[str, str]:
+    """The calibration of offset sets of a backbone's own weights, where only their exported copy has it."""
+    if own is None or spec.weights is None or "offset_sets" in loaded.metadata:
+        return {}
+    folder = located_export(spec.weights)
+    artefact = None if folder is None else read_artefact(folder)
+    if artefact is None or artefact.weights != loaded.label or artefact.offset_sets is None:
+        return {}
+    return {"offset_sets": json.dumps(dict(artefact.offset_sets))}
 
 
 def training_facts(spec: ModelSpec, plain: ModelSpec) -> dict[str, Any]:

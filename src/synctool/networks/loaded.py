@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from synctool.networks.names import full_name
 from synctool.plugins.specs import ModelSpec
 from synctool.runtimes.protocol import Runtime
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
+from synctool.scoring.offset_sets import SetCalibration
 from synctool.untrusted.documents import parse_json
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def of_header(metadata: Mapping[str, str], path: Path) -> tuple[Calibration, flo
     """Calibration and zero from what came with weights.
 
     Args:
-        metadata: ``calibration``, JSON, and ``zero_frames``, a number; both may be missing.
+        metadata: ``calibration`` and ``offset_sets``, JSON, and ``zero_frames``, a number; all may be
+            missing.
         path: The file that they are from, for the message.
 
     Raises:
@@ -86,6 +88,8 @@ def of_header(metadata: Mapping[str, str], path: Path) -> tuple[Calibration, flo
     try:
         text = metadata.get("calibration")
         calibration = UNCALIBRATED if text is None else Calibration.from_dict(parse_json(text))
+        if (sets := metadata.get("offset_sets")) is not None:
+            calibration = replace(calibration, sets=SetCalibration.from_dict(parse_json(sets)))
         zero_frames = float(metadata.get("zero_frames", 0.0))
         if not abs(zero_frames) <= _LARGEST_ZERO_FRAMES:
             raise ValueError(f"zero_frames is {zero_frames}")

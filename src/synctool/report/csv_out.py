@@ -8,6 +8,8 @@ verdict                       ``in sync``, ``detectable``, ``unacceptable``, ``i
                               empty for a failure
 offset_frames, offset_ms      > 0: audio ahead; empty when inconclusive
 audio_is                      ``ahead``, ``behind``, ``level``
+offset_spans_ms               where the true offset lies, as often as ``--set-coverage`` says:
+                              ``80.0 to 160.0``, several joined with ``; ``
 confidence                    probability in 0..1 that the offset is right within ±1 frame
 audio_belongs                 probability in 0..1 that the audio is this face's own; empty where unknown
 reason                        why it is inconclusive
@@ -52,6 +54,7 @@ _RESULT_COLUMNS = (
     "offset_frames",
     "offset_ms",
     "audio_is",
+    "offset_spans_ms",
     "confidence",
     "audio_belongs",
     "reason",
@@ -127,6 +130,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 def _figures(result: DetectResult) -> dict[str, Any]:
     data = result.to_dict()
     ends = data["drift_interval_ms_per_min"] or (None, None)
+    spans = data["offset_set"]["spans_ms"] if data["offset_set"] else ()
+    data["offset_spans_ms"] = "; ".join(f"{low} to {high}" for low, high in spans)
     data["drift_low_ms_per_min"], data["drift_high_ms_per_min"] = ends
     return {
         **{name: data[name] for name in _RESULT_COLUMNS},

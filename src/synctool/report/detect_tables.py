@@ -17,8 +17,8 @@ from synctool.report.tables import (
     verdict_cell,
     words_cell,
 )
-from synctool.report.text import clock, plain
-from synctool.report.wording import remark, speaker_name
+from synctool.report.text import NOTHING, clock, plain
+from synctool.report.wording import remark, span_words, speaker_name
 from synctool.types import DetectResult, Segment, Track
 
 
@@ -28,6 +28,9 @@ def spans_table(anchor: str, caption: str, spans: Sequence[Segment | Track]) -> 
     columns += [Column("Frames", True), Column("Confidence", True)]
     if any(isinstance(span, Track) for span in spans):
         columns += [Column("Speaks"), Column("Box, px", True, "x, y, width, height in the frame")]
+    sets = any(isinstance(span, Segment) and span.offset_set for span in spans)
+    if sets:
+        columns.append(Column("Within, ms", True))
     rows = []
     for number, span in enumerate(spans, 1):
         label = span.id if isinstance(span, Track) else number
@@ -39,6 +42,10 @@ def spans_table(anchor: str, caption: str, spans: Sequence[Segment | Track]) -> 
             number_cell(span.offset_frames, 2, sign=True),
             number_cell(span.confidence, 2),
         ]
+        if sets and isinstance(span, Segment):
+            found = span.offset_set
+            shown = " or ".join(map(span_words, found.spans_ms)) if found else NOTHING
+            row.append(Cell(shown, sort=found.width_ms if found else None, kind="number"))
         if isinstance(span, Track):
             box = ", ".join(plain(x, 0) for x in span.box_px)
             row += [Cell("yes" if span.speaking else "no")]

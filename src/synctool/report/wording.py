@@ -17,7 +17,7 @@ from synctool.report.text import (
     printable,
 )
 from synctool.scoring.verdict import drift_matters, in_words, sentence
-from synctool.types import FRAME_MS, DetectResult, Trial
+from synctool.types import FRAME_MS, DetectResult, OffsetSet, Trial
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ def figures(result: DetectResult) -> list[Figure]:
             "probability that the offset is right within a frame",
         ),
     ]
+    if result.offset_set is not None:
+        shown.append(_set(result.offset_set))
     if result.audio_belongs is not None:
         note = "probability that the audio is this face's own"
         shown.append(Figure("own audio", plain(result.audio_belongs, 2), "", note))
@@ -141,6 +143,18 @@ def pace(result: DetectResult) -> str:
     if not total > 0:
         return ""
     return f"{result.source.duration_s / total:.3g} × real time ({total:.2f} s)"
+
+
+def _set(found: OffsetSet) -> Figure:
+    spans = " or ".join(span_words(span) for span in found.spans_ms)
+    note = f"holds the true offset of {plain(100 * found.coverage, 0)} % of people"
+    return Figure("offset within", spans, "ms", note)
+
+
+def span_words(span_ms: tuple[float, float]) -> str:
+    """A span of offsets: ``+80 to +160``."""
+    low, high = span_ms
+    return f"{plain(low, 0, sign=True)} to {plain(high, 0, sign=True)}"
 
 
 def _offset(result: DetectResult) -> Figure:

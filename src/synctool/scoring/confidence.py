@@ -26,6 +26,8 @@ from scipy.special import expit, log_expit, logit
 from synctool.errors import MissingError, WeightsError
 from synctool.files import write_text
 from synctool.scoring.offset import OffsetEstimate
+from synctool.scoring.offset_sets import SetCalibration
+from synctool.types import OffsetSet
 from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.untrusted.regular import MIB
@@ -123,6 +125,8 @@ class Calibration:
         temperature: All log-odds are divided by it; > 1 is more cautious.
         belonging: The same for the question whether the audio belongs to the face; None where that was not
             fitted apart, and the other coefficients answer both questions at once.
+        sets: What makes sets of offsets that hold the true one as often as promised; kept beside the
+            coefficients, not among them. None where it was not calibrated.
     """
 
     intercept: float
@@ -132,6 +136,7 @@ class Calibration:
     height: float = 0.0
     temperature: float = 1.0
     belonging: Belonging | None = None
+    sets: SetCalibration | None = None
 
     def confidence(self, estimate: OffsetEstimate) -> float:
         """Probability in 0..1 that the offset of ``estimate`` is right within ±1 frame."""
@@ -170,9 +175,18 @@ class Calibration:
         least = self._at_prior(self.belonging.least_log_odds(estimate.frames))
         return Certainty(confidence, float(self._belongs(features)), float(least))
 
+    def offset_set(self, estimate: OffsetEstimate) -> OffsetSet | None:
+        """Where the true offset of an estimate that is an answer may lie; None where nobody calibrated it."""
+        return None if self.sets is None else self.sets.offset_set(estimate)
+
+    def covering(self, coverage: float) -> Calibration:
+        """The same with sets of another coverage, 0.5 to 0.99."""
+        return self if self.sets is None else replace(self, sets=self.sets.at(coverage))
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Plain data for JSON, without ``sets``, which older versions refuse."""
         data = asdict(self)
+        del data["sets"]
         return data if self.belonging else {k: v for k, v in data.items() if k != "belonging"}
 
     @classmethod
@@ -195,7 +209,7 @@ class Calibration:
         with origin.checked():
             made: Calibration = typed(dict(data), cls)
         numbers = {**asdict(made), **(asdict(made.belonging) if made.belonging else {})}
-        numbers.pop("belonging")
+        del numbers["belonging"], numbers["sets"]
         if not all(abs(n) <= _LARGEST for n in numbers.values()) or made.temperature < _COLDEST:
             raise WeightsError("the calibration holds numbers that cannot be used", remedy=_AGAIN)
         return made

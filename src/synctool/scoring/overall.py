@@ -41,6 +41,7 @@ class OverallOffset:
         contradictory: Whether segments that look fine one by one disagree.
         belongs: Probability in 0..1 that the audio belongs to the face at all.
         least_belongs: Least such probability that an answer needs.
+        estimate: What it comes from; its own offset may differ a little where segments were averaged.
     """
 
     offset_frames: float
@@ -50,6 +51,7 @@ class OverallOffset:
     contradictory: bool = False
     belongs: float = 1.0
     least_belongs: float = 0.0
+    estimate: OffsetEstimate | None = None
 
     @property
     def strength(self) -> tuple[bool, float]:
@@ -87,7 +89,7 @@ def judge_segments(
         for e in evidence
     ]
     judged = [
-        _judged(e, own * part, own, whole, sure.confidence)
+        _judged(e, own * part, own, whole, sure.confidence, calibration)
         for e, own, part in zip(evidence, alone, real.tolist(), strict=True)
     ]
     overall = _overall(whole.offset_frames, whole, sure)
@@ -157,6 +159,7 @@ def _overall(offset_frames: float, estimate: OffsetEstimate, certainty: Certaint
         estimate.frames,
         belongs=certainty.belongs,
         least_belongs=certainty.least_belongs,
+        estimate=estimate,
     )
 
 
@@ -184,13 +187,19 @@ def _not_chance(
 
 
 def _judged(
-    evidence: SegmentEvidence, corrected: float, alone: float, whole: OffsetEstimate, sure: float
+    evidence: SegmentEvidence,
+    corrected: float,
+    alone: float,
+    whole: OffsetEstimate,
+    sure: float,
+    calibration: Calibration,
 ) -> Segment:
     """One segment; the whole video speaks for the segments that agree with it."""
     offset = evidence.estimate.offset_frames
     agrees = abs(offset - whole.offset_frames) <= AGREEING_FRAMES
     confidence = max(corrected, min(alone, sure)) if agrees else corrected
-    return Segment(evidence.start / VIDEO_FPS, evidence.stop / VIDEO_FPS, offset, confidence)
+    spans = calibration.offset_set(evidence.estimate) if confidence >= _FINE else None
+    return Segment(evidence.start / VIDEO_FPS, evidence.stop / VIDEO_FPS, offset, confidence, spans)
 
 
 def _carried(

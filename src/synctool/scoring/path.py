@@ -9,6 +9,7 @@ import numpy as np
 from synctool.scoring.confidence import UNCALIBRATED, Calibration
 from synctool.scoring.drift import Drift, fit_drift, straightened
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.scoring.offset_sets import moved
 from synctool.scoring.overall import OverallOffset, judge_segments
 from synctool.scoring.repeats import repeated_frames
 from synctool.scoring.segments import Segmentation, find_segments
@@ -143,8 +144,11 @@ def _parts(found: Segmentation) -> list[tuple[int, int]]:
 def _drifting(segment: Segment, slope: float, frames: int) -> Segment:
     """A segment of a volume without its drift, with the offset that it has at its middle."""
     middle = (segment.start_s + segment.end_s) * VIDEO_FPS / 2
+    by = slope * (middle - (frames - 1) / 2)
     return replace(
-        segment, offset_frames=segment.offset_frames + slope * (middle - (frames - 1) / 2)
+        segment,
+        offset_frames=segment.offset_frames + by,
+        offset_set=moved(segment.offset_set, by),
     )
 
 

@@ -10,7 +10,7 @@ from synctool.errors import UsageError
 from synctool.settings import shared
 from synctool.settings.fields import setting
 from synctool.settings.shared import VIDEO, VideoSettings
-from synctool.types import StreamSelection, Verdict
+from synctool.types import DEFAULT_SET_COVERAGE, StreamSelection, Verdict
 
 Channels = Literal["auto", "each", "mix", "W"]
 """How the channels of the audio are taken."""
@@ -51,6 +51,12 @@ class DetectSettings(VideoSettings):
         "Exit with 4 if a video is out of tolerance: detectable, unacceptable, or milliseconds",
         metavar="LIMIT",
         check=check_limit,
+    )
+    set_coverage: float = setting(
+        DEFAULT_SET_COVERAGE,
+        "Share of people for whom the set of offsets shall hold the true one, 0.5 to 0.99",
+        minimum=0.5,
+        maximum=0.99,
     )
     channels: Channels = setting(
         "auto",

@@ -10,7 +10,7 @@ dubbed speech, however long it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ from synctool.scoring.confidence import (
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
+from synctool.scoring.offset_sets import SetCalibration, fit_density, fit_sets
+from synctool.scoring.verdict import LEAST_CONFIDENCE, LEAST_FRAMES
 from synctool.training.conditions import degraded
 from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME
 
@@ -48,17 +50,74 @@ _SEGMENTS = 6
 """Segments for each clip, on average over all people."""
 _DEGRADED = 0.5
 """Share of the segments within a clip that are degraded."""
+_LEAST_PEOPLE = 6
+"""Of fewer there are no sets of offsets."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """An estimate whose truth is known."""
+    """An estimate whose truth is known.
+
+    Attributes:
+        person: Who is seen.
+        estimate: What was found.
+        correct: Whether it is right within the tolerance of its clip.
+        foreign: Whether the audio is another's.
+        error_frames: Estimate minus truth.
+        degraded: Whether the segment was degraded as a poor recording would be.
+        tolerance_frames: How exactly the truth is known: one frame, or two.
+    """
 
     person: str
     estimate: OffsetEstimate
     correct: bool
     foreign: bool
     error_frames: float
+    degraded: bool = False
+    tolerance_frames: float = 1.0
+
+    @property
+    def truth_frames(self) -> float:
+        """The true offset, in the estimate's frames."""
+        return self.estimate.offset_frames - self.error_frames
+
+
+@dataclass(frozen=True)
+class KnownSegment:
+    """Scores of a segment whose truth is known.
+
+    Attributes:
+        person: Who is seen.
+        volumes: Of each model, ``[2K+1, T]``, NaN where there is none.
+        truth_frames: The true offset; of another's audio there is none, and it means nothing.
+        foreign: Whether the audio is another's.
+        degraded: Whether it was degraded as a poor recording would be.
+        tolerance_frames: How far from the truth an answer still counts as right.
+    """
+
+    person: str
+    volumes: tuple[np.ndarray, ...]
+    truth_frames: float
+    foreign: bool
+    degraded: bool
+    tolerance_frames: float
+
+    def example(self, volume: np.ndarray | None = None) -> Example | None:
+        """The estimate from the first model's scores, or from others; None where there is none."""
+        estimate = estimate_offset(self.volumes[0] if volume is None else volume)
+        if estimate is None:
+            return None
+        error = estimate.offset_frames - self.truth_frames
+        correct = not self.foreign and abs(error) <= self.tolerance_frames
+        return Example(
+            self.person,
+            estimate,
+            correct,
+            self.foreign,
+            error,
+            self.degraded,
+            self.tolerance_frames,
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +125,7 @@ class CalibrationReport:
     """A calibration and how well it holds for people who took no part in its fit.
 
     Attributes:
-        calibration: Fitted on all examples.
+        calibration: Fitted on all examples, with the sets of offsets where there are answers to fit them on.
         error: Expected calibration error over folds by person, 0..1, with as many examples of another's
             audio among them as ``FOREIGN_PRIOR`` says.
         table: Reliability over the same examples.
@@ -106,14 +165,62 @@ def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationRepo
                 confidences.append(fitted.confidence(example.estimate))
                 truths.append(example.correct)
     right = [e.error_frames for e in examples if e.correct]
+    calibration = _fit(examples)
     return CalibrationReport(
-        calibration=_fit(examples),
+        calibration=replace(calibration, sets=calibrate_sets(calibration, examples)),
         error=expected_calibration_error(confidences, truths),
         table=reliability_table(confidences, truths),
         examples=len(examples),
         people=len(people),
         zero_frames=float(np.median(right)) if right else 0.0,
     )
+
+
+def calibrate_sets(calibration: Calibration, examples: Sequence[Example]) -> SetCalibration | None:
+    """What makes sets of offsets: the density from a third of the people, the thresholds from the others.
+
+    Args:
+        calibration: Decides which examples ``detect`` would answer; sets are for those.
+        examples: From ``segments``; those with another's audio, or whose truth is known to two frames
+            only, take no part.
+
+    Returns:
+        None where there are too few people with answers.
+    """
+    own = answers(calibration, examples)
+    people = sorted({e.person for e in own})
+    if len(people) < _LEAST_PEOPLE:
+        return None
+    shaping = set(people[::3])
+    shape, rest = ([e for e in own if (e.person in shaping) is one] for one in (True, False))
+    density = fit_density([e.estimate for e in shape], [e.truth_frames for e in shape])
+    return fit_sets(
+        density,
+        [e.estimate for e in rest],
+        [e.truth_frames for e in rest],
+        [e.person for e in rest],
+    )
+
+
+def answers(calibration: Calibration, examples: Sequence[Example]) -> list[Example]:
+    """The examples with their own audio and a truth known to a frame that ``detect`` would answer."""
+    return [
+        e
+        for e in examples
+        if not e.foreign
+        and e.tolerance_frames <= 1
+        and e.estimate.frames >= LEAST_FRAMES
+        and not e.estimate.at_edge
+        and (sure := calibration.certainty(e.estimate)).confidence >= LEAST_CONFIDENCE
+        and sure.is_match
+    ]
+
+
+def facts(report: CalibrationReport) -> dict[str, Any]:
+    """What a calibration adds to the header of its weights."""
+    sets = report.calibration.sets
+    found = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
+    return found if sets is None else {**found, "offset_sets": sets.to_dict()}
 
 
 def reliability(
@@ -172,9 +279,6 @@ def segments(
 ) -> list[Example]:
     """Estimates on segments of clips, with their truth: each with its own audio and with another's.
 
-    Every person has as many segments, however many clips: a calibration is for people not seen, and one
-    collection may have ten times the clips of all others.
-
     Args:
         model: The model; its own calibration plays no part.
         samples: Clips of people that it was not trained on.
@@ -184,13 +288,48 @@ def segments(
         backgrounds: Recorded rooms, noises and music for degraded segments.
         seed: Seed.
     """
+    found = known_volumes(
+        [model],
+        samples,
+        true_offset=true_offset,
+        person=person,
+        tolerance=tolerance,
+        backgrounds=backgrounds,
+        seed=seed,
+    )
+    return [example for segment in found if (example := segment.example()) is not None]
+
+
+def known_volumes(
+    models: Sequence[LoadedModel],
+    samples: Sequence[AnySample],
+    *,
+    true_offset: Callable[[AnySample], float],
+    person: Callable[[AnySample], str],
+    tolerance: Callable[[AnySample], float] = lambda _: 1.0,
+    backgrounds: Backgrounds | None = None,
+    seed: int = 0,
+) -> Iterator[KnownSegment]:
+    """Scores of segments of clips, with their truth: each with its own audio and with another's.
+
+    Every person has as many segments, however many clips: a calibration is for people not seen, and one
+    collection may have ten times the clips of all others. One seed gives the same segments to any models.
+
+    Args:
+        models: One, or several that are measured on the same segments.
+        samples: Clips of people that they were not trained on.
+        true_offset: See ``segments``.
+        person: Likewise.
+        tolerance: Likewise.
+        backgrounds: Likewise.
+        seed: Likewise.
+    """
     rng = np.random.default_rng(seed)
-    scores = _Scores(model, samples, rng, backgrounds)
+    scores = _Scores(models, samples, rng, backgrounds)
     clips: dict[str, list[int]] = {}
     for i, sample in enumerate(samples):
         clips.setdefault(person(sample), []).append(i)
     each = -(-_SEGMENTS * len(samples) // max(len(clips), 1))
-    examples = []
     for own_clips in clips.values():
         for k in range(each):
             i = own_clips[k % len(own_clips)]
@@ -202,18 +341,20 @@ def segments(
             ]
             wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
             if wanted <= sample.info.num_frames:
-                own, foreign, moved = scores.of_a_cut(i, wanted)
+                found = scores.of_a_cut(i, wanted)
             else:
                 order = [i, *rng.permutation(mates).astype(int).tolist()]
-                own, foreign, moved = scores.of_joined(order, wanted)
-            for values, another in ((own, False), (foreign, True)):
-                estimate = None if values is None else estimate_offset(values)
-                if estimate is None:
-                    continue
-                error = estimate.offset_frames - moved - true_offset(sample)
-                correct = not another and abs(error) <= tolerance(sample)
-                examples.append(Example(person(sample), estimate, correct, another, error))
-    return examples
+                found = scores.of_joined(order, wanted)
+            for volumes, foreign in ((found.own, False), (found.foreign, True)):
+                if volumes:
+                    yield KnownSegment(
+                        person(sample),
+                        volumes,
+                        found.moved_frames + true_offset(sample),
+                        foreign,
+                        found.degraded,
+                        tolerance(sample),
+                    )
 
 
 def in_memory(network: nn.Module, spec: ModelSpec) -> LoadedModel:
@@ -231,22 +372,32 @@ def in_memory(network: nn.Module, spec: ModelSpec) -> LoadedModel:
     return LoadedModel(spec, runtime, weights="", calibration=UNCALIBRATED, zero_frames=0.0)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Score volumes ``[2K+1, T]`` of a segment by model, NaN where there is none: with its own audio, and
+    with another clip's (empty where there is no other); by how many frames its own is ahead."""
+
+    own: tuple[np.ndarray, ...]
+    foreign: tuple[np.ndarray, ...]
+    moved_frames: float
+    degraded: bool = False
+
+
 class _Scores:
-    """Score volumes ``[2K+1, T]`` of segments, NaN where there is none: with their own audio, with
-    another clip's (None where there is no other), and by how many frames their own is ahead."""
+    """Scores of segments."""
 
     def __init__(
         self,
-        model: LoadedModel,
+        models: Sequence[LoadedModel],
         samples: Sequence[AnySample],
         rng: np.random.Generator,
         backgrounds: Backgrounds | None,
     ) -> None:
-        self._model, self._samples, self._rng = model, samples, rng
+        self._models, self._samples, self._rng = models, samples, rng
         self._backgrounds = backgrounds
-        self._whole: dict[int, tuple[AudioEmbeddings, FaceEmbeddings]] = {}
+        self._whole: dict[int, list[tuple[AudioEmbeddings, FaceEmbeddings]]] = {}
 
-    def of_a_cut(self, i: int, frames: int) -> tuple[np.ndarray, np.ndarray | None, float]:
+    def of_a_cut(self, i: int, frames: int) -> _Found:
         """Of a part of a clip that is cut out, frames and audio alike, perhaps degraded."""
         sample = self._samples[i]
         start = int(self._rng.integers(0, sample.info.num_frames - frames + 1))
@@ -262,7 +413,8 @@ class _Scores:
             waveform = self._samples[int(self._rng.choice(others))].audio
             first = int(self._rng.integers(0, max(waveform.size - length, 0) + 1))
             heard.append(_part(waveform, first, length))
-        if self._rng.random() < _DEGRADED:
+        poor = self._rng.random() < _DEGRADED
+        if poor:
             crops, heard = degraded(
                 crops,
                 heard,
@@ -270,49 +422,60 @@ class _Scores:
                 voices=lambda: self._voices(others),
                 backgrounds=self._backgrounds,
             )
-        face = encode_crops(self._model, crops, sample.info)
-        own, *foreign = (self._volume(encode_audio(self._model, a), face) for a in heard)
-        return own, foreign[0] if foreign else None, moved / SAMPLES_PER_FRAME
+        volumes: list[list[np.ndarray]] = [[] for _ in heard]
+        for model in self._models:
+            face = encode_crops(model, crops, sample.info)
+            for audio, made in zip(heard, volumes):
+                made.append(_volume(model, encode_audio(model, audio), face))
+        own, *foreign = map(tuple, volumes)
+        return _Found(own, foreign[0] if foreign else (), moved / SAMPLES_PER_FRAME, poor)
 
     def _voices(self, others: Sequence[int]) -> list[np.ndarray]:
         """Audio of one to three other clips, float32 ``[N]``."""
         chosen = self._rng.choice(others, size=min(len(others), 1 + int(self._rng.integers(3))))
         return [self._samples[j].audio.astype(np.float32) / 32768 for j in chosen]
 
-    def of_joined(
-        self, order: Sequence[int], frames: int
-    ) -> tuple[np.ndarray, np.ndarray | None, float]:
+    def of_joined(self, order: Sequence[int], frames: int) -> _Found:
         """Of whole clips one after the other, the last one cut."""
         moved = int(self._rng.integers(-DEFAULT_MAX_OFFSET + 2, DEFAULT_MAX_OFFSET - 1))
-        own, foreign = [], []
+        own: list[list[np.ndarray]] = [[] for _ in self._models]
+        foreign: list[list[np.ndarray]] = [[] for _ in self._models]
         for j in order:
             if frames <= 0:
                 break
             lead = self._samples[j].info.sound_lead // SAMPLES_PER_FRAME + moved
-            audio, face = self._encoded(j)
-            own.append(self._volume(audio, face, lead)[:, :frames])
-            if others := self._others(j, self._samples[j].audio.size):
-                other = self._encoded(int(self._rng.choice(others)))[0]
-                foreign.append(self._volume(other, face, lead)[:, :frames])
-            frames -= own[-1].shape[1]
-        return np.concatenate(own, 1), np.concatenate(foreign, 1) if foreign else None, moved
+            others = self._others(j, self._samples[j].audio.size)
+            other = self._encoded(int(self._rng.choice(others))) if others else None
+            for n, model in enumerate(self._models):
+                audio, face = self._encoded(j)[n]
+                own[n].append(_volume(model, audio, face, lead)[:, :frames])
+                if other is not None:
+                    foreign[n].append(_volume(model, other[n][0], face, lead)[:, :frames])
+            frames -= own[0][-1].shape[1]
+        joined = (tuple(np.concatenate(v, 1) for v in one if v) for one in (own, foreign))
+        return _Found(*joined, moved)
 
     def _others(self, i: int, length: int) -> list[int]:
         """Other clips, of enough audio where there are such."""
         others = [j for j in range(len(self._samples)) if j != i]
         return [j for j in others if self._samples[j].audio.size >= length] or others
 
-    def _encoded(self, i: int) -> tuple[AudioEmbeddings, FaceEmbeddings]:
+    def _encoded(self, i: int) -> list[tuple[AudioEmbeddings, FaceEmbeddings]]:
         if i not in self._whole:
             sample = self._samples[i]
-            face = encode_crops(self._model, sample.crops, sample.info)
-            self._whole[i] = encode_audio(self._model, sample.audio), face
+            self._whole[i] = [
+                (encode_audio(model, sample.audio), encode_crops(model, sample.crops, sample.info))
+                for model in self._models
+            ]
         return self._whole[i]
 
-    def _volume(self, audio: AudioEmbeddings, face: FaceEmbeddings, lead: int = 0) -> np.ndarray:
-        """Scores of a face whose first frame belongs to row ``lead`` of the audio."""
-        audio = replace(audio, first_frame=-lead)
-        return score_volume(self._model, face, audio, max_offset=DEFAULT_MAX_OFFSET)
+
+def _volume(
+    model: LoadedModel, audio: AudioEmbeddings, face: FaceEmbeddings, lead: int = 0
+) -> np.ndarray:
+    """Scores of a face whose first frame belongs to row ``lead`` of the audio."""
+    audio = replace(audio, first_frame=-lead)
+    return score_volume(model, face, audio, max_offset=DEFAULT_MAX_OFFSET)
 
 
 def _part(waveform: np.ndarray, first: int, length: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
 from synctool.plugins.specs import ModelSpec
-from synctool.training.calibration import calibrate, known_segments
+from synctool.training.calibration import calibrate, facts, known_segments
 from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.multiway import multiway
 from synctool.weights.files import fit, load_weights
@@ -122,9 +122,9 @@ class Validation:
             # A few short clips, or a network that has learned nothing: the weights are whole without.
             _log.warning("the confidence of %s is not calibrated: %s", path, error)
             return
-        facts = {"calibration": report.calibration.to_dict(), "calibration_error": report.error}
-        save_weights(path, loaded.state, metadata({**loaded.metadata, **facts}))
+        found = facts(report)
+        save_weights(path, loaded.state, metadata({**loaded.metadata, **found}))
         table = [vars(row) for row in report.table]
         write_text(
-            path.parent / CALIBRATION, json.dumps({**facts, "reliability": table}, indent=1) + "\n"
+            path.parent / CALIBRATION, json.dumps({**found, "reliability": table}, indent=1) + "\n"
         )

@@ -77,6 +77,7 @@ class Artefact:
         reach: Frames beyond a frame that the head may look at.
         zero_frames: Constant that is subtracted from its offsets.
         calibration: Coefficients of the confidence; None for the cautious default.
+        offset_sets: Thresholds of the sets of offsets; None where nobody calibrated them.
         licence: Of the weights.
         parts: The graphs by name.
         options: Options that the network was built with, where they differ from its defaults.
@@ -103,6 +104,7 @@ class Artefact:
     parts: Mapping[str, ArtefactPart]
     options: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Any] = field(default_factory=dict)
+    offset_sets: Mapping[str, Any] | None = None
     synctool: str = ""
     folder: Path = Path()
 
