@@ -342,6 +342,44 @@ class Authenticity:
 
 
 @dataclass(frozen=True)
+class EnsembleMember:
+    """One of several models that measure together, or one pass of a network with dropout.
+
+    Attributes:
+        backbone: Full name of the model.
+        weights: Name and checksum of its weights.
+        weight: How much its scores count.
+        offset_frames: Its own best match, None where it can compare nothing.
+        confidence: What it says of that by itself, 0..1.
+    """
+
+    backbone: str
+    weights: str
+    weight: float
+    offset_frames: float | None
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What several models say each, where they measure together.
+
+    Attributes:
+        members: The models.
+        spread_ms: Standard deviation of their best matches.
+        agreement: Share of them, 0..1, whose best match is within a frame of that of all together.
+    """
+
+    members: tuple[EnsembleMember, ...]
+    spread_ms: float | None
+    agreement: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return _rounded_all(asdict(self))
+
+
+@dataclass(frozen=True)
 class FrameSeries:
     """Offset and confidence per 25 Hz frame; None where there is no evidence."""
 
@@ -388,6 +426,7 @@ class DetectResult:
     authenticity: Authenticity | None = None
     audio_channels: tuple[AudioChannel, ...] | None = None
     offset_set: OffsetSet | None = None
+    ensemble: Ensemble | None = None
 
     @property
     def offset_ms(self) -> int | None:
@@ -468,6 +507,7 @@ class DetectResult:
             "audio_channels": None
             if self.audio_channels is None
             else [_rounded_all(asdict(c)) for c in self.audio_channels],
+            "ensemble": self.ensemble and self.ensemble.to_dict(),
             "authenticity": self.authenticity and self.authenticity.to_dict(),
             "frames": {
                 "t_s": [round(t, 3) for t in self.frames.t_s],

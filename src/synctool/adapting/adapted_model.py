@@ -70,7 +70,9 @@ def write_weights(
 
     loaded = load_weights(source)
     facts = {"calibration": calibration.to_dict(), ADAPTED: dict(provenance)}
-    save_weights(out, loaded.state, metadata({**loaded.metadata, **facts}))
+    # What sets of offsets promise, they promise for the scores and people of the weights before.
+    kept = {name: value for name, value in loaded.metadata.items() if name != "offset_sets"}
+    save_weights(out, loaded.state, metadata({**kept, **facts}))
 
 
 def write_exported(
@@ -96,7 +98,10 @@ def write_exported(
             copy = shutil.copytree if source.is_dir() else shutil.copyfile
             copy(source, beside / part.file)
         checks = {**artefact.checks, ADAPTED: json.loads(json.dumps(dict(provenance)))}
-        write_manifest(replace(artefact, calibration=calibration.to_dict(), checks=checks), beside)
+        calibrated = replace(
+            artefact, calibration=calibration.to_dict(), offset_sets=None, checks=checks
+        )
+        write_manifest(calibrated, beside)
         if out.exists():
             shutil.rmtree(out)
         os.replace(beside, out)

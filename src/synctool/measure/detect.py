@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from synctool._version import __version__
+from synctool.extras import require
 from synctool.features.loudness import Loudness
 from synctool.features.mouth_motion import MouthSeries
 from synctool.features.steadiness import LevelSpread
@@ -24,6 +25,7 @@ from synctool.measure.detectors import needed
 from synctool.measure.embeddings import EncodedVideo, ModelEmbeddings
 from synctool.measure.encode import DetectProgress, encode
 from synctool.measure.encode_clip import encode_audio, is_silent
+from synctool.measure.ensemble import calibration_of, joined, spread
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.timing import Stopwatch
 from synctool.measure.tracks import build_detector
@@ -62,15 +64,14 @@ class Detector:
         **changes: Any,
     ) -> None:
         self._settings = s = DetectSettings.of(settings, changes)
-        loaded = model or load_model(
-            s.backbone,
-            weights=s.weights,
-            device=s.device,
-            runtime=s.runtime,
-            threads=threads,
-            trust=s.trust,
-        )
-        self._model = replace(loaded, calibration=loaded.calibration.covering(s.set_coverage))
+        self._members = _members(s, model, threads)
+        self._model = self._members[0]
+        if len(self._members) > 1:
+            calibration = calibration_of(self._members)
+            weights = " + ".join(member.weights for member in self._members)
+            self._model = replace(self._model, calibration=calibration, weights=weights)
+        calibration = self._model.calibration.covering(s.set_coverage)
+        self._model = replace(self._model, calibration=calibration)
         self._faces = build_detector(s.detector)
 
     @property
@@ -150,7 +151,7 @@ class Detector:
     ) -> DetectArrays:
         encoded = encode(
             path,
-            [self._model],
+            self._members,
             detector=self._faces,
             streams=self._settings.streams,
             max_faces=self._settings.max_faces,
@@ -163,13 +164,15 @@ class Detector:
         )
         stopwatch = Stopwatch()
         stopwatch.now("scoring")
-        source, (own,) = encoded.source, encoded.models
-        channels = None
+        source, own, model = encoded.source, encoded.models[0], self._model
+        channels = ensemble = None
+        if len(self._members) > 1:
+            model, own = joined(self._members, encoded.models, self._model.calibration)
         if encoded.channels:
             encoded, own, channels = self._mixed(encoded, own)
             source = encoded.source
         findings = analyze(
-            self._model,
+            model,
             own.faces,
             own.audio,
             frames=encoded.frames,
@@ -185,9 +188,12 @@ class Detector:
             unread_share=source.unread_share,
             frames_late=encoded.frames_late,
         )
-        result = conclude(self._model, findings, name=os.fspath(path), source=source)
-        result = replace(result, audio_channels=channels)
-        if encoded.speech is not None and encoded.levels_db is not None:
+        if len(self._members) > 1:
+            late = encoded.frames_late
+            ensemble = spread(self._members, encoded.models, findings, frames_late=late)
+        result = conclude(model, findings, name=os.fspath(path), source=source)
+        result = replace(result, audio_channels=channels, ensemble=ensemble)
+        if encoded.speech is not None and encoded.levels_db is not None and ensemble is None:
             judged = authenticity_of(
                 self._model,
                 encoded,
@@ -229,6 +235,31 @@ class Detector:
             levels_db=loudness.levels(encoded.frames),
         )
         return encoded, replace(own, audio=encode_audio(self._model, mix.samples)), mix.channels
+
+
+def _members(
+    s: DetectSettings, model: LoadedModel | None, threads: int | None
+) -> list[LoadedModel]:
+    """What measures: the model; with those beside it; or so many passes of it with dropout."""
+    if s.mc_dropout:
+        require("train", "Monte Carlo dropout", "torch")
+    runtime = "torch" if s.mc_dropout and s.runtime == "auto" else s.runtime
+    first = model or load_model(
+        s.backbone,
+        weights=s.weights,
+        device=s.device,
+        runtime=runtime,
+        threads=threads,
+        trust=s.trust,
+    )
+    if s.mc_dropout:
+        from synctool.networks.dropout_passes import dropout_passes
+
+        return dropout_passes(first, s.mc_dropout)
+    return [
+        first,
+        *(load_model(name, device=s.device, threads=threads) for name in s.ensemble),
+    ]
 
 
 def _other_videos(source: Source) -> tuple[int, ...]:

@@ -82,8 +82,8 @@ def score_face(
     """
     volume = score_volume(model, face, audio, max_offset=max_offset)
     distances = pairwise_distances(
-        face.rows.T.astype(np.float32),
-        audio.rows.T.astype(np.float32),
+        face.rows[: model.compared].T.astype(np.float32),
+        audio.rows[: model.compared].T.astype(np.float32),
         max_offset,
         audio.first_frame - face.first_frame,
     )

@@ -31,6 +31,8 @@ class LoadedModel:
         weights: Name and checksum of its weights.
         calibration: Confidence calibration that came with the weights, else the default one.
         zero_frames: Constant that is subtracted from its offsets, from the weights' calibration.
+        compared: How many numbers of an embedding SyncNet's distances are of, None for all: those of the
+            first member of an ensemble.
     """
 
     spec: ModelSpec
@@ -38,6 +40,7 @@ class LoadedModel:
     weights: str
     calibration: Calibration
     zero_frames: float
+    compared: int | None = None
 
     @property
     def network(self) -> nn.Module:

@@ -30,8 +30,10 @@ from synctool.untrusted.origin import Origin
 GRID_PER_FRAME = 8
 """Steps of the grid in a frame: 5 ms each."""
 _AGAIN = "Calibrate the weights again: tools/calibrate_weights.py."
-_MOST_BLUR_FRAMES = 4.0
-_MOST_EXPONENT = 2.0
+_LEAST_BLUR_FRAMES, _MOST_BLUR_FRAMES = 0.05, 4.0
+_MOST_EXPONENT = 1.5
+_LEAST_FLOOR = 1e-3
+"""Few people leave more open than the likelihood of theirs says."""
 _BLUR_REACH = 6.0
 _LEAST_DENSITY = 1e-12
 _LEAST_LEAD = 1e-3
@@ -223,8 +225,8 @@ def fit_density(estimates: Sequence[OffsetEstimate], truths_frames: Sequence[flo
             sharpness=float(np.exp(np.clip(sharpness, -10, 10))),
             growth=float(np.clip(growth, 0, _MOST_EXPONENT)),
             noise=float(np.clip(noise, 0, _MOST_EXPONENT)),
-            blur_frames=float(np.clip(np.exp(blur), 0.02, _MOST_BLUR_FRAMES)),
-            floor=float(expit(floor)),
+            blur_frames=float(np.clip(np.exp(blur), _LEAST_BLUR_FRAMES, _MOST_BLUR_FRAMES)),
+            floor=max(float(expit(floor)), _LEAST_FLOOR),
         )
 
     def loss(parameters: np.ndarray) -> float:
@@ -238,6 +240,16 @@ def fit_density(estimates: Sequence[OffsetEstimate], truths_frames: Sequence[flo
         options={"xatol": 0.02, "fatol": 2e-4, "maxiter": 400},
     )
     return density(found.x)
+
+
+def mean_log_likelihood(
+    density: Density, estimates: Sequence[OffsetEstimate], truths_frames: Sequence[float]
+) -> float:
+    """Mean of the logarithm of what a density says of the true offsets on the grid."""
+    curves = _Curves.of(estimates)
+    cells = [_cell(t, curves.fine.shape[1]) for t in truths_frames]
+    found = density.of_curves(curves)[np.arange(len(cells)), cells]
+    return float(np.log(np.maximum(found, _LEAST_DENSITY)).mean())
 
 
 def fit_sets(

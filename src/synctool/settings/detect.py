@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from synctool.errors import UsageError
 from synctool.settings import shared
 from synctool.settings.fields import setting
-from synctool.settings.shared import VIDEO, VideoSettings
+from synctool.settings.shared import MODEL, VIDEO, VideoSettings
 from synctool.types import DEFAULT_SET_COVERAGE, StreamSelection, Verdict
 
 Channels = Literal["auto", "each", "mix", "W"]
@@ -52,6 +52,20 @@ class DetectSettings(VideoSettings):
         metavar="LIMIT",
         check=check_limit,
     )
+    ensemble: tuple[str, ...] = setting(
+        (),
+        "Measure with these models as well, each with its own weights, and add the scores",
+        separator=",",
+        metavar="NAMES",
+        group=MODEL,
+    )
+    mc_dropout: int = setting(
+        0,
+        "Monte Carlo dropout: measure with so many passes of the network in PyTorch, 0 for none",
+        minimum=0,
+        maximum=100,
+        group=MODEL,
+    )
     set_coverage: float = setting(
         DEFAULT_SET_COVERAGE,
         "Share of people for whom the set of offsets shall hold the true one, 0.5 to 0.99",
@@ -76,7 +90,20 @@ class DetectSettings(VideoSettings):
     jobs: int = shared.jobs(help="Videos of a batch at a time, 0 for one per core")
 
     def check(self) -> None:
-        """Refuse one channel and several at once."""
+        """Refuse one channel and several at once, and what an ensemble cannot do."""
+        if self.mc_dropout == 1:
+            raise UsageError(
+                "--mc-dropout 1 has no spread", remedy="Give 2 or more, or 0 for none."
+            )
+        if self.ensemble and self.mc_dropout:
+            raise UsageError(
+                "--ensemble and --mc-dropout contradict each other", remedy="Give one."
+            )
+        if (self.ensemble or self.mc_dropout) and self.channels in ("each", "mix"):
+            raise UsageError(
+                f"--channels {self.channels} measures with one model",
+                remedy="Leave --ensemble and --mc-dropout out.",
+            )
         if self.channels != "auto" and self.channel.strip().lower() != "auto":
             raise UsageError(
                 f"--channels {self.channels} and --channel {self.channel} contradict each other",

@@ -159,15 +159,14 @@ def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationRepo
     judged = at_prior(examples)
     for fold in range(min(folds, len(people))):
         known = [e for e in examples if fold_of[e.person] != fold] or list(examples)
-        fitted = _fit(known)
+        of_fold = _fit(known)
         for example in judged:
             if fold_of[example.person] == fold:
-                confidences.append(fitted.confidence(example.estimate))
+                confidences.append(of_fold.confidence(example.estimate))
                 truths.append(example.correct)
     right = [e.error_frames for e in examples if e.correct]
-    calibration = _fit(examples)
     return CalibrationReport(
-        calibration=replace(calibration, sets=calibrate_sets(calibration, examples)),
+        calibration=fitted(examples),
         error=expected_calibration_error(confidences, truths),
         table=reliability_table(confidences, truths),
         examples=len(examples),
@@ -176,8 +175,18 @@ def calibrate(examples: Sequence[Example], *, folds: int = 5) -> CalibrationRepo
     )
 
 
+def fitted(examples: Sequence[Example]) -> Calibration:
+    """A calibration with its sets of offsets, not judged.
+
+    Raises:
+        ValueError: No examples.
+    """
+    calibration = _fit(examples)
+    return replace(calibration, sets=calibrate_sets(calibration, examples))
+
+
 def calibrate_sets(calibration: Calibration, examples: Sequence[Example]) -> SetCalibration | None:
-    """What makes sets of offsets: the density from a third of the people, the thresholds from the others.
+    """What makes sets of offsets: the density from a quarter of the people, the thresholds from the others.
 
     Args:
         calibration: Decides which examples ``detect`` would answer; sets are for those.
@@ -191,7 +200,7 @@ def calibrate_sets(calibration: Calibration, examples: Sequence[Example]) -> Set
     people = sorted({e.person for e in own})
     if len(people) < _LEAST_PEOPLE:
         return None
-    shaping = set(people[::3])
+    shaping = set(people[::4])
     shape, rest = ([e for e in own if (e.person in shaping) is one] for one in (True, False))
     density = fit_density([e.estimate for e in shape], [e.truth_frames for e in shape])
     return fit_sets(
