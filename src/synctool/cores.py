@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -19,7 +20,7 @@ def usable_cores() -> int:
     counts as a whole one.
     """
     count = _allowed()
-    quota = min(_quotas(), default=math.inf)
+    quota = _least_quota(_CGROUPS, _OWN_GROUPS)
     return max(1, min(count, math.ceil(quota))) if quota < math.inf else count
 
 
@@ -37,19 +38,25 @@ def _allowed() -> int:
     return machine_cores()
 
 
-def _quotas() -> Iterator[float]:
+@lru_cache(maxsize=1)
+def _least_quota(groups: Path, own: Path) -> float:
+    """Cores, infinite without a quota. Read once: this is asked at every score."""
+    return min(_quotas(groups, own), default=math.inf)
+
+
+def _quotas(groups: Path, own: Path) -> Iterator[float]:
     """The quotas of the control groups that this process is in, in cores; Linux has them."""
     try:
-        lines = _OWN_GROUPS.read_text("utf-8").splitlines()
+        lines = own.read_text("utf-8").splitlines()
     except (OSError, ValueError):
         return
     for line in lines:
         _, controllers, group = [*line.split(":", 2), "", ""][:3]
         if not controllers:
-            yield from _of_version_2(_CGROUPS, group)
-            yield from _of_version_2(_CGROUPS / "unified", group)
+            yield from _of_version_2(groups, group)
+            yield from _of_version_2(groups / "unified", group)
         elif "cpu" in controllers.split(","):
-            for root in (_CGROUPS / controllers, _CGROUPS / "cpu"):
+            for root in (groups / controllers, groups / "cpu"):
                 yield from _of_version_1(root, group)
 
 

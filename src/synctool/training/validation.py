@@ -7,14 +7,15 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.pool import PooledSample
 from synctool.data.samples import Sample
 from synctool.files import write_text
 from synctool.plugins.specs import ModelSpec
-from synctool.training.calibration import calibrate, facts, known_segments
+from synctool.training.calibration import CalibrationReport, calibrate, facts, known_segments
 from synctool.training.checkpoint import metadata, save_weights
 from synctool.training.multiway import multiway
 from synctool.weights.files import fit, load_weights
@@ -60,6 +61,7 @@ class Validation:
         self._person = person
         self._tolerance = tolerance
         self._backgrounds = backgrounds
+        self._calibrated: tuple[dict[str, Tensor], CalibrationReport] | None = None
         if samples and all(sample.info.num_frames < _LEAST_FRAMES for sample in samples):
             _log.warning(
                 "all clips kept for validation are shorter than %d frames: the last epoch counts as "
@@ -106,18 +108,8 @@ class Validation:
         if not self._samples or "calibration" in loaded.metadata:
             return
         fit(network, loaded, backbone=self._spec.full_name)
-        network.eval()
-        examples = known_segments(
-            network,
-            self._samples,
-            spec=self._spec,
-            true_offset=self._true_offset,
-            person=self._person,
-            tolerance=self._tolerance,
-            backgrounds=self._backgrounds,
-        )
         try:
-            report = calibrate(examples)
+            report = self._report(network.eval(), loaded.state)
         except ValueError as error:
             # A few short clips, or a network that has learned nothing: the weights are whole without.
             _log.warning("the confidence of %s is not calibrated: %s", path, error)
@@ -128,3 +120,27 @@ class Validation:
         write_text(
             path.parent / CALIBRATION, json.dumps({**found, "reliability": table}, indent=1) + "\n"
         )
+
+    def _report(self, network: nn.Module, state: dict[str, Tensor]) -> CalibrationReport:
+        """The calibration of weights; that of the ones before where they are the same.
+
+        The last epoch is often the best one.
+        """
+        if self._calibrated is not None and _same(self._calibrated[0], state):
+            return self._calibrated[1]
+        examples = known_segments(
+            network,
+            self._samples,
+            spec=self._spec,
+            true_offset=self._true_offset,
+            person=self._person,
+            tolerance=self._tolerance,
+            backgrounds=self._backgrounds,
+        )
+        report = calibrate(examples)
+        self._calibrated = state, report
+        return report
+
+
+def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
