@@ -140,6 +140,7 @@ def flicker_video(
     audio_s: float | None = None,
     seed: int = 0,
     container: str | None = None,
+    keyframes_s: float | None = None,
 ) -> Path:
     """A video whose light and audio flicker together.
 
@@ -155,6 +156,7 @@ def flicker_video(
         audio_s: Length of the audio track, to the end unless given.
         seed: Of the pattern.
         container: Where the name does not tell.
+        keyframes_s: Time between keyframes, 10 s unless given.
     """
     at = pattern(seed)
     times = frame_times_s(fps, seconds) if times_s is None else times_s
@@ -167,6 +169,7 @@ def flicker_video(
         else:
             image = face_image(size, *faces(time_s), background=90).astype(np.float32)
             images.append((image * level / _BRIGHT).astype(np.uint8))
+    every = {} if keyframes_s is None else {"g": str(round(keyframes_s * fps))}
     lasts_s = seconds - audio_start_s if audio_s is None else audio_s
     ahead = ahead_frames if callable(ahead_frames) else lambda _: ahead_frames
     samples = flicker_audio(lambda t: at(t + ahead(t) / 25), lasts_s, start_s=audio_start_s)
@@ -178,7 +181,7 @@ def flicker_video(
             size=size,
             times_s=times_s,
             images=images,
-            options={"preset": "ultrafast", "crf": "18"},
+            options={"preset": "ultrafast", "crf": "18", **every},
         ),
         audio=[
             Audio(codec="aac", rate=_RATE, layout="mono", samples=samples, start_s=audio_start_s)

@@ -42,8 +42,8 @@ PAIRS = ["fcn-mouth+fcn-mel", "resnet3d+vggish", "i3d+wav2vec2"]
 every_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
 
 
-@pytest.mark.parametrize("name", [*SPECS, *PAIRS])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("name", [*SPECS, *PAIRS])  # below: all checks of a network share its build
 def test_contract(name: str, check: Callable[[BackboneSpec], None]) -> None:
     spec = SPECS.get(name) or model_spec(name)
     if "+" in name and check is contract.check_options:

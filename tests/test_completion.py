@@ -1,4 +1,7 @@
-"""Completion of the shells: the scripts that are shown and installed, and what they are told."""
+"""Completion of the shells: the scripts that are shown and installed, and what they are told.
+
+In this process, but for bash, which starts the program itself.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fake_plugins import run_python
+from synctool.cli.app import main
 
 pytestmark = pytest.mark.integration
 
@@ -33,13 +37,27 @@ def asked(shell: str, words: str) -> dict[str, str]:
     return {COMPLETE: f"complete_{shell}", **own[shell]}
 
 
+@pytest.fixture
+def said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[dict[str, str]], str]:
+    """What the program prints with such an environment."""
+
+    def run(env: dict[str, str]) -> str:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        main([])
+        return capsys.readouterr().out
+
+    return run
+
+
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_shell_is_told_commands_and_values(shell: str, tmp_path: Path) -> None:
-    done = run_python(PROGRAM, env={**os.environ, **asked(shell, "synctool de")}, cwd=tmp_path)
-    assert "detect" in done.stdout and "detectors" in done.stdout and "train" not in done.stdout
-    words = "synctool config show det"
-    done = run_python(PROGRAM, env={**os.environ, **asked(shell, words)}, cwd=tmp_path)
-    assert "detect" in done.stdout and "detectors" not in done.stdout
+def test_every_shell_is_told_commands_and_values(shell: str, said: Callable) -> None:
+    told = said(asked(shell, "synctool de"))
+    assert "detect" in told and "detectors" in told and "train" not in told
+    told = said(asked(shell, "synctool config show det"))
+    assert "detect" in told and "detectors" not in told
 
 
 @pytest.mark.parametrize(
@@ -52,9 +70,8 @@ def test_every_shell_is_told_commands_and_values(shell: str, tmp_path: Path) -> 
         ("pwsh", "Register-ArgumentCompleter -Native -CommandName synctool"),
     ],
 )
-def test_every_shell_has_its_script(shell: str, line: str, tmp_path: Path) -> None:
-    env = {**os.environ, COMPLETE: f"source_{shell}"}
-    assert line in run_python(PROGRAM, env=env, cwd=tmp_path).stdout
+def test_every_shell_has_its_script(shell: str, line: str, said: Callable) -> None:
+    assert line in said({COMPLETE: f"source_{shell}"})
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this computer")

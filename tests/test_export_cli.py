@@ -37,6 +37,8 @@ pytestmark = pytest.mark.integration
 def _formats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for module in (export_check, latency):
         monkeypatch.setattr(module, "usable_cores", lambda: 1)  # threads cost tiny networks a lot
+    for name in ("_RUNS", "_LEAST_RUNS"):
+        monkeypatch.setattr(latency, name, 1)
     monkeypatch.chdir(tmp_path)
     flicker.save_weights(tmp_path / "w.safetensors", backbone="scored")
     with fake_exporters.installed():

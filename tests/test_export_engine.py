@@ -49,6 +49,8 @@ pytestmark = pytest.mark.integration
 def _formats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (export_check, latency):
         monkeypatch.setattr(module, "usable_cores", lambda: 1)  # threads cost tiny networks a lot
+    for name in ("_RUNS", "_LEAST_RUNS"):
+        monkeypatch.setattr(latency, name, 1)
     with fake_exporters.installed():
         yield
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from benchmark_modules import benchmark_modules
 from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import Interval
 
@@ -25,27 +26,36 @@ def tables() -> ModuleType:
     return module
 
 
-def held_out_speakers(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(BENCHMARKS / "held_out_speakers.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the script in this process; gives its exit code."""
+
+    def started(*words: str) -> int:
+        with benchmark_modules("held_out_speakers") as scripts:
+            monkeypatch.setattr(sys, "argv", ["held_out_speakers.py", *words])
+            monkeypatch.chdir(tmp_path)
+            return scripts.held_out_speakers.main()
+
+    return started
 
 
-def test_without_the_videos_it_says_so(tmp_path: Path) -> None:
-    nowhere = str(tmp_path / "none")
-    done = held_out_speakers(
-        tmp_path, "--corpus", nowhere, "--clips", nowhere, "--processed", nowhere
-    )
-    assert done.returncode == 5
-    said = " ".join(done.stderr.split())
+def test_without_the_videos_it_says_so(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--corpus", "none", "--clips", "none", "--processed", "none") == 5
+    out, err = capsys.readouterr()
+    said = " ".join(err.split())
     assert "no held-out people" in said
     assert "synctool preprocess" in said
-    assert not done.stdout.strip()
+    assert not out.strip()
 
 
-def test_only_known_sections_run(tmp_path: Path) -> None:
-    done = held_out_speakers(tmp_path, "--only", "multiway,guess")
-    assert done.returncode == 2
-    assert "no such section: guess" in done.stderr
+def test_only_known_sections_run(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run("--only", "multiway,guess")
+    assert "no such section: guess" in capsys.readouterr().err
 
 
 def test_the_page_keeps_what_people_wrote(tables: ModuleType, tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ def test_the_keyboard_alone_is_enough(tab: browser.Page, server: Server, tmp_pat
     tab.key("Enter")
     assert tab.settled(MARKS, []) == []
     assert focused(tab) == "files"
-    assert tab.run(TEXT.format("'#told'")) == "a.mp4 is deleted."
+    told = "a.mp4 is deleted."
+    assert tab.settled(TEXT.format("'#told'"), told) == told
     assert server.client.get("/api/jobs").json()["jobs"] == []
 
 

@@ -30,6 +30,7 @@ from synctool.errors import (
     WeightsError,
 )
 from synctool.networks.build import build
+from synctool.networks.names import model_spec
 from synctool.plugins import registry
 from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput
 from synctool.prepare.pairs import pairs
@@ -45,9 +46,11 @@ from synctool.weights.files import load_weights
 
 pytestmark = pytest.mark.integration
 
+SMALL = tuple(f"{key}={value}" for key, value in model_spec("fcn-cls").small.items())
 TINY = TrainSettings(
-    epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6, device="cpu", workers=0
-)
+    epochs=1, steps_per_epoch=1, batch_size=2, window_frames=6, device="cpu", workers=0,
+    options=SMALL,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -285,7 +288,7 @@ def test_further_values_of_the_frames_are_learnt(processed: Path, tmp_path: Path
     path = tmp_path / "targets.safetensors"
     save_file({i.key: rng.normal(size=(i.num_frames, 3)).astype("f4") for i in infos}, path)
     seen: list[engine.TrainProgress] = []
-    settings = replace(TINY, losses=("cross-entropy", "auxiliary=0.2,on=plain,values=3"))
+    settings = replace(TINY, losses=("cross-entropy", "auxiliary=0.2,on=plain,embedding=16,values=3"))
     train(processed, tmp_path / "run", settings, targets=path, on_progress=seen.append)
     assert "auxiliary/plain" in seen[0].parts
     save_file({"another": np.zeros((4, 3), "f4")}, path)
@@ -376,9 +379,9 @@ def test_attention_is_passed_to_networks_that_leave_the_choice(
     )
     known = registry.backbones.get
     monkeypatch.setattr(registry.backbones, "get", lambda n: spec if n == "attentive" else known(n))
-    built = train_run._built(replace(TINY, backbone="attentive", use_attention="no"))
+    built = train_run._built(replace(TINY, backbone="attentive", options=(), use_attention="no"))
     assert built[1].chosen is False
-    assert train_run._built(replace(TINY, backbone="attentive"))[1].chosen is True
+    assert train_run._built(replace(TINY, backbone="attentive", options=()))[1].chosen is True
 
 
 IMPORTS = """

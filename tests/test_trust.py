@@ -254,8 +254,15 @@ def test_the_traps_work(tmp_path: Path) -> None:
         mark = tmp_path / name
         path = tmp_path / f"{name}.pt2"
         ATTACKS[name](path, mark)
-        run_python(f"import torch; torch.export.load({str(path)!r})")
-        sprung[name] = mark.exists()
+        sprung[name] = path, mark
+    run_python(
+        "import contextlib, sys, torch\n"
+        "for path in sys.argv[1:]:\n"
+        "    with contextlib.suppress(Exception):\n"
+        "        torch.export.load(path)\n",
+        *(str(path) for path, _ in sprung.values()),
+    )
+    sprung = {name: mark.exists() for name, (_, mark) in sprung.items()}
     assert sprung == {"legacy": True, "two tables": True}
     mark = tmp_path / "library"
     library(tmp_path / "a.so", mark)

@@ -78,7 +78,7 @@ def check_full_size(spec: BackboneSpec) -> None:
         built, network = construct(spec, {})
         network.eval()
         for stream in _streams(built, network, size_px=built.video.size_px if built.video else 0):
-            for frames in (1, 6, 33):
+            for frames in (1, 33):
                 got = tuple(stream.encode(stream.make(frames)).shape)
                 wanted = (1, spec.embedding_size, frames)
                 _must(got == wanted, f"{stream.name}: {got} in place of {wanted}")

@@ -21,8 +21,8 @@ def same_noise() -> None:
     torch.manual_seed(3)
 
 
-@pytest.mark.parametrize("name", ["graph", "graph-cls"])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", ["graph", "graph-cls"])
 def test_contract(check, name: str) -> None:
     check(registry.single(name))
 

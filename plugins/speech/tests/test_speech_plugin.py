@@ -62,8 +62,8 @@ def noise(frames: int, batch: int = 1, seed: int = 1) -> Tensor:
 # ------------------------------------------------------------------------------------ what is registered
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", NAMES)
 def test_contract(check: Callable[..., None], name: str) -> None:
     check(registry.single(name))
 
