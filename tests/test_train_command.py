@@ -288,7 +288,9 @@ def test_further_values_of_the_frames_are_learnt(processed: Path, tmp_path: Path
     path = tmp_path / "targets.safetensors"
     save_file({i.key: rng.normal(size=(i.num_frames, 3)).astype("f4") for i in infos}, path)
     seen: list[engine.TrainProgress] = []
-    settings = replace(TINY, losses=("cross-entropy", "auxiliary=0.2,on=plain,embedding=16,values=3"))
+    settings = replace(
+        TINY, losses=("cross-entropy", "auxiliary=0.2,on=plain,embedding=16,values=3")
+    )
     train(processed, tmp_path / "run", settings, targets=path, on_progress=seen.append)
     assert "auxiliary/plain" in seen[0].parts
     save_file({"another": np.zeros((4, 3), "f4")}, path)
