@@ -91,6 +91,27 @@ def test_into_another_container(tmp_path: Path, name: str, target: str) -> None:
     assert lead_ms(tmp_path / target) == pytest.approx(60, abs=MILLISECOND)
 
 
+@pytest.mark.parametrize("begin_s", [95441.0, 36000.0], ids=["wraps at 26.5 h", "late"])
+@pytest.mark.parametrize("target", ["b.mp4", "b.mkv"])
+def test_the_clock_of_a_broadcast_is_left_behind(
+    tmp_path: Path, target: str, begin_s: float
+) -> None:
+    source = tmp_path / "a.ts"
+    with (
+        av.open(str(make_video(tmp_path / "plain.ts"))) as plain,
+        av.open(str(source), "w", options={"output_ts_offset": str(begin_s)}) as copy,
+    ):
+        made = {s.index: copy.add_stream_from_template(s) for s in plain.streams}
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = made[packet.stream.index]
+                copy.mux(packet)
+    repair(source, tmp_path / target, -60)
+    assert lead_ms(tmp_path / target) == pytest.approx(60, abs=MILLISECOND)
+    with av.open(str(tmp_path / target)) as video_file:
+        assert 2.9 < video_file.duration / av.time_base < 3.2
+
+
 def test_back_and_forth_in_mp4_loses_no_packet(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4")
     repair(source, tmp_path / "b.mp4", -150)
@@ -804,6 +825,18 @@ def test_a_folder_with_a_bad_file(run, wrong: Path) -> None:
         "failed",
         "failed",
     ]
+
+
+def test_a_folder_keeps_its_folders(run, wrong: Path) -> None:
+    by_hand = ("--offset-ms", "120", "--no-check", "--quiet")
+    Path("in/sub").mkdir(parents=True)
+    shutil.copy(wrong, "in/a.mp4")
+    shutil.copy(wrong, "in/sub/a.mp4")
+    assert run("in", "-o", "out", *by_hand)[0] == 0
+    assert sorted(map(str, Path("out").rglob("*.mp4"))) == ["out/a.mp4", "out/sub/a.mp4"]
+    code, _, err = run("in/a.mp4", "in/sub/a.mp4", "-o", "flat", *by_hand)
+    assert code == 2
+    assert "in/sub/a.mp4: another video of this run goes to flat/a.mp4, too" in err
 
 
 def test_one_offset_by_hand_for_several(run, wrong: Path) -> None:

@@ -175,7 +175,7 @@ def detect(
         quiet=quiet,
     )
     outputs.check()
-    fixed = None if fix is None else Targets(fix, names, one=one, dry_run=False)
+    fixed = None if fix is None else Targets(fix, names, one=one, dry_run=False, given=videos or [])
     if fixed is not None and len(names) == 1:
         fixed.check(names[0], overwrite=overwrite)
     run = BatchRun(

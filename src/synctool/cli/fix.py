@@ -102,6 +102,6 @@ def fix(
         "offset_ms": offset_ms, "force": force, "dry_run": dry_run, "verify": not no_check,
         "overwrite": overwrite,
     }  # fmt: skip
-    targets = Targets(out, names, one=one, dry_run=dry_run)
+    targets = Targets(out, names, one=one, dry_run=dry_run, given=videos or [])
     run = FixRun(names, targets, outputs, settings, one=one, quiet=quiet, options=options)
     raise typer.Exit(run())

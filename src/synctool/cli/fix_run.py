@@ -33,13 +33,18 @@ class Targets:
         names: The videos.
         one: Whether the user named a single one: then ``out`` is a file, unless it is a folder that is
             there or ends in a slash.
+        given: What the user named: a video of a folder keeps its place below that folder.
 
     Raises:
         UsageError: There are several videos, and ``out`` is a file.
         OutputError: The folder cannot be made.
     """
 
-    def __init__(self, out: str, names: Sequence[str], *, one: bool, dry_run: bool) -> None:
+    def __init__(
+        self, out: str, names: Sequence[str], *, one: bool, dry_run: bool, given: Sequence[str] = ()
+    ) -> None:
+        self._dry_run = dry_run
+        self._below = [name for name in given if os.path.isdir(name)]
         ends_so = out.endswith(tuple(filter(None, (os.sep, os.altsep))))
         self._folder = Path(out) if not one or ends_so or os.path.isdir(out) else None
         self._file, self._taken = out, set[str]()
@@ -62,7 +67,7 @@ class Targets:
         """
         from synctool.repairing.run import check_target
 
-        file = self._file if self._folder is None else self._folder / os.path.basename(name)
+        file = self._file if self._folder is None else self._folder / self._place(name)
         check_target(name, file, overwrite=overwrite)
 
     def of(self, name: str) -> str:
@@ -70,17 +75,30 @@ class Targets:
 
         Raises:
             UsageError: Another video has taken its name.
+            OutputError: Its folder cannot be made.
         """
         if self._folder is None:
             return self._file
-        base = os.path.basename(name)
-        if base.casefold() in self._taken:
+        file = self._folder / self._place(name)
+        if str(file).casefold() in self._taken:
             raise UsageError(
-                f"another video of this run is called {base}, too",
+                f"another video of this run goes to {file}, too",
                 remedy="Repair it by itself, or into another folder.",
             )
-        self._taken.add(base.casefold())
-        return str(self._folder / base)
+        self._taken.add(str(file).casefold())
+        if not self._dry_run and file.parent != self._folder:
+            from synctool.files import make_folder
+
+            make_folder(file.parent)
+        return str(file)
+
+    def _place(self, name: str) -> str:
+        """Where a video lies below the folder that the user named; its bare name where none was."""
+        for folder in self._below:
+            place = os.path.relpath(name, folder)
+            if not place.startswith(os.pardir):
+                return place
+        return os.path.basename(name)
 
 
 class Repairs:

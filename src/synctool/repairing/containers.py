@@ -78,3 +78,9 @@ def container_for(path: str | os.PathLike[str]) -> TargetContainer:
             remedy=f"Give a name that ends in {_ALL}.",
         )
     return _CONTAINERS[suffix]
+
+
+def written_as(reader: str) -> str | None:
+    """The ending of the container that FFmpeg's reader of this name reads; None where it is not written."""
+    names = set(reader.split(","))
+    return next((end for end, made in _CONTAINERS.items() if made.family & names), None)

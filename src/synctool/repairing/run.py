@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
+from av.error import FFmpegError, PatchWelcomeError
 
 from synctool.errors import MediaError, OutputError, SyncToolError, UsageError
 from synctool.files import atomic_path, output_error
@@ -148,6 +148,8 @@ def _told(out: str | os.PathLike[str]):
         if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise output_error(out, OSError(code, os.strerror(code))) from error
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, PatchWelcomeError):
+            reason = "the container cannot hold a codec of the video"
         raise OutputError(
             f"cannot write {os.fspath(out)}: {reason}", remedy="Try another container, .mkv say."
         ) from error

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 from av.container import OutputContainer
@@ -20,9 +21,12 @@ from av.stream import AttachmentStream, Stream
 from synctool.errors import OutputError
 from synctool.media.decoding_order import COARSE, FINE, DecodingOrder
 from synctool.media.opening import OpenedVideo
-from synctool.repairing.containers import AVI, TargetContainer
+from synctool.repairing.containers import AVI, TargetContainer, written_as
 from synctool.repairing.survey import Survey, is_attached, service_of
 from synctool.repairing.tracks import TrackRepair
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 _OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _OF_THE_OLD_STREAM = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS", "vendor_id")
@@ -120,7 +124,7 @@ class _Copy:
         self._same_family = bool(container.family & set(opened.container.format.name.split(",")))
         self.copies: dict[int, Stream] = {}
         self.counted: dict[Place, Copied] = {}
-        self._later = -facts.begin if container.from_zero else Fraction(0)
+        self._later = self._shift(facts.begin)
         copy.metadata.update(
             {k: v for k, v in self._video.metadata.items() if k not in _OF_THE_OLD_FILE}
         )
@@ -128,18 +132,37 @@ class _Copy:
             try:
                 made = self._stream(stream)
             except ValueError as error:
-                raise OutputError(
-                    f"{container.name} cannot hold the {stream.type} stream {stream.index} "
-                    f"({_codec(stream)}) of {opened.name}",
-                    remedy="Write to the container of the old file, or to .mkv.",
-                ) from error
+                raise self._cannot_hold(stream, opened.name) from error
             if made is not None:
                 self.copies[stream.index] = made
-        copy.set_chapters(self._video.chapters())
+        copy.set_chapters([_moved_chapter(c, self._later) for c in self._video.chapters()])
         self._places = _places(copy, {m.index for i, m in self.copies.items() if self._is_cover(i)})
         self._orders = {
             index: DecodingOrder(untold=container.muxer == AVI) for index in self.copies
         }
+
+    def _shift(self, begin: Fraction) -> Fraction:
+        """By how much all is written later, seconds.
+
+        Broadcasts begin at any time of their clock, where their players begin to count; MP4 would show that
+        much of nothing first.
+        """
+        keeps_its_clock = self._same_family or "mp4" in self._video.format.name.split(",")
+        if self._container.from_zero or begin < 0 or not keeps_its_clock:
+            return -begin
+        return Fraction(0)
+
+    def _cannot_hold(self, stream: Stream, name: str) -> OutputError:
+        remedies = [ending for ending in (written_as(self._video.format.name), ".mkv") if ending]
+        if self._container.muxer == "matroska":
+            remedies.remove(".mkv")
+        return OutputError(
+            f"{self._container.name} cannot hold the {stream.type} stream {stream.index} "
+            f"({_codec(stream)}) of {name}",
+            remedy=f"Write to {' or to '.join(dict.fromkeys(remedies))}."
+            if remedies
+            else "Convert it first, and repair the result.",
+        )
 
     def _stream(self, stream: Stream) -> Stream | None:
         """The stream of the new file; None where it is no stream there."""
@@ -235,6 +258,13 @@ class _Copy:
             self._copy.mux(packet)
 
 
+def _moved_chapter(chapter: Chapter, later: Fraction) -> Chapter:
+    units = round(later / (chapter["time_base"] or Fraction(1)))
+    moved = chapter.copy()
+    moved["start"], moved["end"] = (max(0, chapter[key] + units) for key in ("start", "end"))
+    return moved
+
+
 def _move(packet: av.Packet, later: Fraction) -> None:
     base = packet.time_base
     fine = Fraction(1, math.lcm(base.denominator, later.denominator, 90_000))
@@ -273,6 +303,11 @@ def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) 
         raise _not_as_written(str(error)) from error
     for place, wanted in counted.items():
         got, name = found[place], f"{place[0]} stream {place[1]}"
+        if wanted.packets and not got.packets:
+            raise OutputError(
+                f"the container cannot hold its {name}",
+                remedy="Write to the container of the old file, or to .mkv.",
+            )
         if exactly and (got.size, got.check) != (wanted.size, wanted.check):
             raise _not_as_written(f"{name} has {got.size} bytes of {wanted.size}")
         if not exactly and got.packets != wanted.packets:

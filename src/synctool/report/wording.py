@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
@@ -76,7 +77,11 @@ def named_cause(cause: str, video: str) -> str:
     said = printable(cause)
     if name in said:
         return said
-    return said.replace(base, name, 1) if base and base in said else f"{name}: {said}"
+    # Not where it ends the name of another file: "out/talk.mp4 is there already".
+    alone = re.compile(rf"(?<![\w/\\.-]){re.escape(base)}(?![\w-])")
+    if base and alone.search(said):
+        return alone.sub(lambda _: name, said, count=1)
+    return f"{name}: {said}"
 
 
 def capital(text: str) -> str:
