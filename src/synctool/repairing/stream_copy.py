@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _OF_THE_OLD_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _OF_THE_OLD_STREAM = ("DURATION", "BPS", "NUMBER_OF_", "_STATISTICS", "vendor_id")
+_MAC_LANGUAGES = {
+    "deu": "ger", "ell": "gre", "isl": "ice", "nld": "dut", "sqi": "alb", "zho": "chi",
+}  # fmt: skip
+"""The names by which FFmpeg writes languages into MOV; it leaves out what it does not find."""
 _MIME = {"mjpeg": "image/jpeg", "png": "image/png"}
 
 
@@ -216,6 +220,9 @@ class _Copy:
         made.metadata.update(
             {k: v for k, v in stream.metadata.items() if not k.startswith(_OF_THE_OLD_STREAM)}
         )
+        language = made.metadata.get("language", "")
+        if self._container.muxer == "mov" and language in _MAC_LANGUAGES:
+            made.metadata["language"] = _MAC_LANGUAGES[language]
         made.disposition = stream.disposition
         if self._same_family and self._container.muxer == "mpegts":
             made.id = stream.id

@@ -44,7 +44,7 @@ class MovedPackets:
     Args:
         later: By how much, in seconds.
         begin: No packet starts before.
-        end: Nor at or after this.
+        end: Nor lies more than half of one after this.
     """
 
     copied = True
@@ -61,7 +61,9 @@ class MovedPackets:
         if stamp is None:
             return
         at = stamp * packet.time_base + self._later
-        if not self._begin <= at < self._end:
+        # What is longer than a frame of video must not make the video longer by that.
+        half = (packet.duration or 0) * packet.time_base / 2
+        if not self._begin <= at or at + half >= self._end:
             return
         base = packet.time_base
         fine = Fraction(
