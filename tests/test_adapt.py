@@ -15,6 +15,7 @@ import flicker
 from fake_samples import write_processed
 from flicker_models import grey
 from synctool.adapting.adapted_model import ADAPTED
+from synctool.adapting.blending import PRIOR_EXAMPLES, blended
 from synctool.adapting.domain import DomainClip, domain_clips
 from synctool.adapting.gains import Answers, accept, answers, belonging, figures, zero_change
 from synctool.adapting.measured_segments import WHOLE, MeasuredSegments, measure_segments
@@ -29,7 +30,7 @@ from synctool.networks.build import build
 from synctool.networks.load import load_model
 from synctool.plugins.specs import ModelSpec
 from synctool.report.adaptation import finding
-from synctool.scoring.confidence import UNCALIBRATED, Calibration
+from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration
 from synctool.settings.adapt import AdaptSettings
 from synctool.types import SAMPLES_PER_FRAME
 
@@ -196,6 +197,19 @@ def test_a_moved_zero_is_seen(own) -> None:
     moved = replace(found, offset=found.offset + 2)
     after = answers(moved, references(moved, clips, UNCALIBRATED), UNCALIBRATED)
     assert zero_change(before, after) == pytest.approx(2)
+
+
+def test_a_calibration_of_few_examples_counts_little() -> None:
+    """Log-odds lie between those of both, by the number of examples."""
+    belonging_of_few = Belonging(2.0, 0.0, 0.0, 0.0, 0.0, least=1.0)
+    before = Calibration(-4.0, 2.0, temperature=2.0, belonging=replace(belonging_of_few, least=3.0))
+    few = Calibration(6.0, 1.0, belonging=belonging_of_few)
+    made = blended(before, few, examples=PRIOR_EXAMPLES)
+    assert (made.intercept, made.log1p_t_stat, made.temperature) == (2.0, 1.0, 1.0)
+    assert made.belonging is not None
+    assert (made.belonging.intercept, made.belonging.least) == (1.5, 1.25)
+    assert blended(before, few, examples=0).intercept == -2.0
+    assert blended(replace(before, belonging=None), few, examples=5).belonging == belonging_of_few
 
 
 # --------------------------------------------------------------------------- statistics

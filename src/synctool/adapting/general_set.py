@@ -29,6 +29,8 @@ _FIRST_SEED = 4000
 _SIZE_PX = (512, 288)
 _FOLDER = "rendered-faces.v1"
 _CACHE_MB = 512
+_LONG_FRAMES = 50
+"""Clips from here on are preferred: shorter ones have few segments."""
 
 Tell = Callable[[str, int, int], None]
 
@@ -57,6 +59,8 @@ def general_clips(
         people = {key: row.person for key, row in rows.items()}
         keys = {key for key, row in rows.items() if row.split == "val"} or None
     samples = list(SamplePool(Processed(folder), keys, cache_mb=_CACHE_MB))
+    long = [sample for sample in samples if sample.info.num_frames >= _LONG_FRAMES]
+    samples = long if len(long) >= most else samples
     order = np.random.default_rng((seed, 5)).permutation(len(samples))[:most]
     chosen = [samples[i] for i in sorted(order.tolist())]
     return [

@@ -23,7 +23,11 @@ _LEAST_OTHERS = 3
 
 
 def references(
-    measured: MeasuredSegments, clips: Sequence[DomainClip], calibration: Calibration
+    measured: MeasuredSegments,
+    clips: Sequence[DomainClip],
+    calibration: Calibration,
+    *,
+    or_whole: bool = False,
 ) -> np.ndarray:
     """The offset that each segment should answer before its audio is moved, from other frames than its
     own: float ``[N]``, NaN where nothing tells it.
@@ -35,6 +39,8 @@ def references(
         measured: Segments of the clips.
         clips: The clips, in their order.
         calibration: Tells which answers are sure.
+        or_whole: Whether the sure answer of the whole clip stands in for both: another model can be held to
+            that, and no model to its own.
     """
     found = measured.rest.copy()
     whole = measured.length_s == WHOLE
@@ -49,6 +55,11 @@ def references(
             same = same[~np.isnan(measured.offset[same])]
             if len(same) >= _LEAST_OTHERS:
                 found[i] = np.median(measured.offset[same])
+    if or_whole:
+        chosen = sure & ~measured.foreign
+        known = dict(zip(measured.clip[chosen].tolist(), measured.offset[chosen].tolist()))
+        own = np.array([known.get(i, np.nan) for i in measured.clip.tolist()])
+        found = np.where(np.isnan(found) & ~whole & ~measured.foreign, own, found)
     return found
 
 

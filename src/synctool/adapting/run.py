@@ -20,6 +20,7 @@ from synctool.adapting.adapted_model import (
     write_exported,
     write_weights,
 )
+from synctool.adapting.blending import blended
 from synctool.adapting.domain import DomainClip, domain_clips, of_part, processed_folder
 from synctool.adapting.gains import (
     ALL_LENGTHS,
@@ -79,7 +80,8 @@ class Amounts:
 
     Attributes:
         learned: Clips that are looked at for labels.
-        tested: Clips that measure, of each set.
+        tested: Held-out clips that measure.
+        guarding: Clips of the general set.
         calibrated: Clips that confidences are fitted on.
         batches: Batches for statistics of batch normalisation.
         steps: Optimizer steps.
@@ -87,6 +89,7 @@ class Amounts:
 
     learned: int
     tested: int
+    guarding: int
     calibrated: int
     batches: int
     steps: int
@@ -97,7 +100,8 @@ class Amounts:
         return cls(
             learned=max(16, round(12 * minutes)),
             tested=max(12, round(6 * minutes)),
-            calibrated=max(8, round(3 * minutes)),
+            guarding=max(24, round(6 * minutes)),
+            calibrated=max(16, round(6 * minutes)),
             batches=max(4, round(minutes)),
             steps=max(8, round(16 * minutes)),
         )
@@ -212,7 +216,7 @@ class _Adapting:
         self.learn = of_part(clips, "learn", "calibrate", most=amounts.learned, seed=seed)
         self.test = of_part(clips, "test", most=amounts.tested, seed=seed)
         self.general = general_clips(
-            self.settings.general, spec, most=amounts.tested, seed=seed, tell=self._say
+            self.settings.general, spec, most=amounts.guarding, seed=seed, tell=self._say
         )
         wholes = self._measured(self.before, "learn")
         self.labels = labels(wholes, self.learn, self.before.calibration)
@@ -338,8 +342,11 @@ class _Adapting:
     def _answers(self, candidate: Candidate, set_name: str) -> Answers:
         """Its answers; those of the general set must be what the model before gives."""
         measured, clips = self._measured(candidate, set_name), self._clips(set_name)
-        told = candidate if set_name == "domain" else self.before
-        reference = references(self._measured(told, set_name), clips, told.calibration)
+        if set_name == "domain":
+            reference = references(measured, clips, candidate.calibration)
+        else:
+            told = self._measured(self.before, set_name)
+            reference = references(told, clips, self.before.calibration, or_whole=True)
         return answers(measured, reference, candidate.calibration)
 
     def _refusal(self, belongs: Interval) -> str | None:
@@ -407,10 +414,12 @@ class _Adapting:
                 [clip.sample for clip in chosen],
                 true_offset=lambda sample: self.labels[sample.info.key],
                 person=lambda sample: units[sample.info.key],
+                degraded_share=0.0,  # the videos of this folder as they are
                 seed=self.settings.seed,
             )
             try:
-                return calibrate(examples).calibration
+                report = calibrate(examples)
+                return blended(candidate.calibration, report.calibration, examples=report.examples)
             except ValueError:  # no estimate to learn from
                 return None
 

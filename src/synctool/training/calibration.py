@@ -284,6 +284,7 @@ def segments(
     person: Callable[[AnySample], str],
     tolerance: Callable[[AnySample], float] = lambda _: 1.0,
     backgrounds: Backgrounds | None = None,
+    degraded_share: float = _DEGRADED,
     seed: int = 0,
 ) -> list[Example]:
     """Estimates on segments of clips, with their truth: each with its own audio and with another's.
@@ -295,6 +296,7 @@ def segments(
         person: Who speaks in a clip.
         tolerance: How many frames from a clip's offset an answer still counts as right.
         backgrounds: Recorded rooms, noises and music for degraded segments.
+        degraded_share: Share of the segments within a clip that are degraded.
         seed: Seed.
     """
     found = known_volumes(
@@ -304,6 +306,7 @@ def segments(
         person=person,
         tolerance=tolerance,
         backgrounds=backgrounds,
+        degraded_share=degraded_share,
         seed=seed,
     )
     return [example for segment in found if (example := segment.example()) is not None]
@@ -317,6 +320,7 @@ def known_volumes(
     person: Callable[[AnySample], str],
     tolerance: Callable[[AnySample], float] = lambda _: 1.0,
     backgrounds: Backgrounds | None = None,
+    degraded_share: float = _DEGRADED,
     seed: int = 0,
 ) -> Iterator[KnownSegment]:
     """Scores of segments of clips, with their truth: each with its own audio and with another's.
@@ -331,10 +335,11 @@ def known_volumes(
         person: Likewise.
         tolerance: Likewise.
         backgrounds: Likewise.
+        degraded_share: Likewise.
         seed: Likewise.
     """
     rng = np.random.default_rng(seed)
-    scores = _Scores(models, samples, rng, backgrounds)
+    scores = _Scores(models, samples, rng, backgrounds, degraded_share)
     clips: dict[str, list[int]] = {}
     for i, sample in enumerate(samples):
         clips.setdefault(person(sample), []).append(i)
@@ -401,9 +406,10 @@ class _Scores:
         samples: Sequence[AnySample],
         rng: np.random.Generator,
         backgrounds: Backgrounds | None,
+        degraded_share: float,
     ) -> None:
         self._models, self._samples, self._rng = models, samples, rng
-        self._backgrounds = backgrounds
+        self._backgrounds, self._degraded_share = backgrounds, degraded_share
         self._whole: dict[int, list[tuple[AudioEmbeddings, FaceEmbeddings]]] = {}
 
     def of_a_cut(self, i: int, frames: int) -> _Found:
@@ -422,7 +428,7 @@ class _Scores:
             waveform = self._samples[int(self._rng.choice(others))].audio
             first = int(self._rng.integers(0, max(waveform.size - length, 0) + 1))
             heard.append(_part(waveform, first, length))
-        poor = self._rng.random() < _DEGRADED
+        poor = self._rng.random() < self._degraded_share
         if poor:
             crops, heard = degraded(
                 crops,
