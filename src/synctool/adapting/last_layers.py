@@ -100,7 +100,6 @@ def trained(
             train_top=TOP,
             seed=settings.seed,
             device=settings.device,
-            precision="float32",
             workers=0,
             save_minutes=0.5,
             logger=("csv",),

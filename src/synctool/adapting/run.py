@@ -101,7 +101,7 @@ class Amounts:
             learned=max(16, round(12 * minutes)),
             tested=max(12, round(6 * minutes)),
             guarding=max(24, round(6 * minutes)),
-            calibrated=max(16, round(6 * minutes)),
+            calibrated=max(16, round(3 * minutes)),
             batches=max(4, round(minutes)),
             steps=max(8, round(16 * minutes)),
         )
@@ -426,6 +426,8 @@ class _Adapting:
         fitted = self.work.calibration(candidate.name, make)
         if fitted is None:
             return None
+        # Sets of offsets take true labels: a folder has none, so those that are there are kept.
+        fitted = replace(fitted, sets=candidate.calibration.sets)
         return replace(candidate, model=replace(candidate.model, calibration=fitted))
 
     def _normalized(self, current: Candidate, processed: Path) -> Candidate | str:
@@ -485,7 +487,9 @@ class _Adapting:
         return self._candidate("training", path, current)
 
     def _candidate(self, name: str, path: Path, current: Candidate) -> Candidate:
-        model = replace(self._opened(path), calibration=current.calibration)
+        # The sets of offsets were fitted to the scores of other tensors.
+        calibration = replace(current.calibration, sets=None)
+        model = replace(self._opened(path), calibration=calibration)
         return Candidate(name, model, path)
 
 
