@@ -200,7 +200,7 @@ class _Copy:
         if self._container.muxer != AVI and (made.time_base is None or made.time_base >= COARSE):
             made.time_base = FINE  # a wish; the container has the last word
         self._described(stream, made)
-        if self._same_family and made.codec_context is not None:
+        if made.codec_context is not None:
             self._keep_tag(stream, made)
         return made
 
@@ -228,9 +228,16 @@ class _Copy:
             made.id = stream.id
 
     def _keep_tag(self, stream: Stream, made: Stream) -> None:
-        """Keep the name of the codec within one family: some players know hvc1 and not hev1."""
-        if self._container.muxer in ("mp4", "mov") and stream.type == "video":
+        """Keep the name of the codec within one family: some players know hvc1 and not hev1.
+
+        Matroska has HEVC's parameter sets apart, as hvc1 wants them.
+        """
+        if self._container.muxer not in ("mp4", "mov") or stream.type != "video":
+            return
+        if self._same_family:
             made.codec_context.codec_tag = stream.codec_context.codec_tag
+        elif "matroska" in self._video.format.name and _codec(stream) == "hevc":
+            made.codec_context.codec_tag = "hvc1"
 
     # ------------------------------------------------------------------ packets
 

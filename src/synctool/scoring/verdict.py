@@ -345,9 +345,12 @@ def drift_matters(result: DetectResult) -> bool:
 
 
 def _too_short(frames: int) -> str:
-    if frames < 1:
-        return "no frame could be compared with the audio"
     seen, needed = frames / VIDEO_FPS, LEAST_FRAMES / VIDEO_FPS
+    if frames < 1:
+        return (
+            "too short: no frame could be compared with the audio, and at least "
+            f"{needed:.2f} s of a talking face are needed"
+        )
     return f"too short: {seen:.2f} s of a talking face, and at least {needed:.2f} s are needed"
 
 
