@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import flicker_models
+import synctool
+from fake_volumes import constant
+from flicker import flicker_video
 from synctool.errors import WeightsError
+from synctool.measure.detect import Detector
+from synctool.networks.loaded import of_header
+from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.offset_sets import (
     Density,
@@ -18,9 +27,12 @@ from synctool.scoring.offset_sets import (
     masses,
     moved,
 )
-from synctool.types import OffsetSet
+from synctool.scoring.path import follow_offset
+from synctool.types import DetectResult, OffsetSet
+from synctool.weights.artefact import read_artefact, write_manifest
 
 K = 15
+SURE = Calibration(intercept=-3.5, log1p_t_stat=3.2, log_frames=0.1)
 
 
 def estimates(
@@ -129,3 +141,54 @@ def test_a_set_moves_with_its_offset() -> None:
     found = OffsetSet(0.9, ((-40.0, 40.0),))
     assert moved(found, 2.0) == replace(found, spans_ms=((40.0, 120.0),))
     assert moved(None, 2.0) is None
+
+
+# --------------------------------------------------------------------- on the way to a result
+
+
+def test_segments_that_are_answers_have_sets(sets: SetCalibration) -> None:
+    volume = np.concatenate([constant(4, 6.0), constant(-7, 6.0, seed=1)], axis=1)
+    path = follow_offset(volume, calibration=replace(SURE, sets=sets))
+    assert [round(s.offset_frames) for s in path.segments] == [4, -7]
+    for segment in path.segments:
+        assert segment.offset_set is not None
+        assert segment.offset_set.holds(40 * segment.offset_frames)
+        assert segment.to_dict()["offset_set"]["coverage"] == 0.9
+
+
+def test_a_result_has_a_set_of_the_asked_coverage(sets: SetCalibration, tmp_path: Path) -> None:
+    model = flicker_models.grey()
+    model = replace(model, calibration=replace(model.calibration, sets=sets))
+    video = flicker_video(tmp_path / "v.mkv", ahead_frames=5.0)
+    result = Detector(model=model, detector="whole", set_coverage=0.8).detect(video)
+    assert result.offset_set is not None and result.offset_set.coverage == 0.8
+    assert result.offset_set.holds(200)
+    again = DetectResult.from_dict(json.loads(json.dumps(result.to_dict())))
+    assert again.offset_set is not None
+    assert again.offset_set.spans_ms == result.offset_set.spans_ms
+
+
+def test_an_inconclusive_result_has_none(sets: SetCalibration, tmp_path: Path) -> None:
+    model = flicker_models.grey()
+    model = replace(model, calibration=replace(model.calibration, sets=sets))
+    video = flicker_video(tmp_path / "v.mkv", seconds=0.4)
+    result = Detector(model=model, detector="whole").detect(video)
+    assert result.verdict == "inconclusive" and result.offset_set is None
+
+
+def test_the_header_of_weights_brings_the_sets(sets: SetCalibration) -> None:
+    header = {
+        "calibration": json.dumps(SURE.to_dict()),
+        "offset_sets": json.dumps(sets.to_dict()),
+    }
+    calibration, _ = of_header(header, Path("x.safetensors"))
+    assert calibration.sets == sets
+    assert "sets" not in calibration.to_dict()
+
+
+def test_an_exported_model_keeps_the_sets(sets: SetCalibration, tmp_path: Path) -> None:
+    bundled = Path(synctool.__file__).parent / "weights" / "bundled"
+    artefact = replace(read_artefact(next(bundled.glob("*.onnx"))), offset_sets=sets.to_dict())
+    write_manifest(artefact, tmp_path)
+    kept = read_artefact(tmp_path).offset_sets
+    assert kept is not None and SetCalibration.from_dict(kept) == sets

@@ -106,7 +106,7 @@ class JoinedRuntime:
             np.split(video_features, self._video, axis=1),
             strict=True,
         )
-        return sum(
+        scores = [
             weight
             * runtime.score(
                 np.ascontiguousarray(audio),
@@ -115,7 +115,8 @@ class JoinedRuntime:
                 audio_lead=audio_lead,
             )
             for runtime, weight, audio, video in parts
-        )
+        ]
+        return np.sum(scores, axis=0, dtype=np.float32)
 
 
 def kept_ensemble(members: Sequence[LoadedModel]) -> KeptEnsemble | None:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 
 from synctool.report.text import (
     NOTHING,
@@ -157,8 +157,8 @@ def _set(found: OffsetSet) -> Figure:
 
 
 def span_words(span_ms: tuple[float, float]) -> str:
-    """A span of offsets: ``+80 to +160``."""
-    low, high = span_ms
+    """A span of offsets in whole ms, rounded outwards: ``+80 to +160``."""
+    low, high = floor(span_ms[0]), ceil(span_ms[1])
     return f"{plain(low, 0, sign=True)} to {plain(high, 0, sign=True)}"
 
 

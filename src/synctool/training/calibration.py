@@ -467,8 +467,10 @@ class _Scores:
                 if other is not None:
                     foreign[n].append(_volume(model, other[n][0], face, lead)[:, :frames])
             frames -= own[0][-1].shape[1]
-        joined = (tuple(np.concatenate(v, 1) for v in one if v) for one in (own, foreign))
-        return _Found(*joined, moved)
+        own_volumes, others_volumes = (
+            tuple(np.concatenate(v, 1) for v in one if v) for one in (own, foreign)
+        )
+        return _Found(own_volumes, others_volumes, moved)
 
     def _others(self, i: int, length: int) -> list[int]:
         """Other clips, of enough audio where there are such."""
