@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -834,9 +835,23 @@ def test_a_folder_keeps_its_folders(run, wrong: Path) -> None:
     shutil.copy(wrong, "in/sub/a.mp4")
     assert run("in", "-o", "out", *by_hand)[0] == 0
     assert sorted(map(str, Path("out").rglob("*.mp4"))) == ["out/a.mp4", "out/sub/a.mp4"]
+    make_video(Path("in/b.flv"), video=Video(codec="libx264"), seconds=1)
+    run("in", "-o", "more", *by_hand)
+    assert Path("more/b.mkv").exists(), "FLV is not written"
     code, _, err = run("in/a.mp4", "in/sub/a.mp4", "-o", "flat", *by_hand)
     assert code == 2
     assert "in/sub/a.mp4: another video of this run goes to flat/a.mp4, too" in err
+
+
+def test_a_terminated_run_leaves_nothing_behind(run, wrong: Path, monkeypatch) -> None:
+    def terminated(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("synctool.repairing.run.survey", terminated)
+    shutil.copy(wrong, "a.mp4")
+    code, *_ = run("a.mp4", "-o", "b.mp4", "--offset-ms", "120", "--no-check")
+    assert code == 130
+    assert [p.name for p in Path.cwd().iterdir() if p.name not in ("a.mp4", wrong.name)] == []
 
 
 def test_one_offset_by_hand_for_several(run, wrong: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
+from synctool.cli.stopping import terminated_by_signal
 from synctool.cli.video_bars import VideoBars
 from synctool.cli.video_errors import named, say, severity
 from synctool.errors import EXIT_OK, SyncToolError, UsageError
@@ -93,12 +94,17 @@ class Targets:
         return str(file)
 
     def _place(self, name: str) -> str:
-        """Where a video lies below the folder that the user named; its bare name where none was."""
-        for folder in self._below:
-            place = os.path.relpath(name, folder)
-            if not place.startswith(os.pardir):
-                return place
-        return os.path.basename(name)
+        """Where a video lies below the folder that the user named; its bare name where none was.
+
+        What cannot be written in its own container becomes Matroska.
+        """
+        from synctool.repairing.containers import SUFFIXES
+
+        below = (os.path.relpath(name, folder) for folder in self._below)
+        inside = (place for place in below if not place.startswith(os.pardir))
+        place = next(inside, os.path.basename(name))
+        stem, ending = os.path.splitext(place)
+        return place if ending.lower() in SUFFIXES else f"{stem}.mkv"
 
 
 class Repairs:
@@ -140,14 +146,15 @@ class Repairs:
         show = partial(bars.show, name)
         bars.begin(name)
         try:
-            return fix(
-                name,
-                self._targets.of(name),
-                self._settings,
-                measure=lambda path: self._detector().detect(path, on_progress=show),
-                before=before,
-                **self._options,
-            )
+            with terminated_by_signal(KeyboardInterrupt):  # or half a video would be left behind
+                return fix(
+                    name,
+                    self._targets.of(name),
+                    self._settings,
+                    measure=lambda path: self._detector().detect(path, on_progress=show),
+                    before=before,
+                    **self._options,
+                )
         except Exception as error:  # also a bug with one video must not cost the others
             if len(self._names) == 1 and not isinstance(error, SyncToolError):
                 raise

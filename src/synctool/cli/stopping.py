@@ -13,11 +13,11 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def terminated_by_signal() -> Iterator[None]:
-    """Raise ``Terminated`` in the block when SIGTERM comes; in the main thread only."""
+def terminated_by_signal(raised: type[BaseException] = Terminated) -> Iterator[None]:
+    """Raise ``Terminated``, or another exception, in the block on SIGTERM; in the main thread only."""
 
     def stop(number: int, frame: object) -> NoReturn:
-        raise Terminated
+        raise raised
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
