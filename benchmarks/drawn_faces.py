@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from tables import Table, published
 
+from synctool.bench.rendering import with_audio_of
 from synctool.measure.detect import Detector
 from synctool.settings.demo import DemoSettings
 from synctool.settings.detect import DetectSettings
@@ -53,21 +53,9 @@ def measured(given: Any) -> list[dict[str, Any]]:
         names = [Path(folder) / f"{seed}{OFFSETS_MS[0]:+.0f}.mp4" for seed in range(given.seeds)]
         for seed, (seen, heard) in enumerate(zip(names, [*names[1:], names[0]])):
             mixed = Path(folder) / f"mixed{seed}.mkv"
-            _with_audio_of(seen, heard, mixed)
+            with_audio_of(seen, heard, mixed)
             rows.append(_row(detector, mixed, "foreign", seed, None))
     return rows
-
-
-def _with_audio_of(seen: Path, heard: Path, target: Path) -> None:
-    """The images of one video with the audio of another, their packets as they are."""
-    with av.open(str(target), "w") as out, av.open(str(seen)) as one, av.open(str(heard)) as other:
-        taken = [one.streams.video[0], other.streams.audio[0]]
-        written = [out.add_stream_from_template(stream) for stream in taken]
-        for container, stream, own in zip((one, other), taken, written):
-            for packet in container.demux(stream):
-                if packet.dts is not None:
-                    packet.stream = own
-                    out.mux(packet)
 
 
 def _row(

@@ -165,15 +165,15 @@ def fairness(
     return {name: of for name, of in found.items() if of}, counts
 
 
-def save_random(path: Path, *, seed: int, small: bool = False) -> None:
-    """Weights of the broken network: as it is before any training."""
-    spec, _ = build(BROKEN)
+def save_random(path: Path, *, seed: int, small: bool = False, backbone: str = BROKEN) -> None:
+    """Weights of a network as it is before any training."""
+    spec, _ = build(backbone)
     options = dict(spec.small) if small else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        _, network = build(BROKEN, **options)
+        _, network = build(backbone, **options)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(tensors, path, {"backbone": BROKEN, "options": json.dumps(options)})
+    save_file(tensors, path, {"backbone": backbone, "options": json.dumps(options)})
 
 
 def fairness_table(figures: dict[str, dict[str, Any]], counts: str) -> Table:

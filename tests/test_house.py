@@ -39,8 +39,8 @@ ORDER = (
     # What measures, prepares, trains, compares and exports.
     *("runtimes", "networks", "data", "measure", "live", "repairing", "prepare"),
     *("runtimes", "networks", "data", "measure", "explaining", "repairing", "prepare"),
-    *("comparison.degradations", "evaluation", "training", "adapting", "comparison", "exporting"),
-    "downloads",
+    *("comparison.degradations", "evaluation", "training", "adapting", "comparison"),
+    *("bench", "exporting", "downloads"),
     "doctor",
     # What people see.
     *("report", "serving", "testing", "contract", "cli"),

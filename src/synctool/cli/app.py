@@ -42,6 +42,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "explain",
         "live",
         "compare",
+        "bench",
         "preprocess",
         "pairs",
         "train",

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from synctool.errors import MissingError, UsageError
 from synctool.settings.adapt import AdaptSettings
 from synctool.settings.base import Settings, Some, refuse, rows
+from synctool.settings.bench import BenchSettings
 from synctool.settings.compare import CompareSettings
 from synctool.settings.demo import DemoSettings
 from synctool.settings.detect import DetectSettings
@@ -56,6 +57,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             VerifySettings,
             ExplainSettings,
             CompareSettings,
+            BenchSettings,
             PreprocessSettings,
             PairsSettings,
             TrainSettings,

@@ -1,0 +1,1 @@
+"""SyncBench: a fixed, versioned test bench for anything that tells the offset of a video."""
