@@ -23,7 +23,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,6 +49,7 @@ from synctool.types import (
     FRAME_MS,
     SAMPLES_PER_FRAME,
     VIDEO_FPS,
+    Segment,
 )
 from videos import ROOT, arguments
 
@@ -61,6 +62,10 @@ ACCEPTED_S, ACCEPTED_MS = 0.5, FRAME_MS
 LEAST_CLIP_S, SHORT_PART_S = 4.0, 4.0
 PIECE_FRAMES = 75
 LEAST_PERSON_S = 10.0
+LONGEST_PAUSE_S = 2.0
+NOT_FOUND, SHY = "no segment with its offset", "right, with a confidence below 0.5"
+PAUSE, ELSEWHERE = "an edge in a pause of more than 2 s", "an edge elsewhere"
+CAUSES = (SHY, PAUSE, ELSEWHERE, NOT_FOUND)
 RATES = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 LENGTHS_MIN: dict[float, tuple[tuple[float, ...], int]] = {
     1.0: (RATES, 99),
@@ -83,6 +88,7 @@ class PartRow:
     truth_ms: float
     offset_ms: float | None
     edges_s: tuple[float | None, ...]
+    cause: str = ""
 
     @property
     def measured(self) -> bool:
@@ -192,13 +198,39 @@ def join(
             own_s = None if best is None else (sure[best].start_s, sure[best].end_s)[side]
             edges.append(None if own_s is None else round(own_s - truth_s, 3))
         offset = None if best is None else round(sure[best].offset_frames * FRAME_MS, 2)
-        rows.append(
-            PartRow(
-                f"joined {video}", people, len(parts), len(sure), float(end - start),
-                round(truth, 2), offset, tuple(edges),
-            )
+        row = PartRow(
+            f"joined {video}", people, len(parts), len(sure), float(end - start),
+            round(truth, 2), offset, tuple(edges),
         )  # fmt: skip
+        if not (row.measured and row.placed):
+            row = replace(row, cause=cause_of(found.segments, truth, start, end, inner))
+        rows.append(row)
     return rows
+
+
+def cause_of(
+    segments: Sequence[Segment], truth_ms: float, start: float, end: float, inner: Sequence[int]
+) -> str:
+    """Why a part was missed, by the segments of any confidence."""
+    right = [
+        s
+        for s in segments
+        if min(s.end_s, end) > max(s.start_s, start)
+        and abs(s.offset_frames * FRAME_MS - truth_ms) <= ACCEPTED_MS
+    ]
+    if not right:
+        return NOT_FOUND
+    best = max(right, key=lambda s: min(s.end_s, end) - max(s.start_s, start))
+    ends = [((best.start_s, best.end_s)[side], (start, end)[side]) for side in inner]
+    if all(abs(own - truth) <= ACCEPTED_S for own, truth in ends):
+        return SHY
+    for side, (own, truth) in zip(inner, ends):
+        beside = [s.end_s if side == 0 else s.start_s for s in segments if s is not best]
+        ahead = [t for t in beside if (t <= own if side == 0 else t >= own)]
+        gap_s = min((abs(t - own) for t in ahead), default=np.inf)
+        if abs(own - truth) > ACCEPTED_S and gap_s > LONGEST_PAUSE_S:
+            return PAUSE
+    return ELSEWHERE
 
 
 def whole_offset_ms(
@@ -303,15 +335,7 @@ def joined_table(rows: Sequence[PartRow], note: str) -> Table:
          "median error, ms", "median edge, ms", "as many segments as parts"),
         note=note,
     )  # fmt: skip
-    groups: dict[str, list[PartRow]] = defaultdict(list)
-    for row in rows:
-        kind = "GRID" if row.people.startswith("GRID") else "wild"
-        length = (
-            f"parts of {SHORT_PART_S:g} s and more"
-            if row.length_s >= SHORT_PART_S
-            else "shorter parts"
-        )
-        groups[f"{kind}, {length}"].append(row)
+    groups = _by_kind(rows)
     for name, own in sorted(groups.items()):
         videos = [r.video for r in own]
 
@@ -330,6 +354,32 @@ def joined_table(rows: Sequence[PartRow], note: str) -> Table:
             )
         )  # fmt: skip
     return table
+
+
+def missed_table(rows: Sequence[PartRow]) -> Table:
+    """Why parts were missed."""
+    table = Table(
+        "Parts that were missed, by cause",
+        ("people", "missed", *CAUSES),
+        note="Offset or edges are outside the limits of the table above. By segments of any confidence.",
+    )
+    for name, own in sorted(_by_kind(rows).items()):
+        causes = [r.cause for r in own if r.cause]
+        table.rows.append((name, str(len(causes)), *(str(causes.count(c)) for c in CAUSES)))
+    return table
+
+
+def _by_kind(rows: Sequence[PartRow]) -> dict[str, list[PartRow]]:
+    groups: dict[str, list[PartRow]] = defaultdict(list)
+    for row in rows:
+        kind = "GRID" if row.people.startswith("GRID") else "wild"
+        length = (
+            f"parts of {SHORT_PART_S:g} s and more"
+            if row.length_s >= SHORT_PART_S
+            else "shorter parts"
+        )
+        groups[f"{kind}, {length}"].append(row)
+    return groups
 
 
 def drift_table(rows: Sequence[DriftRow], note: str) -> Table:
@@ -433,6 +483,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 "the end of the segment that covers its part, so a pause at the edge counts against it.",
             )
         )
+        tables.append(missed_table(parts))
     if drifts:
         tables += [
             drift_table(

@@ -231,6 +231,7 @@ def test_segments_faces_and_warnings_are_shown_when_there_are_several() -> None:
     video = replace(video, source=replace(video.source, warnings=("variable frame rate",)))
     text = shown(print_result, video)
     assert "200 ms behind" in text
+    assert "+120 ms (audio ahead, +3.00 frames; 1 of 2 segments)" in text
     assert "variable frame rate" in text
     assert "not known: the video is too short" in text
     assert [line.split() for line in text.splitlines()[-1:]] == [

@@ -17,7 +17,14 @@ from synctool.report.text import (
     plain,
     printable,
 )
-from synctool.scoring.verdict import drift_matters, in_words, sentence
+from synctool.scoring.verdict import (
+    DIFFERENT_FRAMES,
+    differing_offsets,
+    drift_matters,
+    in_words,
+    sentence,
+    sure_segments,
+)
 from synctool.types import FRAME_MS, DetectResult, OffsetSet, Trial
 
 
@@ -167,6 +174,10 @@ def _offset(result: DetectResult) -> Figure:
         return Figure("offset", NOTHING, "", "not known")
     frames = plain(result.offset_frames, 2, sign=True)
     note = f"audio {result.audio_is}, {frames} frames"
+    if differing_offsets(result.segments):
+        sure = [s.offset_frames for s in sure_segments(result.segments)]
+        own = sum(abs(offset - result.offset_frames) <= DIFFERENT_FRAMES for offset in sure)
+        note += f"; {own} of {len(sure)} segments"
     return Figure("offset", plain(result.offset_ms, 0, sign=True), "ms", note)
 
 
