@@ -6,10 +6,10 @@ with its own audio and with another's (``synctool.training.calibration``). Every
 times.
 
     python benchmarks/uncertainty.py --processed PROCESSED --constants CONSTANTS --backgrounds BACKGROUNDS
-        [--segments FILE.npz] [--passes 8 --pass-segments FILE.npz] [--docs] [--json FILE]
+        [--segments FILE.npz] [--passes 4 --every 6 --pass-segments FILE.npz] [--docs] [--json FILE]
 
 ``--segments`` keeps the score volumes, so that the figures can be made again in a minute. ``--passes``
-measures Monte Carlo dropout on every fourth clip as well.
+measures Monte Carlo dropout on every sixth clip as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from known_volumes import measured
 from rich.console import Console
-from selective_plot import Curve, plot_curves, selective
+from selective_plot import Curve, more_area_lost, plot_curves, selective
 from tables import Table, share, write_section
 
 from synctool.evaluation.bootstrap import mean_interval
@@ -193,24 +193,29 @@ def curves_of(name: str, found: Sequence[Judged], scores: Sequence[float]) -> Cu
     kept = at_prior([j.example for j in found])
     wanted = {id(e) for e in kept}
     rows = [
-        (s, j.example.correct)
+        (s, j.example.correct, j.example.person)
         for j, s in zip(found, scores, strict=True)
         if id(j.example) in wanted
     ]
-    return selective(name, [s for s, _ in rows], [right for _, right in rows])
+    scores, right, people = zip(*rows, strict=True)
+    return selective(name, scores, right, people)
 
 
-def selective_table(curves: Sequence[Curve], note: str) -> Table:
+def selective_table(groups: Sequence[Sequence[Curve]], note: str) -> Table:
     """Accuracy at equal coverage."""
     table = Table(
         "Accuracy within a frame of the surest segments",
-        ("ordered by", *(f"{100 * s:g} %" for s in SHARES), "area lost"),
+        ("ordered by", *(f"{100 * s:g} %" for s in SHARES), "area lost", "more than the first"),
         note=note,
         after=f"![Accuracy against coverage]({PLOT.name})",
     )
-    for curve in curves:
+    for base, curve in ((group[0], curve) for group in groups for curve in group):
         cells = (f"{curve.at(s):.3f}" for s in SHARES)
-        table.rows.append((curve.name, *cells, f"{curve.area_lost:.4f}"))
+        more = "-"
+        if curve is not base:
+            m = more_area_lost(curve, base)
+            more = f"{m.value:+.4f} [{m.low:+.4f}, {m.high:+.4f}]"
+        table.rows.append((curve.name, *cells, f"{curve.area_lost:.4f}", more))
     return table
 
 
@@ -224,7 +229,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--ensemble", default="graph-cls", help="the second model")
     parser.add_argument("--passes", type=int, default=0, help="passes of Monte Carlo dropout")
     parser.add_argument("--pass-segments", type=Path, help="keep their score volumes in this file")
-    parser.add_argument("--every", type=int, default=4, help="every n-th clip for the passes")
+    parser.add_argument("--every", type=int, default=6, help="every n-th clip for the passes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--docs", action="store_true", help=f"write the tables of {PAGE.name}")
     given = parser.parse_args(words)
@@ -267,22 +272,29 @@ def main(words: Sequence[str] | None = None) -> int:
             [j.confidence / (1 + t.spread_ms / FRAME_MS) for j, t in zip(found, together)],
         ),
     ]
+    of_passes, compared = "", [curves]
     if given.passes:
-        curves += dropout_curves(given, folder)
+        compared.append(dropout_curves(given, folder))
+        of_passes = (
+            f"The last four rows are of every {given.every}th clip: Monte Carlo dropout, and the same "
+            "network without it. "
+        )
     tables.append(
         selective_table(
-            curves,
+            compared,
             "One in twenty segments has another's audio, where no answer is right. `Area lost` is the "
-            "mean share of wrong answers over all coverages, less is better. Rows of dropout are of every "
-            f"{given.every}th clip, with the same network without it beside them. {by}"
+            f"mean share of wrong answers over all coverages, less is better; `more than the first` is "
+            f"against the first row of the same segments, by bootstrap over people. {of_passes}{by}"
             f"{f' --passes {given.passes}' if given.passes else ''}.",
         )
     )
     for table in tables:
         table.show(Console(width=200))
-    plot_curves(PLOT if given.docs else Path("selective.png"), curves)
+    plot_curves(PLOT if given.docs else Path("selective.png"), compared)
     if given.json:
-        given.json.write_text(json.dumps([c.plain() for c in curves], indent=1) + "\n")
+        given.json.write_text(
+            json.dumps([c.plain() for group in compared for c in group], indent=1) + "\n"
+        )
     if given.docs:
         write_section(PAGE, "\n".join(t.markdown() for t in tables), script=SCRIPT)
     return 0
