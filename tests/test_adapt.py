@@ -365,7 +365,7 @@ def test_nothing_helps_a_model_that_knows(plugin: None, tmp_path: Path, capsys) 
 
 def test_few_videos_are_refused(tmp_path: Path) -> None:
     place = folder_of(tmp_path / "one", [flickering("only", frames=400)])
-    with pytest.raises(InconclusiveError, match="1 videos"):
+    with pytest.raises(InconclusiveError, match="in 1 of the videos"):
         domain_clips(place, AdaptSettings())
 
 
@@ -397,6 +397,14 @@ def test_what_cannot_be_adapted_is_said(tmp_path: Path, capsys, words, code, sai
         given += ["-o", str(tmp_path / "a.safetensors")]
     assert main(given) == code
     assert said in capsys.readouterr().err
+
+
+def test_a_refused_folder_leaves_nothing_behind(plugin: None, tmp_path: Path) -> None:
+    place = folder_of(tmp_path / "one", [flickering("only", frames=50)])
+    out = tmp_path / "a.safetensors"
+    with pytest.raises(InconclusiveError):
+        adapt(place, out, settings(tmp_path))
+    assert not out.exists() and not Path(f"{out}.work").exists()
 
 
 def test_the_amounts_follow_from_the_minutes_alone() -> None:

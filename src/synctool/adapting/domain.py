@@ -124,8 +124,8 @@ def domain_clips(processed: Path, settings: AdaptSettings) -> list[DomainClip]:
     videos = len({(clip.source, clip.film) for clip in clips})
     if videos < LEAST_VIDEOS or seconds < LEAST_S:
         raise InconclusiveError(
-            f"a face was found in {videos} videos, {seconds:.0f} s in all: too little to learn from and "
-            "to test what was learned",
+            f"there are faces in {videos} of the videos, {seconds:.0f} s in all: too little to learn "
+            "from and to test what was learned",
             remedy=f"Give at least {LEAST_VIDEOS} videos and {LEAST_S:.0f} s of talking faces.",
         )
     held = settings.held_out
@@ -135,7 +135,7 @@ def domain_clips(processed: Path, settings: AdaptSettings) -> list[DomainClip]:
         val_fraction=(1 - held) * _CALIBRATE,
         seed=settings.seed,
     )
-    parts = {row.key: _PARTS[row.split] for row in division.assignments}
+    parts: dict[str, Part] = {row.key: _PARTS[row.split] for row in division.assignments}
     people = {row.key: row.person for row in division.assignments}
     found = [
         DomainClip(sample, people[key], _group(sample, settings.same_offset), parts[key])

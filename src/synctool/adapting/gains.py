@@ -112,8 +112,8 @@ def figures(
                     set_name,
                     name,
                     length_s,
-                    before=_difference(parts[:, [0, 2, 3, 5]], units),
-                    after=_difference(parts[:, [1, 2, 4, 5]], units),
+                    before=_difference(parts[:, [0, 2, 3, 5]], units, share=name != "useful"),
+                    after=_difference(parts[:, [1, 2, 4, 5]], units, share=name != "useful"),
                     change=_change(parts, units),
                 )
             )
@@ -218,13 +218,14 @@ def _parts(before: Answers, after: Answers, name: str, length_s: int) -> np.ndar
     )
 
 
-def _difference(parts: np.ndarray, units: Units) -> Interval:
-    """Share of the first two columns less that of the last two, where there are such."""
+def _difference(parts: np.ndarray, units: Units, *, share: bool = False) -> Interval:
+    """Share of the first two columns less that of the last two, where there are such; ``share``: there are
+    none."""
 
     def statistic(sums: np.ndarray) -> np.ndarray:
         return _ratio(sums[:, 0], sums[:, 1]) - _less(sums[:, 2], sums[:, 3])
 
-    return _interval(statistic, parts, units)
+    return _interval(statistic, parts, units, share=share)
 
 
 def _change(parts: np.ndarray, units: Units, *, level: float = 0.95) -> Interval:
@@ -235,14 +236,13 @@ def _change(parts: np.ndarray, units: Units, *, level: float = 0.95) -> Interval
     return _interval(statistic, parts, units, level=level)
 
 
-def _interval(statistic: Any, parts: np.ndarray, units: Units, *, level: float = 0.95) -> Interval:
+def _interval(
+    statistic: Any, parts: np.ndarray, units: Units, *, level: float = 0.95, share: bool = False
+) -> Interval:
     used = parts.any(1)
-    if not used.any():
-        return interval_of_sums(statistic, parts[:0], units)
-    index = units.index[used]
-    known, renumbered = np.unique(index, return_inverse=True)
+    known, renumbered = np.unique(units.index[used], return_inverse=True)
     drawn = Units(renumbered, len(known), units.drawn)
-    return interval_of_sums(statistic, parts[used], drawn, level=level)
+    return interval_of_sums(statistic, parts[used], drawn, level=level, share=share)
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ from synctool.adapting.general_set import general_clips
 from synctool.adapting.measured_segments import LENGTHS_S, MeasuredSegments, measure_segments
 from synctool.adapting.relative_labels import labels, references
 from synctool.adapting.work_folder import WorkFolder
-from synctool.errors import MissingError, UsageError
+from synctool.errors import InconclusiveError, MissingError, UsageError
 from synctool.evaluation.bootstrap import Interval
 from synctool.extras import require
 from synctool.networks.load import load_model
@@ -162,7 +162,12 @@ def adapt(
     """
     settings = AdaptSettings.of(settings, changes)
     run = _Adapting(Path(folder), Path(out), settings, work, on_progress or (lambda _: None))
-    found = run()
+    try:
+        found = run()
+    except (InconclusiveError, MissingError):
+        if work is None:
+            run.work.remove()
+        raise
     if work is None:
         run.work.remove()
     return found

@@ -69,6 +69,7 @@ def adapt_page(found: Adaptation, *, command: str) -> str:
         verdict="adapted" if found.refused is None else "not adapted",
         finding=capital(printable(finding(found))),
         figures=figure_notes(shown) if shown else [],
+        shown=_shown(shown),
         keys=models_key(["before", "after"]),
         stages=stages_table(found) if found.stages else None,
         sections=[_section(stage) for stage in found.stages if stage.figures],
@@ -78,6 +79,13 @@ def adapt_page(found: Adaptation, *, command: str) -> str:
         command=printable(command),
         version=__version__,
     )
+
+
+def _shown(stage: StageResult | None) -> str:
+    if stage is None:
+        return ""
+    taken = "accepted" if stage.accepted else "tried, not accepted"
+    return f"Held-out videos, before and after the {STAGE_WORDS[stage.name]} ({taken})."
 
 
 def _section(stage: StageResult) -> StageSection:
