@@ -113,6 +113,14 @@ def test_the_clock_of_a_broadcast_is_left_behind(
         assert 2.9 < video_file.duration / av.time_base < 3.2
 
 
+def test_pcm_may_be_cut_into_other_packets(tmp_path: Path) -> None:
+    source = make_video(
+        tmp_path / "a.mxf", video=Video(codec="mpeg2video"), audio=[Audio(codec="pcm_s16le")]
+    )
+    repair(source, tmp_path / "b.mov", -60)
+    assert lead_ms(tmp_path / "b.mov") == pytest.approx(60, abs=MILLISECOND)
+
+
 def test_back_and_forth_in_mp4_loses_no_packet(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4")
     repair(source, tmp_path / "b.mp4", -150)

@@ -324,7 +324,8 @@ def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) 
             )
         if exactly and (got.size, got.check) != (wanted.size, wanted.check):
             raise _not_as_written(f"{name} has {got.size} bytes of {wanted.size}")
-        if not exactly and got.packets != wanted.packets:
+        # Containers cut PCM into packets of their own, and some wrap packets of other codecs.
+        if not exactly and got.packets != wanted.packets and got.size != wanted.size:
             raise _not_as_written(f"{name} has {got.packets} packets of {wanted.packets}")
 
 
