@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 from typing import Any
@@ -55,9 +57,15 @@ def hidden_modules() -> set[str]:
     kept = base_distributions() | {"synctool", "pip", "setuptools"}
     return {
         module
-        for module, owners in packages_distributions().items()
-        if not any(normal(owner) in kept or "synctool" in owner for owner in owners)
+        for module, its in owners().items()
+        if not any(normal(owner) in kept or "synctool" in owner for owner in its)
     }
+
+
+@cache
+def owners() -> Mapping[str, list[str]]:
+    """The distributions of each installed top-level module; to find them takes a while."""
+    return packages_distributions()
 
 
 def base_distributions() -> set[str]:

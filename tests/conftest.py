@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background: programs that the tests start must feel Ctrl-C all the same.
@@ -45,3 +48,25 @@ def corpus() -> Path:
 def clips() -> Path:
     """Videos with a known answer: ``SYNCTOOL_CLIPS`` or ``../shared/clips``; skips where there are none."""
     return _folder("clips", "SYNCTOOL_CLIPS")
+
+
+@pytest.fixture(scope="session")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Folders by name, each filled once in a run for all workers; nobody may change what is in them."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def folder(name: str, fill: Callable[[Path], None]) -> Path:
+        place, part = root / f"shared-{name}", root / f"shared-{name}.part"
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir()
+                fill(part)
+                part.rename(place)
+        return place
+
+    return folder

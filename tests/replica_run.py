@@ -1,14 +1,15 @@
-"""Short trainings for tests of several processes: ``python replica_run.py OUT``."""
+"""Short trainings for tests of several processes: ``python replica_run.py OUT COUNT PORT``."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from synctool.training.unfreezing import Unfreezing
 KINDS = {"whole": 0, "thawing": 2}
 """Names of the trainings, and the epoch in which their encoders thaw."""
 STEPS = 4
+Shared = Callable[[str, Callable[[Path], None]], Path]
+"""The fixture ``shared``."""
 _K, _MARGIN, _FRAMES, _CLIPS = 3, 5, 6, 4
 
 
@@ -79,37 +82,36 @@ def run(out: Path, *, unfreeze_epoch: int = 0) -> tuple[list[float], dict[str, t
     return losses, {k: v.detach().clone() for k, v in model.state_dict().items()}
 
 
+def two(shared: Shared) -> Path:
+    """Folder of what two processes found; made once in a run."""
+    return shared("two-processes", lambda folder: together(folder, 2))
+
+
 def together(out: Path, count: int) -> None:
-    """Start several processes of this script as ``torchrun`` does, and wait for them."""
+    """Run this script in several processes, and wait for them."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(out)],
-            env={
-                **os.environ,
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(count),
-                "LOCAL_WORLD_SIZE": str(count),
-                "GROUP_RANK": "0",
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "TORCHELASTIC_RUN_ID": "test",
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    try:
-        for process in started:
-            _, errors = process.communicate(timeout=280)
-            assert process.returncode == 0, errors
-    finally:
-        for process in started:
-            process.kill()
+    command = [sys.executable, __file__, str(out), str(count), str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def process(rank: int, out: Path, count: int, port: str) -> None:
+    """One of them, in the environment that ``torchrun`` makes."""
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    torch.set_num_threads(1)
+    train(out)
+    replicas.leave()
 
 
 def check_collectives() -> dict[str, list[float]]:
@@ -131,9 +133,8 @@ def check_collectives() -> dict[str, list[float]]:
     }
 
 
-def main() -> None:
+def train(out: Path) -> None:
     """Train, and leave what came out of it in the folder."""
-    out = Path(sys.argv[1])
     facts: dict[str, object] = {}
     for kind, epoch in KINDS.items():
         (out / kind).mkdir(exist_ok=True)
@@ -142,6 +143,21 @@ def main() -> None:
             torch.save(weights, out / kind / "weights.pt")
     facts["collectives"] = check_collectives()
     (out / f"rank{replicas.rank()}.json").write_text(json.dumps(facts))
+    import test_losses_replicas
+
+    torch.save(test_losses_replicas.of_half(replicas.rank()), out / f"losses{replicas.rank()}.pt")
+
+
+def main() -> None:
+    """Start the processes as copies of this one: each would take as long to import as to train."""
+    out, count, port = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    fork = multiprocessing.get_context("fork")
+    started = [fork.Process(target=process, args=(i, out, count, port)) for i in range(count)]
+    for one in started:
+        one.start()
+    for one in started:
+        one.join()
+    sys.exit(max(abs(one.exitcode or 0) for one in started))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ import hashlib
 import json
 import shutil
 import sys
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from base_install import ROOT, base_distributions, block, hidden_modules, normal, project
+from base_install import ROOT, base_distributions, block, hidden_modules, normal, owners, project
 from fake_plugins import run_python
 from fake_samples import talking_sample, write_processed
 from synctool.errors import MissingError
@@ -242,7 +241,6 @@ def test_the_base_alone_gives_the_same_figures(
 
 
 def test_every_import_is_of_the_base_or_of_an_extra() -> None:
-    owners = packages_distributions()
     known = base_distributions() | {"tomli"}
     extra = {module for modules in EXTRAS.values() for module in modules}
     strange = {
@@ -250,7 +248,7 @@ def test_every_import_is_of_the_base_or_of_an_extra() -> None:
         for path in PACKAGE.rglob("*.py")
         for module in {name.split(".")[0] for name, _ in imports(path, PACKAGE)}
         if module not in {"synctool", *sys.stdlib_module_names, *extra, *VENDORS}
-        and not {normal(owner) for owner in owners.get(module, [module])} & known
+        and not {normal(owner) for owner in owners().get(module, [module])} & known
     }
     assert not strange
 
@@ -260,7 +258,7 @@ def test_an_extra_brings_the_modules_that_it_is_said_to_bring(extra: str) -> Non
     listed = {normal(Requirement(x).name) for x in project()["optional-dependencies"][extra]}
     for module in EXTRAS[extra]:
         assert is_installed(module), "the tests need all extras"
-        assert {normal(owner) for owner in packages_distributions()[module]} & listed
+        assert {normal(owner) for owner in owners()[module]} & listed
     assert not {normal(x) for x in EXTRAS[extra]} & base_distributions()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-from torch import Tensor, multiprocessing, nn
+from torch import Tensor, nn
 
+import replica_run
 from fake_evidence import talking_batch, tiny_model
 from synctool.data.windows import WindowBatch
 from synctool.plugins import registry
@@ -50,9 +49,8 @@ def every_case() -> list[tuple[str, tuple[LossTerm, ...], str]]:
     return [*terms, *((task, (), task) for task in ("retrieval", "simclr", "moco"))]
 
 
-def half(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+def of_half(rank: int) -> dict[str, tuple[float, Tensor]]:
+    """What one of two processes finds with its half of the batch; ``replica_run`` calls it."""
     batch, rows = whole_batch(), slice(2 * rank, 2 * rank + 2)
     share = replace(
         batch,
@@ -63,15 +61,12 @@ def half(rank: int, folder: str) -> None:
         second_audio=batch.second_audio[rows],
         targets=batch.targets[rows],
     )
-    found = {name: gradients(terms, task, share) for name, terms, task in every_case()}
-    torch.save(found, Path(folder) / f"{rank}.pt")
-    dist.destroy_process_group()
+    return {name: gradients(terms, task, share) for name, terms, task in every_case()}
 
 
-@pytest.mark.slow
-def test_losses_are_those_of_the_whole_batch(tmp_path: Path) -> None:
-    multiprocessing.spawn(half, (str(tmp_path),), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+def test_losses_are_those_of_the_whole_batch(shared: replica_run.Shared) -> None:
+    folder = replica_run.two(shared)
+    first, second = (torch.load(folder / f"losses{rank}.pt") for rank in (0, 1))
     batch = whole_batch()
     for name, terms, task in every_case():
         loss, gradient = gradients(terms, task, batch)

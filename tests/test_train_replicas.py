@@ -17,10 +17,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("two")
-    replica_run.together(folder, 2)
-    return folder
+def two(shared: replica_run.Shared) -> Path:
+    return replica_run.two(shared)
 
 
 @pytest.mark.parametrize("kind", replica_run.KINDS)

@@ -23,9 +23,10 @@ import pytest
 import torch
 
 import browser
+import exported_network
+from exported_network import GRAPHS
 from synctool.features.inputs import as_input
 from synctool.features.logmel import MARGIN, logmel
-from synctool.networks.build import build
 from synctool.networks.loaded import LoadedModel
 from synctool.networks.names import model_spec
 from synctool.plugins.specs import VideoInput
@@ -47,7 +48,6 @@ from synctool.weights.artefact import (
 TESTS = Path(__file__).resolve().parent
 EXAMPLE = TESTS.parent / "examples" / "web"
 GENERATED = ("node_modules", "model", "inputs")
-GRAPHS = ("video", "audio", "head")
 CALIBRATION = Calibration(
     -2.0, 1.5, 0.3, 0.2, 0.4, temperature=1.4, belonging=Belonging(-1.0, 0.4, 0.1, -0.2, 0.6)
 )
@@ -76,17 +76,10 @@ def scripts() -> Iterator[SimpleNamespace]:
 
 def model(*, zero_frames: float = 0.0, **spec: Any) -> LoadedModel:
     """A small network with random weights, in which everything does something."""
-    torch.manual_seed(0)
-    built, network = build("fcn-cls", **model_spec("fcn-cls").small)
-    torch.nn.init.normal_(network.head.layers[-1].weight, std=0.1)
-    network.train()
-    with torch.no_grad():
-        for _ in range(20):  # statistics for the normalisations
-            network.encode_video(torch.rand(2, 1, 8, 72, 72))
-            network.encode_audio(torch.randn(2, 1, 64, 32))
+    built, network = exported_network.lively()
     return LoadedModel(
         spec=replace(built, **spec),
-        runtime=TorchRuntime(network.eval(), torch.device("cpu")),
+        runtime=TorchRuntime(network, torch.device("cpu")),
         weights="tiny sha256:0123456789abcdef",
         calibration=CALIBRATION,
         zero_frames=zero_frames,
@@ -335,7 +328,11 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, scripts: SimpleNamespace) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory,
+    scripts: SimpleNamespace,
+    shared: exported_network.Shared,
+) -> Iterator[Site]:
     """A copy with its packages, a small exported network, and its inputs."""
     if browser.found() is None or shutil.which("npm") is None:
         pytest.skip("no Chromium or no npm on this computer")
@@ -344,7 +341,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, scripts: SimpleNamespace) -> 
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(*GENERATED))
     install(folder)
     loaded = model(zero_frames=0.4)
-    export(loaded, folder / "model")
+    shutil.copytree(exported_network.onnx_graphs(shared), folder / "model")
+    describe(loaded, folder / "model")
     scripts.make_inputs.write_inputs(
         folder / "inputs", loaded, clips=((0, 3.0), (1, -5.0)), frames=40
     )
@@ -372,16 +370,13 @@ def install(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def export(loaded: LoadedModel, folder: Path) -> None:
-    """An exported network, without the checks that ``synctool export`` makes."""
-    from synctool.exporting.formats.onnx_writer import write
+def describe(loaded: LoadedModel, folder: Path) -> None:
+    """Make graphs an exported network, without the checks that ``synctool export`` makes."""
     from synctool.exporting.formats.parts import graph_parts, head_margin, head_reach
 
-    folder.mkdir()
     parts = {}
     for part in graph_parts(loaded.spec, loaded.network, parts=GRAPHS):
         path = folder / f"{part.name}.onnx"
-        write(part, path, precision="float32", metadata={}, clips=None)
         inputs = {given.name: given.axes for given in part.inputs}
         parts[part.name] = ArtefactPart(path.name, digest(path), size(path), inputs, part.outputs)
     spec = loaded.spec
