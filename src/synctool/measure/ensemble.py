@@ -116,7 +116,7 @@ class JoinedRuntime:
             )
             for runtime, weight, audio, video in parts
         ]
-        return np.sum(scores, axis=0, dtype=np.float32)
+        return np.asarray(np.sum(scores, axis=0, dtype=np.float32))
 
 
 def kept_ensemble(members: Sequence[LoadedModel]) -> KeptEnsemble | None:

@@ -56,7 +56,7 @@ def weighted_examples(segments: Sequence[KnownSegment], weights: Sequence[float]
 def weighted(volumes: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """Scores of models together, ``[2K+1, T]``; a model without weight does not count at all."""
     counted = [w * volume for w, volume in zip(weights, volumes, strict=True) if w]
-    return np.sum(counted, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(counted, axis=0, dtype=np.float32))
 
 
 def _height(examples: Sequence[Example]) -> float:
