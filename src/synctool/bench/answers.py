@@ -23,6 +23,7 @@ class Reply:
         drift_ms_per_min: Likewise.
         windows: Of each length of windows in frames, how many are right and how many there are.
         error: Why it failed; None where it did not.
+        reason: Why it gives no answer, where it says so.
     """
 
     offset_ms: float | None = None
@@ -30,6 +31,7 @@ class Reply:
     drift_ms_per_min: float | None = None
     windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     error: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Answer:
         seconds: Wall time that the answer took.
         decode_s: Wall time of decoding the video; None where it was not measured.
         usable: Whether it counts; not so where the video of a data set cannot be read.
+        reason: See ``Reply``.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Answer:
     seconds: float = 0.0
     decode_s: float | None = None
     usable: bool = True
+    reason: str | None = None
 
     @classmethod
     def of(cls, item: Any, reply: Reply, seconds: float, decode_s: float | None = None) -> Answer:
@@ -88,6 +92,7 @@ class Answer:
             error=reply.error,
             seconds=seconds,
             decode_s=decode_s,
+            reason=reply.reason,
         )
 
     @property

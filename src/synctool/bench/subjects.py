@@ -108,6 +108,7 @@ class BackboneSubject:
             confidence=result.confidence,
             drift_ms_per_min=result.drift_ms_per_min,
             windows=windows,
+            reason=result.reason,
         )
 
     def measure_clip(self, item: DatasetItem) -> tuple[Reply, float]:
@@ -134,6 +135,7 @@ class BackboneSubject:
             confidence=trial.confidence,
             windows=trial.windows,
             error=trial.error,
+            reason=trial.reason,
         )
         return reply, trial.duration_s
 

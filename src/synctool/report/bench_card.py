@@ -10,12 +10,12 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from synctool.bench.card import Card
-from synctool.bench.comparing import ComparedCards
+from synctool.bench.comparing import ComparedCards, ComparedMetric
 from synctool.bench.items import PARTS
 from synctool.bench.metrics import BENCH_METRICS, SCORE
 from synctool.evaluation.bootstrap import Interval
 from synctool.evaluation.metric_specs import CONTEXTS, Metric
-from synctool.report.tables import UNKNOWN, Cell, Column, Table, words_cell
+from synctool.report.tables import UNKNOWN, Cell, Column, Table, number_cell, words_cell
 from synctool.report.terminal import standard_console, table_view, terminal_text
 from synctool.report.text import counted, plain, shortened
 from synctool.report.wording import capital
@@ -25,8 +25,12 @@ MADE_UP = (
     "real ones."
 )
 _SHOWN = (
-    *("right", "answered", "wrong_answers", "false_answers", "failed"),
-    *("mean_error_ms", "median_error_ms", "bias_ms", "drift_error"),
+    *("right", "answered", "wrong_answers", "failed"),
+    *("mean_error_ms", "bias_ms", "drift_error"),
+)
+_BRIEF = (
+    *(SCORE, "right", "wrong_answers", "false_answers", "mean_error_ms", "bias_ms"),
+    *("windows@5", "windows@15", "real_time", "decode_ratio"),
 )
 _DIGITS = {"ms": 1, "ms/min": 0, "s/s": 1, "": 1}
 _LONGEST = 60
@@ -61,8 +65,10 @@ def brief_table(card: Card, groups: Sequence[str]) -> Table:
     rows = []
     for group in groups:
         right = card.metric("right", group)
-        wrong = card.metric("wrong_answers", group) or card.metric("false_answers", group)
-        answered = card.metric("answered", group) or card.metric("false_answers", group)
+        wrong, answered = (
+            card.metric(name, group) or _instead(card, name, group)
+            for name in ("wrong_answers", "answered")
+        )
         more = (card.metric(n, group) for n in ("failed", "mean_error_ms", "bias_ms"))
         rows.append(
             [
@@ -141,6 +147,24 @@ def failures_table(card: Card) -> Table | None:
     return Table("failures", "Failures", columns, rows)
 
 
+def wrong_table(card: Card) -> Table | None:
+    """Every video that was not dealt with rightly; None where there is none."""
+    columns = [Column("Video"), Column("Truth, ms", True), Column("Answer, ms", True)]
+    columns += [Column("Confidence", True), Column("Why")]
+    rows = [
+        [
+            Cell(f"{a.id} {a.group}".strip(), kind="name"),
+            number_cell(a.truth_ms, 1, sign=True),
+            number_cell(a.offset_ms, 1, sign=True),
+            number_cell(a.confidence, 2),
+            words_cell(a.error or a.reason or ""),
+        ]
+        for a in card.answers
+        if not a.right and a.part != "speed"
+    ]
+    return Table("wrong", "Wrong, without an answer, or failed", columns, rows) if rows else None
+
+
 def definitions_table(names: Sequence[str]) -> Table:
     """What the metrics are."""
     columns = [Column("Metric"), Column("Definition"), Column("Source")]
@@ -152,8 +176,8 @@ def definitions_table(names: Sequence[str]) -> Table:
     return Table("definitions", "Definitions", columns, rows, sortable=False)
 
 
-def compared_table(cards: ComparedCards, *, groups: bool = True) -> Table:
-    """A row for each metric of each group, a column for each card."""
+def compared_table(cards: ComparedCards, *, brief: bool = False) -> Table:
+    """A row for each metric of each group, a column for each card; ``brief`` keeps few of them."""
     columns = [
         Column("Part"),
         Column("Metric"),
@@ -170,7 +194,7 @@ def compared_table(cards: ComparedCards, *, groups: bool = True) -> Table:
             _difference(m.difference),
         ]
         for m in cards.metrics
-        if groups or "/" not in m.group
+        if not brief or ("/" not in m.group and _is_brief(m))
     ]
     return Table("compared", "Two cards", columns, rows)
 
@@ -200,7 +224,7 @@ def print_compared(cards: ComparedCards, *, console: Console | None = None) -> N
     """Show two cards; ``console`` is one on the standard output unless given."""
     console = console or standard_console()
     encoding = console.encoding
-    table = table_view(compared_table(cards, groups=False), encoding)
+    table = table_view(compared_table(cards, brief=True), encoding)
     remarks = [Text(terminal_text(remark, encoding), style="dim") for remark in cards.remarks]
     console.print(Group(Text(cards.first.bench, style="bold"), Text(), table, Text(), *remarks))
 
@@ -212,7 +236,7 @@ def _table(card: Card, groups: Sequence[str], anchor: str, caption: str) -> Tabl
     for group in groups:
         right = card.metric("right", group)
         count = right.count if right else 0
-        cells = [_cell(card.metric(name, group)) for name in _SHOWN]
+        cells = [_cell(card.metric(name, group) or _instead(card, name, group)) for name in _SHOWN]
         rows.append(
             [
                 Cell(group.partition("/")[2] or group),
@@ -230,6 +254,11 @@ def _cell(metric: Metric | None, *, brief: bool = False) -> Cell:
     return Cell(figure(shown), sort=metric.value, kind="number")
 
 
+def _instead(card: Card, name: str, group: str) -> Metric | None:
+    """Where no offset is right, every answer is a wrong one."""
+    return card.metric("false_answers", group) if name in ("answered", "wrong_answers") else None
+
+
 def _parts(card: Card) -> list[str]:
     groups = dict.fromkeys(m.group for m in card.metrics)
     return [g for g in groups if "/" not in g and g not in ("all", "speed")]
@@ -238,6 +267,13 @@ def _parts(card: Card) -> list[str]:
 def _groups(card: Card, part: str) -> list[str]:
     groups = dict.fromkeys(m.group for m in card.metrics)
     return [group for group in groups if group.startswith(f"{part}/")]
+
+
+def _is_brief(m: ComparedMetric) -> bool:
+    """Whether a terminal shows it; failures only where there are some."""
+    if m.name == "failed":
+        return any(metric is not None and metric.value > 0 for metric in (m.first, m.second))
+    return m.name in _BRIEF
 
 
 def _title(name: str) -> str:

@@ -18,8 +18,8 @@ from synctool.report.bench_card import (
     figure,
     groups_table,
     parts_table,
-    speed_line,
     windows_table,
+    wrong_table,
 )
 from synctool.report.html.page import embedded_json, render
 from synctool.report.json_out import clean
@@ -38,10 +38,20 @@ def bench_page(card: Card, *, command: str) -> str:
     figures = [("score", figure(score), "mean over the parts of the share dealt with rightly")]
     if foreign is not None:
         figures.append(("false answers", figure(foreign), "of videos in which no offset is right"))
-    if speed := speed_line(card):
-        figures.append(("speed", speed, "of one video, alone on the machine"))
+    speed, ratio = (card.metric(name, "speed") for name in ("real_time", "decode_ratio"))
+    if speed is not None:
+        note = (
+            "" if ratio is None else f"{figure(ratio)} times the time of decoding, in the same run"
+        )
+        figures.append(("times real time", figure(speed), note))
     groups = [groups_table(card, part) for part in PARTS]
-    tables = [parts_table(card), *groups, windows_table(card), failures_table(card)]
+    tables = [
+        parts_table(card),
+        *groups,
+        windows_table(card),
+        failures_table(card),
+        wrong_table(card),
+    ]
     data = json.dumps(clean(card.to_dict()), allow_nan=False)
     return _page(
         title=card.name,
