@@ -60,6 +60,7 @@ def page(bench: SimpleNamespace, path: Path) -> Path:
     return path
 
 
+@pytest.mark.integration
 def test_a_second_run_gives_the_same_figures(
     bench: SimpleNamespace,
     folder: Path,

@@ -546,6 +546,7 @@ def test_what_belongs_to_no_job_is_removed(tmp_path: Path) -> None:
     assert list(files.uploads.iterdir()) == []
 
 
+@pytest.mark.integration
 def test_videos_beyond_the_limits_are_refused_by_their_headers(tmp_path: Path) -> None:
     video = make_video(
         tmp_path / "a.mp4", seconds=2, video=Video(size=(640, 480)), audio=[Audio(), Audio()]

@@ -247,6 +247,7 @@ def test_archives_that_run_code(attack: str, tmp_path: Path, capfd) -> None:
     assert not mark.exists()
 
 
+@pytest.mark.integration
 def test_the_traps_work(tmp_path: Path) -> None:
     """What PyTorch itself does with them, so that the tests above prove something."""
     sprung = {}
