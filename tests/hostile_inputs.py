@@ -24,6 +24,7 @@ from synctool.comparison.run import TRIALS
 from synctool.data.auxiliary_targets import read_targets
 from synctool.data.pool import SamplePool
 from synctool.data.processed import Processed
+from synctool.data.unit_targets import read_units
 from synctool.downloads.catalogue import read_catalogue
 from synctool.downloads.receipt import Receipt
 from synctool.journal import Journal
@@ -194,6 +195,7 @@ path = "y"
 urls = ["https://example.org/y"]
 """
 _TARGETS = {"a": torch.zeros(5, 2)}
+_UNITS = {"a": torch.tensor([0, 2, 1], dtype=torch.int16)}
 
 READERS = (
     Reader("weights", written("w.safetensors", lambda: save(_state(), _header())), read_weights),
@@ -210,6 +212,7 @@ READERS = (
     Reader("clip frame", _member("folders", "a/frames/000002.jpg"), read_processed),
     Reader("clip audio", _member("folders", "a/audio.wav"), read_processed),
     Reader("targets", written("t.safetensors", lambda: save(_TARGETS)), read_targets),
+    Reader("units", written("u.safetensors", lambda: save(_UNITS, {"units": "3"})), read_units),
     Reader("pairs.json", _pairs(".json"), lambda path: read_pairs(path, Processed(path.parent))),
     Reader("pairs.csv", _pairs(".csv"), lambda path: read_pairs(path, Processed(path.parent))),
     Reader("split", written("split.json", _as_json(_SPLIT)), read_split),

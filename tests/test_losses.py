@@ -40,7 +40,7 @@ LN3 = math.log(3.0)
 BUILT_IN = [
     *("angular-margin", "auxiliary", "contrastive", "cross-entropy", "distillation", "focal"),
     "foreign-audio",
-    *("info-nce", "l1", "mse", "multi-way", "temporal-consistency", "triplet"),
+    *("info-nce", "l1", "mse", "multi-way", "speech-units", "temporal-consistency", "triplet"),
 ]
 
 
@@ -313,7 +313,10 @@ def test_triplet_by_hand() -> None:
 
 
 def every_loss() -> list[tuple[str, object]]:
-    small = {"auxiliary": {"embedding": 4, "values": 2}}
+    small = {
+        "auxiliary": {"embedding": 4, "values": 2},
+        "speech-units": {"embedding": 4, "units": 3},
+    }
     found = [
         (s.name, registry.imported(s.factory)(**{**s.options, **small.get(s.name, {})}))
         for s in registry.losses.all()
@@ -343,6 +346,7 @@ def random_evidence(*, missing: bool, offsets: list[float]) -> tuple[object, lis
         scale=scale,
         teacher=torch.randn(clips, 7, 9),
         local_video=torch.nn.functional.normalize(video, dim=1),
+        units=torch.randint(-1, 3, (clips, 9)),
         targets=torch.randn(clips, 2, 9).masked_fill(torch.rand(clips, 2, 9) < 0.3, math.nan),
     )
     seen.volumes["head"] = seen.volumes["foreign"] = volume
@@ -370,6 +374,7 @@ def test_without_anything_known_every_loss_is_zero() -> None:
         for on in ("plain", "head", "foreign"):
             seen.volumes[on] = seen.volumes[on].masked_fill(torch.tensor(True), NONE)
         seen.targets.fill_(math.nan)
+        seen.units.fill_(-1)
         value = loss(seen)
         value.backward()
         assert value.item() == 0.0, name

@@ -27,7 +27,8 @@ def whole_batch() -> WindowBatch:
     audio, second = (x[..., : 4 * (12 + 2)] for x in (batch.audio, batch.second_audio))
     targets = torch.linspace(-1, 1, 4 * 2 * 12).view(4, 2, 12)
     targets[1:, :, 5:] = torch.nan
-    cut = replace(batch, audio=audio, second_audio=second, audio_lead=1)
+    units = torch.arange(4 * 12).view(4, 12).remainder(6) - 1
+    cut = replace(batch, units=units, audio=audio, second_audio=second, audio_lead=1)
     return replace(cut, offset_frames=offsets, targets=targets)
 
 
@@ -44,7 +45,10 @@ def gradients(terms: tuple[LossTerm, ...], task: str, batch: WindowBatch) -> tup
 
 
 def every_case() -> list[tuple[str, tuple[LossTerm, ...], str]]:
-    options = {"auxiliary": "=1,on=plain,embedding=8,values=2"}
+    options = {
+        "auxiliary": "=1,on=plain,embedding=8,values=2",
+        "speech-units": "=1,embedding=8,units=5",
+    }
     terms = [(n, loss_terms([n + options.get(n, "")]), "sync") for n in NAMES]
     return [*terms, *((task, (), task) for task in ("retrieval", "simclr", "moco"))]
 
@@ -57,6 +61,7 @@ def of_half(rank: int) -> dict[str, tuple[float, Tensor]]:
         video=batch.video[rows],
         audio=batch.audio[rows],
         offset_frames=batch.offset_frames[rows],
+        units=batch.units[rows],
         second_video=batch.second_video[rows],
         second_audio=batch.second_audio[rows],
         targets=batch.targets[rows],

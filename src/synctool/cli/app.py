@@ -45,6 +45,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "bench",
         "preprocess",
         "pairs",
+        "units",
         "train",
         "adapt",
         "export",

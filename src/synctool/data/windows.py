@@ -74,6 +74,7 @@ class WindowBatch:
             not known; None without any.
         video_input: What ``synctool.features.video_input.prepared`` makes of ``video`` before a network sees
             it.
+        units: int64 ``[B, T]``, the speech unit of each frame, -1 where it is not known; None without any.
         second_video: The same frames augmented anew, as ``video``; None with one view.
         second_audio: The same audio augmented anew, as ``audio``.
     """
@@ -85,6 +86,7 @@ class WindowBatch:
     seconds: Mapping[str, float] = field(default_factory=dict)
     targets: Tensor | None = None
     video_input: VideoInput = _GREY
+    units: Tensor | None = None
     second_video: Tensor | None = None
     second_audio: Tensor | None = None
 
@@ -117,6 +119,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         backgrounds: Recorded rooms, noises and music for the audio's augmentation.
         targets: Of each sample float ``[T, N]``, which do not change when the frame is mirrored,
             or None where nothing is known of it.
+        units: Of each sample int ``[T]``, -1 where the unit of a frame is not known; or None.
 
     Raises:
         UsageError: No sample is as long as a window, or there are more processes than rows.
@@ -134,6 +137,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         shard: tuple[int, int] = (0, 1),
         targets: Sequence[np.ndarray | None] | None = None,
         backgrounds: Backgrounds | None = None,
+        units: Sequence[np.ndarray | None] | None = None,
     ) -> None:
         self._backgrounds = backgrounds
         self._samples = samples
@@ -148,6 +152,7 @@ class WindowStream(torch.utils.data.IterableDataset):
         self._seed = seed
         self._offsets = offsets
         self._targets = targets
+        self._units = units
         self._rows = _rows_of(shard, settings.batch)
         self._start = 0
         self._clock = _Clock()
@@ -189,6 +194,7 @@ class WindowStream(torch.utils.data.IterableDataset):
             seconds=dict(self._clock.seconds),
             targets=self._known_targets(plan, windows),
             video_input=self._settings.video,
+            units=self._known_units(plan, windows),
             second_video=second[0],
             second_audio=second[1],
         )
@@ -215,6 +221,17 @@ class WindowStream(torch.utils.data.IterableDataset):
             if known is not None:
                 part = known[first : first + plan.frames].T
                 out[i, :, : part.shape[1]] = part
+        return torch.from_numpy(out)
+
+    def _known_units(self, plan: BatchPlan, windows: dict[int, _Window]) -> Tensor | None:
+        if self._units is None:
+            return None
+        out = np.full((len(self._rows), plan.frames), -1, np.int64)
+        for i, row in enumerate(self._rows):
+            known, first = self._units[int(plan.clips[row])], windows[row].first
+            if known is not None:
+                part = known[first : first + plan.frames]
+                out[i, : len(part)] = part
         return torch.from_numpy(out)
 
     def _window(self, row: int, step: int, plan: BatchPlan, *, view: int = 0) -> _Window:

@@ -33,6 +33,7 @@ from synctool.settings.pairs import PairsSettings
 from synctool.settings.preprocess import PreprocessSettings
 from synctool.settings.serve import ServeSettings
 from synctool.settings.train import TrainSettings
+from synctool.settings.units import UnitsSettings
 from synctool.settings.verify import VerifySettings
 from synctool.settings.watch import WatchSettings
 from synctool.untrusted.documents import read_toml
@@ -60,6 +61,7 @@ SECTIONS: Mapping[str, type[Settings]] = MappingProxyType(
             BenchSettings,
             PreprocessSettings,
             PairsSettings,
+            UnitsSettings,
             TrainSettings,
             AdaptSettings,
             ExportSettings,

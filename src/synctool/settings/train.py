@@ -76,6 +76,12 @@ class TrainSettings(Settings):
         metavar="FILE",
         group=_DATA,
     )
+    units: Path | None = setting(
+        None,
+        "Speech units of every frame, as synctool units makes them",
+        metavar="FILE",
+        group=_DATA,
+    )
     backbone: str = shared.backbone(help="Model to train, as listed by synctool backbones")
     options: tuple[str | Mapping[str, Any], ...] | None = setting(
         None,

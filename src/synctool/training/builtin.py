@@ -94,6 +94,13 @@ def synctool_losses() -> list[LossSpec]:
             "Caruana 1997, Multitask Learning",
         ),
         _spec(
+            "speech-units",
+            "speech_units:SpeechUnits",
+            "the speech unit of every frame, told from both embeddings; with --units",
+            {"side": "both", "units": 100, "embedding": 256},
+            "Hsu et al. 2021, HuBERT; Shi et al. 2022, AV-HuBERT",
+        ),
+        _spec(
             "foreign-audio",
             "volume:ForeignAudio",
             "another clip's audio fits nowhere: all candidates are alike",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from synctool.weights.files import load_weights
 
 CONFIG = "config.toml"
 """All settings of a run, for ``--config``, and what it was made with."""
-_CHECKED = ("split", "pairs", "constants", "init", "teacher", "targets")
+_CHECKED = ("split", "pairs", "constants", "init", "teacher", "targets", "units")
 """Files that a continued run must find as they were."""
 _FREE = {
     *{"data", "out", "backgrounds", *_CHECKED, "device", "devices", "nodes", "workers", "cache_mb"},
@@ -39,10 +40,17 @@ _ANOTHER = "Give another --out, or remove the run."
 _PRETRAINED = "pretrained"
 _AUXILIARY = 0.15
 """Weight of further targets beside losses that begin near 3."""
+_UNITS, _OF_UNITS = "speech-units", 0.1
+"""The loss, and its weight: it begins near 5."""
 
 
 def mixture(
-    settings: TrainSettings, *, teacher: bool = False, values: int = 0, embedding: int = 0
+    settings: TrainSettings,
+    *,
+    teacher: bool = False,
+    values: int = 0,
+    units: int = 0,
+    embedding: int = 0,
 ) -> tuple[LossTerm, ...]:
     """The mixture of losses; what is learned from adds its own unless it is among them.
 
@@ -50,6 +58,7 @@ def mixture(
         settings: The settings.
         teacher: Whether there is one, for ``distillation``.
         values: How many auxiliary targets a frame has, for ``auxiliary``.
+        units: How many speech units there are, for ``speech-units``.
         embedding: D of the model.
 
     Raises:
@@ -62,6 +71,14 @@ def mixture(
     if values and "auxiliary" not in names:
         options = {"values": values, "embedding": embedding}
         terms = (*terms, loss_term("auxiliary", weight=_AUXILIARY, options=options))
+    if units:
+        sizes = {"units": units, "embedding": embedding}
+        if _UNITS not in names:
+            terms = (*terms, loss_term(_UNITS, weight=_OF_UNITS))
+        terms = tuple(
+            replace(term, options={**sizes, **term.options}) if term.name == _UNITS else term
+            for term in terms
+        )
     return terms
 
 

@@ -14,6 +14,7 @@ from synctool._version import __version__
 from synctool.data.augment import AugmentSettings, parse_augment
 from synctool.data.augmentation.backgrounds import Backgrounds
 from synctool.data.auxiliary_targets import read_targets
+from synctool.data.unit_targets import UNKNOWN, read_units
 from synctool.data.windows import WindowSettings, WindowStream
 from synctool.errors import UsageError
 from synctool.extras import require
@@ -116,6 +117,9 @@ class TrainRun:
             (None, "") if settings.teacher is None else _teacher(settings.teacher, self.spec)
         )
         self.targets = {} if settings.targets is None else read_targets(settings.targets)
+        self.units, self.unit_count = (
+            ({}, 0) if settings.units is None else read_units(settings.units)
+        )
         folder = settings.backgrounds
         self.backgrounds = None if folder is None else Backgrounds(folder)
         self.terms = self._terms(teacher)
@@ -149,7 +153,9 @@ class TrainRun:
             return mixture(s) if s.losses is not None else ()  # refused later, in its own words
         width = next(iter(self.targets.values())).shape[1] if self.targets else 0
         size = self.spec.embedding_size
-        return mixture(s, teacher=teacher is not None, values=width, embedding=size)
+        return mixture(
+            s, teacher=teacher is not None, values=width, units=self.unit_count, embedding=size
+        )
 
     @property
     def validates(self) -> bool:
@@ -253,7 +259,30 @@ class TrainRun:
             shard=(replicas.rank(), replicas.world_size()),
             targets=self._targets(),
             backgrounds=self.backgrounds,
+            units=self._units(),
         )
+
+    def _units(self) -> list[np.ndarray | None] | None:
+        """Speech units of every clip trained on, None for a clip without.
+
+        They are of the audio as it is stored: where that is a constant off the frames, they are moved.
+        """
+        if not self.units:
+            return None
+        found: list[np.ndarray | None] = []
+        for sample in self.data.train:
+            labels, late = self.units.get(sample.info.key), -round(self.data.constant(sample))
+            if labels is not None and late:
+                at = np.arange(len(labels)) + late
+                inside = (at >= 0) & (at < len(labels))
+                labels = np.where(inside, labels[at.clip(0, len(labels) - 1)], UNKNOWN)
+            found.append(labels)
+        if all(labels is None for labels in found):
+            raise UsageError(
+                "the speech units are of other clips than those trained on",
+                remedy="Make them from the same processed folder: synctool units.",
+            )
+        return found
 
     def _augment(self) -> AugmentSettings:
         """What is done to the windows."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from synctool.data.augmentation.random_choices import Dice
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 STRONGEST_MAGNITUDE = 30
 """The published scale of magnitudes goes from 0 to this."""
@@ -56,8 +53,8 @@ def _of_clips() -> Any:
         """RandAugment whose operations by histogram take one of all frames ``[T, C, H, W]``."""
 
         def _apply_image_or_video_transform(
-            self, image: Tensor, transform_id: str, *args: Any, **more: Any
-        ) -> Tensor:
+            self, image: Any, transform_id: str, *args: Any, **more: Any
+        ) -> Any:
             # Of each frame by itself the light would jump as the mouth opens.
             as_one = transform_id in _BY_HISTOGRAM
             frames, channels, height, width = image.shape

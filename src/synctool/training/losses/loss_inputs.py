@@ -44,6 +44,7 @@ class Evidence:
             local stage.
         targets: ``[B, N, T]``, auxiliary targets of the frames, NaN where they are not
             known; None without any.
+        units: int ``[B, T]``, the speech unit of each frame, -1 where it is not known; None without any.
         own_score: Whether the network scores in a way of its own, so that ``plain`` are no cosines.
     """
 
@@ -59,6 +60,7 @@ class Evidence:
     local_video: Tensor | None = None
     targets: Tensor | None = None
     own_score: bool = False
+    units: Tensor | None = None
 
     def volume(self, name: str) -> Tensor:
         """The volume of a name.
@@ -269,6 +271,7 @@ def observe(
         local_video=local_video,
         targets=batch.targets,
         own_score=head is None,
+        units=batch.units,
     )
 
 

@@ -48,8 +48,9 @@ class SimClr(nn.Module):
         views = embeddings(model, batch), embeddings(model, second_view(batch))
         losses, hits = [], []
         for side, projection in enumerate((self.of_pictures, self.of_sounds)):
-            rows = rows_of(views[0][side], views[1][side])
-            loss, hit = nt_xent(*(gather(projection(x)) for x in rows), self.temperature)
+            first, second = rows_of(views[0][side], views[1][side])
+            first, second = gather(projection(first)), gather(projection(second))
+            loss, hit = nt_xent(first, second, self.temperature)
             losses.append(loss)
             hits.append(hit)
         loss = (losses[0] + losses[1]) / 2

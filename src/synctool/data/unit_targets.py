@@ -1,0 +1,81 @@
+"""Speech units of every frame, as a file: written by ``synctool units``, learned by ``train --units``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from synctool.errors import MissingError, SyncToolError
+from synctool.files import write_bytes
+from synctool.untrusted.regular import check_regular
+
+_COUNT = "units"
+_CENTRES = "_"
+"""Names of the centres begin with this; keys of clips are file names and do not."""
+_REMEDY = "Make it with: synctool units PROCESSED --out FILE"
+UNKNOWN = -1
+
+
+def write_units(
+    path: Path,
+    labels: Mapping[str, np.ndarray],
+    *,
+    count: int,
+    facts: Mapping[str, str],
+    centres: Mapping[str, np.ndarray],
+) -> None:
+    """Write the units of clips.
+
+    Args:
+        path: safetensors file.
+        labels: By key of the clip int16 ``[T]``.
+        count: K.
+        facts: What they were made with, for the header.
+        centres: What a further clip would be named by.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    from safetensors.numpy import save
+
+    tensors = {f"{_CENTRES}{name}": np.asarray(x, np.float32) for name, x in centres.items()}
+    write_bytes(path, save({**tensors, **labels}, {**facts, _COUNT: str(count)}))
+
+
+def read_units(path: Path) -> tuple[dict[str, np.ndarray], int]:
+    """The units of clips by their keys, int64 ``[T]`` each, and how many units there are.
+
+    Raises:
+        MissingError: There is no such file.
+        SyncToolError: It is damaged, or holds something else.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.numpy import load_file
+
+    try:
+        check_regular(path)
+        with safe_open(path, framework="numpy") as file:
+            count = int((file.metadata() or {})[_COUNT])
+        read = load_file(path)
+    except FileNotFoundError as error:
+        raise MissingError(f"no such file: {path}", remedy="Check --units.") from error
+    except (
+        SafetensorError,
+        OSError,
+        MemoryError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:
+        raise SyncToolError(f"{path} holds no speech units: {error}", remedy=_REMEDY) from error
+    labels = {key: x for key, x in read.items() if not key.startswith(_CENTRES)}
+    for key, x in labels.items():
+        if x.ndim != 1 or x.dtype.kind != "i" or (x.size and not 0 <= x.min() <= x.max() < count):
+            raise SyncToolError(
+                f"{path} holds no speech units: {key[:80]} is no list of numbers from 0 to {count - 1}",
+                remedy=_REMEDY,
+            )
+    return {key: x.astype(np.int64) for key, x in labels.items()}, count
