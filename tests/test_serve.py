@@ -570,3 +570,19 @@ def _gone(process: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+@integration
+def test_json_names_a_video_and_other_bodies_are_refused(server: Server) -> None:
+    def sent(where: str, kind: str, body: Any) -> httpx.Response:
+        return server.client.post(where, content=body, headers={"Content-Type": kind})
+
+    made = sent("/api/jobs", "application/json", b'{"path": "sub/talk.mp4", "fix": true}')
+    assert (made.status_code, made.json()["name"], made.json()["fix"]) == (201, "talk.mp4", True)
+    assert error(sent("/api/jobs", "application/json", b"{}")) == (422, "path: Field required")
+    assert sent("/api/jobs", "application/json", b'{"path": "../a.mp4"}').status_code == 403
+    assert sent("/api/jobs", "application/x-www-form-urlencoded", b"path=a").status_code == 415
+    assert sent("/api/session", "application/json", b"\xff").status_code == 422
+    large = b" " * (65 << 10)
+    assert sent("/api/session", "application/json", large).status_code == 413
+    assert sent("/api/session", "application/json", iter([large])).status_code == 411

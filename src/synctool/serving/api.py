@@ -7,13 +7,20 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from synctool.errors import UsageError
 from synctool.serving.access import Access, cookie_of
-from synctool.serving.api_errors import DeniedError, NotReadyError, problems
+from synctool.serving.api_errors import (
+    DeniedError,
+    NotReadyError,
+    UnknownKindError,
+    problems,
+)
 from synctool.serving.api_models import (
     About,
     Health,
@@ -29,6 +36,8 @@ from synctool.serving.uploads import Receiver, TooLargeError, Upload
 
 COOKIE = "synctool_session"
 _GONE_AWAY = 499
+_NO_VIDEO = ("application/x-www-form-urlencoded", "application/xml", "image/", "text/")
+"""Media types of bodies that are certainly no video."""
 _MOST_JOBS = 100
 _SWITCH: dict[str, bool] = dict.fromkeys(("1", "true", "on", "yes"), True)
 _SWITCH |= dict.fromkeys(("", "0", "false", "off", "no"), False)
@@ -81,6 +90,7 @@ _SENT: dict[str, Any] = {
                 }
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/PathOrder"}},
         },
     }
 }
@@ -128,7 +138,7 @@ def sign_out() -> Response:
     tags=["jobs"],
     status_code=201,
     openapi_extra=_SENT,
-    responses=problems(408, 413, 503, 507),
+    responses=problems(404, 408, 413, 415, 503, 507),
     response_model=Job,
 )
 async def send(
@@ -138,8 +148,22 @@ async def send(
     name: Annotated[str, _NAME] = "video",
     fix: Annotated[bool, _FIX] = False,
 ) -> Response:
-    """Send a video, as a form or alone, and get its job. It is written to the disk as it comes."""
-    kind = request.headers.get("content-type", "")
+    """Send a video, as a form or alone, and get its job. It is written to the disk as it comes.
+
+    JSON names a video in an allowed folder, as in ``POST /api/paths``.
+    """
+    kind = request.headers.get("content-type", "").lower()
+    if _is(kind, "application/json"):
+        order = await _path_order(request)
+        return await to_thread.run_sync(
+            lambda: _created(service.take_path(owner, order.path, fix=fix or order.fix), service)
+        )
+    if _is(kind, *_NO_VIDEO):
+        raise UnknownKindError(
+            f"{_type_of(kind)} is no video",
+            remedy="Send multipart/form-data with the field 'file', the video alone as "
+            "application/octet-stream, or as application/json the path of one in an allowed folder.",
+        )
     told = request.headers.get("content-length", "")
     size = int(told) if told.isdigit() and len(told) < 19 else None
     try:
@@ -148,8 +172,8 @@ async def send(
             try:
                 receiver.check_told(size)
                 upload: Upload = await (
-                    receiver.form(kind)
-                    if kind.lower().startswith("multipart/form-data")
+                    receiver.form(request.headers["content-type"])
+                    if _is(kind, "multipart/form-data")
                     else receiver.body(name)
                 )
             except TooLargeError:
@@ -288,6 +312,28 @@ def _file(service: Service, owner: str, id: str, kind: FileKind) -> Path:
         said = record.outcome.repair if record.outcome and kind in ("repaired", "repair") else None
         raise NoJobError(f"this job has no {kind}", remedy=said or "See 'files' of the job.")
     return path
+
+
+async def _path_order(request: Request) -> PathOrder:
+    """The order that a request has as JSON.
+
+    Raises:
+        RequestValidationError: It has none.
+    """
+    try:
+        return PathOrder.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+def _type_of(kind: str) -> str:
+    return kind.split(";", 1)[0].strip()
+
+
+def _is(kind: str, *wanted: str) -> bool:
+    """Whether a media type is one of those, which may end in a slash for all of that kind."""
+    own = _type_of(kind)
+    return any(own == one or (one.endswith("/") and own.startswith(one)) for one in wanted)
 
 
 def _switch(name: str, word: str) -> bool:

@@ -27,6 +27,10 @@ class NotReadyError(SyncToolError):
     """The job is not done yet."""
 
 
+class UnknownKindError(UsageError):
+    """The body is of a media type that is not taken."""
+
+
 _STATUS: dict[type[SyncToolError], int] = {
     DeniedError: 401,
     OutsideError: 403,
@@ -35,6 +39,7 @@ _STATUS: dict[type[SyncToolError], int] = {
     TooSlowError: 408,
     NotReadyError: 409,
     TooLargeError: 413,
+    UnknownKindError: 415,
     UsageError: 422,
     BusyServiceError: 503,
     FullDiskError: 507,
@@ -47,7 +52,8 @@ _MEANING = {
     404: "There is no such job, file or path.",
     408: "Nothing has come for too long.",
     409: "The job is not done yet.",
-    413: "The video is larger than is allowed.",
+    413: "The body is larger than is allowed.",
+    415: "The body is of a media type that is not taken.",
     422: "The request is wrong.",
     503: "Too much is waiting or coming; try again after the time in Retry-After.",
     507: "The disk is full.",
@@ -81,12 +87,13 @@ def add_answers(app: FastAPI) -> None:
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        where = " ".join(str(part) for part in first["loc"])
+        where = " ".join(str(part) for part in first["loc"]) or "body"
         return answer(422, f"{where}: {first['msg']}", "See /api/openapi.json.")
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        made = answer(error.status_code, str(error.detail), "See /api/openapi.json.")
+        status = 422 if error.status_code == 400 else error.status_code  # a body that is no JSON
+        made = answer(status, str(error.detail), "See /api/openapi.json.")
         made.headers.update(error.headers or {})  # the methods that are allowed, say
         return made
 
