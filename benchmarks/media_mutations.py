@@ -1,12 +1,14 @@
 """Short video files in several containers, and ways to damage them: for ``mutated_media``.
 
-Each container's own units are known as far as the damage needs them: RIFF chunks, ISO boxes, EBML elements
-and transport packets can be moved, repeated and removed whole, and header fields can be told from media data.
+Each container's own units are known as far as the damage needs them: RIFF chunks, ISO boxes, EBML elements,
+FLV tags, packs and transport packets can be moved, repeated and removed whole, and header fields can be told
+from media data.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,6 +55,9 @@ BASES = (
     Base("MOV, fragments, PCM", ".mov", "mpeg4", "pcm_s16le", tuple(_FRAGMENTED.items())),
     Base("Matroska", ".mkv"),
     Base("transport stream", ".ts"),
+    Base("WebM", ".webm", "libvpx", "libopus"),
+    Base("FLV", ".flv", "flv", "aac"),
+    Base("program stream", ".mpg", "mpeg2video", "mp2"),
 )
 
 
@@ -71,7 +76,8 @@ def make_base(base: Base, video: Path, path: Path, *, seconds: float) -> None:
         images.width, images.height = shown.width // 2 * 2, shown.height // 2 * 2
         images.pix_fmt, images.bit_rate = "yuv420p", 400_000
         audio = file.add_stream(base.audio, rate=AUDIO_HZ, layout="mono")
-        mono = av.AudioResampler("s16" if base.audio == "pcm_s16le" else "fltp", "mono", AUDIO_HZ)
+        samples = av.Codec(base.audio, "w").audio_formats[0].name
+        mono = av.AudioResampler(samples, "mono", AUDIO_HZ)
         packets: list[av.Packet] = []
         count = 0
         for frame in source.decode(shown, heard):
@@ -96,7 +102,7 @@ def units(data: bytes, ending: str) -> list[list[Unit]]:
     if ending == ".ts":
         found = [[(at, at + _TS_BYTES) for at in range(0, len(data) - _TS_BYTES + 1, _TS_BYTES)]]
     else:
-        walk = {".avi": _chunks, ".mkv": _elements}.get(ending, _boxes)
+        walk = _WALKS.get(ending, _boxes)
         found = list(walk(data, 0, len(data)))
     return [group for group in found if len(group) > 1]
 
@@ -108,7 +114,10 @@ def header_bytes(data: bytes, ending: str) -> list[Unit]:
     if ending == ".avi":
         index = data.rfind(b"idx1")
         return [(0, data.find(b"movi")), (index, len(data))]
-    if ending == ".mkv":
+    if ending in (".flv", ".mpg"):
+        found = [start for group in units(data, ending) for start, _ in group]
+        return [(at, min(at + _FIELDS, len(data))) for at in (0, *found)]
+    if ending in (".mkv", ".webm"):
         first = data.find(_CLUSTER.to_bytes(4, "big"))
         blocks = [(s, s + 8) for group in _elements(data, 0, len(data)) for s, _ in group]
         return [(0, first), *(unit for unit in blocks if unit[0] >= first)]
@@ -156,6 +165,24 @@ def _elements(data: bytes, start: int, end: int) -> Iterator[list[Unit]]:
             yield from _elements(data, content, stop)
         start = stop
     yield own
+
+
+def _tags(data: bytes, start: int, end: int) -> Iterator[list[Unit]]:
+    own = []
+    start += 13  # the file's header, and the size of no tag before it
+    while start + 15 <= end:
+        stop = start + 15 + int.from_bytes(data[start + 1 : start + 4], "big")
+        own.append((start, min(stop, end)))
+        start = stop
+    yield own
+
+
+def _packs(data: bytes, start: int, end: int) -> Iterator[list[Unit]]:
+    starts = [match.start() for match in re.finditer(b"\x00\x00\x01\xba", data[start:end])]
+    yield list(zip(starts, [*starts[1:], end]))
+
+
+_WALKS = {".avi": _chunks, ".mkv": _elements, ".webm": _elements, ".flv": _tags, ".mpg": _packs}
 
 
 def _number(data: bytes, at: int, *, keep: bool) -> tuple[int, int]:

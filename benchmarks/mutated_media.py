@@ -1,6 +1,7 @@
 """How damaged video files are measured: mutated copies of short good ones, and what became of each.
 
-python benchmarks/mutated_media.py [--video FILE] [--mutations 600] [--seed 1] [--limit 60] [--memory 2048]
+python benchmarks/mutated_media.py [--video FILE] [--seconds 3] [--mutations 600] [--seed 1] [--limit 60]
+                                   [--memory 2048] [--outcomes FILE]
 
 Files of several containers, made of the first seconds of a talking face, are damaged at random. Right is to
 measure what a player still shows, to be inconclusive, or one ``SyncToolError``. All else counts as a
@@ -15,6 +16,7 @@ much in at least half of the frames, a player shows it so.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import resource
 import statistics
@@ -22,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -97,6 +99,7 @@ def main() -> None:
         "--container", default="", help="only files whose kind has this in its name"
     )
     parser.add_argument("--kind", default="", help="only mutations that have this in their name")
+    parser.add_argument("--outcomes", type=Path, help="outcomes so far, as JSON Lines")
     parser.add_argument("--keep", type=Path, help="folder for files that were no good or moved")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -132,12 +135,14 @@ def _run(given: argparse.Namespace, sources: list[Path], folder: Path) -> None:
     cases = [_Case(i, base.name, path) for i, (base, path) in enumerate(zip(BASES, sources))]
     bases = [case for case in cases if given.container in case.base]
     kinds = [kind for kind in MUTATIONS if given.kind in kind]
-    for number in range(given.mutations) if given.only is None else (given.only,):
-        base, kind = bases[number % len(bases)], kinds[number // len(bases) % len(kinds)]
-        cases.append(_Case(number, base.base, base.source, kind, given.seed))
     found: dict[str, list[Outcome]] = {kind: [] for kind in kinds}
     good: dict[str, Outcome] = {}
     moved: list[Moved] = []
+    done = _earlier(given.outcomes, found, moved)
+    numbers = range(done, given.mutations) if given.only is None else (given.only,)
+    for number in numbers:
+        base, kind = bases[number % len(bases)], kinds[number // len(bases) % len(kinds)]
+        cases.append(_Case(number, base.base, base.source, kind, given.seed))
     # One worker, so that they come in order; what kills it or hangs is a result, and not tried again.
     outcomes = in_workers(
         partial(_measurer, folder, given.memory, given.limit),
@@ -162,11 +167,27 @@ def _run(given: argparse.Namespace, sources: list[Path], folder: Path) -> None:
             moved.append(_compared(name, case, folder, outcome, good[case.base]))
             print(moved[-1], flush=True)
             suspect = True
+        if given.outcomes is not None:
+            line = {"kind": case.kind, "outcome": asdict(outcome)}
+            if moved and moved[-1].case == name:
+                line["moved"] = asdict(moved[-1])
+            with given.outcomes.open("a") as file:
+                file.write(json.dumps(line) + "\n")
         if suspect and given.keep is not None:
             given.keep.mkdir(parents=True, exist_ok=True)
             kept = given.keep / f"{case.number}{case.source.suffix}"
             kept.write_bytes(case.write(folder).read_bytes())
     _print(found, moved)
+
+
+def _earlier(path: Path | None, found: dict[str, list[Outcome]], moved: list[Moved]) -> int:
+    """Take in the outcomes of earlier parts: how many there are."""
+    lines = path.read_text().splitlines() if path is not None and path.exists() else []
+    for line in map(json.loads, lines):
+        found[line["kind"]].append(Outcome(**line["outcome"]))
+        if "moved" in line:
+            moved.append(Moved(**line["moved"]))
+    return len(lines)
 
 
 def _has_moved(outcome: Outcome, before: Outcome) -> bool:

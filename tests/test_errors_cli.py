@@ -60,6 +60,7 @@ def raising(error: BaseException) -> Callable[[], None]:
         (errors.MissingError, 5),
         (errors.MediaError, 1),
         (errors.OutputError, 1),
+        (errors.OutputNameError, 2),
         (errors.WeightsError, 1),
         (errors.PluginError, 1),
         (errors.TrainingError, 1),

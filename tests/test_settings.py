@@ -176,7 +176,7 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"max_offset": 126}, ["126", "15 to 125"]),
         ({"max_offset": 20.5}, ["20.5 is not a whole number"]),
         ({"max_offset": True}, ["True is not a whole number"]),
-        ({"max_offset": "20"}, ["'20' is not a whole number"]),
+        ({"max_offset": "20.5"}, ["'20.5' is not a whole number"]),
         ({"device": "gpu"}, ["'gpu' is not one of auto, cpu, cuda, mps", "did you mean 'cpu'?"]),
         ({"backbone": "  "}, ["'  ' is not a text"]),
         ({"backbone": 3}, ["3 is not a text"]),

@@ -13,7 +13,7 @@ import pytest
 
 import synctool
 from synctool.cli.app import main
-from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE
+from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_USAGE
 from synctool.synthetic.mouth import mouth_shapes
 from synctool.synthetic.phonemes import CLOSED, utterance
 from synctool.synthetic.scene import OffsetAt, Rendering, Scene
@@ -193,7 +193,7 @@ def test_demo_replaces_no_other_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["demo", "-o", str(mine)]) == EXIT_USAGE
     assert mine.read_text() == "a letter"
     assert "Give another name with -o" in " ".join(capsys.readouterr().err.split())
-    assert main(["demo", "-o", str(tmp_path / "a.gif")]) == EXIT_UNEXPECTED
+    assert main(["demo", "-o", str(tmp_path / "a.gif")]) == EXIT_USAGE
     assert ".mp4, .mov, .mkv" in capsys.readouterr().err
 
 

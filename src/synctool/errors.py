@@ -80,6 +80,12 @@ class OutputError(SyncToolError):
     exit_code = EXIT_UNEXPECTED
 
 
+class OutputNameError(OutputError):
+    """A name that a result cannot have: an ending of no format, a file's where a folder is wanted."""
+
+    exit_code = EXIT_USAGE
+
+
 class WeightsError(SyncToolError):
     """Weights that do not fit the network, or a file that is not weights at all."""
 

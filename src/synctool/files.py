@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from synctool.errors import OutputError
+from synctool.errors import OutputError, OutputNameError
 
 if sys.platform == "win32":
     import msvcrt
@@ -152,10 +152,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
     Raises:
         OutputError: It cannot.
+        OutputNameError: It is a folder.
     """
     given = Path(path)
     if given.is_dir():
-        raise OutputError(
+        raise OutputNameError(
             f"cannot write {given}: it is a folder", remedy="Give the name of a file."
         )
     try:
@@ -195,7 +196,13 @@ def make_folder(path: str | os.PathLike[str]) -> None:
 
     Raises:
         OutputError: It cannot be made.
+        OutputNameError: It is a file.
     """
+    if Path(path).is_file():
+        raise OutputNameError(
+            f"{os.fspath(path)} is a file, and a folder is wanted",
+            remedy="Give the name of a folder, or remove the file.",
+        )
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -95,7 +95,7 @@ def init(
 
       synctool config init detect compare --out ~/synctool.toml
     """
-    from synctool.files import write_text
+    from synctool.files import check_writable, write_text
     from synctool.settings.template import template
 
     text = template(map(_known, commands or ()))
@@ -103,6 +103,7 @@ def init(
         typer.echo(text, nl=False)
         return
     path = Path(out).expanduser()
+    check_writable(path)
     if path.exists() and not force:
         raise OutputError(f"{out} is there already", remedy="Give --force to replace it, or --out.")
     write_text(path, text)

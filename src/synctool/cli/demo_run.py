@@ -87,8 +87,11 @@ class DemoRun:
 
     def _render(self, outputs: Outputs) -> None:
         """Check where results go, and make the video."""
-        outputs.check()
         from synctool.synthetic.demo import write_demo
+        from synctool.synthetic.video import check_name
+
+        check_name(self._out)
+        outputs.check()
 
         with progress_bar(quiet=self._quiet) as bar:
             task = bar.add_task("Rendering", total=1.0, speed="")

@@ -17,6 +17,7 @@ from synctool.cli.options import (
 )
 from synctool.cli.outputs import Outputs
 from synctool.settings.fix import FixSettings
+from synctool.settings.values import number_of
 
 
 @settings_options(FixSettings)
@@ -39,7 +40,7 @@ def fix(
     ],
     from_file: FromFile = None,
     offset_ms: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             "--offset-ms",
             metavar="MS",
@@ -99,8 +100,8 @@ def fix(
     outputs.check()
 
     options = {
-        "offset_ms": offset_ms, "force": force, "dry_run": dry_run, "verify": not no_check,
-        "overwrite": overwrite,
+        "offset_ms": number_of("--offset-ms", offset_ms), "force": force, "dry_run": dry_run,
+        "verify": not no_check, "overwrite": overwrite,
     }  # fmt: skip
     targets = Targets(out, names, one=one, dry_run=dry_run, given=videos or [])
     run = FixRun(names, targets, outputs, settings, one=one, quiet=quiet, options=options)

@@ -53,7 +53,8 @@ class Targets:
             return
         if os.path.isfile(out):
             raise UsageError(
-                f"{out} is a file, and several videos need a folder", remedy="Give -o FOLDER."
+                f"{out} is a file, and several videos need a folder",
+                remedy="Give the name of a folder.",
             )
         if not dry_run:
             from synctool.files import make_folder

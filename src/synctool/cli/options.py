@@ -20,14 +20,6 @@ from synctool.settings.sources import resolve
 RESULTS = "Results"
 """Heading of the options that say where results go."""
 
-_ANNOTATIONS = {
-    int: int | None,
-    float: float | None,
-    str: str | None,
-    bool: bool | None,
-    Path: Path | None,
-    dict: str | None,
-}
 _FORMER, _NEGATIVE = "former_", "no_"
 _log = logging.getLogger(__name__)
 
@@ -191,7 +183,7 @@ def _parameter(
     if row.kind is tuple:
         annotation: Any = str | None if row.line.separator else list[str] | None
     else:
-        annotation = bool | None if row.switch else _ANNOTATIONS[row.kind]
+        annotation = bool | None if row.switch else Path | None if row.kind is Path else str | None
     option = typer.Option(*names, **more)
     return inspect.Parameter(
         name,

@@ -7,11 +7,19 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from synctool.errors import UsageError
+from synctool.errors import OutputNameError, UsageError
 from synctool.files import check_writable, make_folder
+from synctool.report.plot_format import FORMATS
 
 STANDARD_OUTPUT = "-"
 _WRITES_VIDEO = {"--fix", "--out", "--video"}
+_ENDINGS = {
+    "--json": (".json", ".jsonl", ".ndjson"),
+    "--csv": (".csv",),
+    "--html": (".html", ".htm"),
+    "--plot": tuple(f".{name}" for name in (*FORMATS, "jpeg")),
+}
+"""Of the files of an option; a name with an ending of another's is taken for a slip."""
 
 
 def is_plot_folder(plot: str | None, *, one: bool) -> bool:
@@ -30,6 +38,25 @@ def is_video_name(name: str) -> bool:
     from synctool.media.video_files import VIDEO_SUFFIXES
 
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
+def _check_ending(option: str, name: str) -> None:
+    """See that a name does not end as the files of another option do.
+
+    Raises:
+        OutputNameError: It does.
+    """
+    ending = os.path.splitext(name)[1].lower()
+    own = _ENDINGS.get(option, ())
+    if not own or ending in own:
+        return
+    others = [other for other, endings in _ENDINGS.items() if ending in endings]
+    if others or is_video_name(name):
+        owner = others[0] if others else "videos"
+        raise OutputNameError(
+            f"{option} {name}: the ending {ending} belongs to {owner}",
+            remedy=f"Give a name that ends in {own[0]}.",
+        )
 
 
 def check_places(
@@ -79,6 +106,7 @@ def check_places(
                 f"{option} {name} would replace a video by a report",
                 remedy="Give the result another name, or remove the video first.",
             )
+        _check_ending(option, name)
         ordinary = os.path.isfile(place) or not os.path.exists(place)
         if place in taken and ordinary:
             raise UsageError(

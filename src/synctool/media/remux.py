@@ -14,7 +14,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Disposition, Stream
 
-from synctool.errors import MediaError, OutputError, UsageError
+from synctool.errors import MediaError, OutputError, OutputNameError, UsageError
 from synctool.files import atomic_path
 from synctool.media.decoding_order import DecodingOrder
 from synctool.media.locating import is_pipe
@@ -105,7 +105,7 @@ def _created(part: Path, target: str | os.PathLike[str]) -> Iterator[OutputConta
     try:
         copy = av.open(_named(part), "w")
     except ValueError as error:
-        raise OutputError(
+        raise OutputNameError(
             f"{os.fspath(target)}: its ending tells no container that is known",
             remedy="Give a name that ends in .mkv, .mp4 or .mov.",
         ) from error

@@ -141,8 +141,13 @@ def collection(
 
     Raises:
         MissingError: There is no such folder, or no video in it.
-        UsageError: The manifest lacks a column.
+        UsageError: It is a file, or the manifest lacks a column.
     """
+    if os.path.isfile(folder.place):
+        raise UsageError(
+            f"{folder.place} is a file, and a folder of videos is wanted",
+            remedy="Give the folder that holds it.",
+        )
     if not folder.exists():
         raise MissingError(
             f"no such folder: {folder.place}", remedy="Give the folder that holds the videos."

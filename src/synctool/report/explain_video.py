@@ -11,7 +11,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
 
-from synctool.errors import OutputError
+from synctool.errors import OutputError, OutputNameError
 from synctool.explaining.run import Explanation
 from synctool.files import atomic_path
 from synctool.report.explanation_images import overlay, volume_image
@@ -26,10 +26,10 @@ def check_ending(path: str | os.PathLike[str]) -> None:
     """Make sure before the work that the video can be written.
 
     Raises:
-        OutputError: The ending is not known.
+        OutputNameError: The ending is not known.
     """
     if os.path.splitext(os.fspath(path))[1].lower() not in _ENDINGS:
-        raise OutputError(
+        raise OutputNameError(
             f"{os.fspath(path)} is no name of a video",
             remedy=f"Give a name that ends in {', '.join(_ENDINGS)}.",
         )

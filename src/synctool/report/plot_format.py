@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from synctool.errors import OutputError
+from synctool.errors import OutputNameError
 from synctool.extras import require
 
 FORMATS = ("png", "svg", "pdf", "jpg")
@@ -18,7 +18,7 @@ def check_plot(path: str | os.PathLike[str]) -> str:
         The format, see ``check_format``.
 
     Raises:
-        OutputError: The suffix is not known.
+        OutputNameError: The suffix is not known.
         MissingError: Matplotlib is not installed.
     """
     kind = check_format(path)
@@ -30,11 +30,11 @@ def check_format(path: str | os.PathLike[str]) -> str:
     """The format that the suffix of a plot asks for.
 
     Raises:
-        OutputError: It is not known.
+        OutputNameError: It is not known.
     """
     kind = Path(path).suffix.lower().lstrip(".").replace("jpeg", "jpg") or "png"
     if kind not in FORMATS:
-        raise OutputError(
+        raise OutputNameError(
             f"cannot draw a plot as .{kind}",
             remedy=f"Give a name that ends in {', '.join('.' + name for name in FORMATS)}.",
         )

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from synctool.settings import shared
 from synctool.settings.fields import setting
 from synctool.settings.shared import VideoSettings
+from synctool.settings.times import seconds_of
 
 _CONDITIONS = "Conditions"
 _DATASET = "Dataset"
@@ -45,6 +46,7 @@ class CompareSettings(VideoSettings):
         0.0,
         "Length in seconds of the segments of the self-consistency test, 0 for no test",
         minimum=0,
+        read=seconds_of,
         group=_CONDITIONS,
     )
     perturb: str | None = setting(

@@ -8,6 +8,7 @@ from typing import ClassVar
 from synctool.settings import shared
 from synctool.settings.base import Settings
 from synctool.settings.fields import setting
+from synctool.settings.times import seconds_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,9 @@ class DemoSettings(Settings):
         minimum=-5000,
         maximum=5000,
     )
-    duration: float = setting(6.0, "Length of the video in seconds", minimum=2, maximum=600)
+    duration: float = setting(
+        6.0, "Length of the video in seconds", minimum=2, maximum=600, read=seconds_of
+    )
     faces: int = setting(1, "Number of faces, which speak in turns", minimum=1, maximum=3)
     height: int = setting(360, "Height of the video in pixels", minimum=240, maximum=720)
     seed: int = shared.seed(help="Seed of faces, voices, words and movements")

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from synctool.settings import shared
 from synctool.settings.fields import setting
 from synctool.settings.shared import VideoSettings
+from synctool.settings.times import FORMS, seconds_of
 
 ExplainMethod = Literal["auto", "occlusion", "grad-cam", "integrated-gradients"]
 
@@ -20,10 +21,14 @@ class ExplainSettings(VideoSettings):
     section: ClassVar[str] = "explain"
 
     at: float = setting(
-        1.0, "Moment to explain, in seconds of the video", minimum=0, metavar="SECONDS"
+        1.0,
+        f"Moment to explain, as {FORMS} (a frame of 40 ms)",
+        minimum=0,
+        metavar="TIME",
+        read=seconds_of,
     )
     seconds: float = setting(
-        2.0, "How much of the video round it is explained", minimum=0.4, maximum=10
+        2.0, "How much of the video round it is explained", minimum=0.4, maximum=10, read=seconds_of
     )
     face: int | None = setting(
         None, "Number of the face, as detect gives it", minimum=0, unset="the largest there"

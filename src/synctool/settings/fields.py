@@ -52,6 +52,7 @@ class Line:
         formerly: Earlier name, which is taken with a warning.
         needs: Settings of which one must be given, too, for this one to have an effect: ``name``, or
             ``name=value`` for that value of it.
+        read: Reads a text that stands for a value, such as a time; raises ``ValueError`` where it does not.
         check: Raises ``ValueError`` for a value that is not allowed.
     """
 
@@ -68,6 +69,7 @@ class Line:
     flag_only: bool = False
     formerly: str = ""
     needs: tuple[str, ...] = ()
+    read: Callable[[str], Any] | None = None
     check: Callable[[Any], object] | None = None
 
 
@@ -148,6 +150,11 @@ class Setting:
         return self.line.metavar or _METAVARS.get(self.kind, "")
 
     @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers."""
+        return self.kind in (int, float)
+
+    @property
     def switch(self) -> bool:
         """Whether it is switched on and off; one with ``auto`` may be left to the program."""
         return self.kind is bool or self.choices == AUTO
@@ -222,6 +229,8 @@ class Setting:
             return self._truth(value, text=text)
         if self.kind is tuple:
             return self._listed(value, text=text)
+        if self.line.read is not None and isinstance(value, str):
+            value, text = self.line.read(value), False
         if text and self.kind in (int, float, Path):
             try:
                 value = self.kind(str(value).strip())

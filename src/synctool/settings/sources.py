@@ -208,7 +208,8 @@ class _Found:
                 self.problems.append(f"{label(said)}: {row.flag} can be given as a flag only")
             else:
                 try:
-                    parsed = row.parse(value, text=source == "environment")
+                    typed = source == "environment" or (source == "flag" and row.numeric)
+                    parsed = row.parse(value, text=typed and isinstance(value, str))
                     self._values[kind.section][row.name] = parsed
                     self.decided[kind.section][row.name] = (source, label(said))
                 except ValueError as error:

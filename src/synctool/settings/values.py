@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
+
+from synctool.errors import UsageError
+
 
 def value_of(text: str) -> int | float | bool | str:
     """A number where the text is one, true and false, and else the text itself."""
@@ -11,6 +15,23 @@ def value_of(text: str) -> int | float | bool | str:
         except ValueError:
             continue
     return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def number_of(flag: str, text: str | None) -> float | None:
+    """The number that a flag gives, None where it was not given.
+
+    Raises:
+        UsageError: The text is none.
+    """
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        raise UsageError(f"{flag}: {text!r} is not a number", remedy="Give a number, such as 80.")
+    return number
 
 
 def name_and_value(text: str) -> tuple[str, str | None]:

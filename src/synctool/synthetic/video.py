@@ -15,7 +15,7 @@ import numpy as np
 from av.codec import Codec
 from av.error import FFmpegError
 
-from synctool.errors import MediaError
+from synctool.errors import MediaError, OutputNameError
 from synctool.files import atomic_path
 from synctool.synthetic.scene import Rendering, Scene
 from synctool.types import AUDIO_HZ, VIDEO_FPS
@@ -67,6 +67,24 @@ def is_synthetic(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def check_name(path: str | os.PathLike[str]) -> None:
+    """See whether a video can have this name.
+
+    Raises:
+        OutputNameError: It is a folder, or the ending tells no container that is written.
+    """
+    if os.path.isdir(path):
+        raise OutputNameError(
+            f"{os.fspath(path)} is a folder",
+            remedy=f"Give a file, such as {Path(path) / 'demo.mp4'}.",
+        )
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise OutputNameError(
+            f"{os.fspath(path)} is no name of a video that can be written",
+            remedy=f"Give a name that ends in {', '.join(SUFFIXES)}.",
+        )
+
+
 def write_scene(
     scene: Scene,
     path: str | os.PathLike[str],
@@ -83,15 +101,12 @@ def write_scene(
         on_progress: Called with the share that is done, 0..1.
 
     Raises:
-        MediaError: No encoder takes it, or the container is not known.
+        MediaError: No encoder takes it.
         OutputError: It cannot be written.
+        OutputNameError: The ending tells no container that is written.
     """
     timing = timing or Timing()
-    if Path(path).suffix.lower() not in SUFFIXES:
-        raise MediaError(
-            f"cannot write {os.fspath(path)}: no container of that name is written",
-            remedy=f"Give a name that ends in {', '.join(SUFFIXES)}.",
-        )
+    check_name(path)
     rendering = Rendering(scene)
     with atomic_path(path) as temporary:
         try:

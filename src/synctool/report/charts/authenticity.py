@@ -27,6 +27,8 @@ from synctool.types import FRAME_MS, VIDEO_FPS, Authenticity, AuthenticitySpan
 _WIDTH = 880.0
 _SCORES, _OFFSETS, _MOUTH, _ROW = 110.0, 110.0, 90.0, 16.0
 _MOST_POINTS = 1500
+_ROOM = 0.06
+"""Share of an axis kept free beyond the outermost values, so that lines and dots there are whole."""
 _SIGN_ROWS = (
     ("still", "lips still"),
     ("silent", "in silence"),
@@ -55,7 +57,7 @@ def authenticity_chart(outcome: Verification) -> Chart:
             Key(Look("line", 3), "re-animation score"),
             Key(Look("large", 0), "offset round every frame"),
             Key(Look("weak"), f"the same, confidence below {LEAST_CONFIDENCE:g}"),
-            Key(Look("line", 2), "opening of the mouth"),
+            Key(Look("thin", 2), "opening of the mouth"),
         ),
         caption="Scores above one half speak against the verdict natural. Upright strokes: 90 % intervals.",
     )
@@ -73,7 +75,7 @@ def _scores(found: Authenticity, x: Axis) -> Panel:
                 middle = (span.start_s + span.end_s) / 2 + 0.01 * model * x.high
                 spans.append((middle, score.low, score.high))
         marks += [Line(tuple(points), Look("line", model)), whiskers(spans, model)]
-    axis = Axis(0.0, 1.0, labelled((0.0, 0.5, 1.0), lambda share: f"{share:g}"))
+    axis = Axis(-_ROOM, 1.0 + _ROOM, labelled((0.0, 0.5, 1.0), lambda share: f"{share:g}"))
     return Panel(axis, tuple(marks), _SCORES, "Scores")
 
 
@@ -89,7 +91,8 @@ def _offsets(outcome: Verification) -> Panel:
     weak, sure = (tuple((t, y) for t, y, s in found if s == wanted) for wanted in (False, True))
     values = [y for _, y, _ in found] or [0.0]
     low, high = min([*values, -185.0]), max([*values, 90.0])
-    axis = Axis(low, high, labelled(nice_ticks(low, high, 4), in_words))
+    room = _ROOM * (high - low)
+    axis = Axis(low - room, high + room, labelled(nice_ticks(low, high, 4), in_words))
     marks = (Dots(weak, Look("weak")), Dots(sure, Look("dots", 0)))
     return Panel(axis, marks, _OFFSETS, "Offset of the audio")
 

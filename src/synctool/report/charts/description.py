@@ -99,7 +99,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Bars:
-    """Upright bars: left end, right end and height of each."""
+    """Upright bars from zero: left end, right end and value of each."""
 
     bars: tuple[tuple[float, float, float], ...]
     look: Look

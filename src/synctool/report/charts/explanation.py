@@ -27,16 +27,16 @@ def moments_chart(found: Explanation) -> Chart:
         x,
         panels,
         _WIDTH,
-        caption="How much the score falls where a moment is replaced by the mean of all.",
+        caption="How much the score falls where a moment is replaced by the mean of all; below 0: rises.",
     )
 
 
 def _panel(title: str, values: np.ndarray, first: int, model: int) -> Panel:
-    tall = [max(float(v), 0.0) for v in values]
+    tall = [float(v) for v in values]
     bars = tuple(
         ((first + t + 0.1) / VIDEO_FPS, (first + t + 0.9) / VIDEO_FPS, v)
         for t, v in enumerate(tall)
     )
-    high = max([*tall, 1e-3])
-    ticks = labelled(nice_ticks(0.0, high, 3), lambda v: plain(v, 1))
-    return Panel(Axis(0.0, high, ticks), (Bars(bars, Look("count", model)),), _HEIGHT, title)
+    low, high = min([*tall, 0.0]), max([*tall, 1e-3])
+    ticks = labelled(nice_ticks(low, high, 3), lambda v: plain(v, 1))
+    return Panel(Axis(low, high, ticks), (Bars(bars, Look("count", model)),), _HEIGHT, title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from synctool.report.charts.description import (
     Band,
     Bars,
     Chart,
+    Dots,
     Line,
     Look,
     Mark,
@@ -190,20 +191,28 @@ def _draw_mark(axes: Axes, mark: Mark, aside: float) -> None:
 def _legend(figure: Figure, chart: Chart) -> None:
     if not chart.keys:
         return
-    lines = [Line2D([], [], **_sample(key.look)) for key in chart.keys]
+    dotted = {
+        mark.look.model
+        for panel in chart.panels
+        for mark in panel.marks
+        if isinstance(mark, Dots) and mark.look.role == "large"
+    }
+    lines = [Line2D([], [], **_sample(key.look, dotted)) for key in chart.keys]
     names = [drawable(key.name).lstrip("_") or "?" for key in chart.keys]  # "_" would hide an entry
     figure.legend(
         lines,
         names,
         loc="outside lower center",
         ncols=min(len(names), 4),
+        handlelength=4.0,  # the longest pattern of dashes, twice
         frameon=False,
         fontsize=8.5,
     )
 
 
-def _sample(look: Look) -> dict[str, Any]:
-    if look.role == "line":
+def _sample(look: Look, dotted: Collection[int | None]) -> dict[str, Any]:
+    """The style of a piece of a mark; ``dotted`` are the models whose lines have dots on them."""
+    if look.role == "line" and look.model in dotted:
         return {
             **_style(look),
             "marker": _style(Look("large", look.model))["marker"],

@@ -261,10 +261,11 @@ def _mark(mark: Dots | Line | Area | Bars, frame: _Frame) -> list[Markup]:
     if isinstance(mark, Dots):
         shape = dots_of(map(frame.place, mark.points))
     elif isinstance(mark, Bars):
+        zero = frame.y(0.0)
         return [
             element(
-                "rect", class_=kind, x=frame.x(low), y=frame.y(tall),
-                width=frame.x(high) - frame.x(low), height=frame.bottom - frame.y(tall),
+                "rect", class_=kind, x=frame.x(low), y=min(frame.y(tall), zero),
+                width=frame.x(high) - frame.x(low), height=abs(zero - frame.y(tall)),
             )
             for low, high, tall in mark.bars
         ]  # fmt: skip
