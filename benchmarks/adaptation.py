@@ -30,7 +30,9 @@ from synctool.training.data import read_constants
 
 def main() -> None:
     """Print both."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Figures of an adaptation without and with labels."
+    )
     parser.add_argument("processed", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--before", type=Path, required=True)
@@ -67,8 +69,8 @@ def main() -> None:
         )
     rows = []
     for number, kind in enumerate(("without labels", "with labels")):
-        both = (one[number] for one in found)
-        for figure in figures(*both, clips, set_name="domain"):
+        before, after = (one[number] for one in found)
+        for figure in figures(before, after, clips, set_name="domain"):
             if figure.length_s == ALL_LENGTHS:
                 ends = (figure.before, figure.after)
                 cells = [*map(interval_words, ends), interval_words(figure.change, sign=True)]
