@@ -885,3 +885,22 @@ def test_a_frame_size_that_changes_is_read_on(tmp_path):
     assert set(shapes[:change]) == {(96, 160)} and set(shapes[change:]) == {(192, 320)}
     assert set(scales[:change]) == {1.0} and set(scales[change:]) == {2.0}
     assert starts[change] and 60 < change < 90 and len(shapes) > 140
+
+
+def test_closing_a_video_ends_its_codecs(tmp_path):
+    path = make_video(tmp_path / "a.mp4")
+    gc.collect()
+    gc.disable()  # their threads must not wait for a collection
+    try:
+        before = _codecs()
+        with VideoFile(path) as video:
+            assert sum(1 for _ in video)
+            assert _codecs() > before
+        assert _codecs() == before
+        assert video.source.video_fps == 25
+    finally:
+        gc.enable()
+
+
+def _codecs() -> int:
+    return sum(isinstance(thing, av.CodecContext) for thing in gc.get_objects())

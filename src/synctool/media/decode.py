@@ -136,6 +136,14 @@ class StreamDecoder:
         else:
             self._guessed, self._rates_hz = GuessedTimes(), set()
 
+    def release(self) -> None:
+        """Let go of the streams and their codecs; facts about what was decoded stay.
+
+        The codecs' threads end with them, and would otherwise wait for the next collection of garbage.
+        """
+        self.streams.clear()
+        self._decoders.clear()
+
     def use_decoder(self, kind: str, decoder: VideoCodecContext | AudioCodecContext) -> None:
         """Go on with the same stream in another codec; what the decoder before still holds comes first."""
         self.decode(kind, None)

@@ -178,6 +178,8 @@ class VideoFile:
                 return
         self._drain()
         self._opened.close()
+        self._decoder.release()
+        self._selected = replace(self._selected, video=None, audio=None)
 
     @property
     def source(self) -> Source:
