@@ -18,7 +18,7 @@ from fake_plugins import run_python
 from fake_samples import talking_sample, write_processed
 from synctool.cli import train as train_cli
 from synctool.cli.app import main
-from synctool.cli.train_text import use_of
+from synctool.cli.train_text import averaged, use_of
 from synctool.data.augment import parse_augment
 from synctool.data.processed import Processed
 from synctool.errors import (
@@ -428,3 +428,8 @@ def test_what_to_do_with_the_weights_names_the_network() -> None:
     said = use_of(weights, "fcn-cls")
     assert said == "use them: synctool detect VIDEO --weights 'my run/best.safetensors'"
     assert "--backbone resnet3d+vggish --weights" in use_of(weights, "resnet3d+vggish")
+
+
+def test_the_terminal_shows_means_over_the_sources() -> None:
+    metrics = {"GRID_head_5": 0.5, "a_b_head_5": 1.0, "GRID_plain_clip": 0.25, "score": 0.75}
+    assert averaged(metrics) == {"head_5": 0.75, "plain_clip": 0.25, "score": 0.75}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,6 +15,9 @@ from synctool.settings.shared import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from synctool.training.train import TrainPlan, TrainProgress
+
+_OF_A_SOURCE = re.compile(r".+_([a-z]+_(?:[0-9]+|clip))")
+"""A figure of one source, such as ``GRID_head_5``."""
 
 
 def show_plan(plan: TrainPlan) -> None:
@@ -88,9 +93,22 @@ class TrainBar:
 
 
 def _epoch(progress: TrainProgress) -> str:
-    figures = "  ".join(f"{name} {value:.3f}" for name, value in (progress.metrics or {}).items())
+    figures = "  ".join(f"{n} {v:.3f}" for n, v in averaged(progress.metrics or {}).items())
     head = f"epoch {progress.epoch}  step {progress.step}  loss {progress.loss:.3f}  {figures}"
     return "\n".join([head.rstrip(), *_times(progress)])
+
+
+def averaged(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Means over the sources: twenty of them would fill the terminal. ``log.csv`` has each.
+
+    Args:
+        metrics: Of a validation: ``SOURCE_FIGURE`` each, or a figure of all.
+    """
+    values: dict[str, list[float]] = {}
+    for name, value in metrics.items():
+        found = _OF_A_SOURCE.fullmatch(name)
+        values.setdefault(found[1] if found else name, []).append(value)
+    return {name: sum(of) / len(of) for name, of in values.items()}
 
 
 def _times(progress: TrainProgress) -> list[str]:
