@@ -293,7 +293,9 @@ def _in_document(data: bytes, chance: random.Random) -> bytes:
     except ValueError:
         return json.dumps(chance.choice(_ODD)).encode()
     facts = value.get("__metadata__") if isinstance(value, dict) else None
-    if facts and chance.random() < 0.5:  # documents within the header of weights
+    if (
+        facts and "calibration" in facts and chance.random() < 0.5
+    ):  # documents within the header of weights
         facts["calibration"] = _in_document(facts["calibration"].encode(), chance).decode()
         return json.dumps(value).encode()
     holder = {"": value}

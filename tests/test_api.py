@@ -35,7 +35,16 @@ def test_examples_call_what_there_is(code: str) -> None:
             called = getattr(called, word)
         named = {word.arg: None for word in node.keywords if word.arg}
         inspect.signature(called).bind(*node.args, **named)
-        if words[1] in {"detect", "compare", "train", "preprocess", "pairs", "export", "download"}:
+        if words[1] in {
+            "detect",
+            "compare",
+            "train",
+            "preprocess",
+            "pairs",
+            "adapt",
+            "export",
+            "download",
+        }:
             own = inspect.signature(called).parameters
             settings = getattr(synctool, f"{words[1].capitalize()}Settings")
             changes = {word for word in named if word not in own}

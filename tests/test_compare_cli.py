@@ -332,8 +332,8 @@ def test_what_is_missing_ends_with_five(run) -> None:
 
 def test_places_that_cannot_be_written(run) -> None:
     run("a.mkv", *ONE, "--json", "no/such/folder.json").failed(1, "no/such")
-    run("a.mkv", *ONE, "--plot", "a.bmp").failed(1, ".bmp")
-    run("a.mkv", *ONE, "--html", ".").failed(1, "folder")
+    run("a.mkv", *ONE, "--plot", "a.bmp").failed(2, ".bmp")
+    run("a.mkv", *ONE, "--html", ".").failed(2, "folder")
 
 
 # ------------------------------------------------------------------------------- interrupted work

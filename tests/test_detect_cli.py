@@ -210,16 +210,16 @@ def test_where_nothing_can_be_written_is_found_before_the_work(
     run = answers()  # no behaviour left: measuring anything would fail
     if (option, target) == ("--plot", "."):
         return  # a folder is fine for plots
-    run("a.mp4", option, target).failed(1, f"cannot write {target}")
+    run("a.mp4", option, target).failed(2 if target == "." else 1, f"cannot write {target}")
 
 
 def test_a_plot_of_an_unknown_kind_is_found_before_the_work(answers) -> None:
-    answers()("a.mp4", "--plot", "a.bmp").failed(1, ".bmp", ".png")
+    answers()("a.mp4", "--plot", "a.bmp").failed(2, ".bmp", ".png")
 
 
 def test_a_plot_folder_that_is_a_file(answers, tmp_path: Path) -> None:
     (tmp_path / "plots").touch()
-    answers()("a.mp4", "b.mp4", "--plot", "plots").failed(1, "cannot write plots")
+    answers()("a.mp4", "b.mp4", "--plot", "plots").failed(2, "plots is a file")
 
 
 @not_root

@@ -217,7 +217,7 @@ def test_the_command_writes_what_is_asked_for(clips: Path, tmp_path: Path, capsy
         (["--at", "90"], EXIT_USAGE, "has no moment 90 s"),
         (["--at", "1", "--face", "7"], EXIT_USAGE, "no face"),
         (["--at", "1", "--method", "magic"], EXIT_USAGE, "occlusion"),
-        (["--at", "1", "--video", "why.png"], 1, "no name of a video"),
+        (["--at", "1", "--video", "why.png"], 2, "no name of a video"),
     ],
 )
 def test_what_cannot_be_explained_is_said(tmp_path: Path, capsys, words, code: int, said) -> None:

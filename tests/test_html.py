@@ -461,7 +461,7 @@ def test_a_page_never_replaces_a_video(detect, tmp_path: Path) -> None:
     ("words", "code", "told"),
     [
         (["--html", "none/a.html"], 1, "cannot write none/a.html"),
-        (["--html", "."], 1, "cannot write ."),
+        (["--html", "."], 2, "cannot write ."),
         (["--html", "r", "--json", "./r"], 2, "cannot both go to"),
         (["--html", "-", "--csv", "-"], 2, "--csv and --html cannot both go to stdout"),
     ],

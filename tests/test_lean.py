@@ -44,6 +44,8 @@ VENDORS = {
     "tensorrt",
 }
 """Modules of export formats, whose specs name what brings them."""
+ALONE = {"wandb"}
+"""Extras that no other one brings: clients of a service."""
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +259,8 @@ def test_every_import_is_of_the_base_or_of_an_extra() -> None:
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_an_extra_brings_the_modules_that_it_is_said_to_bring(extra: str) -> None:
     listed = {normal(Requirement(x).name) for x in project()["optional-dependencies"][extra]}
+    if extra in ALONE and not all(map(is_installed, EXTRAS[extra])):
+        pytest.skip(f"[all] leaves {extra} out, and it is not installed")
     for module in EXTRAS[extra]:
         assert is_installed(module), "the tests need all extras"
         assert {normal(owner) for owner in owners()[module]} & listed
@@ -266,7 +270,7 @@ def test_an_extra_brings_the_modules_that_it_is_said_to_bring(extra: str) -> Non
 def test_all_brings_every_extra_that_has_modules() -> None:
     extras = project()["optional-dependencies"]
     (everything,) = (Requirement(x).extras for x in extras["all"])
-    assert set(EXTRAS) <= everything
+    assert set(EXTRAS) - ALONE <= everything
     assert any("all" in Requirement(x).extras for x in extras["dev"])
 
 

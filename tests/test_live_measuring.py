@@ -45,7 +45,9 @@ def all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def moments(path: Path, with_: Measuring) -> Iterator[tuple[Part, Moment]]:
-    reader = LiveReader(live_address(str(path)), Reading(paced=False), on_loss=pytest.fail)
+    reader = LiveReader(
+        live_address(str(path)), Reading(paced=False), on_loss=pytest.fail, on_change=pytest.fail
+    )
     with encoding_pool(with_.model.runtime) as pool:
         for part in reader.parts():
             for moment in measure_part(part, with_, pool=pool):

@@ -57,7 +57,7 @@ def test_it_says_what_came_of_it(videos: Path, tmp_path: Path, capsys) -> None:
             "none.safetensors",
         ),
         (["films", "nostore://x"], 5, "cannot be reached"),
-        (["films", "films/broken.mp4"], 1, "cannot write"),
+        (["films", "films/broken.mp4"], 2, "a folder is wanted"),
     ],
 )
 def test_mistakes_are_told_before_the_work(

@@ -875,7 +875,7 @@ def test_one_offset_by_hand_for_several(run, wrong: Path) -> None:
     [
         ((), "--out"),
         (("-o", "b.xyz"), "no container"),
-        (("-o", "b.mp4", "--offset-ms", "nan"), "no number"),
+        (("-o", "b.mp4", "--offset-ms", "nan"), "not a number"),
         (("-o", "b.mp4", "--tolerance", "-1"), "tolerance"),
         (("-o", "b.mp4", "--offset-ms", "9", "--audio-track", "3"), "no audio track 3"),
     ],

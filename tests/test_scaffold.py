@@ -174,7 +174,7 @@ def test_what_is_there_stays(kind: str, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_folder_that_cannot_be_written() -> None:
     Path("file").write_text("")
-    with pytest.raises(OutputError, match="cannot write") as caught:
+    with pytest.raises(OutputError, match="file is a file") as caught:
         new_plugin("lips", folder=Path("file/lips"))
     assert caught.value.remedy
     with pytest.raises(OutputError, match="cannot write"):

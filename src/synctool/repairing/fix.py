@@ -174,5 +174,5 @@ def _summary(result: DetectResult | None) -> dict[str, Any] | None:
         "reason": result.reason,
         "drift_ms_per_min": result.drift_ms_per_min,
         "drift_interval_ms_per_min": result.drift_interval_ms_per_min,
-        "segments": [vars(s) for s in result.segments],
+        "segments": [s.to_dict() for s in result.segments],
     }
