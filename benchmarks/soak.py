@@ -100,10 +100,10 @@ def _table(given: argparse.Namespace, rows: list[dict[str, Any]]) -> Table:
     heads = (*names, "resident MiB", "mapped MiB", "threads", "open files")
     return Table(
         "One process, many videos",
-        f"`python {SCRIPT} --docs --seconds {given.seconds:g} --detections {given.detections}`: every second "
-        "video is a damaged copy. What the process holds afterwards stands at the right.",
         heads,
         [[str(row.get(key, 0)) for key in (*names, *held)] for row in rows],
+        f"`python {SCRIPT} --docs --seconds {given.seconds:g} --detections {given.detections}`: every second "
+        "video is a damaged copy. What the process holds afterwards stands at the right.",
     )
 
 
