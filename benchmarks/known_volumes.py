@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,21 @@ from synctool.networks.loaded import LoadedModel
 from synctool.training.calibration import KnownSegment, known_volumes
 from synctool.training.data import train_data
 from synctool.types import DEFAULT_MAX_OFFSET
+from videos import arguments
 
 _FACTS = ("person", "truth_frames", "foreign", "degraded", "tolerance_frames")
 _CACHE_MB = 1024
+
+
+def segment_arguments(description: str) -> argparse.ArgumentParser:
+    """A parser with what all benchmarks take, and what segments are made of and kept in."""
+    parser = arguments(description)
+    parser.add_argument("--processed", type=Path, required=True, help="what preprocess made")
+    parser.add_argument("--constants", type=Path, help="systematic offsets: the truth of each clip")
+    parser.add_argument("--backgrounds", type=Path, help="recorded rooms, noises and music")
+    parser.add_argument("--segments", type=Path, help="keep the score volumes in this file")
+    parser.add_argument("--ensemble", default="graph-cls", help="the second model in that file")
+    return parser
 
 
 def measured(

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from known_volumes import measured
+from known_volumes import measured, segment_arguments
 from rich.console import Console
 from tables import Table, share, write_section
 from uncertainty import Judged, judged_by_folds
@@ -28,7 +28,7 @@ from synctool.evaluation.bootstrap import mean_interval
 from synctool.evaluation.languages import tone_of
 from synctool.networks.load import load_model
 from synctool.prepare.pairs import read_split
-from videos import ROOT, arguments, shared
+from videos import ROOT, shared
 
 SCRIPT = "benchmarks/languages.py"
 PAGE = ROOT / "docs" / "results.md"
@@ -112,12 +112,7 @@ def _share(rows: Sequence[Judged], values: Sequence[bool]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print, and write what was asked for."""
-    parser = arguments(__doc__.splitlines()[0])
-    parser.add_argument("--processed", type=Path, required=True, help="what preprocess made")
-    parser.add_argument("--constants", type=Path, help="systematic offsets: the truth of each clip")
-    parser.add_argument("--backgrounds", type=Path, help="recorded rooms, noises and music")
-    parser.add_argument("--segments", type=Path, help="score volumes of benchmarks/uncertainty.py")
-    parser.add_argument("--ensemble", default="graph-cls", help="the second model in --segments")
+    parser = segment_arguments(__doc__.splitlines()[0])
     parser.add_argument("--languages", type=Path, help="languages by sample, speaker or source")
     parser.add_argument("--docs", action="store_true", help="write the table of docs/results.md")
     given = parser.parse_args(words)

@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from known_volumes import measured
+from known_volumes import measured, segment_arguments
 from rich.console import Console
 from selective_plot import Curve, more_area_lost, plot_curves, selective
 from tables import Table, share, write_section
@@ -39,7 +39,7 @@ from synctool.training.calibration import (
 )
 from synctool.training.ensemble_weights import fit_weights, weighted
 from synctool.types import FRAME_MS, VIDEO_FPS, OffsetSet
-from videos import ROOT, arguments
+from videos import ROOT
 
 SCRIPT = "benchmarks/uncertainty.py"
 PAGE = ROOT / "docs" / "uncertainty.md"
@@ -221,12 +221,7 @@ def selective_table(groups: Sequence[Sequence[Curve]], note: str) -> Table:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print, and write what was asked for."""
-    parser = arguments(__doc__.splitlines()[0])
-    parser.add_argument("--processed", type=Path, required=True, help="what preprocess made")
-    parser.add_argument("--constants", type=Path, help="systematic offsets: the truth of each clip")
-    parser.add_argument("--backgrounds", type=Path, help="recorded rooms, noises and music")
-    parser.add_argument("--segments", type=Path, help="keep the score volumes in this file")
-    parser.add_argument("--ensemble", default="graph-cls", help="the second model")
+    parser = segment_arguments(__doc__.splitlines()[0])
     parser.add_argument("--passes", type=int, default=0, help="passes of Monte Carlo dropout")
     parser.add_argument("--pass-segments", type=Path, help="keep their score volumes in this file")
     parser.add_argument("--every", type=int, default=6, help="every n-th clip for the passes")

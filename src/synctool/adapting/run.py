@@ -431,8 +431,7 @@ class _Adapting:
         fitted = self.work.calibration(candidate.name, make)
         if fitted is None:
             return None
-        # Sets of offsets take true labels: a folder has none, so those that are there are kept.
-        fitted = replace(fitted, sets=candidate.calibration.sets)
+        fitted = replace(fitted, sets=None)  # they take true labels, which a folder does not have
         return replace(candidate, model=replace(candidate.model, calibration=fitted))
 
     def _normalized(self, current: Candidate, processed: Path) -> Candidate | str:

@@ -236,15 +236,4 @@ def _speed(answers: Sequence[Answer], subject: str) -> list[Metric]:
 
 
 def _metric(name: str, estimate: Interval, subject: str, group: str) -> Metric:
-    return Metric(
-        name=name,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        drawn=estimate.drawn,
-        units=estimate.units,
-        count=estimate.count,
-        backbone=subject,
-        group=group,
-        higher_is_better=BENCH_METRICS[name].higher_is_better,
-    )
+    return Metric.of(name, BENCH_METRICS[name], estimate, backbone=subject, group=group)

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from synctool.cli.options import RESULTS, Given, Quiet, result_option, settings_options
+from synctool.cli.options import (
+    RESULTS,
+    Given,
+    JournalFile,
+    Quiet,
+    result_option,
+    settings_options,
+)
 from synctool.settings.bench import BenchSettings
 
 
@@ -23,12 +30,7 @@ def bench(
             rich_help_panel=RESULTS,
         ),
     ] = None,
-    journal: Annotated[
-        str | None,
-        result_option(
-            "--journal", "Journal of finished videos; the same command continues from it."
-        ),
-    ] = None,
+    journal: JournalFile = None,
     json: Annotated[
         str | None, result_option("--json", "The score card as JSON; - for stdout.")
     ] = None,

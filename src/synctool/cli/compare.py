@@ -13,6 +13,7 @@ from synctool.cli.compare_completion import complete_backbones, complete_by, com
 from synctool.cli.options import (
     FromFile,
     Given,
+    JournalFile,
     Quiet,
     renamed,
     result_option,
@@ -58,12 +59,7 @@ def compare(
         ),
     ] = None,
     from_file: FromFile = None,
-    journal: Annotated[
-        str | None,
-        result_option(
-            "--journal", "Journal of finished videos; the same command continues from it."
-        ),
-    ] = None,
+    journal: JournalFile = None,
     json: Annotated[
         str | None, result_option("--json", "Everything as one JSON object; - for stdout.")
     ] = None,

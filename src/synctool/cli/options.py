@@ -52,6 +52,13 @@ def result_option(name: str, help: str, *former: str, metavar: str = "FILE") -> 
     return typer.Option(name, *former, metavar=metavar, help=help, rich_help_panel=RESULTS)
 
 
+JournalFile = Annotated[
+    str | None,
+    result_option("--journal", "Journal of finished videos; the same command continues from it."),
+]
+"""``--journal`` of the commands that compare and test."""
+
+
 def renamed(old: str, new: str, value: Any, other: Any) -> Any:
     """The value of a flag that has a new name, given by either.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synctool.errors import MissingError, SyncToolError
-from synctool.untrusted.regular import check_regular
+from synctool.errors import SyncToolError
+from synctool.untrusted.arrays import read_arrays
 
 
 def read_targets(path: Path) -> dict[str, np.ndarray]:
@@ -23,25 +23,8 @@ def read_targets(path: Path) -> dict[str, np.ndarray]:
         MissingError: There is no such file.
         SyncToolError: It is damaged, or its tensors have other shapes.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     remedy = "Make it with tools/mouth_shapes.py, or see docs/losses.md for what it holds."
-    try:
-        check_regular(path)
-        read = load_file(path)
-    except FileNotFoundError as error:
-        raise MissingError(f"no such file: {path}", remedy="Check --targets.") from error
-    except (
-        SafetensorError,
-        OSError,
-        MemoryError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-    ) as error:
-        raise SyncToolError(f"{path} holds no targets: {error}", remedy=remedy) from error
+    read, _ = read_arrays(path, "targets", flag="--targets", remedy=remedy)
     widths = {x.shape[1] if x.ndim == 2 and x.dtype.kind == "f" else 0 for x in read.values()}
     if len(widths) != 1 or 0 in widths:
         raise SyncToolError(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from synctool.errors import MissingError, SyncToolError
+from synctool.errors import SyncToolError
 from synctool.files import write_bytes
-from synctool.untrusted.regular import check_regular
+from synctool.untrusted.arrays import read_arrays
 
 _COUNT = "units"
 _CENTRES = "_"
@@ -51,26 +51,13 @@ def read_units(path: Path) -> tuple[dict[str, np.ndarray], int]:
         MissingError: There is no such file.
         SyncToolError: It is damaged, or holds something else.
     """
-    from safetensors import SafetensorError, safe_open
-    from safetensors.numpy import load_file
-
+    read, facts = read_arrays(path, "speech units", flag="--units", remedy=_REMEDY)
     try:
-        check_regular(path)
-        with safe_open(path, framework="numpy") as file:
-            count = int((file.metadata() or {})[_COUNT])
-        read = load_file(path)
-    except FileNotFoundError as error:
-        raise MissingError(f"no such file: {path}", remedy="Check --units.") from error
-    except (
-        SafetensorError,
-        OSError,
-        MemoryError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-    ) as error:
-        raise SyncToolError(f"{path} holds no speech units: {error}", remedy=_REMEDY) from error
+        count = int(facts[_COUNT])
+    except (KeyError, ValueError) as error:
+        raise SyncToolError(
+            f"{path} holds no speech units: its header names no number of them", remedy=_REMEDY
+        ) from error
     labels = {key: x for key, x in read.items() if not key.startswith(_CENTRES)}
     for key, x in labels.items():
         if x.ndim != 1 or x.dtype.kind != "i" or (x.size and not 0 <= x.min() <= x.max() < count):

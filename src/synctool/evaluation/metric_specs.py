@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synctool.plain_data import from_plain
+
+if TYPE_CHECKING:
+    from synctool.evaluation.bootstrap import Interval
 
 CONTEXTS = (5, 7, 9, 11, 13, 15)
 """Lengths of windows in frames, as in the literature."""
@@ -78,6 +81,24 @@ class Metric:
     backbone: str
     group: str
     higher_is_better: bool | None
+
+    @classmethod
+    def of(
+        cls, name: str, spec: MetricSpec, estimate: Interval, *, backbone: str, group: str
+    ) -> Metric:
+        """A figure with its interval, as a metric of a model over a group."""
+        return cls(
+            name=name,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            drawn=estimate.drawn,
+            units=estimate.units,
+            count=estimate.count,
+            backbone=backbone,
+            group=group,
+            higher_is_better=spec.higher_is_better,
+        )
 
     @property
     def defined(self) -> bool:

@@ -91,23 +91,8 @@ def summarise(trials: Iterable[Trial], *, by: Sequence[str] = ()) -> list[Metric
             here = table.only(np.array(members, int))
             for name, spec in METRICS.items():
                 estimate = _MEASURES[name](here)
-                found.append(_metric(name, spec, estimate, names[model], group))
+                found.append(Metric.of(name, spec, estimate, backbone=names[model], group=group))
     return found
-
-
-def _metric(name: str, spec: MetricSpec, estimate: Interval, backbone: str, group: str) -> Metric:
-    return Metric(
-        name=name,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        drawn=estimate.drawn,
-        units=estimate.units,
-        count=estimate.count,
-        backbone=backbone,
-        group=group,
-        higher_is_better=spec.higher_is_better,
-    )
 
 
 # --------------------------------------------------------------------------- groups

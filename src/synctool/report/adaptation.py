@@ -11,7 +11,7 @@ from synctool.adapting.adaptation import Adaptation, StageResult
 from synctool.adapting.gains import ALL_LENGTHS, NAMES, Figure
 from synctool.evaluation.bootstrap import Interval
 from synctool.report.tables import Cell, Column, Table, words_cell
-from synctool.report.terminal import standard_console, table_view, terminal_text
+from synctool.report.terminal import facts_grid, standard_console, table_view, terminal_text
 from synctool.report.text import NOTHING, known, plain, printable
 
 WORDS = {
@@ -127,14 +127,7 @@ def adaptation_view(found: Adaptation, encoding: str = "utf-8") -> RenderableTyp
         ": ",
         (terminal_text(finding(found), encoding), style),
     )
-    from rich.table import Table as Grid
-
-    grid = Grid.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in facts(found):
-        grid.add_row(name, Text(terminal_text(value, encoding)))
-    parts: list[RenderableType] = [heading, grid]
+    parts: list[RenderableType] = [heading, facts_grid(facts(found), encoding)]
     if found.stages:
         parts += [Text(), table_view(stages_table(found), encoding)]
     if (shown := found.shown) is not None:

@@ -7,14 +7,13 @@ import os
 import cv2
 import numpy as np
 from rich.console import Console, Group
-from rich.table import Table as Grid
 from rich.text import Text
 
 from synctool.explaining.run import Explanation
 from synctool.files import atomic_path
 from synctool.report.explanation_images import mean_overlay, overlay, volume_image
 from synctool.report.plot_format import check_format
-from synctool.report.terminal import standard_console, terminal_text
+from synctool.report.terminal import facts_grid, standard_console
 from synctool.report.text import plain, printable
 from synctool.scoring.verdict import in_words
 from synctool.types import FRAME_MS, VIDEO_FPS
@@ -90,11 +89,7 @@ def telling_frames(found: Explanation, count: int) -> list[int]:
 def print_explanation(found: Explanation, *, console: Console | None = None) -> None:
     """Show it; ``console`` is one on the standard output unless given."""
     console = console or standard_console()
-    grid = Grid.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in figures(found):
-        grid.add_row(name, Text(terminal_text(value, console.encoding)))
+    grid = facts_grid(figures(found), console.encoding)
     heading = Text.assemble(
         (printable(found.input, console.encoding), "bold"),
         f" at {found.moment.at_s:g} s: what carried the answer",

@@ -16,7 +16,7 @@ from synctool.exporting.formats.checks import (
     Share,
     disturbed,
 )
-from synctool.report.terminal import standard_console
+from synctool.report.terminal import facts_grid, standard_console
 from synctool.report.text import printable, signed
 
 MADE_UP = "made-up windows: give --clips for a check on real ones"
@@ -37,11 +37,7 @@ def export_view(report: ExportReport, encoding: str = "utf-8") -> RenderableType
         ": ",
         _verdict(report),
     )
-    figures = Table.grid(padding=(0, 2))
-    figures.add_column(style="dim", no_wrap=True)
-    figures.add_column(overflow="fold")
-    for name, value in _figures(report):
-        figures.add_row(name, Text(printable(value, encoding)))
+    figures = facts_grid(_figures(report), encoding)
     for note in report.notes:
         figures.add_row("note", Text(printable(note, encoding), style="yellow"))
     for problem in report.problems:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from synctool.repairing.fix import FixResult
 from synctool.repairing.plan import RepairPlan
 from synctool.report.outcome import Failure
 from synctool.report.tables import Cell, Column, Table, name_cell, verdict_cell, words_cell
-from synctool.report.terminal import standard_console, table_view, terminal_text
+from synctool.report.terminal import facts_grid, standard_console, table_view, terminal_text
 from synctool.report.text import NOTHING, printable
 from synctool.scoring.verdict import in_words, worst_ms
 from synctool.types import DetectResult
@@ -47,12 +46,7 @@ def repair_view(result: FixResult, encoding: str = "utf-8") -> RenderableType:
         ": ",
         (terminal_text(sentence(result), encoding), style),
     )
-    grid = Grid.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in _facts(result):
-        grid.add_row(name, Text(terminal_text(value, encoding)))
-    return Group(heading, grid)
+    return Group(heading, facts_grid(_facts(result), encoding))
 
 
 def sentence(result: FixResult) -> str:

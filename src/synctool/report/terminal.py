@@ -61,12 +61,8 @@ def result_view(result: DetectResult, encoding: str = "utf-8") -> RenderableType
         ": ",
         (printable(sentence(result), encoding), STYLES[result.verdict]),
     )
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
     shown = [(figure.name, figure.line) for figure in figures(result)]
-    for name, value in [*shown, *facts(result)]:
-        grid.add_row(name, Text(terminal_text(value, encoding)))
+    grid = facts_grid([*shown, *facts(result)], encoding)
     for warning in result.source.warnings:
         grid.add_row("warning", Text(printable(warning, encoding), style="yellow"))
     parts: list[RenderableType] = [heading, grid]
@@ -109,6 +105,16 @@ def table_view(table: tables.Table, encoding: str = "utf-8") -> RenderableType:
             )
         )
     return view
+
+
+def facts_grid(rows: Iterable[tuple[str, str]], encoding: str = "utf-8") -> Table:
+    """Names and what is to be said of each, in two columns."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        grid.add_row(name, Text(terminal_text(value, encoding)))
+    return grid
 
 
 def terminal_text(text: str, encoding: str) -> str:

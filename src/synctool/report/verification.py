@@ -14,7 +14,7 @@ from synctool.report.charts.authenticity import authenticity_chart
 from synctool.report.outcome import Failure
 from synctool.report.plots import write_charts
 from synctool.report.tables import Cell, Column, Table, name_cell, words_cell
-from synctool.report.terminal import standard_console, terminal_text
+from synctool.report.terminal import facts_grid, standard_console, terminal_text
 from synctool.report.text import NOTHING, clock, plain, printable, shortened
 from synctool.types import Authentic, Authenticity, AuthenticitySpan, ScoreInterval
 
@@ -147,11 +147,7 @@ def result_view(outcome: Verification, encoding: str = "utf-8") -> RenderableTyp
         (f"{found.verdict}: {WORDS[found.verdict]}", STYLES[found.verdict]),
     )
     reasons = [Text(f"  {terminal_text(reason, encoding)}") for reason in found.reasons]
-    grid = Grid.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value, note in figures(found):
-        grid.add_row(name, Text(terminal_text(f"{value}: {note}", encoding)))
+    grid = facts_grid(((n, f"{value}: {note}") for n, value, note in figures(found)), encoding)
     parts: list[RenderableType] = [heading, *reasons, grid]
     if len(found.spans) > 1:
         table = spans_table(found.spans).only("Face", "From", "To", "Verdict", "Dub", "Re-animated")

@@ -10,10 +10,16 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.training.averaging import average_into
-from synctool.training.losses.base import known_mean, numbers
+from synctool.training.losses.base import known_mean
 from synctool.training.losses.loss_inputs import embeddings
 from synctool.training.replicas import gather
-from synctool.training.tasks.two_views import PROJECTED, Projection, rows_of, second_view
+from synctool.training.tasks.two_views import (
+    PROJECTED,
+    Projection,
+    of_both_sides,
+    rows_of,
+    second_view,
+)
 
 
 class MomentumContrast(nn.Module):
@@ -87,14 +93,7 @@ class MomentumContrast(nn.Module):
             losses.append(known_mean(-logits.log_softmax(1)[:, 0], every))
             hits.append(known_mean((logits.argmax(1) == 0).float(), every))
             self._enqueue(queue, gather(keys))
-        loss = (losses[0] + losses[1]) / 2
-        parts = {
-            "moco": loss,
-            "accuracy": (hits[0] + hits[1]) / 2,
-            "accuracy_picture": hits[0],
-            "accuracy_sound": hits[1],
-        }
-        return loss, numbers(parts)
+        return of_both_sides("moco", losses, hits)
 
     @torch.no_grad()
     def _keys(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
-from synctool.training.losses.base import numbers
 from synctool.training.losses.loss_inputs import embeddings
 from synctool.training.replicas import gather
-from synctool.training.tasks.two_views import Projection, rows_of, second_view
+from synctool.training.tasks.two_views import Projection, of_both_sides, rows_of, second_view
 
 
 class SimClr(nn.Module):
@@ -53,14 +52,7 @@ class SimClr(nn.Module):
             loss, hit = nt_xent(first, second, self.temperature)
             losses.append(loss)
             hits.append(hit)
-        loss = (losses[0] + losses[1]) / 2
-        parts = {
-            "simclr": loss,
-            "accuracy": (hits[0] + hits[1]) / 2,
-            "accuracy_picture": hits[0],
-            "accuracy_sound": hits[1],
-        }
-        return loss, numbers(parts)
+        return of_both_sides("simclr", losses, hits)
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from synctool.data.windows import WindowBatch
 from synctool.errors import UsageError
+from synctool.training.losses.base import numbers
 
 PROJECTED = 128
 """Numbers of a projection, as published."""
@@ -55,6 +57,26 @@ def second_view(batch: WindowBatch) -> WindowBatch:
         second_video=None,
         second_audio=None,
     )
+
+
+def of_both_sides(
+    task: str, losses: Sequence[Tensor], hits: Sequence[Tensor]
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of a task, of which video and audio are half each, and its parts.
+
+    Args:
+        task: Its name.
+        losses: Of video and of audio.
+        hits: The same for accuracies, 0..1.
+    """
+    loss = (losses[0] + losses[1]) / 2
+    parts = {
+        task: loss,
+        "accuracy": (hits[0] + hits[1]) / 2,
+        "accuracy_picture": hits[0],
+        "accuracy_sound": hits[1],
+    }
+    return loss, numbers(parts)
 
 
 def rows_of(*views: Tensor) -> tuple[Tensor, ...]:
