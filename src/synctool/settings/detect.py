@@ -68,7 +68,7 @@ class DetectSettings(VideoSettings):
     )
     set_coverage: float = setting(
         DEFAULT_SET_COVERAGE,
-        "Share of people for whom the set of offsets shall hold the true one, 0.5 to 0.99",
+        "Share of people for whom the set of offsets shall hold the true one",
         minimum=0.5,
         maximum=0.99,
     )
