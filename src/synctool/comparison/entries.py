@@ -17,7 +17,7 @@ from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo
 from synctool.data.storage import storage
-from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.errors import MissingError, UsageError
 from synctool.media.locating import is_pipe
 from synctool.names import printable
 from synctool.prepare.inputs import expand
@@ -27,7 +27,7 @@ from synctool.settings.compare import CompareSettings
 from synctool.training.data import read_constants
 from synctool.types import Label
 from synctool.untrusted.documents import read_json, typed
-from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.origin import Origin
 
 LABELS = "labels.csv"
 PARTS = ("auto", "val", "test", "all")
@@ -278,11 +278,8 @@ def read_languages(path: Path) -> dict[str, str]:
         MissingError: There is no such file.
         SyncToolError: It is no JSON object of texts.
     """
-    try:
+    remedy = 'Give a JSON object like {"GRID": "en"}.'
+    with Origin(str(path), remedy, "holds no languages").reading(
+        "file", path, missing="Check --languages."
+    ):
         return typed(read_json(path), dict[str, str])
-    except FileNotFoundError as error:
-        raise MissingError(f"no such file: {path}", remedy="Check --languages.") from error
-    except (OSError, MalformedError) as error:
-        raise SyncToolError(
-            f"{path} holds no languages: {error}", remedy='Give a JSON object like {"GRID": "en"}.'
-        ) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synctool.errors import MissingError, SyncToolError
+from synctool.untrusted.origin import MalformedError, Origin
 from synctool.untrusted.regular import check_regular
 
 
@@ -22,24 +22,23 @@ def read_arrays(
         remedy: How such a file is made.
 
     Raises:
-        MissingError: There is no such file.
-        SyncToolError: It is damaged, or cannot be read.
+        MissingError: There is no such file, or it cannot be read.
+        SyncToolError: It is damaged.
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
+    origin = Origin(str(path), remedy, f"holds no {what}")
+    with origin.reading("file", path, missing=f"Check {flag}."):
         check_regular(path)
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-    except FileNotFoundError as error:
-        raise MissingError(f"no such file: {path}", remedy=f"Check {flag}.") from error
-    except (
-        SafetensorError,
-        OSError,
-        MemoryError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-    ) as error:
-        raise SyncToolError(f"{path} holds no {what}: {error}", remedy=remedy) from error
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+        except (
+            SafetensorError,
+            MemoryError,
+            KeyError,
+            TypeError,
+            ValueError,
+            OverflowError,
+        ) as error:
+            raise MalformedError(error) from error
