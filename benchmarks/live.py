@@ -246,23 +246,9 @@ def make(kind: str, target: Path, work: Path, minutes: float, skip: float) -> No
         sound = ("-f", "concat", "-safe", "0", "-i", str(listed))
         _heard_over(talk, sound, target, lasts)
     elif kind == "foreign":  # the audio of what was said a minute and a half before
-        ffmpeg(
-            "-i",
-            str(talk),
-            "-itsoffset",
-            "91",
-            "-i",
-            str(talk),
-            "-map",
-            "0:v",
-            "-map",
-            "1:a",
-            "-c",
-            "copy",
-            "-ss",
-            "92",
-            str(target),
-        )
+        # Not by -itsoffset: with copied packets FFmpeg takes it back, and the audio is the video's own.
+        taken = ("-map", "0:v", "-map", "1:a", "-c", "copy", "-shortest")
+        ffmpeg("-ss", "91", "-i", str(talk), "-i", str(talk), *taken, str(target))
     else:
         raise ValueError(kind)
 
