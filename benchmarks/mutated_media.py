@@ -1,7 +1,7 @@
 """How damaged video files are measured: mutated copies of short good ones, and what became of each.
 
 python benchmarks/mutated_media.py [--video FILE] [--seconds 3] [--mutations 600] [--seed 1] [--limit 60]
-                                   [--memory 2048] [--outcomes FILE]
+                                   [--memory 2048] [--first 0] [--outcomes FILE]
 
 Files of several containers, made of the first seconds of a talking face, are damaged at random. Right is to
 measure what a player still shows, to be inconclusive, or one ``SyncToolError``. All else counts as a
@@ -94,12 +94,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for a file")
     parser.add_argument("--memory", type=int, default=2048, help="MiB that a file may add")
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first; --mutations ends them"
+    )
     parser.add_argument("--only", type=int, help="this case alone")
     parser.add_argument(
         "--container", default="", help="only files whose kind has this in its name"
     )
     parser.add_argument("--kind", default="", help="only mutations that have this in their name")
-    parser.add_argument("--outcomes", type=Path, help="outcomes so far, as JSON Lines")
+    parser.add_argument("--outcomes", type=Path, help="JSON Lines; a run goes on from them")
     parser.add_argument("--keep", type=Path, help="folder for files that were no good or moved")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -138,8 +141,8 @@ def _run(given: argparse.Namespace, sources: list[Path], folder: Path) -> None:
     found: dict[str, list[Outcome]] = {kind: [] for kind in kinds}
     good: dict[str, Outcome] = {}
     moved: list[Moved] = []
-    done = _earlier(given.outcomes, found, moved)
-    numbers = range(done, given.mutations) if given.only is None else (given.only,)
+    first = given.first + _earlier(given.outcomes, found, moved)
+    numbers = range(first, given.mutations) if given.only is None else (given.only,)
     for number in numbers:
         base, kind = bases[number % len(bases)], kinds[number // len(bases) % len(kinds)]
         cases.append(_Case(number, base.base, base.source, kind, given.seed))

@@ -9,15 +9,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
-import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from synctool.errors import OutputError, OutputNameError
+from synctool.temporaries import temporary_beside
 
 if sys.platform == "win32":
     import msvcrt
@@ -64,8 +63,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary file exists and is empty when the block starts, so that an unwritable folder is
     found before the work and not after it; it has the same suffix. When the block raises, it is
-    removed and ``path`` is what it was before. A link is followed. What is no ordinary file (a
-    pipe, ``/dev/null``) cannot be replaced: there the block gets the path itself.
+    removed and ``path`` is what it was before; what a killed run left, the next one removes. A link
+    is followed. What is no ordinary file (a pipe, ``/dev/null``) cannot be replaced: there the block
+    gets the path itself.
 
     Raises:
         OutputError: The file cannot be written.
@@ -79,18 +79,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         if target.exists() and not target.is_file():
             yield given
             return
-        temporary = _create_beside(target)
-        yield temporary
-        _flush_to_disk(temporary)
-        temporary.replace(target)
+        with temporary_beside(target) as temporary:
+            yield temporary
+            _flush_to_disk(temporary)
+            temporary.replace(target)
     except OSError as error:
         if error.filename not in (None, *map(str, (given, target, temporary))):
             raise  # about another file, which the block was reading
         raise output_error(path, error) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -123,21 +119,6 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _create_beside(target: Path) -> Path:
-    """Make an empty file of a new name in the folder of ``target``, with its permissions."""
-    suffix = target.suffix if len(target.suffix) <= 16 else ""
-    temporary = target.with_name(f".synctool-{secrets.token_hex(6)}.part{suffix}")
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
-    try:
-        os.close(os.open(temporary, flags, 0o666))
-    except OSError as error:
-        error.filename = None  # the user knows nothing of this name
-        raise
-    with suppress(OSError):
-        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-    return temporary
-
-
 def _flush_to_disk(path: Path) -> None:
     """Wait until the content is on the disk; the rename must not arrive there before it."""
     descriptor = os.open(path, os.O_RDWR)
@@ -163,7 +144,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         if given.exists() and not given.is_file():
             return  # a pipe or a device: opening it could block
         target = Path(os.path.realpath(given))
-        _create_beside(target).unlink()
+        with temporary_beside(target):
+            pass
     except OSError as error:
         raise output_error(path, error) from error
 

@@ -11,12 +11,10 @@ over what does not concern the spec's role. A plugin's test calls them all::
 from __future__ import annotations
 
 import inspect
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +27,7 @@ from synctool.models.protocol import sync_model
 from synctool.networks.build import construct
 from synctool.plugins import registry
 from synctool.plugins.specs import BackboneSpec, PairSpec
+from synctool.temporaries import scratch_folder
 from synctool.types import DEFAULT_MAX_OFFSET, WIDEST_MAX_OFFSET
 
 Check = Callable[[BackboneSpec], None]
@@ -195,9 +194,9 @@ def check_saving(spec: BackboneSpec) -> None:
 
     network = _lively(spec)[1]
     other = _made(spec, seed=1)[1]
-    with tempfile.TemporaryDirectory() as folder:
-        save_file(network.state_dict(), Path(folder) / "w.safetensors")
-        state = load_file(Path(folder) / "w.safetensors")
+    with scratch_folder() as folder:
+        save_file(network.state_dict(), folder / "w.safetensors")
+        state = load_file(folder / "w.safetensors")
     streams = list(zip(_streams(spec, network), _streams(spec, other)))
     inputs = [stream.make(5) for stream, _ in streams]
     with torch.no_grad():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from synctool.errors import MissingError, OutputError, UsageError
 from synctool.files import make_folder, output_error
 from synctool.networks.names import model_spec
 from synctool.scoring.confidence import Calibration
+from synctool.temporaries import temporary_beside
 from synctool.weights.artefact import Artefact, is_artefact, read_artefact, write_manifest
 from synctool.weights.locate import located_export
 
@@ -89,22 +89,23 @@ def write_exported(
     Raises:
         OutputError: It cannot be written.
     """
-    beside = out.with_name(f".{out.name}.new")
+    checks = {**artefact.checks, ADAPTED: json.loads(json.dumps(dict(provenance)))}
+    calibrated = replace(
+        artefact, calibration=calibration.to_dict(), offset_sets=None, checks=checks
+    )
+    make_folder(out.parent)
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        make_folder(beside)
-        for part in artefact.parts.values():
-            source = artefact.folder / part.file
-            copy = shutil.copytree if source.is_dir() else shutil.copyfile
-            copy(source, beside / part.file)
-        checks = {**artefact.checks, ADAPTED: json.loads(json.dumps(dict(provenance)))}
-        calibrated = replace(
-            artefact, calibration=calibration.to_dict(), offset_sets=None, checks=checks
-        )
-        write_manifest(calibrated, beside)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(beside, out)
+        with temporary_beside(out, folder=True) as beside:
+            new = beside / "new"
+            new.mkdir()
+            for part in artefact.parts.values():
+                source = artefact.folder / part.file
+                copy = shutil.copytree if source.is_dir() else shutil.copyfile
+                copy(source, new / part.file)
+            write_manifest(calibrated, new)
+            if out.exists():
+                out.rename(beside / "old")
+            new.rename(out)
     except OSError as error:
         raise output_error(out, error) from error
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
@@ -33,6 +32,7 @@ from synctool.measure.thumbnails import Thumbnail
 from synctool.networks.loaded import LoadedModel
 from synctool.runtimes.protocol import Runtime
 from synctool.settings.compare import CompareSettings
+from synctool.temporaries import scratch_folder
 from synctool.types import COMPARE_SCHEMA, Condition, Trial
 from synctool.workers import Died, core_share, in_order, in_workers
 
@@ -215,8 +215,7 @@ def run_trials(
         state = _State(len(entries), len(entries) - len(waiting), on_progress)
         scratch = None
         if settings.perturb and waiting:
-            folder = tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True)
-            scratch = Path(stack.enter_context(folder))
+            scratch = stack.enter_context(scratch_folder())
         made = stack.enter_context(
             closing(_made(entries, waiting, models, settings, scratch, state, thumbnails))
         )

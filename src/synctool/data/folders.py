@@ -10,7 +10,6 @@ import io
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -60,8 +59,8 @@ class FolderWriter:
             **{f"frames/{t:06d}.jpg": jpeg(crop) for t, crop in enumerate(sample.crops)},
             INFO: info.to_json(),
         }
-        with self._output.scratch() as scratch:
-            folder = Path(scratch) / "clip"
+        with self._output.scratch(info.key) as scratch:
+            folder = scratch / "clip"
             for name, data in files.items():
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)

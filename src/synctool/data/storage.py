@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -22,9 +22,11 @@ from urllib.parse import unquote, urlsplit
 from synctool.data.retries import is_transient, retried
 from synctool.errors import MissingError, OutputError, SyncToolError, TransientError
 from synctool.files import atomic_write, make_folder, output_error
+from synctool.temporaries import scratch_folder, temporary_beside
 from synctool.untrusted.origin import MalformedError, Origin
 from synctool.untrusted.regular import check_size, open_regular
 
+_OLD = ".old"
 _LARGEST_READ = 1 << 29
 """Most bytes of a file that is read whole: reports and the files of clips are far smaller."""
 _T = TypeVar("_T")
@@ -109,9 +111,13 @@ class Storage(ABC):
         with self.writing(name) as file:
             file.write(data)
 
-    def scratch(self) -> Any:
-        """A context manager that gives a temporary local folder, on the same disk where it can be."""
-        return tempfile.TemporaryDirectory(prefix=".synctool-", dir=self._scratch_place())
+    def scratch(self, name: str) -> AbstractContextManager[Path]:
+        """A context manager that gives a temporary local folder, on the same disk where it can be.
+
+        Args:
+            name: What is written with it.
+        """
+        return scratch_folder()
 
     @abstractmethod
     def make(self) -> None:
@@ -120,9 +126,6 @@ class Storage(ABC):
         Raises:
             OutputError: It cannot be made.
         """
-
-    def _scratch_place(self) -> str | None:
-        return None
 
 
 def storage(place: str | os.PathLike[str]) -> Storage:
@@ -198,8 +201,9 @@ class LocalStorage(Storage):
         make_folder(target.parent)
         try:
             if target.exists():
-                shutil.rmtree(target)
-            os.replace(folder, target)
+                target.rename(folder.with_name(_OLD))  # at once: a killed run leaves no half of it
+            folder.rename(target)
+            shutil.rmtree(folder.with_name(_OLD), ignore_errors=True)
         except OSError as error:
             raise output_error(target, error) from error
 
@@ -209,8 +213,8 @@ class LocalStorage(Storage):
     def make(self) -> None:
         make_folder(self.path)
 
-    def _scratch_place(self) -> str | None:
-        return self.place
+    def scratch(self, name: str) -> AbstractContextManager[Path]:
+        return temporary_beside(self.path / name.replace("/", "_"), folder=True)
 
 
 class RemoteStorage(Storage):
@@ -273,15 +277,15 @@ class RemoteStorage(Storage):
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="synctool-") as folder:
-            path = Path(folder) / name.rsplit("/", 1)[-1]
+        with scratch_folder() as folder:
+            path = folder / name.rsplit("/", 1)[-1]
             self._tried(lambda: self._files.get_file(self._at(name), os.fspath(path)), name)
             yield path
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        with tempfile.TemporaryDirectory(prefix="synctool-") as folder:
-            path = Path(folder) / "part"
+        with scratch_folder() as folder:
+            path = folder / "part"
             try:
                 with path.open("wb") as file:
                     yield file

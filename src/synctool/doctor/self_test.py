@@ -8,7 +8,6 @@ is in ``expected_scores.json``, by the label of the weights; ``tools/self_test_s
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -24,6 +23,7 @@ from synctool.measure.encode_clip import encode_audio
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.settings.shared import DEFAULT_DETECTOR
+from synctool.temporaries import scratch_folder
 from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME, VIDEO_FPS
 
 SECTION = "Self-test"
@@ -85,8 +85,8 @@ def _tried(name: str, test: Callable[[], str]) -> Finding:
 def _read_clip() -> str:
     from synctool.media.video_file import VideoFile
 
-    with tempfile.TemporaryDirectory(prefix="synctool-doctor-") as folder:
-        path = Path(folder) / "clip.mkv"
+    with scratch_folder() as folder:
+        path = folder / "clip.mkv"
         _write_clip(path)
         with VideoFile(path) as video:
             bright = [f.index for f in video if f.luma is not None and f.luma.mean() > 125]

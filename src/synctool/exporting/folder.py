@@ -3,20 +3,28 @@ earlier export wrote there, which its manifest names with sizes and checksums.""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from synctool.errors import SyncToolError, UsageError
 from synctool.files import make_folder, output_error
+from synctool.temporaries import temporary_beside
+from synctool.untrusted.documents import read_json, typed
+from synctool.untrusted.origin import Origin
 from synctool.weights.artefact import MANIFEST, ArtefactPart, digest, read_artefact, size
 
 FAILED = ".failed-check"
 """Ending of the name that a model keeps which did not pass."""
 _SHOWN = 3
+_ASIDE = ".synctool-old"
+_COMING = ".synctool-coming.json"
+"""What lies in a folder while its content is exchanged: the old files, and the names of the new ones."""
 
 
 def check_folder(out: Path) -> None:
@@ -29,6 +37,7 @@ def check_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", remedy="Give --out the name of a folder.")
+    _recover(real_place(out))
     _refuse_foreign(out)
     make_folder(real_place(out).parent)
     with folder_beside(out):
@@ -42,16 +51,12 @@ def folder_beside(out: Path) -> Iterator[Path]:
     Raises:
         OutputError: It cannot be made, or something in it cannot be written.
     """
-    place = real_place(out)
-    folder = place.parent / f".synctool-{secrets.token_hex(6)}.export"
-    try:
-        folder.mkdir()
-    except OSError as error:
-        raise output_error(out, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_beside(real_place(out), folder=True))
+        except OSError as error:
+            raise output_error(out, error) from error
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def put(folder: Path, out: Path) -> None:
@@ -91,7 +96,9 @@ def real_place(out: Path) -> Path:
 
 
 def _replace(place: Path, folder: Path) -> None:
-    old = place.parent / f".synctool-{secrets.token_hex(6)}.old"
+    old = _old(place)
+    if old.exists():  # with files of others, which stay
+        old = old.with_name(f".synctool-{secrets.token_hex(6)}.old")
     place.rename(old)
     try:
         _refuse_foreign(old, shown=place)  # what came in since the check before
@@ -104,8 +111,9 @@ def _replace(place: Path, folder: Path) -> None:
 
 def _exchange(old: list[Path], place: Path, folder: Path) -> None:
     """Replace what lies in a folder, and keep the folder itself."""
-    aside = place / f".synctool-{secrets.token_hex(6)}.old"
+    aside = place / _ASIDE
     aside.mkdir()
+    (aside / _COMING).write_text(json.dumps(sorted(os.listdir(folder))))
     moved: list[tuple[Path, Path]] = []
 
     def move(source: Path, target: Path) -> None:
@@ -115,25 +123,73 @@ def _exchange(old: list[Path], place: Path, folder: Path) -> None:
     try:
         for path in old:
             move(path, aside / path.name)
+        (aside / _COMING).rename(place / _COMING)
         _refuse_foreign(aside, shown=place)  # what came in since the check before
         for path in sorted(folder.iterdir()):
             move(path, place / path.name)
     except BaseException:
         for source, target in reversed(moved):
             target.rename(source)
+        for noted in (aside / _COMING, place / _COMING):
+            noted.unlink(missing_ok=True)
         aside.rmdir()
         raise
+    (place / _COMING).unlink()
     _remove_own(aside)
+
+
+def _recover(place: Path) -> None:
+    """Bring back what a killed run had moved aside, or remove it where the new one had come.
+
+    Raises:
+        OutputError: It cannot be moved.
+    """
+    old, aside, coming = _old(place), place / _ASIDE, place / _COMING
+    try:
+        if old.is_dir() and place.exists():
+            _remove_own(old)
+        elif old.is_dir():
+            old.rename(place)
+        if not aside.is_dir():
+            return
+        moving = (aside / _COMING).exists()
+        if coming.is_file():  # all of the old is aside, and what is listed is new
+            with Origin(str(coming), remedy="Give --out a new folder.").checked():
+                new = typed(read_json(coming), list[str])
+            for name in new:
+                _remove(place / os.path.basename(name))
+            coming.rename(aside / _COMING)
+            moving = True
+        if not moving:  # all of the new is there
+            _remove_own(aside)
+            return
+        for path in sorted(aside.iterdir()):
+            if path.name != _COMING:
+                path.rename(place / path.name)
+        (aside / _COMING).unlink()
+        aside.rmdir()
+    except OSError as error:
+        raise output_error(place, error) from error
+
+
+def _old(place: Path) -> Path:
+    number = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:12]
+    return place.parent / f".synctool-{number}.old"
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _remove_own(folder: Path) -> None:
     """Remove a folder that was moved aside and checked; what comes into it even now stays, and it too."""
     names: list[str] = []
     with suppress(SyncToolError):  # without a manifest it was empty
-        names = [MANIFEST, *(part.file for part in read_artefact(folder).parts.values())]
+        # The manifest goes last, as it tells what may go.
+        names = [*(part.file for part in read_artefact(folder).parts.values()), MANIFEST]
     for path in (folder / name for name in names):
-        with suppress(OSError):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _remove(path)
     with suppress(OSError):
         folder.rmdir()
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from synctool.errors import MediaError, MissingError
 from synctool.media.locating import STANDARD_INPUT, Place
+from synctool.temporaries import scratch_file
 
 STALL_S = 30.0
 """Longest wait for the next bytes, or for a program that writes to a named pipe."""
@@ -170,7 +171,7 @@ def spooled(reader: PipeReader) -> BinaryIO:
     Raises:
         MediaError: It stalls, is too large, or there is no room for it.
     """
-    kept: Any = tempfile.NamedTemporaryFile(prefix="synctool-", suffix=".pipe")
+    kept: Any = scratch_file()
     try:
         _copy(reader, kept)
         kept.flush()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import metadata, resources
@@ -16,6 +14,7 @@ from typing import Literal
 from synctool.errors import OutputError, PluginError, UsageError
 from synctool.files import make_folder, output_error
 from synctool.plugins import registry
+from synctool.temporaries import temporary_beside
 
 EncoderRole = Literal["video", "audio"]
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -168,12 +167,9 @@ def _texts(name: str, role: str, pair: str) -> dict[Path, str]:
 def _write(folder: Path, texts: dict[Path, str]) -> None:
     """Write all of it beside the folder first: there is never a half of a plugin."""
     make_folder(folder.parent)
-    beside = folder.with_name(f".synctool-{secrets.token_hex(6)}.part")
-    try:
+    with temporary_beside(folder, folder=True) as beside:
         for path, text in texts.items():
             target = beside / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, "utf-8")
         beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

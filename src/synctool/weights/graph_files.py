@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synctool.errors import MissingError, WeightsError
+from synctool.temporaries import scratch_folder
 
 LARGEST_GRAPH_BYTES = 8 << 30
 """Most that the files of one graph may hold together."""
@@ -60,8 +60,8 @@ class GraphFiles:
     @contextmanager
     def private_copy(self) -> Iterator[Path]:
         """A copy of these bytes that nobody else can write, under the same name, for the block."""
-        with tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True) as folder:
-            copy = Path(folder) / self.path.name
+        with scratch_folder() as folder:
+            copy = folder / self.path.name
             for name, data in self.contents.items():
                 place = copy / name if name else copy
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -23,6 +22,7 @@ from synctool.errors import ExportError
 from synctool.exporting.formats.failures import explained
 from synctool.files import write_bytes
 from synctool.onnxruntime_import import onnxruntime_module
+from synctool.temporaries import scratch_folder
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -171,8 +171,8 @@ def _quantized(path: Path) -> Iterator[_Work]:
     import onnx
 
     before = onnx.load(path)
-    with explained(part=before.graph.name, format=_TITLE), TemporaryDirectory() as folder:
-        work = _prepared(before, Path(folder))
+    with explained(part=before.graph.name, format=_TITLE), scratch_folder() as folder:
+        work = _prepared(before, folder)
         yield work
         after = onnx.load(work.target)
         _take_over(before, after)

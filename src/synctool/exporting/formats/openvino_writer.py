@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from synctool.exporting.formats.onnx_writer import write as write_onnx
 from synctool.exporting.formats.quiet import quiet
 from synctool.runtimes.openvino import openvino_module
 from synctool.runtimes.openvino_check import GRAPH_FILE
+from synctool.temporaries import scratch_folder
 from synctool.types import Precision
 
 
@@ -39,8 +39,8 @@ def write(
     """
     with quiet():
         openvino = openvino_module()
-    with TemporaryDirectory() as folder:
-        graph = Path(folder) / "graph.onnx"
+    with scratch_folder() as folder:
+        graph = folder / "graph.onnx"
         # float16 is left to OpenVINO, which knows the numbers that are too large for it.
         write_onnx(part, graph, precision="float32", metadata={}, clips=None)
         with explained(part=part.name, format="OpenVINO"):

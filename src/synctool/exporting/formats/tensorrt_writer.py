@@ -9,7 +9,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from synctool.exporting.formats.failures import explained
 from synctool.exporting.formats.graph import GraphInput, GraphPart
 from synctool.exporting.formats.onnx_writer import write as write_onnx
 from synctool.runtimes.tensorrt import tensorrt_module
+from synctool.temporaries import scratch_folder
 from synctool.types import Precision
 
 LARGEST_BATCH = 16
@@ -56,8 +56,8 @@ def write(
     trt = tensorrt_module()
     if precision == "float16":
         part = _halved(part)
-    with TemporaryDirectory() as folder:
-        graph = Path(folder) / "graph.onnx"
+    with scratch_folder() as folder:
+        graph = folder / "graph.onnx"
         write_onnx(part, graph, precision="float32", metadata={}, clips=None)
         with explained(part=part.name, format="TensorRT"):
             path.write_bytes(_built(trt, part, graph.read_bytes()))
