@@ -42,6 +42,9 @@ AudioIs = Literal["ahead", "behind", "level"]
 Authentic = Literal["natural", "offset", "dubbed", "reanimated", "cannot tell"]
 """Whether lips and voice belong together: naturally, at an offset, not at all (dubbed, a voice-over), with
 lips that seem generated or re-animated; or nobody can tell."""
+DirectionVerdict = Literal["consistent", "mirrored", "not consistent", "cannot tell"]
+"""Whether voices come from where their faces are, from the other side (left and right swapped), from
+elsewhere; or nobody can tell."""
 ReasonCode = Literal[
     "no_face",
     "no_speech",
@@ -264,6 +267,48 @@ class AudioChannel:
 
 
 @dataclass(frozen=True)
+class SpeakerDirection:
+    """Where one face is, and where its voice is heard in the left and right channel.
+
+    Attributes:
+        track: Number of the face, as in ``Track.id``.
+        place: Where it is, from -1, the left edge of the image, to +1, the right one.
+        level_db: By how much the right channel is louder.
+        delay_ms: By how much the right channel hears the voice earlier; None where it is diffuse.
+        speech_s: How much of its speech was heard alone.
+    """
+
+    track: int
+    place: float
+    level_db: float
+    delay_ms: float | None
+    speech_s: float
+
+
+@dataclass(frozen=True)
+class AudioDirection:
+    """Whether voices come from where their faces are in the image.
+
+    Attributes:
+        verdict: See ``DirectionVerdict``.
+        reason: Why, in a sentence without a full stop.
+        agreement: Correlation of places and directions, -1..1; None where there is none.
+        speech_s: How much speech of single visible faces that is made of.
+        speakers: By face.
+    """
+
+    verdict: DirectionVerdict
+    reason: str
+    agreement: float | None = None
+    speech_s: float = 0.0
+    speakers: tuple[SpeakerDirection, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return _rounded_all(asdict(self))
+
+
+@dataclass(frozen=True)
 class ScoreInterval:
     """A probability in 0..1, where either answer is as likely before, with a 90 % interval."""
 
@@ -425,6 +470,7 @@ class DetectResult:
     speakers: tuple[SpeakerTurn, ...] | None = None
     authenticity: Authenticity | None = None
     audio_channels: tuple[AudioChannel, ...] | None = None
+    audio_direction: AudioDirection | None = None
     offset_set: OffsetSet | None = None
     ensemble: Ensemble | None = None
 
@@ -507,6 +553,7 @@ class DetectResult:
             "audio_channels": None
             if self.audio_channels is None
             else [_rounded_all(asdict(c)) for c in self.audio_channels],
+            "audio_direction": self.audio_direction and self.audio_direction.to_dict(),
             "ensemble": self.ensemble and self.ensemble.to_dict(),
             "authenticity": self.authenticity and self.authenticity.to_dict(),
             "frames": {
