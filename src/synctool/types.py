@@ -309,6 +309,46 @@ class AudioDirection:
 
 
 @dataclass(frozen=True)
+class SceneStatistics:
+    """What a video is like, whatever its offset.
+
+    Attributes:
+        cuts_s: When new shots start, without the first.
+        cuts_per_min: New shots a minute.
+        shot_s: Median length of a shot.
+        faces: Mean number of faces in a frame.
+        most_faces: Most of them.
+        face_px: Median height of the largest face in pixels; None where there is no face.
+        face_share: The same as a share of the height of the image.
+        turned_share: Share of the time, 0..1, in which the largest face is turned near its profile.
+        speech_share: Share of the audio, 0..1, that is speech.
+        visible_speech_share: Share of the speech, 0..1, whose speaker is in view; None where nobody can be
+            told to speak or not to.
+        voiced_share: Share of the speech, 0..1, that is voiced; None without speech.
+        loudness_lufs: Programme loudness (ITU-R BS.1770-4) of the measured channel, or mono mix.
+        snr_db: Power of speech above that of the rest of the audio; None where there is too little of either.
+    """
+
+    cuts_s: tuple[float, ...]
+    cuts_per_min: float
+    shot_s: float
+    faces: float
+    most_faces: int
+    face_px: float | None
+    face_share: float | None
+    turned_share: float | None
+    speech_share: float
+    visible_speech_share: float | None
+    voiced_share: float | None
+    loudness_lufs: float | None
+    snr_db: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return _rounded_all(asdict(self))
+
+
+@dataclass(frozen=True)
 class ScoreInterval:
     """A probability in 0..1, where either answer is as likely before, with a 90 % interval."""
 
@@ -471,6 +511,7 @@ class DetectResult:
     authenticity: Authenticity | None = None
     audio_channels: tuple[AudioChannel, ...] | None = None
     audio_direction: AudioDirection | None = None
+    scene: SceneStatistics | None = None
     offset_set: OffsetSet | None = None
     ensemble: Ensemble | None = None
 
@@ -554,6 +595,7 @@ class DetectResult:
             if self.audio_channels is None
             else [_rounded_all(asdict(c)) for c in self.audio_channels],
             "audio_direction": self.audio_direction and self.audio_direction.to_dict(),
+            "scene": self.scene and self.scene.to_dict(),
             "ensemble": self.ensemble and self.ensemble.to_dict(),
             "authenticity": self.authenticity and self.authenticity.to_dict(),
             "frames": {

@@ -39,6 +39,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "watch",
         "serve",
         "verify",
+        "stats",
         "explain",
         "live",
         "compare",

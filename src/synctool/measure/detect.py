@@ -27,6 +27,7 @@ from synctool.measure.embeddings import EncodedVideo, ModelEmbeddings
 from synctool.measure.encode import DetectProgress, encode
 from synctool.measure.encode_clip import encode_audio, is_silent
 from synctool.measure.ensemble import calibration_of, joined, spread
+from synctool.measure.scene import scene_statistics
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.timing import Stopwatch
 from synctool.measure.tracks import build_detector
@@ -199,6 +200,19 @@ class Detector:
         result = conclude(model, findings, name=os.fspath(path), source=source)
         result = replace(result, audio_channels=channels, ensemble=ensemble)
         result = replace(result, audio_direction=direction)
+        if (
+            encoded.speech is not None
+            and encoded.levels_db is not None
+            and encoded.scene is not None
+        ):
+            scene = scene_statistics(
+                encoded.scene,
+                source=source,
+                speech=encoded.speech,
+                levels_db=encoded.levels_db,
+                activity=findings.activity,
+            )
+            result = replace(result, scene=scene)
         if encoded.speech is not None and encoded.levels_db is not None and ensemble is None:
             judged = authenticity_of(
                 self._model,
