@@ -89,6 +89,14 @@ def test_voicing_does_not_depend_on_how_the_samples_come() -> None:
     assert (voicing.frames(75) == voiced_frames(samples, 75)).all()
 
 
+def test_voicing_is_told_by_sample() -> None:
+    voicing = Voicing()
+    voicing.add(np.r_[tone(120, 1.0), np.zeros(RATE, np.int16)])
+    at = np.array([-1, 0, 15_000, 17_000, 31_999, 40_000])
+    assert voicing.at(at).tolist() == [False, True, True, False, False, False]
+    assert not Voicing().at(at).any()
+
+
 # ------------------------------------------------------------------------------------------- scene
 
 

@@ -701,6 +701,7 @@ class Trial:
         curve: Mean score of the candidates -K..K above the mean of all, None where there is none.
         windows: For windows of N frames, how many have their best of 31 candidates within a frame of
             the truth, and how many there are; empty where the truth is not known.
+        voiced_share: Share of the speech in it, 0..1, that is voiced; None without speech.
         duration_s: Length of the segment.
         seconds: Time that this model took for it, without what the models share.
         memory_mb: Most memory of the process until then, MiB; None where it is not known.
@@ -725,6 +726,7 @@ class Trial:
     frames: FrameSeries = FrameSeries((), (), ())
     curve: tuple[float | None, ...] = ()
     windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    voiced_share: float | None = None
     duration_s: float = 0.0
     seconds: float = 0.0
     memory_mb: float | None = None

@@ -51,6 +51,13 @@ class Voicing:
         loud = level > LEAST_LEVEL * level.max(initial=0.0)
         return np.pad((peaks >= LEAST_PERIODICITY) & loud, (0, count - len(found)))
 
+    def at(self, samples: np.ndarray) -> np.ndarray:
+        """Whether samples ``[N]``, counted from the first, lie in voiced frames: bool, False outside."""
+        found = self.frames(sum(map(len, self._found)) + 1)  # the last one is silent
+        index = np.floor_divide(samples, SAMPLES_PER_FRAME)
+        inside = (index >= 0) & (index < len(found))
+        return found[np.where(inside, index, -1)]
+
 
 def voiced_frames(samples: np.ndarray, count: int) -> np.ndarray:
     """Whether each 25 Hz frame of audio in memory is voiced: bool ``[count]``.
