@@ -10,35 +10,52 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import httpx
+import numpy as np
 import torch
+from rich.console import Console
 from safetensors.torch import save
 from torch import nn
 
 from fake_samples import talking_sample, write_processed
+from synctool.adapting.measured_segments import MeasuredSegments
+from synctool.adapting.work_folder import WorkFolder
+from synctool.bench.answers import Answer
+from synctool.bench.card import Card, PartInputs, read_card
+from synctool.bench.comparing import compare_cards
+from synctool.cache import other_folders
 from synctool.comparison.labels import read_labels
 from synctool.comparison.run import TRIALS
 from synctool.data.auxiliary_targets import read_targets
 from synctool.data.pool import SamplePool
 from synctool.data.processed import Processed
+from synctool.data.storage import storage
 from synctool.data.unit_targets import read_units
 from synctool.downloads.catalogue import read_catalogue
+from synctool.downloads.partial import Partial
 from synctool.downloads.receipt import Receipt
 from synctool.journal import Journal
 from synctool.networks.loaded import of_header
+from synctool.prepare import preprocess
 from synctool.prepare.pair_files import read_pairs
 from synctool.prepare.pairs import read_split
+from synctool.report.bench_card import print_card, print_compared
+from synctool.runtimes.trust import remember, remembered
 from synctool.scoring.confidence import Calibration
 from synctool.settings.detect import DetectSettings
 from synctool.settings.sources import resolve
 from synctool.training.checkpoint import load_state
 from synctool.training.data import read_constants
 from synctool.types import Trial
+from synctool.weights import transformers_folder
 from synctool.weights.artefact import read_artefact
 from synctool.weights.files import fit, load_weights
+from synctool.weights.hub_tensors import hub_tensors
 
 SETTINGS = {"k": 15}
 
@@ -183,6 +200,113 @@ def _receipt(folder: Path) -> Path:
     return written(".synctool/receipt.json", _as_json(note))(folder)
 
 
+def _at(variable: str, path: Path, read: Callable[[], object]) -> object:
+    """Read with an environment variable that says where to look."""
+    with patch.dict(os.environ, {variable: str(path)}):
+        return read()
+
+
+def _trust_store() -> bytes:
+    facts = {"path": "a/model", "since": "2026-01-01T00:00:00Z"}
+    return json.dumps({"schema": "synctool.trust/2", "models": {"0" * 64: facts}}).encode()
+
+
+def _read_trust(path: Path) -> object:
+    def read() -> None:
+        remembered()
+        remember({"1" * 64: "b"})
+
+    return _at("SYNCTOOL_TRUST_FILE", path, read)
+
+
+def _hub_folder(folder: Path) -> None:
+    (folder / "model-1.safetensors").write_bytes(save(_state()))
+    places = dict.fromkeys(_state(), "model-1.safetensors")
+    index = {"metadata": {"total_size": 100}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    config = {"model_type": "hubert", "hidden_size": 768, "vision": {"hidden_size": 768}}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _hub_file(name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        _hub_folder(folder)
+        return folder / name
+
+    return make
+
+
+class _Config:
+    """As one of the ``transformers`` library."""
+
+    model_type = "hubert"
+    hidden_size = 768
+
+
+def _read_config(path: Path) -> None:
+    fields = transformers_folder._read_json(path)
+    for table in (fields, transformers_folder._section(fields, "vision") or {}):
+        config: Any = _Config()
+        transformers_folder._compare(table, {"hidden_size": 768}, own=config, name="HuBERT")
+
+
+def _download_note(folder: Path) -> Path:
+    (folder / ".a.bin.part").write_bytes(bytes(100))
+    note = {
+        **{"schema": "synctool.partial/1", "url": "https://example.org/a", "total": 200},
+        **{"etag": '"1"', "last_modified": None, "spans": [[0, 50], [60, 100]]},
+    }
+    return written(".a.bin.part.json", _as_json(note))(folder)
+
+
+def _read_note(path: Path) -> None:
+    """What a download asks of its note before it goes on."""
+    partial = Partial(path.with_name("a.bin"))
+    assert not partial.complete, "half of the bytes are not there"
+    assert 0 <= partial.held <= 100
+    if partial.total is not None:
+        missing = sum(stop - start for start, stop in partial.gaps(partial.total))
+        assert missing + partial.held == partial.total
+    httpx.Headers({"If-Range": partial.if_range or ""})
+    partial.begin("https://example.org/a", checked=True)
+
+
+_PLAN = {"settings": {"size": 96}, "films": 1, "listing": "0", "duplicates": {"b.mp4": "a.mp4"}}
+
+
+def _read_plan(path: Path) -> None:
+    out = storage(path.parent)
+    preprocess._refuse_another(out, preprocess._read_plan(out), _PLAN)
+
+
+def _card() -> Card:
+    answer = Answer(
+        "1", "offsets", "", "face 1", 0.0, None, 3.0, offset_ms=0.0, windows={5: (1, 2)}
+    )
+    inputs = [PartInputs("offsets", "sha256:0", 1)]
+    signature = {"brightness_db": [1.0, 2.0]}
+    return Card.of({"name": "one"}, inputs, [answer], quick=False, signature=signature)
+
+
+def _read_card(path: Path) -> None:
+    """Read a card, show it, and compare it with a good one."""
+    console = Console(file=io.StringIO(), width=100)
+    card = read_card(path)
+    print_card(card, console=console)
+    print_compared(compare_cards(_card(), card), console=console)
+
+
+def _segments(folder: Path) -> Path:
+    columns = {f.name: np.zeros(3) for f in fields(MeasuredSegments)}
+    MeasuredSegments(**{**columns, "curve": np.zeros((3, 31))}).save(folder / "measured.npz")
+    return folder / "measured.npz"
+
+
+def _work(folder: Path) -> Path:
+    WorkFolder(folder / "work", {"seed": 1})
+    return folder / "work" / "adapt.json"
+
+
 _SPLIT = [{"key": "a", "person": "p", "split": "train"}]
 _CATALOGUE = b"""
 [a]
@@ -228,6 +352,27 @@ READERS = (
     Reader(
         "catalogue", written("c.toml", lambda: _CATALOGUE), read_catalogue, (ValueError, OSError)
     ),
+    Reader("trust store", written("trusted.json", _trust_store), _read_trust),
+    Reader(
+        "hub index",
+        _hub_file("model.safetensors.index.json"),
+        lambda path: hub_tensors(path.parent),
+    ),
+    Reader("hub config", _hub_file("config.json"), _read_config),
+    Reader("download note", _download_note, _read_note),
+    Reader(
+        "places",
+        written("places.json", _as_json({"a": ["/b"]})),
+        lambda path: _at("SYNCTOOL_CACHE", path.parent, lambda: other_folders("a")),
+    ),
+    Reader("plan", written(preprocess.PLAN, _as_json(_PLAN)), _read_plan),
+    Reader(
+        "bench card",
+        written("card.json", lambda: json.dumps(_card().to_dict()).encode()),
+        _read_card,
+    ),
+    Reader("adapt segments", _segments, MeasuredSegments.load),
+    Reader("adapt facts", _work, lambda path: WorkFolder(path.parent, {"seed": 1})),
     Reader("receipt", _receipt, lambda path: Receipt.read(path.parent.parent)),
 )
 

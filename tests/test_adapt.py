@@ -22,6 +22,7 @@ from synctool.adapting.measured_segments import WHOLE, MeasuredSegments, measure
 from synctool.adapting.normalization import NoStatistics, with_statistics_of
 from synctool.adapting.relative_labels import agreement, labels, references
 from synctool.adapting.run import Amounts, adapt
+from synctool.adapting.work_folder import WorkFolder
 from synctool.cli.app import main
 from synctool.data.samples import Sample, SampleInfo
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_USAGE, InconclusiveError, UsageError
@@ -361,6 +362,17 @@ def test_nothing_helps_a_model_that_knows(plugin: None, tmp_path: Path, capsys) 
     assert stages["normalization"]["reason"] == "flicker has no batch normalisation"
     assert "not adapted" in page.read_text()
     assert not out.exists()
+
+
+def test_work_that_was_killed_at_its_beginning_goes_on(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / ".synctool-0123456789ab.part.json").touch()
+    WorkFolder(work, {"seed": 1})
+    (work / "adapt.json").unlink()
+    (work / "notes.txt").touch()
+    with pytest.raises(UsageError, match="holds something else"):
+        WorkFolder(work, {"seed": 1})
 
 
 def test_few_videos_are_refused(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ from hostile_inputs import (
     reported,
     spoiled,
 )
+from synctool.adapting.measured_segments import MeasuredSegments
 from synctool.data.samples import SampleInfo, crops_of, flac, jpeg
+from synctool.downloads.partial import Partial
 from synctool.errors import MissingError, SyncToolError, UsageError, WeightsError
 from synctool.networks.load_torch import load_network
 from synctool.networks.loaded import of_header
@@ -57,7 +59,7 @@ from synctool.weights.artefact import read_artefact
 from synctool.weights.files import load_weights
 
 BY_NAME = {reader.name: reader for reader in READERS}
-CAREFREE = {"receipt"}
+CAREFREE = {"receipt", "trust store", "download note", "places"}
 """Readers that take a damaged file for none."""
 
 
@@ -554,6 +556,47 @@ def test_a_video_under_no_name_is_not_taken_up(tmp_path: Path) -> None:
     path = BY_NAME["journal"].make(tmp_path)
     path.write_text(path.read_text().replace('"key": "a"', '"key": ["a"]'))
     read_journal(path)
+
+
+@pytest.mark.parametrize(
+    ("facts", "held"),
+    [
+        ({}, 90),
+        ({"total": 70}, 0),
+        ({"etag": "a\nb"}, 0),
+        ({"etag": "\u00e9"}, 0),
+        ({"spans": [[-5, 9]]}, 0),
+    ],
+    ids=str,
+)
+def test_notes_of_downloads_that_cannot_be(
+    tmp_path: Path, facts: dict[str, Any], held: int
+) -> None:
+    path = BY_NAME["download note"].make(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+    assert Partial(tmp_path / "a.bin").held == held
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\5\6" + bytes(18), b"\x93NUMPY\1\0v\0{}", b"\x80\4]."]
+)
+def test_measured_segments_that_are_none(tmp_path: Path, content: bytes) -> None:
+    path = BY_NAME["adapt segments"].make(tmp_path)
+    path.write_bytes(content)
+    assert "measured.npz is damaged" in refusal(lambda: MeasuredSegments.load(path)).cause
+
+
+def test_a_column_of_another_shape(tmp_path: Path) -> None:
+    path = BY_NAME["adapt segments"].make(tmp_path)
+    with np.load(path) as stored:
+        columns = dict(stored)
+    for changes in (
+        {"curve": np.zeros((3, 2))},
+        {"moved": np.zeros(2)},
+        {"clip": np.array(["a"] * 3)},
+    ):
+        np.savez(path, **{**columns, **changes})
+        assert next(iter(changes)) in refusal(lambda: MeasuredSegments.load(path)).cause
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tarfile
@@ -32,6 +33,7 @@ from synctool.errors import (
     UsageError,
 )
 from synctool.media import pipes
+from synctool.media.boxes import boxes, elements
 from synctool.media.locating import locate
 from synctool.media.video_file import VideoFile
 from videos import Audio, Video, find_clicks, make_video
@@ -535,3 +537,12 @@ def test_an_empty_file_may_be_in_the_cloud(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="0 bytes") as caught:
         indices(tmp_path / "a.mp4")
     assert "offline" in caught.value.remedy
+
+
+@pytest.mark.parametrize("size", [16, 1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+def test_a_box_that_reaches_beyond_all_files_ends_the_search(size: int) -> None:
+    box = struct.pack(">I4sQ", 1, b"free", size)
+    file = io.BytesIO(box * 2)
+    assert [b.kind for b in boxes(file, 0, 32)] == [b"free"] * (2 if size == 16 else 1)
+    element = b"\x1a\x45\xdf\xa3\x01" + (1 << 55).to_bytes(7, "big")
+    assert len(list(elements(io.BytesIO(element * 2), 0, 24))) == 1

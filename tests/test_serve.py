@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import settings as fuzzed
+from hypothesis import strategies as some
 
 from fake_jobs import begun
 from serve_process import PATIENCE_S, Server, serving, until
@@ -23,15 +27,21 @@ from serve_process import PATIENCE_S, Server, serving, until
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+
 from synctool.cli.app import main
 from synctool.errors import UsageError
 from synctool.report.outcome import Failure
 from synctool.serving.access import Access, access_of, is_foreign
+from synctool.serving.api import _path_order
+from synctool.serving.api_errors import add_answers
 from synctool.serving.job_files import JobFiles, OutsideError, allowed_path, safe_name
 from synctool.serving.job_store import JobRecord, JobStore, owned
 from synctool.serving.jobs import JobOutcome, VideoLimits
 from synctool.serving.limits import LimitError, check_limits
 from synctool.serving.server import bound
+from synctool.serving.uploads import _Form
 from synctool.settings.serve import ServeSettings
 from videos import Audio, Video, make_video
 
@@ -222,6 +232,93 @@ def test_what_is_no_upload_is_refused(server: Server, headers: dict, body: bytes
     answer = server.client.post("/api/jobs", content=body, headers=headers)
     assert answer.status_code == 422 and answer.json()["remedy"]
     assert list((server.data / "uploads").iterdir()) == []
+
+
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="fix"\r\n\r\n1\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\nlevel\r\n--b--\r\n'
+)
+HEADERS = some.text(some.characters(max_codepoint=255), max_size=80)
+"""As servers decode them."""
+KINDS = ["multipart/form-data; boundary=b", "multipart/form-data; boundary=\"b\"; x*=utf-9''%ff"]
+
+
+def spliced(draw: some.DrawFn) -> bytes:
+    """A form with other bytes at places."""
+    body = bytearray(FORM)
+    for _ in range(draw(some.integers(0, 4))):
+        at = draw(some.integers(0, len(body)))
+        stop = min(len(body), at + draw(some.integers(0, 30)))
+        body[at:stop] = draw(
+            some.sampled_from([FORM, b"\r\n", b"--b", b";", b"*=", b"\0"]) | some.binary()
+        )
+    return bytes(body)
+
+
+@fuzzed(max_examples=100, deadline=None, derandomize=True)
+@given(
+    body=some.composite(spliced)(),
+    kind=some.sampled_from(KINDS) | HEADERS,
+    step=some.integers(1, 400),
+)
+def test_any_form_is_taken_or_refused(body: bytes, kind: str, step: int) -> None:
+    video = bytearray()
+    try:
+        form = _Form(kind, video)
+        for at in range(0, len(body), step):
+            form.feed(body[at : at + step])
+        form.finish()
+    except UsageError as error:
+        assert error.remedy
+    else:
+        assert len(video) <= len(body)
+
+
+def test_a_header_of_a_form_may_not_be_long() -> None:
+    form = _Form(KINDS[0], bytearray())
+    with pytest.raises(UsageError):
+        for _ in range(100):
+            form.feed(b"--b\r\nContent-Disposition: form-data; name=" + b"a" * 1000)
+
+
+class Body:
+    """As much of a request as is asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def body(self) -> bytes:
+        """The body."""
+        return self._content
+
+
+@fuzzed(max_examples=100, deadline=None, derandomize=True)
+@given(
+    some.binary(max_size=200)
+    | some.sampled_from(
+        [b"[" * 100_000, b'{"path":' * 50_000, b'{"path": "\\ud800"}', b'{"path": 1e999}']
+    )
+    | some.recursive(
+        some.none()
+        | some.booleans()
+        | some.floats()
+        | some.text()
+        | some.sampled_from(["path", "fix"]),
+        lambda inner: (
+            some.lists(inner) | some.dictionaries(some.sampled_from(["path", "fix", "x"]), inner)
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_any_json_is_an_order_or_a_problem(content: bytes) -> None:
+    app = FastAPI()
+    add_answers(app)
+    request: Any = Body(content)
+    try:
+        assert asyncio.run(_path_order(request)).path
+    except RequestValidationError as error:
+        handler: Any = app.exception_handlers[RequestValidationError]
+        assert asyncio.run(handler(request, error)).status_code == 422
 
 
 @integration

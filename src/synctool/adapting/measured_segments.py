@@ -8,6 +8,9 @@ audio, which must get no answer, and whose agreement with itself says what chanc
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -24,6 +27,8 @@ from synctool.scoring.confidence import Calibration
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
 from synctool.scoring.verdict import Circumstances, decide
 from synctool.types import DEFAULT_MAX_OFFSET, SAMPLES_PER_FRAME, VIDEO_FPS
+from synctool.untrusted.origin import MalformedError, Origin
+from synctool.untrusted.regular import MIB, read_regular
 
 LENGTHS_S = (1, 2, 3)
 """Seconds of the segments."""
@@ -35,6 +40,12 @@ _EACH = 2
 """Segments of each length from a clip, at different places."""
 _LEAST_REST_FRAMES = 25
 _ROWS = 2 * DEFAULT_MAX_OFFSET + 1
+_LARGEST = 256 * MIB
+_DAMAGE = (
+    *(ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError),
+    *(MemoryError, OverflowError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for files that are none of its own."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +125,29 @@ class MeasuredSegments:
 
     @classmethod
     def load(cls, path: Path) -> MeasuredSegments:
-        """Read what ``save`` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
-            return cls(**{f.name: stored[f.name] for f in fields(cls)})
+        """Read what ``save`` wrote.
+
+        Raises:
+            MissingError: It is not there, or cannot be read.
+            SyncToolError: It is damaged.
+        """
+        origin = Origin(str(path), "Remove it, and run the same command again.")
+        with origin.reading("file", path, missing="Run the same command again."):
+            content = io.BytesIO(read_regular(path, most=_LARGEST))
+            try:
+                with np.load(content, allow_pickle=False) as stored:
+                    columns = {f.name: stored[f.name] for f in fields(cls)}
+            except _DAMAGE as error:
+                raise MalformedError(error) from error
+            shapes = {
+                name: (*column.shape, column.dtype.kind in "bif")
+                for name, column in columns.items()
+            }
+            count = len(columns["clip"]) if columns["clip"].ndim else -1
+            for name, shape in shapes.items():
+                if shape != ((count, _ROWS, True) if name == "curve" else (count, True)):
+                    raise MalformedError(f"its column {name} has another shape")
+            return cls(**columns)
 
 
 def measure_segments(

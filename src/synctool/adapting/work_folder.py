@@ -37,7 +37,7 @@ class WorkFolder:
         text = json.dumps(facts, indent=1, sort_keys=True) + "\n"
         if stored.is_file():
             self._refuse_another(stored, json.loads(text))
-        elif any(path.iterdir()):
+        elif any(not p.name.startswith(".synctool-") for p in path.iterdir()):
             raise UsageError(
                 f"{path} holds something else", remedy="Name an empty folder with --work."
             )

@@ -17,7 +17,7 @@ from synctool.bench.metrics import summarise
 from synctool.cores import usable_cores
 from synctool.errors import UsageError
 from synctool.evaluation.metric_specs import Metric
-from synctool.untrusted.documents import read_json
+from synctool.untrusted.documents import read_json, typed
 from synctool.untrusted.origin import MalformedError, Origin
 
 CARD_SCHEMA = "synctool.bench/1"
@@ -131,7 +131,7 @@ class Card:
         if data.get("schema") != CARD_SCHEMA:
             raise ValueError(f"no {CARD_SCHEMA}")
         try:
-            return cls(
+            card = cls(
                 bench=str(data["bench"]),
                 quick=bool(data["quick"]),
                 subject=dict(data["subject"]),
@@ -142,6 +142,8 @@ class Card:
                 synctool=str(data["synctool"]),
                 machine=dict(data.get("machine", {})),
             )
+            typed(asdict(card), cls)
+            return card
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"it lacks something: {error}") from error
 

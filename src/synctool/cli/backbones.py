@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import print_table, print_text
-from synctool.cli.options import JsonFile
-from synctool.cli.outputs import JsonOutput
-from synctool.errors import EXIT_UNEXPECTED, UsageError
+from synctool.cli.common import print_json, print_table, print_text
+from synctool.cli.options import JsonSwitch
+from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import installing, require
 from synctool.plugins.specs import BackboneSpec
 
@@ -28,36 +27,25 @@ def backbones(
         bool,
         typer.Option("--profile", help="Measure size, multiply-adds, time and memory of each."),
     ] = False,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="DEVICE", help="Where --profile measures (cpu, cuda; default cpu)."),
-    ] = None,
-    json: JsonFile = None,
+    device: Annotated[str, typer.Option(help="Where --profile measures: cpu or cuda.")] = "cpu",
+    json: JsonSwitch = False,
 ) -> None:
     """List the networks that --backbone takes: complete models, and encoders to be put in pairs.
 
-    Examples:
+    Example:
 
       synctool backbones
 
-      synctool backbones --profile fcn-cls resnet3d+vggish --json costs.json
-
-    Exit codes: 0 listed, or measured; 1 one could not be measured; 2 usage; 5 an extra is missing.
+      synctool backbones --profile fcn-cls resnet3d+vggish --json
     """
-    if device is not None and not profile:
-        raise UsageError(
-            "--device has no effect without --profile",
-            remedy="Add --profile, or leave --device out.",
-        )
-    output = JsonOutput(json)
     from synctool.networks.names import statuses
 
     found = statuses(names or ())
     if profile:
-        _profiled(names or [x.spec.full_name for x in found], device or "cpu", output)
-        return
-    output.write([_data(status) for status in found])
-    if output.for_people:
+        _profiled(names or [x.spec.full_name for x in found], device, as_json=json)
+    elif json:
+        print_json([_data(status) for status in found])
+    else:
         _listed(found)
 
 
@@ -72,7 +60,7 @@ def _listed(found: list[BackboneStatus]) -> None:
         typer.echo(f"note: what needs {extra} comes with: {installing(extra)}", err=True)
 
 
-def _profiled(names: list[str], device: str, output: JsonOutput) -> None:
+def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
     require("train", "--profile", "torch")
     from synctool.cli.progress import progress_bar
     from synctool.networks.profile import profiles
@@ -83,8 +71,9 @@ def _profiled(names: list[str], device: str, output: JsonOutput) -> None:
         for profile in profiles(names, device=device):
             found.append(profile)
             bar.update(task, advance=1, description=f"measured {profile.name}")
-    output.write([profile.to_dict() for profile in found])
-    if output.for_people:
+    if as_json:
+        print_json([profile.to_dict() for profile in found])
+    else:
         columns = ["name", "role", "parameters", "multiply-adds/s", "ms/s", "real time", "memory"]
         print_table([*columns, "weights", "licence"], [_cost(profile) for profile in found])
         for profile in found:

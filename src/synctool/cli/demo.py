@@ -9,8 +9,6 @@ import typer
 from synctool.cli.options import RESULTS, Given, Quiet, result_option, settings_options
 from synctool.settings.demo import DemoSettings
 
-FILE_NAME = "synctool-demo.mp4"
-
 
 @settings_options(DemoSettings)
 def demo(
@@ -22,12 +20,10 @@ def demo(
             "--out",
             "-o",
             metavar="FILE",
-            help="The video: .mp4, .mov or .mkv; an earlier one of this command is replaced "
-            f"(default {FILE_NAME}).",
+            help="The video: .mp4, .mov or .mkv; an earlier one of this command is replaced.",
             rich_help_panel=RESULTS,
-            show_default=False,
         ),
-    ] = FILE_NAME,
+    ] = "synctool-demo.mp4",
     json: Annotated[
         str | None, result_option("--json", "The result as JSON; - for stdout.")
     ] = None,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctool.cli.common import print_table, print_text
-from synctool.cli.options import JsonFile
-from synctool.cli.outputs import JsonOutput
+from synctool.cli.common import print_json, print_table, print_text
+from synctool.cli.options import JsonSwitch
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import require
 from synctool.plugins import registry
@@ -25,21 +24,12 @@ _NETWORKS = "synctool_backbones"
 
 
 @app.command("list")
-def list_plugins(json: JsonFile = None) -> None:
-    """List all plugins, what each provides, and why any is broken.
-
-    Examples:
-
-      synctool plugins list
-
-      synctool plugins list --json plugins.json
-
-    Exit codes: 0 listed, also where some are broken; 2 usage, 1 anything else.
-    """
-    output = JsonOutput(json)
+def list_plugins(json: JsonSwitch = False) -> None:
+    """List all plugins, what each provides, and why any is broken."""
     records = get_plugins().probe()
-    output.write([record.to_dict() for record in records])
-    if output.for_people:
+    if json:
+        print_json([record.to_dict() for record in records])
+    else:
         columns = ["plugin", "distribution", "status", "gives"]
         print_table(columns, [_row(record) for record in records])
 
@@ -50,26 +40,21 @@ def new(
     role: Annotated[
         str,
         typer.Option(
-            metavar="ROLE",
-            help="What it encodes (video, audio; default video).",
-            show_default=False,
-            autocompletion=lambda: ["video", "audio"],
+            help="What it encodes: video or audio.", autocompletion=lambda: ["video", "audio"]
         ),
     ] = "video",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder to create (default synctool-plugin-NAME)."),
+        typer.Option(help="Folder to create (default synctool-plugin-NAME)."),
     ] = None,
 ) -> None:
     """Create a plugin: a package with a small trainable encoder to start from.
 
-    Examples:
+    Example:
 
       synctool plugins new lips
 
       synctool plugins new hum --role audio --out ~/hum
-
-    Exit codes: 0 created, 2 usage, 1 anything else.
     """
     from synctool.plugins.scaffold import new_plugin
 
@@ -88,21 +73,18 @@ def check(
             help="Plugins or networks (default: all plugins that do not come with synctool)."
         ),
     ] = None,
-    json: JsonFile = None,
+    json: JsonSwitch = False,
 ) -> None:
     """Check that the networks of plugins meet the contract of all networks.
 
-    Examples:
+    They are built small, with random weights. Exit code 1 if one fails.
+
+    Example:
 
       synctool plugins check lips
 
-      synctool plugins check graph fcn-mel --json checks.json
-
-    They are built small, with random weights.
-
-    Exit codes: 0 all pass, 1 one fails, 2 usage, 5 an extra is missing.
+      synctool plugins check graph fcn-mel --json
     """
-    output = JsonOutput(json)
     records = [r for r in get_plugins().probe() if not r.builtin and r.status != "disabled"]
     wanted = names or [r.name for r in records if r.status == "ok" and r.gives.get(_NETWORKS)]
     specs = {spec.full_name: spec for name in wanted for spec in registry.backbones.of(name)}
@@ -113,11 +95,12 @@ def check(
     if not names:
         broken = [r for r in records if r.status == "broken"]
         outcomes += [CheckOutcome(r.name, "load", False, r.reason) for r in broken]
-    output.write([outcome.to_dict() for outcome in outcomes])
-    if output.for_people and outcomes:
+    if json:
+        print_json([outcome.to_dict() for outcome in outcomes])
+    elif outcomes:
         columns = ["network", "check", "result", "reason"]
         print_table(columns, [_verdict(outcome) for outcome in outcomes])
-    elif output.for_people:
+    else:
         print_text("No plugin with a network is installed beside synctool itself.")
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(EXIT_UNEXPECTED)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import print_text
-from synctool.cli.options import Given, JsonFile, Quiet, settings_options
-from synctool.cli.outputs import JsonOutput
+from synctool.cli.common import print_json, print_text
+from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
 from synctool.cli.progress import progress_bar
 from synctool.settings.preprocess import PreprocessSettings
 
@@ -24,10 +23,12 @@ def preprocess(
         str, typer.Argument(help="Folder of videos, or an address such as s3://bucket/videos.")
     ],
     out: Annotated[str, typer.Argument(help="Folder or address for the samples.")],
-    json: JsonFile = None,
+    json: JsonSwitch = False,
     quiet: Quiet = False,
 ) -> None:
     """Crop faces out of videos and pack them with their audio for training.
+
+    Run it again after an interruption: it continues where it stopped.
 
     Examples:
 
@@ -35,14 +36,9 @@ def preprocess(
 
       synctool preprocess voxceleb2/ processed/ --sync-correct
 
-      synctool preprocess s3://bucket/in s3://bucket/out --engine ray
-
-    Run it again after an interruption: it continues where it stopped.
-
-    Exit codes: 0 all videos are done, also where some have no samples; 5 something is missing, 2 usage,
-    1 anything else.
+      synctool preprocess s3://bucket/videos s3://bucket/processed --engine ray --address auto
     """
-    settings, output = given.settings(), JsonOutput(json, quiet=quiet)
+    settings = given.settings()
     from synctool.prepare.preprocess import preprocess as run
 
     try:
@@ -51,8 +47,9 @@ def preprocess(
     except KeyboardInterrupt:
         print_text("Stopped. Run the same command again to go on.", err=True)
         raise
-    output.write(vars(done))
-    if output.for_people:
+    if json:
+        print_json(vars(done))
+    elif not quiet:
         print_text(
             f"{done.films_done} videos: {done.samples} samples, {done.hours:.2f} hours of faces, "
             f"{done.failures} without (failures.json in {out} says why)"

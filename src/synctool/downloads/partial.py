@@ -195,6 +195,11 @@ class Partial:
             spans = _joined([[int(start), int(stop)] for start, stop in state.spans])
             if state.schema != _SCHEMA or not spans or spans[-1][1] > there or spans[0][0] < 0:
                 return
+            if state.total is not None and state.total < spans[-1][1]:
+                return
+            marks = f"{state.etag or ''}{state.last_modified or ''}"
+            if not (marks.isascii() and marks.isprintable()):  # they are sent to the server
+                return
         except (OSError, MalformedError):
             return  # no note, or one that cannot be trusted
         self.url, self.etag, self.last_modified = state.url, state.etag, state.last_modified

@@ -29,8 +29,10 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
     A last box that says that it reaches further is cut off there.
     """
     for _ in range(MOST):
+        if start + 8 > end:  # where a size is that of no file, further than one can go
+            return
         head = read_at(file, start, 16)
-        if start + 8 > end or len(head) < 8:
+        if len(head) < 8:
             return
         size, kind = struct.unpack(">I4s", head[:8])
         content = start + 8
@@ -62,8 +64,10 @@ def elements(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
     An element of unknown size reaches to ``end``.
     """
     for _ in range(MOST):
+        if start + 2 > end:
+            return
         head = read_at(file, start, 12)
-        if start + 2 > end or not head or not head[0]:
+        if not head or not head[0]:
             return
         id_length = 9 - head[0].bit_length()
         rest = head[id_length:]

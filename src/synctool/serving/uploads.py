@@ -190,8 +190,8 @@ class _Form:
             boundary,
             {
                 "on_part_begin": self._begin,
-                "on_header_field": lambda data, a, b: self._header.extend(data[a:b]),
-                "on_header_value": lambda data, a, b: self._value.extend(data[a:b]),
+                "on_header_field": lambda data, a, b: _extend(self._header, data[a:b]),
+                "on_header_value": lambda data, a, b: _extend(self._value, data[a:b]),
                 "on_header_end": self._header_done,
                 "on_part_data": self._data,
                 "on_part_end": self._end,
@@ -245,9 +245,7 @@ class _Form:
         if self._is_video:
             self._video.extend(data[begin:end])
             return
-        self._text.extend(data[begin:end])
-        if len(self._text) > _LONGEST_FIELD:
-            raise _no_form()
+        _extend(self._text, data[begin:end])
 
     def _end(self) -> None:
         if not self._is_video and self._field:
@@ -255,6 +253,17 @@ class _Form:
 
     def _all(self) -> None:
         self._ended = True
+
+
+def _extend(text: bytearray, data: bytes) -> None:
+    """Add to what may not be long.
+
+    Raises:
+        UsageError: It is.
+    """
+    text.extend(data)
+    if len(text) > _LONGEST_FIELD:
+        raise _no_form()
 
 
 def _no_form() -> UsageError:
