@@ -309,7 +309,11 @@ class Scene:
 
 
 def scenes(
-    pairs: Sequence[tuple[Clip, Clip, Clip]], model: LoadedModel, notes: Console
+    pairs: Sequence[tuple[Clip, Clip, Clip]],
+    model: LoadedModel,
+    notes: Console,
+    *,
+    talks: Sequence[bool] = (False, True),
 ) -> list[Scene]:
     """Make and encode the videos of all pairs: with a listener, and with both talking all the time."""
     made = []
@@ -319,7 +323,7 @@ def scenes(
                 notes.print(f"{number} of {len(pairs)} pairs", style="dim", highlight=False)
             frames = min(len(clip.panel) for clip in clips)
             left, right, third = (clip.part(frames) for clip in clips)
-            for talking in (False, True):
+            for talking in talks:
                 if talking:
                     sides = [np.concatenate([clip.panel] * 2) for clip in (left, right)]
                 else:

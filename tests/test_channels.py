@@ -17,10 +17,18 @@ from fake_results import made_result
 from synctool.cli.app import main
 from synctool.errors import EXIT_OK, EXIT_USAGE, UsageError
 from synctool.features.channel_mix import metres, mixed, places_of
+from synctool.features.direction import StereoPair
 from synctool.media.video_file import VideoFile
 from synctool.report.channel_tables import channels_table
 from synctool.report.html.pages import detect_page
-from synctool.types import AudioChannel, DetectResult, StreamSelection
+from synctool.scoring.direction import Moment, compare_directions
+from synctool.types import (
+    AudioChannel,
+    AudioDirection,
+    DetectResult,
+    SpeakerDirection,
+    StreamSelection,
+)
 from videos import CLICKS_S, clicks, find_clicks, make_video, murmur
 
 RATE = 16_000
@@ -197,3 +205,106 @@ def test_the_table_names_distance_and_polarity() -> None:
     assert remarks[2] == "other sound, or silence"
     page = detect_page([result], command="synctool detect talk.mp4")
     assert "5.0 m further away" in page and "3<b>" not in page
+
+
+# --------------------------------------------------------------------------------------- direction
+
+
+def heard(left: np.ndarray, right: np.ndarray):
+    """What two seconds tell, with a still second before."""
+    quiet = np.arange(75) < 25
+    still = np.zeros(RATE, np.int16)
+    return StereoPair(np.r_[still, left], np.r_[still, right], quiet).heard(np.arange(25, 73))
+
+
+def test_a_panned_voice_is_louder_on_its_side() -> None:
+    own = sound(2.0)
+    found = heard(own // 2, own)
+    assert found.level_db == pytest.approx(6.0, abs=0.1)
+    assert found.delay_ms == 0 and found.side == pytest.approx(1.0, abs=0.02)
+    assert heard(own, own // 2).side == pytest.approx(-1.0, abs=0.02)
+
+
+def test_the_nearer_microphone_hears_a_voice_earlier() -> None:
+    own = sound(2.0)
+    found = heard(later(own, 4), own)
+    assert found.delay_ms == pytest.approx(0.25, abs=0.02) and abs(found.level_db) < 0.1
+    assert found.side == pytest.approx(1.0, abs=0.1)
+    assert heard(own, -later(own, 4)).delay_ms == pytest.approx(-0.25, abs=0.02)
+
+
+def test_what_is_diffuse_has_no_delay_and_what_is_noise_no_level() -> None:
+    rng = np.random.default_rng(0)
+    left, right = (rng.normal(0, 3000, 3 * RATE).astype(np.int16) for _ in range(2))
+    assert StereoPair(left, right, np.arange(75) < 25).heard(np.arange(25, 73)) is None
+    found = heard(left[: 2 * RATE], right[: 2 * RATE])
+    assert found.delay_ms is None and abs(found.side) < 0.1
+
+
+def moments(*of: tuple[float, float]) -> list[Moment]:
+    """A second each: places and sides."""
+    return [Moment(place, side, 1.0) for place, side in of]
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        ([(-0.5, -0.8), (-0.5, -0.6), (0.4, 0.5), (0.4, 0.7)], "consistent"),
+        ([(-0.5, 0.2), (-0.5, 0.3), (0.4, 0.9), (0.4, 1.0)], "consistent"),  # the pair is turned
+        ([(-0.5, 0.8), (-0.5, 0.6), (0.4, -0.5), (0.4, -0.7)], "mirrored"),
+        ([(-0.5, 0.9), (-0.5, 0.9), (0.4, 0.9), (0.4, 0.9)], "not consistent"),
+        ([(-0.5, 0.9), (-0.5, -0.9), (0.4, 0.9), (0.4, -0.9)], "not consistent"),
+        ([(-0.5, 0.0), (-0.5, 0.1), (0.4, 0.0), (0.4, 0.1)], "cannot tell"),
+        ([(-0.4, -0.5), (-0.4, -0.6)], "consistent"),
+        ([(-0.4, 0.5), (-0.4, 0.6)], "mirrored"),
+        ([(-0.4, 0.1), (-0.4, 0.0)], "cannot tell"),
+        ([(-0.4, 0.8), (-0.4, -0.7)], "not consistent"),
+        ([(0.0, 0.9), (0.0, 1.0)], "not consistent"),
+        ([(0.0, 0.1), (0.0, 0.2)], "cannot tell"),
+        ([(-0.4, -0.5)], "cannot tell"),
+        ([], "cannot tell"),
+    ],
+)
+def test_directions_beside_places(given, verdict) -> None:
+    assert compare_directions(moments(*given)).verdict == verdict
+
+
+@pytest.mark.parametrize(("swapped", "verdict"), [(False, "consistent"), (True, "mirrored")])
+def test_a_presenter_at_the_side_is_heard_there(
+    presenter, tmp_path: Path, capsys, swapped: bool, verdict: str
+) -> None:
+    images, own = presenter
+    wide = np.pad(images, ((0, 0), (0, 0), (images.shape[2], 0)))  # on the right
+    pair = [own // 3, own]
+    path = write(tmp_path / "side.mkv", wide, pair[::-1] if swapped else pair, "stereo")
+    assert (
+        main(["detect", str(path), "--channels", "mix", "--json", str(tmp_path / "r")]) == EXIT_OK
+    )
+    assert f"{verdict}: the voice is heard on" in capsys.readouterr().out
+    result = DetectResult.from_dict(json.loads((tmp_path / "r").read_text()))
+    found = result.audio_direction
+    assert found.verdict == verdict and found.speech_s > 2
+    assert found.speakers[0].place == pytest.approx(0.5, abs=0.15)
+    assert found.speakers[0].level_db == pytest.approx(-9.5 if swapped else 9.5, abs=0.5)
+    assert any("swapped" in said for said in result.source.warnings) == swapped
+
+
+@pytest.mark.parametrize(
+    ("layout", "reason"),
+    [("mono", "one channel"), ("stereo", "carry the same"), ("3.0", "no left and right")],
+)
+def test_without_a_pair_no_direction_is_told(presenter, tmp_path: Path, layout, reason) -> None:
+    images, own = presenter
+    channels = {"mono": [own], "stereo": [own, own], "3.0": [own // 9, own // 8, own]}[layout]
+    path = write(tmp_path / "own.mkv", images, channels, layout)
+    found = synctool.detect(path, channels="mix").audio_direction
+    assert found.verdict == "cannot tell" and reason in found.reason
+
+
+def test_directions_are_in_the_page_by_face() -> None:
+    speakers = (SpeakerDirection(7, -0.42, -6.1, None, 5.0),)
+    result = made_result(
+        audio_direction=AudioDirection("consistent", "as <it>", 0.9, 5.0, speakers)
+    )
+    page = detect_page([result], command="synctool detect talk.mp4")
+    assert "Directions" in page and "as &lt;it&gt;" in page and "as <it>" not in page

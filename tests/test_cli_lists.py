@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from fake_plugins import backbone_spec, run_python, run_synctool, with_backbones
 from synctool.cli import app
@@ -43,7 +44,7 @@ def test_backbones_command(capsys) -> None:
     with plugins.use(with_backbones(*specs)):
         assert app.main(["backbones"]) == 0
         table = capsys.readouterr().out.splitlines()
-        assert app.main(["backbones", "--json"]) == 0
+        assert app.main(["backbones", "--json", "-"]) == 0
     assert table[0].split() == ["NAME", "ROLE", "INPUT", "WEIGHTS", "LICENCE", "SUMMARY"]
     assert [line.split()[0] for line in table[1:]] == ["joint-one", "seeing"]
     assert "face 112 rgb, logmel64" in table[1]
@@ -51,6 +52,20 @@ def test_backbones_command(capsys) -> None:
     assert (joint["name"], joint["role"], joint["audio"]) == ("joint-one", "joint", "logmel64")
     assert (seeing["embedding_size"], seeing["audio"], seeing["weights"]) == (64, None, None)
     assert seeing["video"]["size_px"] == 112
+
+
+def test_json_of_a_list_goes_to_a_file_beside_the_table(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "backbones.json"
+    with plugins.use(with_backbones(backbone_spec("joint-one"))):
+        assert app.main(["backbones", "--json", str(file)]) == 0
+        assert "joint-one" in capsys.readouterr().out
+        assert app.main(["backbones", "--json", str(tmp_path / "no" / "such.json")]) == 1
+    assert [entry["name"] for entry in json.loads(file.read_text())] == ["joint-one"]
+
+
+def test_the_device_of_a_profile_needs_one(capsys) -> None:
+    assert app.main(["backbones", "--device", "cpu"]) == 2
+    assert "--device has no effect without --profile" in capsys.readouterr().err
 
 
 def test_tables_are_drawn_on_terminals_only(capsys, monkeypatch) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'synctool[ray]'")
 
-LOCAL = PreprocessSettings(jobs=1, shard_films=2)
+LOCAL = PreprocessSettings(jobs=1, shard_videos=2)
 ON_RAY = replace(LOCAL, engine="ray", jobs=2)
 
 

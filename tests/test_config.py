@@ -26,7 +26,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, object]]:
     """The settings of one command, as JSON has them."""
-    assert main(["config", "show", *words, "--json"]) == 0
+    assert main(["config", "show", *words, "--json", "-"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["schema"] == "synctool.config/1"
     (section,) = data["sections"].values()

@@ -35,7 +35,7 @@ KEYS = set(
     " audio_belongs verdict reason max_offset coverage verdict_coverage drift_ms_per_min"
     " drift_interval_ms_per_min"
     " syncnet_confidence min_distance"
-    " segments tracks speakers frames reason_code timing_s authenticity audio_channels"
+    " segments tracks speakers frames reason_code timing_s authenticity audio_channels audio_direction scene"
     " offset_set ensemble".split()
 )
 

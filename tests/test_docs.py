@@ -121,7 +121,7 @@ def test_the_examples_of_the_page_are_plugins(tmp_path: Path) -> None:
     assert len(examples) == 2
     for name, code in examples.items():
         write_distribution(tmp_path, name.replace("_", "-"), code=code)
-    done = run_synctool("plugins", "list", "--json", path=tmp_path, cwd=tmp_path)
+    done = run_synctool("plugins", "list", "--json", "-", path=tmp_path, cwd=tmp_path)
     found = {r["module"]: (r["status"], r["gives"]) for r in json.loads(done.stdout)}
     assert found["synctool_plugin_middle"] == ("ok", {"synctool_face_detectors": ["middle"]})
     assert found["synctool_plugin_hello"] == ("ok", {})

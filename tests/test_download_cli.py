@@ -81,7 +81,7 @@ def test_names_alone_mean_get(capsys, thing, place: Path, words: list[str]) -> N
 
 
 def test_a_wrong_name_is_told_before_anything_is_fetched(capsys, thing, server) -> None:
-    code, _, err = run(capsys, "thing", "thin", "--json")
+    code, _, err = run(capsys, "thing", "thin", "--json", "-")
     assert code == 2
     assert "there is no download 'thin'" in err
     assert "Did you mean thing?" in err
@@ -107,7 +107,7 @@ def test_names_are_completed() -> None:
 
 
 def test_json_and_quiet(capsys, thing, place: Path) -> None:
-    code, out, _ = run(capsys, "thing", "--json")
+    code, out, _ = run(capsys, "thing", "--json", "-")
     assert code == 0
     assert json.loads(out) == [
         {
@@ -159,7 +159,7 @@ def test_dry_run(capsys, thing, place: Path, server) -> None:
     assert f"a.bin: 300 kB from {server.url('/a')}" in out
     assert "1 file of unknown size" in out
     assert "free: " in out
-    plan, _ = json.loads(run(capsys, "thing", "other", "--dry-run", "--json")[1])
+    plan, _ = json.loads(run(capsys, "thing", "other", "--dry-run", "--json", "-")[1])
     assert (plan["bytes_to_fetch"], plan["unknown_sizes"]) == (300_000, 0)
     assert plan["files"][0]["urls"] == list(thing.files[0].urls)
     assert not server.asked
@@ -186,7 +186,7 @@ def test_list(capsys, thing) -> None:
     assert other.split()[:5] == ["other", "dataset", "-", "credentials", "no"]
     assert first.split()[:6] == ["thing", "weights", "300", "kB", "open", "no"]
     run(capsys, "thing")
-    rows = json.loads(run(capsys, "list", "--json", "--kind", "weights")[1])
+    rows = json.loads(run(capsys, "list", "--json", "-", "--kind", "weights")[1])
     assert [(row["name"], row["status"], row["size_bytes"]) for row in rows] == [
         ("thing", "here", 300_000)
     ]
@@ -209,7 +209,7 @@ def test_show(capsys, thing, place: Path, server) -> None:
         assert words in out
     run(capsys, "thing")
     assert f"yes, in {place / 'thing'}" in run(capsys, "show", "thing")[1]
-    data = json.loads(run(capsys, "show", "other", "--json")[1])
+    data = json.loads(run(capsys, "show", "other", "--json", "-")[1])
     assert data["access_note"] == NOTE
     assert data["files"][0]["status"] == "missing"
     assert data["files"][0]["urls"] == [server.url("/b")]
@@ -227,7 +227,7 @@ def test_verify(capsys, thing, place: Path) -> None:
     assert code == 1
     assert "a.bin: damaged (its SHA-256 is" in out
     assert "run: synctool download thing" in out
-    (verified,) = json.loads(run(capsys, "verify", "--json")[1])
+    (verified,) = json.loads(run(capsys, "verify", "--json", "-")[1])
     assert (verified["status"], verified["files"][0]["status"]) == ("damaged", "damaged")
     assert run(capsys, "verify", "--quiet") == (1, "", "")
     os.truncate(place / "thing" / "a.bin", 1000)

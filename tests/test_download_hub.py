@@ -162,7 +162,7 @@ def run(hub: FakeHub | None, cache: Path, *words: str) -> subprocess.CompletedPr
 
 
 def test_into_the_hubs_own_cache(hub: FakeHub, cache: Path) -> None:
-    done = run(hub, cache, "net", "--json")
+    done = run(hub, cache, "net", "--json", "-")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (result,) = json.loads(done.stdout)

@@ -8,9 +8,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from inspect import cleandoc
+from typing import Any
 
 import pytest
 import typer
+from typer.main import get_command
 
 from fake_plugins import FakePlugin
 from synctool import __version__, errors
@@ -266,6 +269,40 @@ def test_options_take_their_words_from_the_table(command, capsys, monkeypatch) -
     assert "15 to 125" in capsys.readouterr().err
 
 
+def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The commands that do something, with the words that call them."""
+    below = getattr(command, "commands", {})
+    for word, one in below.items():
+        yield from leaves(one, (*words, word))
+    if not below:
+        yield words, command
+
+
+def test_help_fits_into_a_terminal_of_80_columns(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    group = get_command(app.build_app())
+    for words, command in leaves(group):
+        group([*words, "--help"], prog_name="synctool", standalone_mode=False)
+        shown = capsys.readouterr().out
+        examples = [line for line in cleandoc(command.help).splitlines() if line[:2] == "  "]
+        assert examples, f"{words}: no example"
+        assert not [e for e in examples if f" {e} " not in shown], f"{words}: folded"
+        assert "…" not in shown and "<" not in shown, f"{words}: cut, or a type of Python"
+        assert "[default:" not in shown, f"{words}: a default that is not said as elsewhere"
+        assert "Exit codes:" in shown, f"{words}: exit codes"
+
+
+def test_help_names_arguments_as_the_pages_do(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert app.main(["detect", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "synctool detect [OPTIONS] [VIDEOS...] " in shown and "│   VIDEOS...        Videos" in shown
+    )
+    assert app.main(["preprocess", "--help"]) == 0
+    assert "synctool preprocess [OPTIONS] VIDEOS OUT " in capsys.readouterr().out
+
+
 def test_a_flag_takes_back_what_the_environment_says(command, capsys, monkeypatch) -> None:
     @settings_options(DetectSettings)
     def run(given: Given[DetectSettings]) -> None:
@@ -288,6 +325,8 @@ def test_help_has_no_line_breaks_inside_a_paragraph(command, capsys, monkeypatch
         Examples:
 
           synctool run
+
+        Exit codes: 0.
         """
 
     command(run)
@@ -295,7 +334,7 @@ def test_help_has_no_line_breaks_inside_a_paragraph(command, capsys, monkeypatch
     assert app.main(["run", "--help"]) == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert " Do it at once." in lines
-    assert " synctool run" in lines
+    assert "   synctool run" in lines
 
 
 def test_the_log_goes_to_stderr(command, capsys) -> None:

@@ -356,7 +356,7 @@ def test_the_list_of_detectors(capsys, tmp_path: Path) -> None:
     assert rows["weighty"] == ["yes", "download", "MIT"]
     (tmp_path / "cache" / "eyes").mkdir(parents=True)
     (tmp_path / "cache" / "eyes" / "eyes.onnx").write_bytes(b"")
-    assert main(["detectors", "--json"]) == 0
+    assert main(["detectors", "--json", "-"]) == 0
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert listed["steady"] == {
         "name": "steady", "landmarks": True, "ready": True, "weights": None, "summary": "made up"

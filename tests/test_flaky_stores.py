@@ -27,7 +27,7 @@ from videos import PlacedFace, face_video
 pytestmark = pytest.mark.integration
 
 PLACE = "flaky://bucket/films"
-SETTINGS = PreprocessSettings(jobs=1, shard_films=2)
+SETTINGS = PreprocessSettings(jobs=1, shard_videos=2)
 
 
 class ClientPayloadError(Exception):

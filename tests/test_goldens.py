@@ -46,7 +46,15 @@ LIBRARIES = (
 BUNDLED = Path(synctool.__file__).parent / "weights/bundled/fcn-cls.v5.safetensors"
 UNTOLD = {
     *("input", "synctool", "timing_s", "seconds", "memory_mb"),
-    *("authenticity", "audio_channels", "offset_set", "ensemble"),
+    *(
+        "authenticity",
+        "audio_channels",
+        "audio_direction",
+        "scene",
+        "offset_set",
+        "ensemble",
+        "voiced_share",
+    ),
 }
 """Keys of results that differ from run to run, or place to place. Those of the second line are in
 ``test_authenticity.py``, ``test_channels.py`` and ``test_offset_sets.py``."""

@@ -90,7 +90,7 @@ LISTS = [
         ["config", "show"],
         ["config", "init", "--out", "-"],
         ["backbones"],
-        ["backbones", "--json"],
+        ["backbones", "--json", "-"],
         ["detectors"],
         ["plugins", "list"],
     ),
@@ -113,7 +113,9 @@ def test_completion_needs_the_base_alone(base: dict[str, str], tmp_path: Path) -
 
 
 def test_the_list_of_networks_says_what_they_need(base: dict[str, str], tmp_path: Path) -> None:
-    (_, table, note), (_, data, _) = run(base, ["backbones"], ["backbones", "--json"], cwd=tmp_path)
+    (_, table, note), (_, data, _) = run(
+        base, ["backbones"], ["backbones", "--json", "-"], cwd=tmp_path
+    )
     needs = {row["name"]: row["needs"] for row in json.loads(data)}
     assert needs["fcn-cls"] is None
     assert {needs[name] for name in ("fcn-mouth", "fcn-attn", "syncnet", "hubert")} == {"train"}

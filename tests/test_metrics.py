@@ -600,6 +600,18 @@ def test_groups_by_tone() -> None:
     }
 
 
+def test_groups_by_voicing() -> None:
+    shares = (0.2, 0.59, 0.6, 0.7, 1.0, None)
+    trials = [replace(trial(str(n), 0.0, 0.0), voiced_share=x) for n, x in enumerate(shares)]
+    found = summarise(trials, by=["voicing"])
+    assert [(m.group, m.count) for m in found if m.name == "accuracy_1"] == [
+        ("all", 6),
+        ("voicing=under 60 %", 2),
+        ("voicing=60 to 80 %", 2),
+        ("voicing=over 80 %", 1),
+    ]
+
+
 def test_levels_are_in_order() -> None:
     levels = [
         replace(trial(), condition=Condition("perturbed", perturbation="noise", level=n))

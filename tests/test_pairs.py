@@ -171,7 +171,8 @@ def test_no_sample_is_opened_where_all_are_named(processed: Path, tmp_path: Path
     pairs(processed)
     assert not list(processed.glob("*.tar"))
     report(processed, [info(n, key=f"u{n}", speaker="") for n in range(3)], number=2)
-    assert pairs(processed, settings=PairsSettings(unnamed="film"))["unnamed_by"] == "film"
+    assert pairs(processed, settings=PairsSettings(unnamed="video"))["unnamed_by"] == "film"
+    assert PairsSettings(unnamed="film").unnamed == "video", "its earlier name"
     with pytest.raises(MissingError, match=r"shard-00002\.tar"):
         pairs(processed)
 
@@ -352,7 +353,7 @@ def test_the_command_shows_a_table(
     assert lines[1] == ["train", "90", "9", "90", "0.04", "360", "90", "270", "0", "0"]
     assert "nothing is written" in shown.err
     out = tmp_path / "lists" / "p.json"
-    assert main([*words, "--out", str(out), "--json"]) == EXIT_OK
+    assert main([*words, "--out", str(out), "--json", "-"]) == EXIT_OK
     shown = capsys.readouterr()
     assert json.loads(shown.out) == json.loads((out.parent / "p_stats.json").read_text())
     assert main([*words, "--quiet"]) == EXIT_OK

@@ -61,7 +61,7 @@ def test_the_environment_has_a_copy_of_its_own(installed: FreshEnvironment, plac
 
 
 def test_it_is_listed_with_what_it_gives(installed: FreshEnvironment, place: Path) -> None:
-    done = installed.run("synctool", "plugins", "list", "--json", cwd=place)
+    done = installed.run("synctool", "plugins", "list", "--json", "-", cwd=place)
     assert done.returncode == EXIT_OK, said(done)
     (record,) = [r for r in json.loads(done.stdout) if r["name"] == "graph"]
     assert (record["distribution"], record["status"]) == ("synctool-plugin-graph", "ok")

@@ -197,7 +197,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def listed(site: Path, **env: str) -> dict[str, dict[str, object]]:
-    done = run_synctool("plugins", "list", "--json", path=site, env=env, cwd=site)
+    done = run_synctool("plugins", "list", "--json", "-", path=site, env=env, cwd=site)
     assert done.returncode == 0, done.stderr
     return {record["name"]: record for record in json.loads(done.stdout)}
 
@@ -216,7 +216,7 @@ def test_broken_distributions_are_listed_with_their_reasons(site: Path) -> None:
 
 
 def test_good_plugins_work_beside_broken_ones(site: Path) -> None:
-    done = run_synctool("backbones", "--json", path=site, cwd=site)
+    done = run_synctool("backbones", "--json", "-", path=site, cwd=site)
     assert "good" in [b["name"] for b in json.loads(done.stdout)]
     assert "sync-bad" in done.stderr, "one line of warning"
     assert "Traceback" not in done.stderr
@@ -272,7 +272,7 @@ def test_two_distributions_with_one_plugin_name(tmp_path: Path) -> None:
     for name in ("sync-one", "sync-two"):
         code = BACKBONE_CODE.format(name=name.removeprefix("sync-"))
         write_distribution(tmp_path, name, code=code, entry="same")
-    done = run_synctool("plugins", "list", "--json", path=tmp_path, cwd=tmp_path)
+    done = run_synctool("plugins", "list", "--json", "-", path=tmp_path, cwd=tmp_path)
     same = [r for r in json.loads(done.stdout) if r["name"] == "same"]
     assert [r["status"] for r in same] == ["broken", "broken"]
     for record in same:

@@ -147,7 +147,7 @@ def test_options_that_the_factory_refuses() -> None:
 
 
 def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[dict]]:
-    code = main(["plugins", "check", *words, "--json"])
+    code = main(["plugins", "check", *words, "--json", "-"])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -226,7 +226,7 @@ def test_the_list_says_what_each_gives(capsys: pytest.CaptureFixture[str]) -> No
     with plugins.use(given):
         assert main(["plugins", "list"]) == EXIT_OK
         (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("giving")]
-        main(["plugins", "list", "--json"])
+        main(["plugins", "list", "--json", "-"])
         (record,) = json.loads(capsys.readouterr().out)
     assert "backbones: two, two.b;" in line
     assert "face detectors: face-0, face-1, face-2, face-3, face-4, 3 more" in line

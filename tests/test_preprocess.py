@@ -33,7 +33,7 @@ from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
 
-SETTINGS = PreprocessSettings(jobs=1, shard_films=2)
+SETTINGS = PreprocessSettings(jobs=1, shard_videos=2)
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +351,7 @@ import sys
 from synctool.prepare.preprocess import preprocess
 from synctool.settings.preprocess import PreprocessSettings
 if __name__ == "__main__":
-    settings = PreprocessSettings(jobs=2, shard_films=1)
+    settings = PreprocessSettings(jobs=2, shard_videos=1)
     preprocess(sys.argv[1], sys.argv[2], settings, on_progress=lambda p: print(p.films_done, flush=True))
 """
 
@@ -380,7 +380,7 @@ def workers_of(pid: int) -> list[int]:
 def test_a_killed_run_leaves_no_worker_and_ends_with_the_same_bytes(
     videos: Path, tmp_path: Path
 ) -> None:
-    preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_films=1))
+    preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_videos=1))
     run = run_in_another_process(videos, tmp_path / "out", tmp_path / "run.py")
     while run.poll() is None and not list((tmp_path / "out").glob("shard-*.json")):
         time.sleep(0.01)
@@ -393,13 +393,13 @@ def test_a_killed_run_leaves_no_worker_and_ends_with_the_same_bytes(
         time.sleep(0.1)
     assert not [pid for pid in orphans if Path(f"/proc/{pid}").exists()]
     assert 1 <= len(Processed(tmp_path / "out").names) < 5
-    preprocess(videos, tmp_path / "out", replace(SETTINGS, shard_films=1))
+    preprocess(videos, tmp_path / "out", replace(SETTINGS, shard_videos=1))
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to find the workers in")
 def test_a_killed_worker_costs_no_video(videos: Path, tmp_path: Path) -> None:
-    preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_films=1))
+    preprocess(videos, tmp_path / "whole", replace(SETTINGS, shard_videos=1))
     run = run_in_another_process(videos, tmp_path / "out", tmp_path / "run.py")
     while int(run.stdout.readline() or 9) < 1:
         pass
@@ -427,7 +427,7 @@ def test_a_video_that_kills_workers_is_left_out(
     videos: Path, tmp_path: Path, monkeypatch, shard_films: int
 ) -> None:
     monkeypatch.setattr(preprocessing, "shard_maker", deadly_maker)
-    settings = replace(SETTINGS, jobs=2, shard_films=shard_films)  # several groups, or one
+    settings = replace(SETTINGS, jobs=2, shard_videos=shard_films)  # several groups, or one
     done = preprocess(videos, tmp_path / "out", settings)
     assert (done.films_done, done.samples, done.failures) == (5, 2, 3)
     assert failures(tmp_path / "out")["ann/2.mp4"] == KILLED

@@ -34,7 +34,7 @@ def test_it_says_what_came_of_it(videos: Path, tmp_path: Path, capsys) -> None:
     told = capsys.readouterr()
     assert "7 videos: 6 samples" in told.out and "failures.json" in told.out
     assert told.err == ""
-    assert main(["preprocess", str(videos), str(out), "-j", "1", "--json"]) == 0
+    assert main(["preprocess", str(videos), str(out), "-j", "1", "--json", "-"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["films_done"], facts["samples"], facts["resumed_films"]) == (7, 6, 7)
 
@@ -72,7 +72,7 @@ def test_mistakes_are_told_before_the_work(
 
 def test_ctrl_c_loses_nothing(videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["preprocess", str(videos), str(out), "-j", "2", "--shard-films", "1"]
+    words = ["preprocess", str(videos), str(out), "-j", "2", "--shard-videos", "1"]
     code = f"import sys; from synctool.cli.app import main; sys.exit(main({words!r}))"
     script = tmp_path / "run.py"
     script.write_text(f"if __name__ == '__main__':\n    {code}\n")

@@ -88,7 +88,7 @@ def test_the_table_and_json() -> None:
     head, row = done.stdout.splitlines()
     assert head.split()[:4] == ["NAME", "ROLE", "PARAMETERS", "MULTIPLY-ADDS/S"]
     assert row.split()[:2] == ["fcn-mel", "audio"]
-    done = run_synctool("backbones", "--profile", "fcn-mel", "--json")
+    done = run_synctool("backbones", "--profile", "fcn-mel", "--json", "-")
     (profile,) = json.loads(done.stdout)
     assert profile["multiply_adds"] > 1e7
     assert profile["error"] is None

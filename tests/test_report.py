@@ -42,7 +42,8 @@ DOCUMENTED = {
     " audio_belongs verdict reason reason_code max_offset coverage verdict_coverage drift_ms_per_min"
     " drift_interval_ms_per_min"
     " syncnet_confidence min_distance"
-    " segments tracks speakers frames timing_s authenticity audio_channels offset_set ensemble",
+    " segments tracks speakers frames timing_s authenticity audio_channels audio_direction scene"
+    " offset_set ensemble",
     "source": "duration_s video_fps video_start_s audio_start_s width_px height_px audio_hz"
     " turned_deg warnings tracks channel unread_s unread_share timecode",
     "segments": "start_s end_s offset_frames confidence offset_set",

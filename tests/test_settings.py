@@ -58,7 +58,7 @@ DEFAULTS = {
         "channel": "auto",
         "max_faces": 4,
     },
-    "preprocess": {"detector": "centerface", "jobs": 0, "min_frames": 12, "shard_films": 64},
+    "preprocess": {"detector": "centerface", "jobs": 0, "min_frames": 12, "shard_videos": 64},
     "pairs": {
         "max_offset": DEFAULT_MAX_OFFSET,
         "seed": 0,

@@ -16,6 +16,7 @@ import typer
 
 from fake_results import made_result
 from synctool.cli import app, common
+from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import bytes_bar, progress_bar
 from synctool.names import printable, printable_document, printable_lines
 from synctool.report.csv_out import write_csv
@@ -77,7 +78,7 @@ def test_json_is_safe_and_comes_back() -> None:
 
 def test_json_of_lists_is_safe_and_valid(capsys: pytest.CaptureFixture[str]) -> None:
     data = [{"name": NAME, "odd": "\udcff", "none": float("nan")}]
-    common.print_json(data)
+    JsonOutput("-").write(data)
     shown = capsys.readouterr().out
     assert_safe(shown)
     assert json.loads(shown) == [{**data[0], "none": None}]

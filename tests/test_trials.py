@@ -17,6 +17,8 @@ from synctool.comparison import trials as trials_module
 from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.trials import failed_trial, peak_memory_mb, trials, true_offset
 from synctool.errors import UsageError
+from synctool.features.voice_activity import SPEECH, speech_probability
+from synctool.features.voicing import voiced_frames
 from synctool.measure import audio_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.embeddings import EncodedVideo
@@ -153,6 +155,19 @@ def test_moves_by_whole_frames_move_the_curve_and_nothing_else(tried) -> None:
     for moved, n in ((ahead, 5), (behind, -5)):
         assert moved.offset_frames == pytest.approx(still.offset_frames + n, abs=1e-3)
         assert moved.lse_d == pytest.approx(still.lse_d, abs=1e-6)
+
+
+def test_the_voiced_share_is_that_of_the_segment_and_moves_with_the_audio(
+    clips: Path, model
+) -> None:
+    encoded = encode(clips / "example.avi", [model], keep_samples=True)
+    conditions = [Condition(), Condition("shift", 3.0), Condition("piece", 0.0, 2.0, 4.0)]
+    whole, moved, piece = trials(encoded, [model], conditions, Label(), film="f")
+    voiced, speech = voiced_frames(encoded.samples, 317), speech_probability(encoded.samples, 317)
+    spoken = speech >= SPEECH
+    assert whole.voiced_share == pytest.approx(voiced[: len(spoken)][spoken].mean(), abs=0.01)
+    assert moved.voiced_share == pytest.approx(whole.voiced_share, abs=0.02)
+    assert piece.voiced_share == pytest.approx(voiced[50:100][spoken[50:100]].mean(), abs=0.01)
 
 
 def test_missing_audio_is_no_audio(tried, encoded) -> None:

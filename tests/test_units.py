@@ -131,7 +131,7 @@ def test_units_that_cannot_be_found(
 
 def test_the_command(processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "u.safetensors"
-    assert main(["units", str(processed), "-o", str(out), "-n", "2", "--json"]) == 0
+    assert main(["units", str(processed), "-o", str(out), "-n", "2", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["used"] == 2
     assert main(["units", str(processed), "-o", str(out), "-n", "2"]) == 0
     assert "2 of 2 units in 240 frames of 6 clips" in capsys.readouterr().out

@@ -155,7 +155,7 @@ class Bench:
 
     def once(self, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, dict[str, dict]]:
         """The exit code, and what was said of each video."""
-        code = main([*self.words, "--once", "--json", *more])
+        code = main([*self.words, "--once", "--json", "-", *more])
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         return code, {line["video"]: line for line in lines}
 
@@ -214,6 +214,11 @@ def test_a_failure_is_told_again_until_the_video_changes(bench: Bench, capsys) -
     assert main([*bench.words, "--once", "--quiet"]) == 1
     told = capsys.readouterr().err
     assert "b.mp4: failed before: no video" in told and "1 video failed before" in told
+    log = bench.place / "log.jsonl"
+    for _ in range(2):
+        assert main([*bench.words, "--once", "--json", str(log)]) == 1
+    assert "b.mp4: failed before: no video" in capsys.readouterr().err
+    assert [json.loads(line)["video"] for line in log.read_text().splitlines()] == ["b.mp4"] * 2
     bench.put(b="level")
     assert bench.once(capsys)[0] == 0
 
@@ -420,7 +425,9 @@ def test_a_real_video_is_measured_reported_and_repaired(
     folder.mkdir()
     (folder / "talk.avi").write_bytes((clips / "test_offset_12.avi").read_bytes())
     words = ["watch", str(folder), "--report", str(tmp_path / "out"), "--settle", "0.1"]
-    code = main([*words, "--fix", str(tmp_path / "fixed"), "--interval", "0.1", "--once", "--json"])
+    code = main(
+        [*words, "--fix", str(tmp_path / "fixed"), "--interval", "0.1", "--once", "--json", "-"]
+    )
     (line,) = capsys.readouterr().out.splitlines()
     said = json.loads(line)
     assert (code, said["verdict"], said["repaired"]) == (0, "unacceptable", True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from synctool.cli.app import build_app
+from synctool.cli.app import argument_name, build_app
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 _HEAD = """# Commands
@@ -46,7 +46,7 @@ def _describe(command: Any, name: str, parts: list[str]) -> None:
 
 def _row(parameter: Any) -> tuple[str, str]:
     if parameter.param_type_name == "argument":
-        left = (parameter.name or "").upper() + ("..." if parameter.nargs == -1 else "")
+        left = parameter.metavar or argument_name(parameter)
     else:
         left = ", ".join((*parameter.opts, *parameter.secondary_opts))
         if not parameter.is_flag:

@@ -42,6 +42,9 @@ AudioIs = Literal["ahead", "behind", "level"]
 Authentic = Literal["natural", "offset", "dubbed", "reanimated", "cannot tell"]
 """Whether lips and voice belong together: naturally, at an offset, not at all (dubbed, a voice-over), with
 lips that seem generated or re-animated; or nobody can tell."""
+DirectionVerdict = Literal["consistent", "mirrored", "not consistent", "cannot tell"]
+"""Whether voices come from where their faces are, from the other side (left and right swapped), from
+elsewhere; or nobody can tell."""
 ReasonCode = Literal[
     "no_face",
     "no_speech",
@@ -264,6 +267,88 @@ class AudioChannel:
 
 
 @dataclass(frozen=True)
+class SpeakerDirection:
+    """Where one face is, and where its voice is heard in the left and right channel.
+
+    Attributes:
+        track: Number of the face, as in ``Track.id``.
+        place: Where it is, from -1, the left edge of the image, to +1, the right one.
+        level_db: By how much the right channel is louder.
+        delay_ms: By how much the right channel hears the voice earlier; None where it is diffuse.
+        speech_s: How much of its speech was heard alone.
+    """
+
+    track: int
+    place: float
+    level_db: float
+    delay_ms: float | None
+    speech_s: float
+
+
+@dataclass(frozen=True)
+class AudioDirection:
+    """Whether voices come from where their faces are in the image.
+
+    Attributes:
+        verdict: See ``DirectionVerdict``.
+        reason: Why, in a sentence without a full stop.
+        agreement: Correlation of places and directions, -1..1; None where there is none.
+        speech_s: How much speech of single visible faces that is made of.
+        speakers: By face.
+    """
+
+    verdict: DirectionVerdict
+    reason: str
+    agreement: float | None = None
+    speech_s: float = 0.0
+    speakers: tuple[SpeakerDirection, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return _rounded_all(asdict(self))
+
+
+@dataclass(frozen=True)
+class SceneStatistics:
+    """What a video is like, whatever its offset.
+
+    Attributes:
+        cuts_s: When new shots start, without the first.
+        cuts_per_min: New shots a minute.
+        shot_s: Median length of a shot.
+        faces: Mean number of faces in a frame.
+        most_faces: Most of them.
+        face_px: Median height of the largest face in pixels; None where there is no face.
+        face_share: The same as a share of the height of the image.
+        turned_share: Share of the time, 0..1, in which the largest face is turned near its profile.
+        speech_share: Share of the audio, 0..1, that is speech.
+        visible_speech_share: Share of the speech, 0..1, whose speaker is in view; None where nobody can be
+            told to speak or not to.
+        voiced_share: Share of the speech, 0..1, that is voiced; None without speech.
+        loudness_lufs: Programme loudness (ITU-R BS.1770-4) of the measured channel, or mono mix.
+        snr_db: Power of speech above that of the rest of the audio; None where there is too little of either.
+    """
+
+    cuts_s: tuple[float, ...]
+    cuts_per_min: float
+    shot_s: float
+    faces: float
+    most_faces: int
+    face_px: float | None
+    face_share: float | None
+    turned_share: float | None
+    speech_share: float
+    visible_speech_share: float | None
+    voiced_share: float | None
+    loudness_lufs: float | None
+    snr_db: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, keys as the attributes."""
+        return _rounded_all(asdict(self))
+
+
+@dataclass(frozen=True)
 class ScoreInterval:
     """A probability in 0..1, where either answer is as likely before, with a 90 % interval."""
 
@@ -425,6 +510,8 @@ class DetectResult:
     speakers: tuple[SpeakerTurn, ...] | None = None
     authenticity: Authenticity | None = None
     audio_channels: tuple[AudioChannel, ...] | None = None
+    audio_direction: AudioDirection | None = None
+    scene: SceneStatistics | None = None
     offset_set: OffsetSet | None = None
     ensemble: Ensemble | None = None
 
@@ -507,6 +594,8 @@ class DetectResult:
             "audio_channels": None
             if self.audio_channels is None
             else [_rounded_all(asdict(c)) for c in self.audio_channels],
+            "audio_direction": self.audio_direction and self.audio_direction.to_dict(),
+            "scene": self.scene and self.scene.to_dict(),
             "ensemble": self.ensemble and self.ensemble.to_dict(),
             "authenticity": self.authenticity and self.authenticity.to_dict(),
             "frames": {
@@ -612,6 +701,7 @@ class Trial:
         curve: Mean score of the candidates -K..K above the mean of all, None where there is none.
         windows: For windows of N frames, how many have their best of 31 candidates within a frame of
             the truth, and how many there are; empty where the truth is not known.
+        voiced_share: Share of the speech in it, 0..1, that is voiced; None without speech.
         duration_s: Length of the segment.
         seconds: Time that this model took for it, without what the models share.
         memory_mb: Most memory of the process until then, MiB; None where it is not known.
@@ -636,6 +726,7 @@ class Trial:
     frames: FrameSeries = FrameSeries((), (), ())
     curve: tuple[float | None, ...] = ()
     windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    voiced_share: float | None = None
     duration_s: float = 0.0
     seconds: float = 0.0
     memory_mb: float | None = None

@@ -481,7 +481,7 @@ def test_without_its_weights(cache: Path, tmp_path: Path, capsys, name: str) -> 
 
 def test_detectors_are_listed_with_their_weights(cache: Path, yunet_file: Path, capsys) -> None:
     def listed() -> dict[str, dict]:
-        assert main(["detectors", "--json"]) == 0
+        assert main(["detectors", "--json", "-"]) == 0
         return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
 
     assert not listed()["yunet"]["ready"]

@@ -95,7 +95,7 @@ def processed_folder(
         colour="gray" if video.colour == "gray" else "rgb",
         detector=settings.detector,
         jobs=settings.jobs,
-        shard_films=8,
+        shard_videos=8,
         on_progress=on_progress,
     )
     return made

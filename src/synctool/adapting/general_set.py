@@ -106,7 +106,7 @@ def _rendered(spec: ModelSpec, tell: Tell) -> Path:
         size=0 if usual else video.size_px,
         colour=colour,
         jobs=1,
-        shard_films=8,
+        shard_videos=8,
         on_progress=lambda p: tell("reading rendered faces", p.films_done, p.films_total),
     )
     return clips

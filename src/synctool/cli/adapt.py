@@ -58,7 +58,7 @@ def adapt(
 
       synctool adapt talks/ -o talks-onnx --stages calibration
 
-      synctool adapt talks/ -o talks.safetensors --same-offset all --general processed/
+      synctool adapt talks/ -o talks.safetensors --general processed/
 
       synctool detect talk.mp4 --weights talks.safetensors
 

@@ -39,6 +39,7 @@ COMMANDS: dict[str, str | Callable[..., None]] = {
         "watch",
         "serve",
         "verify",
+        "stats",
         "explain",
         "live",
         "compare",
@@ -110,7 +111,7 @@ class _Commands(TyperGroup):
     """The group of all commands; its usage errors repeat words of the command line, made printable.
 
     Typer shows these errors itself, and most of its messages repeat a word as it is. It also shows a type
-    beside switches, which take no value: here they have none.
+    beside switches and arguments: here they have none.
     """
 
     def make_context(self, *args: Any, **more: Any) -> Any:
@@ -126,13 +127,26 @@ class _Commands(TyperGroup):
 
 
 def _without_types(command: Any) -> None:
-    """Have help show no type beside the switches of a command, and of those below it."""
+    """Have help name arguments as they are written elsewhere, ``VIDEOS...``, and show no type beside them or
+    beside switches; for a command and those below it."""
     context = Context(command, **_CONTEXT)
-    for option in (*command.params, command.get_help_option(context)):
-        if getattr(option, "is_bool_flag", False) and option.metavar is None:
-            option.metavar = ""
+    for parameter in (*command.params, command.get_help_option(context)):
+        if parameter.param_type_name == "argument":
+            name = parameter.metavar or argument_name(parameter)
+            used = name if parameter.required else f"[{name}]"
+            parameter.metavar = name
+            # Versions of Typer differ in the type beside an argument and in the brackets round its name.
+            parameter.display_type_rich = lambda ctx: None
+            parameter.get_usage_pieces = lambda ctx, used=used: [used]
+        elif getattr(parameter, "is_bool_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
     for below in getattr(command, "commands", {}).values():
         _without_types(below)
+
+
+def argument_name(parameter: Any) -> str:
+    """What help calls an argument that has no name of its own there."""
+    return f"{parameter.name.upper()}..." if parameter.nargs == -1 else parameter.name.upper()
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import print_json, print_table, print_text
-from synctool.cli.options import JsonSwitch
-from synctool.errors import EXIT_UNEXPECTED
+from synctool.cli.common import print_table, print_text
+from synctool.cli.options import JsonFile
+from synctool.cli.outputs import JsonOutput
+from synctool.errors import EXIT_UNEXPECTED, UsageError
 from synctool.extras import installing, require
 from synctool.plugins.specs import BackboneSpec
 
@@ -27,25 +28,36 @@ def backbones(
         bool,
         typer.Option("--profile", help="Measure size, multiply-adds, time and memory of each."),
     ] = False,
-    device: Annotated[str, typer.Option(help="Where --profile measures: cpu or cuda.")] = "cpu",
-    json: JsonSwitch = False,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="Where --profile measures (cpu, cuda; default cpu)."),
+    ] = None,
+    json: JsonFile = None,
 ) -> None:
     """List the networks that --backbone takes: complete models, and encoders to be put in pairs.
 
-    Example:
+    Examples:
 
       synctool backbones
 
-      synctool backbones --profile fcn-cls resnet3d+vggish --json
+      synctool backbones --profile fcn-cls resnet3d+vggish --json costs.json
+
+    Exit codes: 0 listed, or measured; 1 one could not be measured; 2 usage; 5 an extra is missing.
     """
+    if device is not None and not profile:
+        raise UsageError(
+            "--device has no effect without --profile",
+            remedy="Add --profile, or leave --device out.",
+        )
+    output = JsonOutput(json)
     from synctool.networks.names import statuses
 
     found = statuses(names or ())
     if profile:
-        _profiled(names or [x.spec.full_name for x in found], device, as_json=json)
-    elif json:
-        print_json([_data(status) for status in found])
-    else:
+        _profiled(names or [x.spec.full_name for x in found], device or "cpu", output)
+        return
+    output.write([_data(status) for status in found])
+    if output.for_people:
         _listed(found)
 
 
@@ -60,7 +72,7 @@ def _listed(found: list[BackboneStatus]) -> None:
         typer.echo(f"note: what needs {extra} comes with: {installing(extra)}", err=True)
 
 
-def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
+def _profiled(names: list[str], device: str, output: JsonOutput) -> None:
     require("train", "--profile", "torch")
     from synctool.cli.progress import progress_bar
     from synctool.networks.profile import profiles
@@ -71,9 +83,8 @@ def _profiled(names: list[str], device: str, *, as_json: bool) -> None:
         for profile in profiles(names, device=device):
             found.append(profile)
             bar.update(task, advance=1, description=f"measured {profile.name}")
-    if as_json:
-        print_json([profile.to_dict() for profile in found])
-    else:
+    output.write([profile.to_dict() for profile in found])
+    if output.for_people:
         columns = ["name", "role", "parameters", "multiply-adds/s", "ms/s", "real time", "memory"]
         print_table([*columns, "weights", "licence"], [_cost(profile) for profile in found])
         for profile in found:

@@ -45,11 +45,11 @@ def bench(
 
       synctool bench --quick
 
-      synctool bench --backbone syncnet --json syncnet.json --journal syncnet.jsonl --jobs 0
+      synctool bench --backbone syncnet --json syncnet.json --jobs 0
 
-      synctool bench --command 'python other.py {video}' --answer-unit frames --json other.json
+      synctool bench --command 'other {video}' --answer-unit frames --json o.json
 
-      synctool bench --command 'synctool detect {video} --json -' --answer-key offset_ms
+      synctool bench --command 'other {video} --json' --answer-key offset_ms
 
       synctool bench --only dataset --dataset lrs3/test --json lrs3.json
 

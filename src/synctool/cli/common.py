@@ -15,13 +15,6 @@ from synctool.names import printable, printable_lines
 DEBUG_ENV = "SYNCTOOL_DEBUG"
 
 
-def print_json(data: object) -> None:
-    """Print data as indented JSON on stdout."""
-    from synctool.report.json_out import clean, dump
-
-    typer.echo(dump(clean(data), indent=2))
-
-
 def print_text(text: str, *, err: bool = False) -> None:
     """Print lines that may hold names and words of any origin, so that none steers the terminal.
 

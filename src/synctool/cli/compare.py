@@ -92,11 +92,11 @@ def compare(
 
       synctool compare talk.mp4 --backbones syncnet,fcn-cls --html talk.html
 
-      synctool compare videos/ -b fcn-cls,fcn-cls=mine.safetensors --shift -10,-5,0,5,10 --pieces 3
+      synctool compare videos/ -b fcn-cls,fcn-cls=mine.safetensors --pieces 3
 
-      synctool compare videos/ --labels truth.csv --perturb noise,blur --journal run.jsonl --jobs 0
+      synctool compare videos/ --labels truth.csv --perturb noise --jobs 0
 
-      synctool compare --dataset processed/ --by source --json result.json --csv trials.csv
+      synctool compare --dataset processed/ --by source --csv trials.csv
 
     Exit codes: 0 every trial ran, also where some are inconclusive; 1 some failed (their rows say why, and
     the others count); 5 a video, weights or an extra is missing; 2 usage.

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from synctool.cli.common import print_json, print_table, print_text
-from synctool.cli.options import Given, JsonSwitch, settings_options
+from synctool.cli.common import print_table, print_text
+from synctool.cli.options import Given, JsonFile, settings_options
+from synctool.cli.outputs import JsonOutput
 from synctool.cli.places import STANDARD_OUTPUT
 from synctool.errors import OutputError, UsageError
 from synctool.settings.base import Settings
@@ -39,13 +40,13 @@ def show(
     command: Annotated[
         str | None,
         typer.Argument(
-            metavar="[COMMAND [FLAGS]...]",
+            metavar="COMMAND [FLAGS]...",
             help="A command, with flags as it would be given; all commands when left out.",
             autocompletion=_commands,
             show_default=False,
         ),
     ] = None,
-    json: JsonSwitch = False,
+    json: JsonFile = None,
 ) -> None:
     """Show every setting of a command, its value, and where that comes from.
 
@@ -55,16 +56,19 @@ def show(
 
       synctool config show detect --max-offset 50
 
-      SYNCTOOL_TRAIN_EPOCHS=3 synctool config show train --json
+      SYNCTOOL_TRAIN_EPOCHS=3 synctool config show train --json -
+
+    Exit codes: 0 shown, 2 a setting is wrong, 1 anything else.
     """
+    output = JsonOutput(json)
     wanted = [_known(command)] if command else list(SECTIONS)
     flags = _flags(SECTIONS[wanted[0]], context.args) if command else {}
     found = {name: origins(SECTIONS[name], flags) for name in wanted}
     file = settings_file()
-    if json:
-        sections = {n: {o.setting.name: o.to_dict() for o in own} for n, own in found.items()}
-        path = str(file.resolve()) if file.is_file() else None
-        print_json({"schema": SCHEMA, "file": path, "sections": sections})
+    sections = {n: {o.setting.name: o.to_dict() for o in own} for n, own in found.items()}
+    path = str(file.resolve()) if file.is_file() else None
+    output.write({"schema": SCHEMA, "file": path, "sections": sections})
+    if not output.for_people:
         return
     print_text(f"settings file: {file if file.is_file() else f'none ({file} is not there)'}")
     columns = ["command", "setting", "value", "from"]
@@ -76,14 +80,20 @@ def init(
     commands: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[COMMAND]...",
+            metavar="COMMANDS...",
             help="Commands to include (default: all).",
             autocompletion=_commands,
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        str, typer.Option("--out", metavar="FILE", help="Settings file; - for stdout.")
+        str,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help=f"Settings file; - for stdout (default {FILE_NAME}).",
+            show_default=False,
+        ),
     ] = FILE_NAME,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
@@ -94,6 +104,8 @@ def init(
       synctool config init
 
       synctool config init detect compare --out ~/synctool.toml
+
+    Exit codes: 0 written, 2 usage, 1 anything else.
     """
     from synctool.files import check_writable, write_text
     from synctool.settings.template import template

@@ -9,6 +9,8 @@ import typer
 from synctool.cli.options import RESULTS, Given, Quiet, result_option, settings_options
 from synctool.settings.demo import DemoSettings
 
+FILE_NAME = "synctool-demo.mp4"
+
 
 @settings_options(DemoSettings)
 def demo(
@@ -20,10 +22,12 @@ def demo(
             "--out",
             "-o",
             metavar="FILE",
-            help="The video: .mp4, .mov or .mkv; an earlier one of this command is replaced.",
+            help="The video: .mp4, .mov or .mkv; an earlier one of this command is replaced "
+            f"(default {FILE_NAME}).",
             rich_help_panel=RESULTS,
+            show_default=False,
         ),
-    ] = "synctool-demo.mp4",
+    ] = FILE_NAME,
     json: Annotated[
         str | None, result_option("--json", "The result as JSON; - for stdout.")
     ] = None,

@@ -139,7 +139,7 @@ def detect(
 
       synctool detect talk.mp4 --fix fixed.mp4
 
-      synctool detect season1/ 'extras/*.mov' --csv report.csv --fail-over detectable
+      synctool detect season1/ '*.mov' --csv report.csv --fail-over detectable
 
     Several videos: each result is written as soon as it is there, to a journal in the cache folder, to the
     JSON Lines and to the CSV. After a crash, a kill or Ctrl-C the same command continues where it stopped

@@ -80,7 +80,7 @@ class BatchRun:
             from synctool.settings.fix import FixSettings
 
             options = {"overwrite": overwrite}
-            fix_settings = FixSettings.measured_by(settings)
+            fix_settings = FixSettings.taken_from(settings)
             self._repairs = Repairs(fixed, fix_settings, names, self._loaded, options)
 
     def __call__(self, words: Sequence[str]) -> int:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synctool.cli.common import print_json, print_table
-from synctool.cli.options import JsonSwitch
+from synctool.cli.common import print_table
+from synctool.cli.options import JsonFile
+from synctool.cli.outputs import JsonOutput
 
 if TYPE_CHECKING:
     from synctool.measure.detectors import DetectorStatus
 
 
-def detectors(json: JsonSwitch = False) -> None:
-    """List the face detectors that --detector takes."""
+def detectors(json: JsonFile = None) -> None:
+    """List the face detectors that --detector takes.
+
+    Examples:
+
+      synctool detectors
+
+      synctool detectors --json detectors.json
+
+    Exit codes: 0 listed, 2 usage, 1 anything else.
+    """
+    output = JsonOutput(json)
     from synctool.measure.detectors import face_detectors
 
     found = face_detectors()
-    if json:
-        print_json([_data(status) for status in found])
-    else:
+    output.write([_data(status) for status in found])
+    if output.for_people:
         columns = ["name", "landmarks", "weights", "licence", "summary"]
         print_table(columns, [_row(status) for status in found])
 

@@ -11,8 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from synctool.cli import download_text
-from synctool.cli.common import print_json, print_table, print_text, show_error
-from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
+from synctool.cli.common import print_table, print_text, show_error
+from synctool.cli.options import Given, JsonFile, Quiet, settings_options
+from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import bytes_bar
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED, SyncToolError, UsageError
 from synctool.plugins import registry
@@ -57,6 +58,8 @@ app = typer.Typer(
       synctool download syncnet
 
       synctool download syncnet --from /media/usb/syncnet_v2.model
+
+    What is fetched is verified by size and SHA-256.
     """,
 )
 
@@ -80,7 +83,7 @@ def get(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder for the files (default: the cache folder for weights, ./NAME for a dataset).",
+            help="Folder for the files (default: the cache folder for weights, ./NAME for a data set).",
         ),
     ] = None,
     source: Annotated[
@@ -93,54 +96,92 @@ def get(
     force: Annotated[
         bool, typer.Option("--force", help="Fetch again what is already here.")
     ] = False,
-    json: JsonSwitch = False,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch missing weights and datasets, and verify them.
+    """Fetch missing weights and data sets, and verify them.
+
+    Examples:
+
+      synctool download get syncnet
+
+      synctool download get grid --dest corpora/grid --dry-run
 
     Run it again after an interruption: it continues where it stopped. A password is asked for, or taken
     from SYNCTOOL_PASSWORD or ~/.netrc.
+
+    Exit codes: 0 all is here; 1 one could not be fetched, or is damaged; 5 something is missing, such as a
+    password or an extra; 2 usage.
     """
-    settings = given.settings()
+    settings, output = given.settings(), JsonOutput(json, quiet=quiet)
     _check_one(names, dest, source)
     if dry_run:
-        _plan_each(names, dest, force, json=json)
+        _plan_each(names, dest, force, output)
         return
     options = {"settings": settings, "dest": dest, "source": source, "force": force}
-    done, code = _get_each(names, options, quiet=quiet or json)
-    if json:
-        print_json([result.to_dict() for result in done])
+    done, code = _get_each(names, options, quiet=not output.for_people)
+    output.write([result.to_dict() for result in done])
     raise typer.Exit(code)
 
 
 @app.command("list")
 def list_entries(
-    kind: Annotated[Kind | None, typer.Option(help="List only these.", show_default=False)] = None,
-    json: JsonSwitch = False,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            metavar="KIND",
+            help="List one kind only (weights, dataset; default both).",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonFile = None,
 ) -> None:
-    """List what can be fetched, and what is already here."""
+    """List what can be fetched, and what is already here.
+
+    Examples:
+
+      synctool download list
+
+      synctool download list --kind weights --json weights.json
+
+    Exit codes: 0 listed, 2 usage, 1 anything else.
+    """
+    output = JsonOutput(json)
     from synctool.downloads.run import described, listing
 
     states = listing(kind.value if kind else None)
-    if json:
-        print_json([described(state) for state in states])
-    else:
+    output.write([described(state) for state in states])
+    if output.for_people:
         columns = ["name", "kind", "size", "access", "here", "summary", "licence"]
         print_table(columns, [download_text.row(state) for state in states])
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name.", autocompletion=_known_names)],
-    json: JsonSwitch = False,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name, as listed by synctool download list.", autocompletion=_known_names
+        ),
+    ],
+    json: JsonFile = None,
 ) -> None:
-    """Show one entry: files, mirrors, checksums, licence, access, and where it is."""
+    """Show one entry: files, mirrors, checksums, licence, access, and where it is.
+
+    Examples:
+
+      synctool download show syncnet
+
+      synctool download show grid --json grid.json
+
+    Exit codes: 0 shown, 2 usage, 1 anything else.
+    """
+    output = JsonOutput(json)
     from synctool.downloads import run as download
 
     state = download.show(name)
-    if json:
-        print_json(download.described(state))
-    else:
+    output.write(download.described(state))
+    if output.for_people:
         print_text(download_text.entry(state))
 
 
@@ -154,20 +195,26 @@ def verify(
             autocompletion=_known_names,
         ),
     ] = None,
-    json: JsonSwitch = False,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Verify what is here against the published checksums.
 
-    Exit codes: 1 something is damaged, 5 something is missing.
+    Examples:
+
+      synctool download verify
+
+      synctool download verify syncnet --json verified.json
+
+    Exit codes: 0 all is whole, 1 something is damaged, 5 something is missing, 2 usage.
     """
     from synctool.downloads.run import verify as run
 
-    with bytes_bar(quiet=quiet or json) as bar:
+    output = JsonOutput(json, quiet=quiet)
+    with bytes_bar(quiet=not output.for_people) as bar:
         results = run(names or [], on_progress=_Display(bar).show)
-    if json:
-        print_json([result.to_dict() for result in results])
-    elif not quiet:
+    output.write([result.to_dict() for result in results])
+    if output.for_people:
         print_text(download_text.verified(results))
     found = {result.status for result in results}
     missing = EXIT_MISSING if found & {"not here", "incomplete"} else EXIT_OK
@@ -183,13 +230,12 @@ def _check_one(names: list[str], dest: Path | None, source: Path | None) -> None
             )
 
 
-def _plan_each(names: list[str], dest: Path | None, force: bool, *, json: bool) -> None:
+def _plan_each(names: list[str], dest: Path | None, force: bool, output: JsonOutput) -> None:
     from synctool.downloads.run import plan
 
     plans = [plan(name, dest=dest, force=force) for name in names]
-    if json:
-        print_json([made.to_dict() for made in plans])
-    else:
+    output.write([made.to_dict() for made in plans])
+    if output.for_people:
         for made in plans:
             print_text(download_text.planned(made))
 

@@ -52,7 +52,7 @@ def export(
 
       synctool export --format openvino --half --out fcn-cls-ov --clips talk.mp4
 
-      synctool export --int8 static --clips processed/ --dataset processed/ --out fcn-cls-int8
+      synctool export --int8 static --clips processed/ --out fcn-cls-int8
 
       synctool export --backbone syncnet --parts video,audio --out syncnet-onnx
 

@@ -14,6 +14,7 @@ from synctool.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_OK,
     EXIT_OUT_OF_TOLERANCE,
+    OutputError,
     UsageError,
 )
 from synctool.settings.live import LiveSettings, listening_address
@@ -178,7 +179,7 @@ class LiveRun:
         def write(event: Event) -> None:
             try:
                 lines.add(event)
-            except OSError as error:  # nobody reads any more, or the disk is full
+            except (OSError, OutputError) as error:  # nobody reads any more, or the disk is full
                 self._broken = error
                 self._stop.set()
                 raise

@@ -25,8 +25,6 @@ _log = logging.getLogger(__name__)
 
 Complete = Callable[[str], list[str]]
 
-JsonSwitch = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
-"""``--json`` of the commands that list something."""
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 """``--quiet`` of all commands."""
 FromFile = Annotated[
@@ -52,6 +50,8 @@ def result_option(name: str, help: str, *former: str, metavar: str = "FILE") -> 
     return typer.Option(name, *former, metavar=metavar, help=help, rich_help_panel=RESULTS)
 
 
+JsonFile = Annotated[str | None, result_option("--json", "JSON; - for stdout.")]
+"""``--json`` of the commands whose result is one object or list."""
 JournalFile = Annotated[
     str | None,
     result_option("--journal", "Journal of finished videos; the same command continues from it."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synctool.cli.places import STANDARD_OUTPUT, check_places, is_plot_folder
 from synctool.errors import UsageError
@@ -13,6 +13,8 @@ from synctool.files import check_writable, make_folder
 if TYPE_CHECKING:
     from synctool.report.plots import PlotNames
     from synctool.report.stream import GrowingReport
+
+JSON = "--json"
 
 
 class Outputs:
@@ -92,6 +94,34 @@ class Outputs:
     def plot_path(self, video: str) -> Path | None:
         """The file for the plot of a video, None where none is wanted."""
         return self._plots.path(video)
+
+
+class JsonOutput(Outputs):
+    """The output of a command with ``--json`` and no other result; checked when it is made.
+
+    Args:
+        json: Path, ``-`` for the standard output, None where no JSON is wanted.
+        quiet: Whether to print nothing for people.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+
+    def __init__(self, json: str | None, *, quiet: bool = False) -> None:
+        super().__init__({JSON: json}, plot=None, one=True, kept=(), quiet=quiet)
+        self.check()
+
+    def write(self, data: Any) -> None:
+        """Write plain data, where that is wanted.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        from synctool.report.json_out import clean, dump
+        from synctool.report.stream import send
+
+        if (target := self.target(JSON)) is not None:
+            send(target, f"{dump(clean(data), indent=2)}\n".encode())
 
 
 class VideoFiles:

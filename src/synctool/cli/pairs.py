@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from synctool.cli.common import print_json, print_table, print_text
-from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
+from synctool.cli.common import print_table, print_text
+from synctool.cli.options import Given, JsonFile, Quiet, settings_options
+from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import progress_bar
 from synctool.settings.pairs import PairsSettings
 
@@ -29,7 +30,7 @@ def pairs(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the statistics and write nothing.")
     ] = False,
-    json: JsonSwitch = False,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Split by speaker for training, validation and test, and list pairs of video and shifted audio.
@@ -38,11 +39,13 @@ def pairs(
 
       synctool pairs processed/ --test-fraction 0
 
-      synctool pairs processed/ --out lists/pairs.csv --hard-negatives 2 --other-speaker 1
+      synctool pairs processed/ --out lists/pairs.csv --hard-negatives 2
 
       synctool pairs processed/ --out lists/fixed.parquet --offsets -5,5,10
+
+    Exit codes: 0 written, 5 something is missing, 2 usage, 1 anything else.
     """
-    settings = given.settings()
+    settings, output = given.settings(), JsonOutput(json, quiet=quiet)
     from synctool.prepare.pairs import pairs as run
 
     with progress_bar(quiet=quiet) as bar:
@@ -56,9 +59,8 @@ def pairs(
                 task, description=what, completed=done, total=total
             ),
         )
-    if json:
-        print_json(stats)
-    elif not quiet:
+    output.write(stats)
+    if output.for_people:
         _show(stats, written=not dry_run)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctool.cli.common import print_json, print_table, print_text
-from synctool.cli.options import JsonSwitch
+from synctool.cli.common import print_table, print_text
+from synctool.cli.options import JsonFile
+from synctool.cli.outputs import JsonOutput
 from synctool.errors import EXIT_UNEXPECTED
 from synctool.extras import require
 from synctool.plugins import registry
@@ -24,12 +25,21 @@ _NETWORKS = "synctool_backbones"
 
 
 @app.command("list")
-def list_plugins(json: JsonSwitch = False) -> None:
-    """List all plugins, what each provides, and why any is broken."""
+def list_plugins(json: JsonFile = None) -> None:
+    """List all plugins, what each provides, and why any is broken.
+
+    Examples:
+
+      synctool plugins list
+
+      synctool plugins list --json plugins.json
+
+    Exit codes: 0 listed, also where some are broken; 2 usage, 1 anything else.
+    """
+    output = JsonOutput(json)
     records = get_plugins().probe()
-    if json:
-        print_json([record.to_dict() for record in records])
-    else:
+    output.write([record.to_dict() for record in records])
+    if output.for_people:
         columns = ["plugin", "distribution", "status", "gives"]
         print_table(columns, [_row(record) for record in records])
 
@@ -40,21 +50,26 @@ def new(
     role: Annotated[
         str,
         typer.Option(
-            help="What it encodes: video or audio.", autocompletion=lambda: ["video", "audio"]
+            metavar="ROLE",
+            help="What it encodes (video, audio; default video).",
+            show_default=False,
+            autocompletion=lambda: ["video", "audio"],
         ),
     ] = "video",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder to create (default synctool-plugin-NAME)."),
+        typer.Option(metavar="FOLDER", help="Folder to create (default synctool-plugin-NAME)."),
     ] = None,
 ) -> None:
     """Create a plugin: a package with a small trainable encoder to start from.
 
-    Example:
+    Examples:
 
       synctool plugins new lips
 
       synctool plugins new hum --role audio --out ~/hum
+
+    Exit codes: 0 created, 2 usage, 1 anything else.
     """
     from synctool.plugins.scaffold import new_plugin
 
@@ -73,18 +88,21 @@ def check(
             help="Plugins or networks (default: all plugins that do not come with synctool)."
         ),
     ] = None,
-    json: JsonSwitch = False,
+    json: JsonFile = None,
 ) -> None:
     """Check that the networks of plugins meet the contract of all networks.
 
-    They are built small, with random weights. Exit code 1 if one fails.
-
-    Example:
+    Examples:
 
       synctool plugins check lips
 
-      synctool plugins check graph fcn-mel --json
+      synctool plugins check graph fcn-mel --json checks.json
+
+    They are built small, with random weights.
+
+    Exit codes: 0 all pass, 1 one fails, 2 usage, 5 an extra is missing.
     """
+    output = JsonOutput(json)
     records = [r for r in get_plugins().probe() if not r.builtin and r.status != "disabled"]
     wanted = names or [r.name for r in records if r.status == "ok" and r.gives.get(_NETWORKS)]
     specs = {spec.full_name: spec for name in wanted for spec in registry.backbones.of(name)}
@@ -95,12 +113,11 @@ def check(
     if not names:
         broken = [r for r in records if r.status == "broken"]
         outcomes += [CheckOutcome(r.name, "load", False, r.reason) for r in broken]
-    if json:
-        print_json([outcome.to_dict() for outcome in outcomes])
-    elif outcomes:
+    output.write([outcome.to_dict() for outcome in outcomes])
+    if output.for_people and outcomes:
         columns = ["network", "check", "result", "reason"]
         print_table(columns, [_verdict(outcome) for outcome in outcomes])
-    else:
+    elif output.for_people:
         print_text("No plugin with a network is installed beside synctool itself.")
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(EXIT_UNEXPECTED)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctool.cli.common import print_json, print_text
-from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
+from synctool.cli.common import print_text
+from synctool.cli.options import Given, JsonFile, Quiet, settings_options
+from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import progress_bar
 from synctool.settings.preprocess import PreprocessSettings
 
@@ -23,12 +24,10 @@ def preprocess(
         str, typer.Argument(help="Folder of videos, or an address such as s3://bucket/videos.")
     ],
     out: Annotated[str, typer.Argument(help="Folder or address for the samples.")],
-    json: JsonSwitch = False,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Crop faces out of videos and pack them with their audio for training.
-
-    Run it again after an interruption: it continues where it stopped.
 
     Examples:
 
@@ -36,9 +35,14 @@ def preprocess(
 
       synctool preprocess voxceleb2/ processed/ --sync-correct
 
-      synctool preprocess s3://bucket/videos s3://bucket/processed --engine ray --address auto
+      synctool preprocess s3://bucket/in s3://bucket/out --engine ray
+
+    Run it again after an interruption: it continues where it stopped.
+
+    Exit codes: 0 all videos are done, also where some have no samples; 5 something is missing, 2 usage,
+    1 anything else.
     """
-    settings = given.settings()
+    settings, output = given.settings(), JsonOutput(json, quiet=quiet)
     from synctool.prepare.preprocess import preprocess as run
 
     try:
@@ -47,9 +51,8 @@ def preprocess(
     except KeyboardInterrupt:
         print_text("Stopped. Run the same command again to go on.", err=True)
         raise
-    if json:
-        print_json(vars(done))
-    elif not quiet:
+    output.write(vars(done))
+    if output.for_people:
         print_text(
             f"{done.films_done} videos: {done.samples} samples, {done.hours:.2f} hours of faces, "
             f"{done.failures} without (failures.json in {out} says why)"

@@ -23,7 +23,7 @@ def serve(given: Given[ServeSettings], quiet: Quiet = False) -> None:
 
       synctool serve --port 0 --jobs 2 --keep-hours 1
 
-      synctool serve --host 0.0.0.0 --tokens tokens.txt --allow /srv/videos --data /srv/synctool
+      synctool serve --host 0.0.0.0 --tokens tokens.txt --allow /srv/videos
 
       curl -F file=@talk.mp4 -F fix=true http://127.0.0.1:8000/api/jobs
 

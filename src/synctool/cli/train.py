@@ -33,14 +33,16 @@ def train(
 ) -> None:
     """Train a model on processed videos.
 
-    Run it again with the same folder after an interruption: it continues from the last checkpoint. Several
-    devices: --devices N, or torchrun --nproc-per-node N -m synctool train ...
-
     Examples:
 
       synctool train --data processed/ --out runs/first
 
       synctool train --config runs/first/config.toml --out runs/second --seed 1
+
+    Run it again with the same folder after an interruption: it continues from the last checkpoint. Several
+    devices: --devices N, or torchrun --nproc-per-node N -m synctool train ...
+
+    Exit codes: 0 trained, 5 something is missing, 2 usage, 1 anything else; 130 after Ctrl-C, saved.
     """
     settings = given.settings(file=config_file)
     require("train", "training", "torch", "lightning_fabric")

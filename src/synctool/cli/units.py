@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from synctool.cli.common import print_json, print_text
-from synctool.cli.options import Given, JsonSwitch, Quiet, settings_options
+from synctool.cli.common import print_text
+from synctool.cli.options import Given, JsonFile, Quiet, settings_options
+from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import progress_bar
 from synctool.settings.units import UnitsSettings
 
@@ -21,18 +22,20 @@ def units(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="File to write, safetensors.")
     ],
-    json: JsonSwitch = False,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find speech units, clusters of the sound of every frame, as a second task for train --units.
+    """Find speech units, clusters of the audio of every frame, as a second task for train --units.
 
     Examples:
 
       synctool units processed/ --out units.safetensors
 
-      synctool units processed/ --features hubert --units 500 --out units.safetensors
+      synctool units processed/ --features hubert -n 500 --out units.safetensors
+
+    Exit codes: 0 written, 5 something is missing, 2 usage, 1 anything else.
     """
-    settings = given.settings()
+    settings, output = given.settings(), JsonOutput(json, quiet=quiet)
     from synctool.prepare.speech_units import speech_units
 
     with progress_bar(quiet=quiet) as bar:
@@ -45,9 +48,8 @@ def units(
                 task, description=what, completed=done, total=total
             ),
         )
-    if json:
-        print_json(asdict(found))
-    elif not quiet:
+    output.write(asdict(found))
+    if output.for_people:
         print_text(
             f"{found.used} of {found.units} units in {found.frames} frames of {found.clips} clips, "
             f"perplexity {found.perplexity:.1f}, {found.changes_per_s:.1f} changes/s: {out}"

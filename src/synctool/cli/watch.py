@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from synctool.cli.common import print_text
-from synctool.cli.options import RESULTS, Given, JsonSwitch, Quiet, settings_options
+from synctool.cli.options import RESULTS, Given, Quiet, result_option, settings_options
+from synctool.cli.places import check_places
 from synctool.settings.watch import WatchSettings
 
 
@@ -44,7 +45,10 @@ def watch(
         bool,
         typer.Option("--fresh", help="Measure all videos again, also those that are done."),
     ] = False,
-    json: JsonSwitch = False,
+    json: Annotated[
+        str | None,
+        result_option("--json", "JSON Lines, one for each video, added to the file; - for stdout."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure the videos that come to a folder, each as soon as it is complete.
@@ -55,7 +59,7 @@ def watch(
 
       synctool watch incoming/ --report reports/ --fix repaired/ --jobs 2
 
-      synctool watch incoming/ --report reports/ --once --json
+      synctool watch incoming/ --report reports/ --once --json -
 
     A video is complete when its size and time of change have stayed the same for --settle seconds and no
     program has it open for writing. One that changes later is measured again. A journal in the folder of the
@@ -72,6 +76,7 @@ def watch(
 
     places = WatchPlaces(folder, report, fix)
     places.check()
+    check_places({"--json": json}, kept=())
     words = ["synctool", *(context.obj or ["watch"])]
     with watch_journal(report, folder, fix=fix is not None) as journal:
         if fresh:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from synctool.cli.common import print_text
+from synctool.cli.places import STANDARD_OUTPUT
 from synctool.cli.progress import progress_bar
 from synctool.cli.stopping import Terminated, terminated_by_signal
 from synctool.cli.video_errors import severity
 from synctool.errors import EXIT_INCONCLUSIVE, EXIT_OK
+from synctool.report.event_lines import EventLines
 from synctool.report.text import counted
 from synctool.serving.watch import Watch, WatchPlaces
 from synctool.settings.watch import WatchSettings
@@ -34,7 +38,7 @@ class WatchRun:
         settings: How to measure, and when.
         journal: What is done.
         words: The words of the command, for the pages.
-        json: Whether to print JSON Lines.
+        json: Where JSON Lines go, ``-`` for the standard output; None where none are wanted.
         quiet: Whether to print errors only.
     """
 
@@ -45,10 +49,12 @@ class WatchRun:
         journal: WatchJournal,
         *,
         words: Sequence[str],
-        json: bool,
+        json: str | None,
         quiet: bool,
     ) -> None:
         self._json, self._quiet = json, quiet
+        self._for_people = json != STANDARD_OUTPUT
+        self._lines: EventLines | None = None
         self._worst, self._count, self._earlier = EXIT_OK, 0, 0
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -70,7 +76,11 @@ class WatchRun:
             SyncToolError: See ``Watch.run``.
         """
         try:
-            with terminated_by_signal(), progress_bar(quiet=self._quiet) as self._bar:
+            with ExitStack() as stack:
+                if self._json is not None:
+                    self._lines = stack.enter_context(EventLines(self._json))
+                stack.enter_context(terminated_by_signal())
+                self._bar = stack.enter_context(progress_bar(quiet=self._quiet))
                 self._watch.run(once=once)
         except (KeyboardInterrupt, Terminated) as stop:
             if not self._quiet:
@@ -81,7 +91,7 @@ class WatchRun:
             if isinstance(stop, Terminated):
                 return EXIT_OK
             raise
-        if self._earlier and not self._json:
+        if self._earlier and self._for_people:
             print_text(
                 f"{counted(self._earlier, 'video')} failed before and will be tried again after a change, "
                 "or with --fresh.",
@@ -109,9 +119,10 @@ class WatchRun:
         self._count += 1
         code = outcome.exit_code or (EXIT_INCONCLUSIVE if outcome.verdict == "inconclusive" else 0)
         self._worst = max(self._worst, code, key=severity)
-        if self._json:
-            self._print(_line(video, outcome, code), err=False)
-        elif outcome.failure is not None:
+        self._add(_Line(video, outcome, code))
+        if not self._for_people:
+            return
+        if outcome.failure is not None:
             self._print(f"{video.name}: failed: {outcome.said}", err=True)
         elif not self._quiet:
             repair = f"; {outcome.repair}" if outcome.repair else ""
@@ -120,32 +131,47 @@ class WatchRun:
     def _tell_earlier(self, video: FoundVideo, outcome: JobOutcome) -> None:
         self._earlier += 1
         self._worst = max(self._worst, outcome.exit_code, key=severity)
-        if self._json:
-            line = _line(video, outcome, outcome.exit_code, earlier=True)
-            self._print(line, err=False)
-        else:
+        self._add(_Line(video, outcome, outcome.exit_code, earlier=True))
+        if self._for_people:
             self._print(f"{video.name}: failed before: {outcome.said}", err=True)
 
     def _tell_trouble(self, error: MissingError) -> None:
         self._print(f"{error.cause}; it is looked at again until it can be", err=True)
 
+    def _add(self, line: _Line) -> None:
+        if self._lines is not None:
+            with self._above_the_bar():
+                self._lines.add(line)
+
     def _print(self, text: str, *, err: bool) -> None:
-        """Print a line above the bar; nobody waits for it to be flushed."""
+        with self._above_the_bar():
+            print_text(text, err=err)
+
+    @contextmanager
+    def _above_the_bar(self) -> Iterator[None]:
         if self._bar is not None:
             self._bar.stop()
-        print_text(text, err=err)
+        yield
         if self._bar is not None:
             self._bar.start()
 
 
-def _line(video: FoundVideo, outcome: JobOutcome, code: int, *, earlier: bool = False) -> str:
-    from synctool.report.json_out import dump
+@dataclass(frozen=True)
+class _Line:
+    """What ``--json`` says of a video."""
 
-    cause, remedy = outcome.failure or (None, None)
-    return dump(
-        {
+    video: FoundVideo
+    outcome: JobOutcome
+    code: int
+    earlier: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        outcome = self.outcome
+        cause, remedy = outcome.failure or (None, None)
+        return {
             "schema": SCHEMA,
-            "video": video.name,
+            "video": self.video.name,
             "verdict": outcome.verdict,
             "offset_ms": outcome.offset_ms,
             "confidence": outcome.confidence,
@@ -154,7 +180,6 @@ def _line(video: FoundVideo, outcome: JobOutcome, code: int, *, earlier: bool = 
             "repair": outcome.repair,
             "error": cause,
             "remedy": remedy,
-            "exit_code": code,
-            "earlier": earlier,
+            "exit_code": self.code,
+            "earlier": self.earlier,
         }
-    )

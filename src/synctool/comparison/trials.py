@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synctool.errors import described
-from synctool.features.voice_activity import VoiceActivity
+from synctool.features.voice_activity import SPEECH, VoiceActivity
+from synctool.features.voicing import Voicing
 from synctool.measure.analyze import Findings, analyze
 from synctool.measure.embeddings import AudioEmbeddings, EncodedVideo, FaceEmbeddings
 from synctool.measure.encode_clip import encode_audio, is_silent
@@ -89,7 +90,9 @@ def trials(
     voice = VoiceActivity()
     voice.add(encoded.samples)
     voice.finish()
-    measuring = [_ModelTrials(model, encoded, voice, conditions) for model in models]
+    voicing = Voicing()
+    voicing.add(encoded.samples)
+    measuring = [_ModelTrials(model, encoded, voice, voicing, conditions) for model in models]
     for condition in conditions:
         for one in measuring:
             try:
@@ -160,10 +163,11 @@ class _ModelTrials:
         model: LoadedModel,
         encoded: EncodedVideo,
         voice: VoiceActivity,
+        voicing: Voicing,
         conditions: Sequence[Condition],
     ) -> None:
         self.model = model
-        self._video, self._voice = encoded, voice
+        self._video, self._voice, self._voicing = encoded, voice, voicing
         self._made = encoded.by(model)
         self._now = network_clock(model.runtime.device)
         # Shifts by whole frames leave the embeddings as they are: they are kept while they will be used.
@@ -177,6 +181,8 @@ class _ModelTrials:
         segment = _segment(condition, self._video.frames)
         parts = (face.part(segment.start, segment.stop) for face in self._made.faces)
         faces = [face for face in parts if face is not None]
+        at = self._heard_at(condition, segment)
+        speech = self._voice.at(at)
         with sharing_cores(self.model.runtime):
             samples, audio, audio_s = self._audio(condition, segment)
             began = self._now()
@@ -187,7 +193,7 @@ class _ModelTrials:
                 frames=segment.frames,
                 max_offset=max_offset,
                 known=Circumstances(has_audio=not is_silent(samples)),
-                speech=self._speech(condition, segment),
+                speech=speech,
                 unread_share=self._video.source.unread_share,
                 frames_late=self._video.frames_late,
             )
@@ -215,6 +221,7 @@ class _ModelTrials:
             frames=findings.frames,
             curve=() if estimate is None else _plain(estimate.curve),
             windows=windows,
+            voiced_share=_voiced_share(self._voicing.at(at), speech),
             duration_s=segment.frames / VIDEO_FPS if _is_segment(condition) else whole_s,
             seconds=self._made.seconds * share + audio_s + scored_s,
             memory_mb=peak_memory_mb(),
@@ -237,12 +244,12 @@ class _ModelTrials:
             self._kept[phase] = audio, seconds
         return samples, replace(audio, first_frame=at // SAMPLES_PER_FRAME), seconds
 
-    def _speech(self, condition: Condition, segment: _Segment) -> np.ndarray:
-        """Probability of speech at every frame of a segment under a condition."""
+    def _heard_at(self, condition: Condition, segment: _Segment) -> np.ndarray:
+        """The sample in the middle of what is heard at every frame of a segment under a condition."""
         middles = (
             SAMPLES_PER_FRAME * np.arange(segment.start, segment.stop) + SAMPLES_PER_FRAME // 2
         )
-        return self._voice.at(middles - self._video.samples_at + _shift(condition))
+        return middles - self._video.samples_at + _shift(condition)
 
     def _encoded(self, samples: np.ndarray, at: int) -> tuple[AudioEmbeddings, float]:
         began = self._now()
@@ -275,6 +282,11 @@ class _ModelTrials:
 
     def _phase(self, condition: Condition) -> int:
         return (self._video.samples_at - _shift(condition)) % SAMPLES_PER_FRAME
+
+
+def _voiced_share(voiced: np.ndarray, speech: np.ndarray) -> float | None:
+    spoken = speech >= SPEECH
+    return round(float(voiced[spoken].mean()), 4) if spoken.any() else None
 
 
 def _is_segment(condition: Condition) -> bool:

@@ -50,8 +50,10 @@ __all__ = [
     "summarise",
 ]
 
-GROUPINGS = ("person", "source", "language", "tone", "condition", "perturbation")
+GROUPINGS = ("person", "source", "language", "tone", "voicing", "condition", "perturbation")
 """What figures can be broken down by."""
+VOICING = ((0.6, "under 60 %"), (0.8, "60 to 80 %"), (1.01, "over 80 %"))
+"""Groups of ``voicing``: upper ends of the share of the speech that is voiced, and their names."""
 _ROUNDING = 1e-9
 _NOTHING_DONE = "perturbation=none level=0"
 
@@ -122,6 +124,11 @@ def _key(word: str, trial: Kept) -> tuple | None:
             return condition.perturbation, condition.level, group
         # Where the curves of all perturbations begin.
         return ("", 0, _NOTHING_DONE) if condition.kind == "plain" else None
+    if word == "voicing":
+        if condition.perturbation or trial.voiced_share is None:
+            return None
+        place = next(i for i, (end, _) in enumerate(VOICING) if trial.voiced_share < end)
+        return place, f"voicing={VOICING[place][1]}"
     said = tone_of(trial.language) if word == "tone" else getattr(trial, word)
     return (f"{word}={said}",) if said and not condition.perturbation else None
 

@@ -26,6 +26,7 @@ class Kept:
         person: Who speaks, "" for somebody unknown.
         source: The collection.
         language: What is spoken.
+        voiced_share: Share of the speech that is voiced, 0..1.
         failed: Whether there is no answer at all; then all that follows is None or empty.
         offset_frames: The best match.
         truth_frames: The truth.
@@ -51,6 +52,7 @@ class Kept:
     person: str = ""
     source: str = ""
     language: str = ""
+    voiced_share: float | None = None
     failed: bool = False
     offset_frames: float | None = None
     truth_frames: float | None = None
@@ -136,6 +138,7 @@ def kept(trial: Trial) -> Kept:
         "person": label.person,
         "source": label.source,
         "language": label.language,
+        "voiced_share": trial.voiced_share,
     }
     if trial.error is not None:
         return Kept(**who, failed=True)

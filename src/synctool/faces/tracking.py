@@ -49,10 +49,11 @@ class Pose:
 
 @dataclass(frozen=True)
 class TrackedFrame:
-    """A frame with the faces in it, by track number."""
+    """A frame with the faces in it, by track number; ``cut``: whether it starts a new shot."""
 
     frame: TimelineFrame
     poses: dict[int, Pose]
+    cut: bool = False
 
 
 @dataclass
@@ -104,6 +105,7 @@ class FaceTracker:
         self._first_frames: dict[int, int] = {}
         self._next_id = first_number
         self._shot_start: int | None = None
+        self._cut_at: set[int] = set()
         self._thorough_at = self._whole_at = 0
         self._patience = 0
         self._detected_at = -1
@@ -121,6 +123,8 @@ class FaceTracker:
             yield from self._settle(everything=True)
             self._shot_start = self._thorough_at = frame.index
             self._patience = 0
+            if cut:
+                self._cut_at.add(frame.index)
         self._pending.append(frame)
         if (frame.index - self._shot_start) % self._every == 0:
             self._detect(frame.index, luma)
@@ -206,7 +210,9 @@ class FaceTracker:
                 pose = self._pose(track, frame.index)
                 if pose is not None:
                     poses[track.id] = pose
-            yield TrackedFrame(frame, poses)
+            cut = frame.index in self._cut_at
+            self._cut_at.discard(frame.index)
+            yield TrackedFrame(frame, poses, cut)
         if everything:
             self._tracks.clear()
         else:

@@ -21,7 +21,8 @@ MOST_DELAY_MS = 40.0
 SPEED_M_S = 343.0
 LEAST_COHERENCE = 0.1
 """Channels with less are other sound: their delay means nothing, and they are no part of the mix."""
-_LOW_HZ, _HIGH_HZ = 200.0, 4000.0
+LOW_HZ, HIGH_HZ = 200.0, 4000.0
+"""The band of speech in which channels are compared."""
 _MOST_S = 60.0
 _SEGMENT = 4096
 _SILENT_PEAK = 33
@@ -105,7 +106,7 @@ def _lag(own: np.ndarray, other: np.ndarray) -> tuple[int, float]:
     size = 1 << (2 * own.size - 1).bit_length()
     cross = np.fft.rfft(other, size) * np.conj(np.fft.rfft(own, size))
     hz = np.fft.rfftfreq(size, 1 / AUDIO_HZ)
-    inside = (hz >= _LOW_HZ) & (hz <= _HIGH_HZ)
+    inside = (hz >= LOW_HZ) & (hz <= HIGH_HZ)
     whitened = np.where(inside, cross / np.maximum(np.abs(cross), 1e-12), 0)
     most = round(MOST_DELAY_MS * AUDIO_HZ / 1000)
     whole = np.fft.irfft(whitened, size)
@@ -133,7 +134,7 @@ def _coherence(own: np.ndarray, other: np.ndarray) -> float:
 
     segment = min(_SEGMENT, max(own.size // 8, 64))
     hz, alike = coherence(own, other, AUDIO_HZ, nperseg=segment)
-    inside = (hz >= _LOW_HZ) & (hz <= _HIGH_HZ)
+    inside = (hz >= LOW_HZ) & (hz <= HIGH_HZ)
     # Few segments make noise coherent by chance: one over their number on average.
     chance = 1 / max(2 * own.size / segment - 1, 1)
     mean = float(np.nanmean(alike[inside]))

@@ -22,10 +22,12 @@ from synctool.measure.arrays import DetectArrays, arrays_of
 from synctool.measure.authenticity import authenticity_of
 from synctool.measure.channels import measure_channels
 from synctool.measure.detectors import needed
+from synctool.measure.direction import direction_of
 from synctool.measure.embeddings import EncodedVideo, ModelEmbeddings
 from synctool.measure.encode import DetectProgress, encode
 from synctool.measure.encode_clip import encode_audio, is_silent
 from synctool.measure.ensemble import calibration_of, joined, spread
+from synctool.measure.scene import scene_statistics
 from synctool.measure.thumbnails import Thumbnail
 from synctool.measure.timing import Stopwatch
 from synctool.measure.tracks import build_detector
@@ -33,7 +35,7 @@ from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
 from synctool.scoring.verdict import Circumstances
 from synctool.settings.detect import DetectSettings
-from synctool.types import AudioChannel, DetectResult, Source
+from synctool.types import AudioChannel, AudioDirection, DetectResult, Source
 
 THUMBNAILS = 8
 """At most so many are made of a video, where they are asked for."""
@@ -165,7 +167,7 @@ class Detector:
         stopwatch = Stopwatch()
         stopwatch.now("scoring")
         source, own, model = encoded.source, encoded.models[0], self._model
-        channels = ensemble = None
+        channels = ensemble = direction = None
         if len(self._members) > 1:
             model, own = joined(self._members, encoded.models, self._model.calibration)
         if encoded.channels:
@@ -191,8 +193,26 @@ class Detector:
         if len(self._members) > 1:
             late = encoded.frames_late
             ensemble = spread(self._members, encoded.models, findings, frames_late=late)
+        if self._settings.channels in ("each", "mix"):
+            reference = next((c.name for c in channels or () if c.reference), "")
+            direction = direction_of(encoded, findings, own.faces, reference=reference)
+            source = _with_mirrored(source, direction)
         result = conclude(model, findings, name=os.fspath(path), source=source)
         result = replace(result, audio_channels=channels, ensemble=ensemble)
+        result = replace(result, audio_direction=direction)
+        if (
+            encoded.speech is not None
+            and encoded.levels_db is not None
+            and encoded.scene is not None
+        ):
+            scene = scene_statistics(
+                encoded.scene,
+                source=source,
+                speech=encoded.speech,
+                levels_db=encoded.levels_db,
+                activity=findings.activity,
+            )
+            result = replace(result, scene=scene)
         if encoded.speech is not None and encoded.levels_db is not None and ensemble is None:
             judged = authenticity_of(
                 self._model,
@@ -260,6 +280,14 @@ def _members(
         first,
         *(load_model(name, device=s.device, threads=threads) for name in s.ensemble),
     ]
+
+
+def _with_mirrored(source: Source, direction: AudioDirection) -> Source:
+    """The same with a warning where left and right are likely swapped."""
+    if direction.verdict != "mirrored":
+        return source
+    said = f"left and right of the audio are likely swapped: {direction.reason}"
+    return replace(source, warnings=(*source.warnings, said))
 
 
 def _other_videos(source: Source) -> tuple[int, ...]:

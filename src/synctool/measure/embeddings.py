@@ -13,6 +13,7 @@ from synctool.networks.loaded import LoadedModel
 from synctool.types import VIDEO_FPS, Source
 
 if TYPE_CHECKING:
+    from synctool.measure.scene import SceneNotes
     from synctool.measure.thumbnails import Thumbnail
 
 
@@ -124,6 +125,7 @@ class EncodedVideo:
             several.
         channel_names: Their names.
         levels_db: Level of the audio in steps of 10 ms, float32 ``[4 * frames]``, likewise.
+        scene: What else was noted, likewise.
     """
 
     source: Source
@@ -141,6 +143,7 @@ class EncodedVideo:
     levels_db: np.ndarray | None = None
     channels: tuple[np.ndarray, ...] = ()
     channel_names: tuple[str, ...] = ()
+    scene: SceneNotes | None = None
 
     @property
     def shared_s(self) -> float:

@@ -28,6 +28,7 @@ from synctool.measure.encode_clip import SILENT_PEAK
 from synctool.measure.face_encoder import FrameCrops
 from synctool.measure.model_encoder import ModelEncoder
 from synctool.measure.mouth_watch import MouthWatch
+from synctool.measure.scene import SceneWatch
 from synctool.measure.threads import encoding_pool
 from synctool.measure.thumbnails import ThumbnailKeeper
 from synctool.measure.timing import Stopwatch
@@ -85,7 +86,8 @@ def encode(
         isolated: Whether a model that fails is noted as such, and the others go on; else its error is
             raised.
         channels: Whether every channel of the audio is kept for itself: 1.9 MB a minute each.
-        mouths: Whether to measure the motion of the mouths and the level of the audio.
+        mouths: Whether to measure the motion of the mouths and the level of the audio, and to note what
+            the video is like.
         on_progress: Called every second of video.
 
     Raises:
@@ -102,7 +104,7 @@ def encode(
     listening: list[Future[None]] = []
     level, voice = LevelSpread(), None if keep_samples else VoiceActivity()
     loudness = Loudness() if mouths else None
-    watch = MouthWatch()
+    watch, scene = MouthWatch(), SceneWatch() if mouths else None
     with (
         encoding_pool(*(model.runtime for model in models)) as pool,
         VideoFile(
@@ -126,6 +128,8 @@ def encode(
             level.add(samples)
             if loudness is not None:
                 loudness.add(samples)
+            if scene is not None:
+                scene.add_audio(samples)
             if keep_samples:
                 kept.append(samples)
                 return
@@ -141,6 +145,8 @@ def encode(
                 encoder.add(tracked, crops)
             if mouths:
                 watch.add(tracked, crops)
+            if scene is not None:
+                scene.add(tracked)
             index = tracked.frame.index
             if index % VIDEO_FPS == 0:
                 for encoder in encoders:
@@ -174,6 +180,7 @@ def encode(
             mouths=watch.series(),
             channels=tuple(track.pop(track.end) for track in video.channel_audio),
             channel_names=video.channel_names,
+            scene=None if scene is None else scene.notes(max(video.frame_count, 1)),
             levels_db=None if loudness is None else loudness.levels(max(video.frame_count, 1)),
         )
 

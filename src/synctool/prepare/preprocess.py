@@ -111,7 +111,7 @@ def preprocess(
     made_with = _lasting(settings, crops, sync)
     target.make()
     with _alone(target):
-        plan = _settled_plan(target, videos_at, found, made_with, settings.shard_films)
+        plan = _settled_plan(target, videos_at, found, made_with, settings.shard_videos)
         jobs = [
             ShardJob(
                 number=number,
@@ -263,7 +263,7 @@ def _lasting(
         "detector": settings.detector,
         "layout": settings.layout,
         "tree": settings.tree,
-        "shard_films": settings.shard_films,
+        "shard_films": settings.shard_videos,
     }
     if settings.allow_external:
         facts["allow_external"] = True

@@ -42,6 +42,24 @@ def channels_table(result: DetectResult, anchor: str = "") -> Table:
     return Table(anchor, "Channels", columns, rows, sortable=len(rows) > 1)
 
 
+def directions_table(result: DetectResult, anchor: str = "") -> Table:
+    """A row for each face whose voice was heard alone."""
+    columns = [Column("Face", True), Column("Place", True), Column("Right louder by, dB", True)]
+    columns += [Column("Right earlier by, ms", True), Column("Speech, s", True)]
+    found = result.audio_direction
+    rows = [
+        [
+            number_cell(one.track, 0),
+            number_cell(one.place, 2, sign=True),
+            number_cell(one.level_db, 1, sign=True),
+            number_cell(one.delay_ms, 2, sign=True),
+            number_cell(one.speech_s, 1),
+        ]
+        for one in (found.speakers if found else ())
+    ]
+    return Table(anchor, "Directions", columns, rows, sortable=len(rows) > 1)
+
+
 def _remarks(channel: AudioChannel) -> list[str]:
     said = ["reference"] if channel.reference else []
     if channel.inverted:

@@ -49,7 +49,16 @@ TRIAL_COLUMNS = (
     *("offset_frames", "offset_ms", "answered", "verdict", "confidence", "reason"),
     *("truth_frames", "truth_ms", "error_frames", "error_ms"),
     *("lse_c", "lse_d", "coverage", "segments", "person", "source", "language"),
-    *("duration_s", "seconds", "times_real_time", "memory_mb", "backbone", "weights", "error"),
+    *(
+        "voiced_share",
+        "duration_s",
+        "seconds",
+        "times_real_time",
+        "memory_mb",
+        "backbone",
+        "weights",
+        "error",
+    ),
 )
 """Columns of the trials. ``offset_frames`` is the best match, whether or not it was ``answered``."""
 METRIC_COLUMNS = (
@@ -182,7 +191,15 @@ def trial_row(trial: Trial, names: Mapping[Model, str]) -> dict[str, Any]:
         **about,
         **{
             name: getattr(trial, name)
-            for name in ("offset_frames", "verdict", "confidence", "reason", "lse_c", "lse_d")
+            for name in (
+                "offset_frames",
+                "verdict",
+                "confidence",
+                "reason",
+                "lse_c",
+                "lse_d",
+                "voiced_share",
+            )
         },
         **{name: getattr(trial, name) for name in ("coverage", "duration_s", "seconds")},
         "offset_ms": _ms(trial.offset_frames),

@@ -39,16 +39,27 @@ class EventLines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.close()
+        except OSError as left:
+            if error is None:  # else what could not be written is told already
+                raise output_error(self._target, left) from left
 
     def add(self, event: Reported) -> None:
         """Write an event.
 
         Raises:
             BrokenPipeError: Nobody reads the standard output any more.
-            OSError: The disk is full.
+            OutputError: The disk is full.
         """
         file = self._file or sys.stdout
-        file.write(to_json_line(event))
-        file.flush()
+        try:
+            file.write(to_json_line(event))
+            file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            place = self._target if self._file else "the standard output"
+            raise output_error(place, error) from error

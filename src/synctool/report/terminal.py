@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synctool.report import tables
-from synctool.report.channel_tables import channels_table
+from synctool.report.channel_tables import channels_table, directions_table
 from synctool.report.detect_tables import (
     several_speakers,
     spans_table,
@@ -72,6 +72,8 @@ def result_view(result: DetectResult, encoding: str = "utf-8") -> RenderableType
         parts += [Text(), table_view(spans_table("", "Faces", result.tracks), encoding)]
     if result.audio_channels:
         parts += [Text(), table_view(channels_table(result), encoding)]
+    if result.audio_direction and result.audio_direction.speakers:
+        parts += [Text(), table_view(directions_table(result), encoding)]
     if several_speakers(result):
         parts += [Text(), table_view(speakers_table("", "Speakers", result), encoding)]
         if len(result.speakers or ()) <= MOST_TURNS:

@@ -142,6 +142,8 @@ def facts(result: DetectResult) -> Iterator[tuple[str, str]]:
         yield "measured", streams
     for other in passed_over(source):
         yield "not measured", other
+    if heard := result.audio_direction:
+        yield "direction", f"{heard.verdict}: {heard.reason}"
     yield "model", f"{result.backbone} ({result.weights})"
     yield "searched", f"±{result.max_offset} frames of 40 ms"
     if speed := pace(result):

@@ -75,6 +75,12 @@ class Settings:
         made.refuse_idle(changes)
         return made
 
+    @classmethod
+    def taken_from(cls: type[Some], other: Settings) -> Some:
+        """Settings with the values of another command's, where both have one of a name."""
+        names = {f.name for f in fields(other)} & {f.name for f in fields(cls)}
+        return cls(**{name: getattr(other, name) for name in names})
+
     def refuse_idle(self, given: Iterable[str]) -> None:
         """Refuse settings that were asked for and would have no effect beside the others.
 

@@ -58,7 +58,7 @@ class CompareSettings(VideoSettings):
     )
     by: tuple[str, ...] = setting(
         (),
-        "Also give metrics by person, source, language, tone, condition, perturbation",
+        "Also give metrics by person, source, language, tone, voicing, condition, perturbation",
         separator=",",
         metavar="NAMES",
         group=_CONDITIONS,

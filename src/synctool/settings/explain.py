@@ -28,7 +28,11 @@ class ExplainSettings(VideoSettings):
         read=seconds_of,
     )
     seconds: float = setting(
-        2.0, "How much of the video round it is explained", minimum=0.4, maximum=10, read=seconds_of
+        2.0,
+        "Length of the video round it that is explained, in seconds",
+        minimum=0.4,
+        maximum=10,
+        read=seconds_of,
     )
     face: int | None = setting(
         None, "Number of the face, as detect gives it", minimum=0, unset="the largest there"

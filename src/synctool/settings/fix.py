@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,16 +41,7 @@ class FixSettings(VideoSettings):
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()
 
-    @classmethod
-    def measured_by(cls, settings: DetectSettings) -> FixSettings:
-        """The settings of repairs after measurements with some settings."""
-        own = {f.name for f in fields(cls)}
-        shared_names = [f.name for f in fields(settings) if f.name in own]
-        return cls(**{name: getattr(settings, name) for name in shared_names})
-
     @property
     def measuring(self) -> DetectSettings:
         """The settings of the measurements."""
-        own = {f.name for f in fields(self)}
-        shared_names = [f.name for f in fields(DetectSettings) if f.name in own]
-        return DetectSettings(**{name: getattr(self, name) for name in shared_names})
+        return DetectSettings.taken_from(self)

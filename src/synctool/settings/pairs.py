@@ -46,10 +46,11 @@ class PairsSettings(Settings):
     other_speaker: int = setting(
         0, "Additional pairs per clip, with another speaker's audio", minimum=0, maximum=1000
     )
-    unnamed: Literal["auto", "face", "film"] = setting(
+    unnamed: Literal["auto", "face", "video"] = setting(
         "auto",
         "How unnamed speakers are told apart; auto by face while there are few",
         metavar="HOW",
+        read=lambda text: "video" if text == "film" else text,  # its earlier name
     )
     seed: int = shared.seed()
 

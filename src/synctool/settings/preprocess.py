@@ -33,7 +33,7 @@ class PreprocessSettings(VideoSettings):
         "packed", "tar shards, or a folder of files per clip", metavar="LAYOUT"
     )
     tree: str = setting("auto", "Folder layout of the videos, which names the speakers")
-    shard_films: int = setting(64, "Maximum videos per shard", minimum=1)
+    shard_videos: int = setting(64, "Maximum videos per shard", minimum=1, formerly="shard_films")
     jobs: int = shared.jobs(
         default=0, help="Worker processes, 0 for one per core, 1 for none", formerly="workers"
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synctool.settings import shared
 from synctool.settings.base import Settings
@@ -49,13 +48,9 @@ class ServiceSettings(Settings):
     @property
     def measuring(self) -> DetectSettings:
         """The settings of the measurements."""
-        return DetectSettings(**self._shared_with(DetectSettings))
+        return DetectSettings.taken_from(self)
 
     @property
     def repairing(self) -> FixSettings:
         """The settings of the repairs."""
-        return FixSettings(**self._shared_with(FixSettings))
-
-    def _shared_with(self, kind: type[Settings]) -> dict[str, Any]:
-        own = {f.name for f in fields(self)}
-        return {f.name: getattr(self, f.name) for f in fields(kind) if f.name in own}
+        return FixSettings.taken_from(self)

@@ -31,5 +31,5 @@ class UnitsSettings(Settings):
     frames: int = setting(
         100_000, "Frames of 40 ms that the centres are found from, drawn by clips", minimum=1
     )
-    iterations: int = setting(30, "Most rounds of k-means", minimum=1)
+    iterations: int = setting(30, "Maximum number of iterations of k-means", minimum=1)
     seed: int = shared.seed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,7 +29,4 @@ class VerifySettings(VideoSettings):
     @property
     def measuring(self) -> DetectSettings:
         """The settings of the measurement."""
-        own = {f.name for f in fields(self)}
-        return DetectSettings(
-            **{f.name: getattr(self, f.name) for f in fields(DetectSettings) if f.name in own}
-        )
+        return DetectSettings.taken_from(self)

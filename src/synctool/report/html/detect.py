@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from synctool.report.channel_tables import channels_table
+from synctool.report.channel_tables import channels_table, directions_table
 from synctool.report.charts.description import Chart
 from synctool.report.charts.offsets import detect_chart
 from synctool.report.detect_tables import (
@@ -195,6 +195,8 @@ def _tables(index: int, result: DetectResult) -> Iterator[Table]:
             yield spans_table(f"{name}-{index + 1}", caption, spans)
     if result.audio_channels:
         yield channels_table(result, f"channels-{index + 1}")
+    if result.audio_direction and result.audio_direction.speakers:
+        yield directions_table(result, f"directions-{index + 1}")
     if several_speakers(result):
         yield speakers_table(f"speakers-{index + 1}", "Speakers", result)
         yield turns_table(f"turns-{index + 1}", "Turns", result)
