@@ -16,6 +16,7 @@ from fake_samples import talking_sample, write_processed
 from synctool.errors import MissingError, TrainingError, UsageError, WeightsError
 from synctool.networks.build import build
 from synctool.networks.load import load_model
+from synctool.networks.names import model_spec
 from synctool.prepare.pairs import pairs
 from synctool.settings.pairs import PairsSettings
 from synctool.settings.train import TrainSettings
@@ -26,6 +27,7 @@ from synctool.training.train import train
 
 pytestmark = pytest.mark.integration
 
+SMALL = model_spec("fcn-cls").small
 TINY = TrainSettings(
     backbone="fcn-cls",
     epochs=2,
@@ -36,7 +38,11 @@ TINY = TrainSettings(
     window_frames=16,
     seed=0,
     device="cpu",
+    workers=0,
+    options=tuple(f"{key}={value}" for key, value in SMALL.items()),
 )
+WITH_A_WORKER = replace(TINY, workers=1)
+"""As by default; the process takes longer to start than all the rest."""
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_the_rate_rises_and_falls() -> None:
 
 def test_training_learns_what_belongs_together(processed: Path, tmp_path: Path) -> None:
     seen: list[TrainProgress] = []
-    settings = replace(TINY, epochs=1, steps_per_epoch=24, batch_size=8, learning_rate=3e-3)
+    settings = replace(TINY, epochs=1, steps_per_epoch=40, batch_size=8, learning_rate=1e-2)
     train(processed, tmp_path / "run", settings, on_progress=seen.append)
     clip = [p.parts["plain/clip"] for p in seen if p.metrics is None]
     # Chance is ln 31 = 3.43; the made-up mouths are easy.
@@ -113,9 +119,14 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(processed: Path, tmp_pa
             raise Killed
 
     with pytest.raises(Killed):
-        train(processed, tmp_path / "killed", TINY, on_progress=kill)
+        train(processed, tmp_path / "killed", WITH_A_WORKER, on_progress=kill)
     steps: list[int] = []
-    again = train(processed, tmp_path / "killed", TINY, on_progress=lambda p: steps.append(p.step))
+    again = train(
+        processed,
+        tmp_path / "killed",
+        WITH_A_WORKER,
+        on_progress=lambda p: steps.append(p.step),
+    )
     assert steps[0] == 4
     first, second = load_model(weights=whole), load_model(weights=again)
     for (name, a), b in zip(
@@ -190,14 +201,14 @@ def test_a_loss_that_is_no_number_stops_the_run(processed: Path, tmp_path: Path)
 
 
 def load_model_state() -> dict[str, torch.Tensor]:
-    return build("fcn-cls")[1].state_dict()
+    return build("fcn-cls", **SMALL)[1].state_dict()
 
 
 def test_what_cannot_be_trained_says_so(processed: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="mouth crops"):
-        train(processed, tmp_path / "run", replace(TINY, backbone="fcn-cls.rgb112"))
+        train(processed, tmp_path / "run", replace(TINY, backbone="fcn-cls.rgb112", options=None))
     with pytest.raises(UsageError, match="colour face crops of 224 px"):
-        train(processed, tmp_path / "run", replace(TINY, backbone="syncnet"))
+        train(processed, tmp_path / "run", replace(TINY, backbone="syncnet", options=None))
     with pytest.raises(MissingError, match="no processed videos"):
         train(tmp_path, tmp_path / "run", TINY, split=processed / "split.json")
     with pytest.raises(MissingError, match="no such split"):
