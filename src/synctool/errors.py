@@ -50,6 +50,16 @@ class UsageError(SyncToolError):
     exit_code = EXIT_USAGE
 
 
+def no_effect(flag: str, why: str) -> UsageError:
+    """An option that was given and would change nothing.
+
+    Args:
+        flag: The option.
+        why: What goes on the sentence, such as "without --html" or "with --dry-run".
+    """
+    return UsageError(f"{flag} has no effect {why}", remedy=f"Leave {flag} out.")
+
+
 class MissingError(SyncToolError):
     """Something that is needed is not there: a file, weights, an optional package."""
 

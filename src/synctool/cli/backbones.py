@@ -10,7 +10,7 @@ import typer
 from synctool.cli.common import print_table, print_text
 from synctool.cli.options import JsonFile
 from synctool.cli.outputs import JsonOutput
-from synctool.errors import EXIT_UNEXPECTED, UsageError
+from synctool.errors import EXIT_UNEXPECTED, no_effect
 from synctool.extras import installing, require
 from synctool.plugins.specs import BackboneSpec
 
@@ -45,10 +45,7 @@ def backbones(
     Exit codes: 0 listed, or measured; 1 one could not be measured; 2 usage; 5 an extra is missing.
     """
     if device is not None and not profile:
-        raise UsageError(
-            "--device has no effect without --profile",
-            remedy="Add --profile, or leave --device out.",
-        )
+        raise no_effect("--device", "without --profile")
     output = JsonOutput(json)
     from synctool.networks.names import statuses
 

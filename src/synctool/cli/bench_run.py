@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from synctool.cli.common import print_text
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
-from synctool.errors import UsageError
+from synctool.errors import no_effect
 
 if TYPE_CHECKING:
     from synctool.bench.run import BenchProgress
@@ -111,7 +111,7 @@ def compare_files(
     idle = [f"--{name.replace('_', '-')}" for name in asked]
     idle += [option for option in (JSON, JOURNAL) if targets[option] is not None]
     if idle:
-        raise UsageError(f"{idle[0]} has no effect with --compare", remedy=f"Leave {idle[0]} out.")
+        raise no_effect(idle[0], "with --compare")
     outputs = Outputs(targets, plot=None, one=True, kept=[first, second], quiet=quiet)
     outputs.check()
     from synctool.bench.card import read_card

@@ -19,8 +19,10 @@ from synctool.cli.options import (
     result_option,
     settings_options,
 )
-from synctool.errors import SyncToolError
+from synctool.errors import SyncToolError, no_effect
+from synctool.settings.base import rows
 from synctool.settings.compare import CompareSettings
+from synctool.settings.shared import VIDEO
 
 if TYPE_CHECKING:
     from synctool.cli.compare_outputs import CompareOutputs
@@ -119,6 +121,8 @@ def compare(
         from_file=from_file,
         asked=given.names,
     )
+    one = dataset is None and means_one_video(videos or [], from_file=from_file)
+    _refuse_idle(given, entries, one=one)
     outputs = CompareOutputs(
         entries,
         Targets(
@@ -130,7 +134,7 @@ def compare(
             html=renamed("--report", "--html", report, html),
             journal=journal,
         ),
-        one=dataset is None and means_one_video(videos or [], from_file=from_file),
+        one=one,
         read=[
             str(name)
             for name in (labels, settings.split, settings.constants, settings.languages, from_file)
@@ -143,6 +147,19 @@ def compare(
     outputs.check()
     measure_and_write(entries, settings, outputs, journal=journal, quiet=quiet)
     raise typer.Exit(outputs.exit_code)
+
+
+def _refuse_idle(given: Given[CompareSettings], entries: list[Entry], *, one: bool) -> None:
+    if one and "jobs" in given.names:
+        raise no_effect("--jobs", "on a single video")
+    if any(entry.clip is None for entry in entries):
+        return
+    reading = [row.name for row in rows(CompareSettings) if row.line.group == VIDEO]
+    if idle := [name for name in reading if name in given.names]:
+        raise no_effect(
+            f"--{idle[0].replace('_', '-')}",
+            "on a processed folder, whose faces are cut out already",
+        )
 
 
 def measure_and_write(

@@ -12,7 +12,7 @@ from synctool.cli.common import print_table, print_text
 from synctool.cli.options import Given, JsonFile, settings_options
 from synctool.cli.outputs import JsonOutput
 from synctool.cli.places import STANDARD_OUTPUT
-from synctool.errors import OutputError, UsageError
+from synctool.errors import OutputError, UsageError, no_effect
 from synctool.settings.base import Settings
 from synctool.settings.fields import did_you_mean
 from synctool.settings.sources import (
@@ -111,6 +111,8 @@ def init(
     from synctool.settings.template import template
 
     text = template(map(_known, commands or ()))
+    if out == STANDARD_OUTPUT and force:
+        raise no_effect("--force", "on the standard output")
     if out == STANDARD_OUTPUT:
         typer.echo(text, nl=False)
         return

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from synctool.cli.options import RESULTS, Given, Quiet, result_option, settings_options
+from synctool.errors import no_effect
 from synctool.settings.demo import DemoSettings
 
 FILE_NAME = "synctool-demo.mp4"
@@ -66,6 +67,8 @@ def demo(
     Exit codes: 0 measured, 3 inconclusive, 5 weights or an extra is missing, 2 usage, 1 anything else.
     """
     settings = given.settings()
+    if no_open and html is None:
+        raise no_effect("--no-open", "without --html")
     from synctool.cli.demo_run import DemoRun, Targets
 
     targets = Targets(json=json, plot=plot, html=html)

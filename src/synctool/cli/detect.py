@@ -18,7 +18,7 @@ from synctool.cli.options import (
     result_option,
     settings_options,
 )
-from synctool.errors import UsageError
+from synctool.errors import UsageError, no_effect
 from synctool.settings.detect import DetectSettings
 
 
@@ -153,14 +153,13 @@ def detect(
     from synctool.prepare.inputs import expand, means_one_video
 
     names = expand(videos or [], from_file=from_file)
-    if fresh and len(names) == 1:
-        raise UsageError(
-            "--fresh has no effect on a single video, which is always measured",
-            remedy="Leave it out.",
-        )
-    if overwrite and fix is None:
-        raise UsageError("--overwrite has no effect without --fix", remedy="Leave it out.")
     one = means_one_video(videos or [], from_file=from_file)
+    if fresh and len(names) == 1:
+        raise no_effect("--fresh", "on a single video, which is always measured")
+    if one and "jobs" in given.names:
+        raise no_effect("--jobs", "on a single video")
+    if overwrite and fix is None:
+        raise no_effect("--overwrite", "without --fix")
     command = ["synctool", *(context.obj or ["detect"])]
     targets = {"--json": json, "--csv": csv, "--html": html, "--rttm": rttm}
     outputs = DetectOutputs(
@@ -187,6 +186,7 @@ def detect(
         quiet=quiet,
         fixed=fixed,
         overwrite=overwrite,
+        sets_wanted="set_coverage" in given.names,
     )
     raise typer.Exit(
         run([*(videos or []), *([] if from_file is None else ["--from-file", from_file])])

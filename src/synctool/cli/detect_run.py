@@ -22,6 +22,7 @@ from synctool.errors import (
     OutputError,
     SyncToolError,
     UsageError,
+    no_effect,
 )
 from synctool.media.locating import is_pipe
 from synctool.settings.detect import VERDICTS
@@ -56,6 +57,7 @@ class BatchRun:
         quiet: Whether to print errors only.
         fixed: Where repaired videos go, None where none are wanted.
         overwrite: Whether repaired videos that are there are replaced.
+        sets_wanted: Whether sets of offsets were asked for.
     """
 
     def __init__(
@@ -69,12 +71,13 @@ class BatchRun:
         quiet: bool,
         fixed: Targets | None = None,
         overwrite: bool = False,
+        sets_wanted: bool = False,
     ) -> None:
         self._names, self._settings, self._outputs = names, settings, outputs
         self._jobs = min(settings.jobs or usable_cores(), len(names))
         self._detector: Detector | None = None
         self._limit: Verdict | float | None = limit
-        self._fresh, self._quiet = fresh, quiet
+        self._fresh, self._quiet, self._sets_wanted = fresh, quiet, sets_wanted
         self._repairs: Repairs | None = None
         if fixed is not None:
             from synctool.settings.fix import FixSettings
@@ -94,8 +97,13 @@ class BatchRun:
 
         Raises:
             OutputError: A result cannot be written.
+            UsageError: Sets of offsets were asked for, and the model makes none.
         """
-        self._loaded()  # what is missing is told first
+        loaded = self._loaded()  # what is missing is told first
+        if self._sets_wanted and not loaded.makes_sets:
+            raise no_effect(
+                "--set-coverage", f"on {loaded.weights}, which has no thresholds for sets"
+            )
         if len(self._names) == 1:
             code, _ = self._measure_all(Outcomes())
             return code

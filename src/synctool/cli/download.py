@@ -15,7 +15,14 @@ from synctool.cli.common import print_table, print_text, show_error
 from synctool.cli.options import Given, JsonFile, Quiet, settings_options
 from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import bytes_bar
-from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED, SyncToolError, UsageError
+from synctool.errors import (
+    EXIT_MISSING,
+    EXIT_OK,
+    EXIT_UNEXPECTED,
+    SyncToolError,
+    UsageError,
+    no_effect,
+)
 from synctool.plugins import registry
 from synctool.settings.download import DownloadSettings
 
@@ -116,6 +123,9 @@ def get(
     settings, output = given.settings(), JsonOutput(json, quiet=quiet)
     _check_one(names, dest, source)
     if dry_run:
+        _refuse_idle(
+            [*(["--from"] if source else []), *(f"--{n}" for n in given.flags if n in given.names)]
+        )
         _plan_each(names, dest, force, output)
         return
     options = {"settings": settings, "dest": dest, "source": source, "force": force}
@@ -219,6 +229,12 @@ def verify(
     found = {result.status for result in results}
     missing = EXIT_MISSING if found & {"not here", "incomplete"} else EXIT_OK
     raise typer.Exit(EXIT_UNEXPECTED if "damaged" in found else missing)
+
+
+def _refuse_idle(given: list[str]) -> None:
+    """Nothing of how files are fetched matters where nothing is."""
+    if given:
+        raise no_effect(given[0].replace("_", "-"), "with --dry-run")
 
 
 def _check_one(names: list[str], dest: Path | None, source: Path | None) -> None:

@@ -16,6 +16,7 @@ from synctool.cli.options import (
     settings_options,
 )
 from synctool.cli.outputs import Outputs
+from synctool.errors import no_effect
 from synctool.settings.fix import FixSettings
 from synctool.settings.values import number_of
 
@@ -92,6 +93,8 @@ def fix(
     repair; 5 something is missing, 2 usage, 1 anything else; several videos give the worst.
     """
     settings = given.settings()
+    by_hand = offset_ms is not None
+    _refuse_idle(given, by_hand=by_hand, force=force, dry_run=dry_run, no_check=no_check)
     from synctool.prepare.inputs import expand, means_one_video
 
     names = expand(videos or [], from_file=from_file)
@@ -106,3 +109,20 @@ def fix(
     targets = Targets(out, names, one=one, dry_run=dry_run, given=videos or [])
     run = FixRun(names, targets, outputs, settings, one=one, quiet=quiet, options=options)
     raise typer.Exit(run())
+
+
+def _refuse_idle(
+    given: Given[FixSettings], *, by_hand: bool, force: bool, dry_run: bool, no_check: bool
+) -> None:
+    if dry_run and no_check:
+        raise no_effect("--no-check", "with --dry-run, which writes nothing to be measured")
+    if by_hand and force:
+        raise no_effect("--force", "with --offset-ms, which is never inside the tolerance")
+    if by_hand and (dry_run or no_check):
+        measuring = given.names - {"audio_track", "allow_external"}
+        if idle := [name for name in given.flags if name in measuring]:
+            beside = "--dry-run" if dry_run else "--no-check"
+            raise no_effect(
+                f"--{idle[0].replace('_', '-')}",
+                f"with --offset-ms and {beside}, which measure nothing",
+            )

@@ -16,6 +16,7 @@ from synctool.errors import (
     EXIT_OUT_OF_TOLERANCE,
     OutputError,
     UsageError,
+    no_effect,
 )
 from synctool.settings.live import LiveSettings, listening_address
 
@@ -63,6 +64,10 @@ class LiveRun:
         from synctool.live.watching import watch
 
         addresses = live_addresses(self._sources)
+        if self._settings.fast and not any(a.kind == "file" for a in addresses):
+            raise no_effect("--fast", "on what is no file")
+        if self._settings.give_up is not None and not any(a.endless for a in addresses):
+            raise no_effect("--give-up", "on a source that ends by itself")
         with ExitStack() as stack:
             outlets = self._outlets(stack)
             how = self._watching()

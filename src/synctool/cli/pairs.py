@@ -10,6 +10,7 @@ from synctool.cli.common import print_table, print_text
 from synctool.cli.options import Given, JsonFile, Quiet, settings_options
 from synctool.cli.outputs import JsonOutput
 from synctool.cli.progress import progress_bar
+from synctool.errors import no_effect
 from synctool.settings.pairs import PairsSettings
 
 
@@ -46,6 +47,8 @@ def pairs(
     Exit codes: 0 written, 5 something is missing, 2 usage, 1 anything else.
     """
     settings, output = given.settings(), JsonOutput(json, quiet=quiet)
+    if dry_run and out is not None:
+        raise no_effect("--out", "with --dry-run")
     from synctool.prepare.pairs import pairs as run
 
     with progress_bar(quiet=quiet) as bar:

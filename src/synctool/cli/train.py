@@ -9,6 +9,7 @@ import typer
 
 from synctool.cli.common import print_text
 from synctool.cli.options import Given, Quiet, settings_options
+from synctool.errors import no_effect
 from synctool.extras import require
 from synctool.settings.train import TrainSettings
 
@@ -45,6 +46,8 @@ def train(
     Exit codes: 0 trained, 5 something is missing, 2 usage, 1 anything else; 130 after Ctrl-C, saved.
     """
     settings = given.settings(file=config_file)
+    if print_config and check:
+        raise no_effect("--check", "with --print-config")
     require("train", "training", "torch", "lightning_fabric")
     from synctool.training import train as engine
 

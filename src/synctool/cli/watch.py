@@ -10,6 +10,7 @@ import typer
 from synctool.cli.common import print_text
 from synctool.cli.options import RESULTS, Given, Quiet, result_option, settings_options
 from synctool.cli.places import check_places
+from synctool.errors import no_effect
 from synctool.settings.watch import WatchSettings
 
 
@@ -70,6 +71,8 @@ def watch(
     measured, and of what failed before and has not changed since.
     """
     settings = given.settings()
+    if fix is None and "tolerance" in given.names:
+        raise no_effect("--tolerance", "without --fix")
     from synctool.cli.watch_run import WatchRun
     from synctool.serving.watch import WatchPlaces
     from synctool.serving.watch_journal import watch_journal

@@ -77,6 +77,16 @@ class Detector:
         self._faces = build_detector(s.detector)
 
     @property
+    def makes_sets(self) -> bool:
+        """Whether its model has thresholds for sets of offsets."""
+        return self._model.calibration.sets is not None
+
+    @property
+    def weights(self) -> str:
+        """Which weights measure."""
+        return self._model.weights
+
+    @property
     def decides(self) -> dict[str, Any]:
         """All that results depend on but the videos, as JSON knows it."""
         spec, runtime = self._model.spec, self._model.runtime

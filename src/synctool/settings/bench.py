@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from synctool.errors import UsageError
+from synctool.errors import UsageError, no_effect
 from synctool.settings import shared
 from synctool.settings.base import Settings
 from synctool.settings.compare import Part
@@ -93,6 +93,8 @@ class BenchSettings(Settings):
         """See ``Settings.check``."""
         if "dataset" in self.only and self.dataset is None:
             raise UsageError("--only dataset has no data set", remedy="Add --dataset PATH.")
+        if self.only and "dataset" not in self.only and self.dataset is not None:
+            raise no_effect("--dataset", f"with --only {','.join(self.only)}")
 
     def refuse_idle(self, given) -> None:
         """See ``Settings.refuse_idle``."""
@@ -103,8 +105,7 @@ class BenchSettings(Settings):
             else (_COMMAND_ONLY, "--command")
         )  # fmt: skip
         if idle := [name for name in given if name in own]:
-            flag = f"--{idle[0].replace('_', '-')}"
-            raise UsageError(f"{flag} has no effect without {other}", remedy=f"Leave {flag} out.")
+            raise no_effect(f"--{idle[0].replace('_', '-')}", f"without {other}")
         if self.command is not None and "backbone" in given:
             raise UsageError(
                 "--backbone and --command cannot be tested together", remedy="Give one of them."

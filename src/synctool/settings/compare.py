@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from synctool.errors import no_effect
 from synctool.settings import shared
 from synctool.settings.fields import setting
 from synctool.settings.shared import VideoSettings
@@ -32,7 +34,7 @@ class CompareSettings(VideoSettings):
         metavar="NAMES",
         group=shared.MODEL,
     )
-    trust: tuple[str, ...] = shared.trust()
+    trust: tuple[str, ...] = shared.trust(needs=())
     device: shared.Device = shared.device()
     runtime: str = shared.runtime()
     shift: str | None = setting(
@@ -78,3 +80,10 @@ class CompareSettings(VideoSettings):
     jobs: int = shared.jobs(help="Videos at a time, 0 for one per core")
     detector: str = shared.detector()
     max_faces: int = shared.max_faces()
+
+    def refuse_idle(self, given: Iterable[str]) -> None:
+        """See ``Settings.refuse_idle``."""
+        given = list(given)
+        super().refuse_idle(given)
+        if "trust" in given and not any("=" in name for name in self.backbones):
+            raise no_effect("--trust", "without an exported model, --backbones NAME=FOLDER")

@@ -95,6 +95,12 @@ class DetectSettings(VideoSettings):
             raise UsageError(
                 "--mc-dropout 1 has no spread", remedy="Give 2 or more, or 0 for none."
             )
+        names = (*(() if self.weights else (self.backbone,)), *self.ensemble)
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(
+                f"{twice[0]} is in the ensemble twice, which is the same as once",
+                remedy="Name each model once, beside that of --backbone.",
+            )
         if self.ensemble and self.mc_dropout:
             raise UsageError(
                 "--ensemble and --mc-dropout contradict each other", remedy="Give one."

@@ -69,8 +69,9 @@ class ExportSettings(Settings):
         "Train the pruned model on this processed folder",
         metavar="FOLDER",
         group=_PRUNING,
+        needs=("prune",),
     )
     steps: int = setting(400, "Steps of --fine-tune", minimum=1, group=_PRUNING, needs=("prune",))
-    detector: str = shared.detector(group=_CHECK)
-    allow_external: bool = shared.allow_external(group=_CHECK)
+    detector: str = shared.detector(group=_CHECK, needs=("clips", "dataset"))
+    allow_external: bool = shared.allow_external(group=_CHECK, needs=("clips", "dataset"))
     seed: int = shared.seed()

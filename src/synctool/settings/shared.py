@@ -51,6 +51,7 @@ trust = partial(
     metavar="SHA256",
     group=MODEL,
     flag_only=True,  # a settings file that comes with somebody's data must not let it run code
+    needs=("weights",),
 )
 max_offset = partial(
     setting,

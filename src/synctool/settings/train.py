@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from synctool.errors import no_effect
 from synctool.settings import shared
 from synctool.settings.base import Settings
 from synctool.settings.fields import Auto, did_you_mean, setting
@@ -267,3 +268,12 @@ class TrainSettings(Settings):
         check=_known_loggers,
         group=_SAVING,
     )
+
+    def refuse_idle(self, given: Iterable[str]) -> None:
+        """See ``Settings.refuse_idle``."""
+        given = list(given)
+        super().refuse_idle(given)
+        if self.augment == 0:
+            for name in ("augmentations", "randaugment"):
+                if name in given:
+                    raise no_effect(f"--{name}", "with --augment 0")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from synctool.errors import no_effect
 from synctool.settings import shared
 from synctool.settings.base import Settings
 from synctool.settings.fields import setting
@@ -33,3 +35,10 @@ class UnitsSettings(Settings):
     )
     iterations: int = setting(30, "Maximum number of iterations of k-means", minimum=1)
     seed: int = shared.seed()
+
+    def refuse_idle(self, given: Iterable[str]) -> None:
+        """See ``Settings.refuse_idle``."""
+        given = list(given)
+        super().refuse_idle(given)
+        if "weights" in given and self.features == MFCC:
+            raise no_effect("--weights", "on --features mfcc")
