@@ -9,8 +9,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +42,7 @@ from synctool.serving.job_files import JobFiles, OutsideError, allowed_path, saf
 from synctool.serving.job_store import JobRecord, JobStore, owned
 from synctool.serving.jobs import JobOutcome, VideoLimits
 from synctool.serving.limits import LimitError, check_limits
+from synctool.serving.patience import patient_protocol
 from synctool.serving.server import bound
 from synctool.serving.uploads import _Form
 from synctool.settings.serve import ServeSettings
@@ -187,11 +190,15 @@ def test_the_list_has_the_latest_first_and_goes_on(server: Server) -> None:
 def test_what_the_api_does_not_have_is_told_as_a_problem(server: Server) -> None:
     wrong = server.client.put("/api/jobs")
     assert error(wrong) == (405, "Method Not Allowed") and "POST" in wrong.headers["allow"]
+    many = server.client.options("/api/jobs/x")
+    assert many.status_code == 405 and many.headers["allow"] == "DELETE, GET"
     assert error(server.client.get("/api/none")) == (404, "Not Found")
     invalid = server.client.get("/api/jobs", params={"limit": "many"})
     assert invalid.status_code == 422 and invalid.json()["error"].startswith("query limit:")
     described = server.client.get("/api/openapi.json").json()
     assert {"/api/jobs", "/api/paths", "/api/jobs/{id}/events"} <= set(described["paths"])
+    assert "security" not in described["paths"]["/api/jobs"]["get"]  # nobody needs a token here
+    assert "securitySchemes" not in described["components"]
 
 
 # ------------------------------------------------------------------------------------- limits
@@ -350,12 +357,104 @@ HEAD = "POST /api/jobs?name=a.mp4 HTTP/1.1\r\nHost: localhost\r\nContent-Length:
 @integration
 def test_a_client_that_sends_too_slowly_is_given_up(server: Server) -> None:
     with raw(server) as slow:
-        slow.sendall(HEAD.encode() + b"x" * 10)
-        answer = ""
-        while "}" not in answer and (part := slow.recv(65536)):
-            answer += part.decode()
+        slow.sendall(HEAD.encode())
+        answer = received(slow)
     assert " 408 " in answer.splitlines()[0] and "nothing has come for 2 s" in answer
     assert list((server.data / "uploads").iterdir()) == []
+
+
+@integration
+def test_a_client_that_sends_a_byte_now_and_then_is_given_up(server: Server) -> None:
+    with raw(server) as slow:
+        slow.sendall(HEAD.encode())
+        begun_at = time.monotonic()
+        dripping = threading.Thread(target=drip, args=(slow,))
+        dripping.start()
+        answer = received(slow)
+        took_s = time.monotonic() - begun_at
+    dripping.join()
+    assert " 408 " in answer.splitlines()[0] and "bytes have come within 2 s" in answer
+    assert took_s >= 1.9
+    assert list((server.data / "uploads").iterdir()) == []
+
+
+@integration
+def test_json_that_does_not_come_in_time_is_given_up(server: Server) -> None:
+    with raw(server) as slow:
+        head = HEAD.replace("/jobs?name=a.mp4", "/paths").encode()
+        slow.sendall(head.replace(b"\r\n\r\n", b"\r\nContent-Type: application/json\r\n\r\n"))
+        dripping = threading.Thread(target=drip, args=(slow,))
+        dripping.start()
+        answer = received(slow)
+    dripping.join()
+    assert " 408 " in answer.splitlines()[0] and "the body has not come within 2 s" in answer
+
+
+def drip(connection: socket.socket) -> None:
+    """Send a byte now and then until the other side has closed."""
+    try:
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.1)
+    except OSError:
+        return
+
+
+def received(connection: socket.socket) -> str:
+    """An answer with a problem."""
+    answer = ""
+    while "}" not in answer and (part := connection.recv(65536)):
+        answer += part.decode()
+    return answer
+
+
+def test_a_connection_that_says_nothing_is_closed() -> None:
+    """And one that says half of a further request, but none that waits between two."""
+    silent, half, second, idle = asyncio.run(_left_alone(head_s=0.4, for_s=1.5))
+    assert silent[0] < 1 and silent[1] == b""
+    assert half[0] < 1 and half[1] == b""
+    assert second[0] < 1 and second[1].startswith(b"HTTP/1.1 200")
+    assert idle[0] >= 1.4
+
+
+async def _left_alone(*, head_s: float, for_s: float) -> list[tuple[float, bytes]]:
+    """How long connections last, and what came: with no word, half a request, one and a half, one."""
+    import uvicorn
+
+    config = uvicorn.Config(_hello, log_config=None, http=patient_protocol(head_s=head_s))
+    config.load()
+    state = uvicorn.server.ServerState()
+    loop = asyncio.get_running_loop()
+    made = config.http_protocol_class
+    server = await loop.create_server(lambda: made(config, state, {}), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def lasts_s(*parts: bytes) -> tuple[float, bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        came = b""
+        for part in parts:
+            writer.write(part)
+            came += await reader.read(1000) if part.endswith(b"\r\n\r\n") else b""
+        began = loop.time()
+        with suppress(asyncio.TimeoutError):
+            came += await asyncio.wait_for(reader.read(), for_s)
+        writer.close()
+        return loop.time() - began, came
+
+    whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    try:
+        return await asyncio.gather(
+            lasts_s(), lasts_s(whole[:-2]), lasts_s(whole, whole[:-2]), lasts_s(whole)
+        )
+    finally:
+        server.close()
+
+
+async def _hello(scope: Any, receive: Any, send: Any) -> None:
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+    )
+    await send({"type": "http.response.body"})
 
 
 @integration
@@ -436,6 +535,7 @@ def test_tokens_and_cookies_open_their_own_jobs_only(tmp_path: Path) -> None:
             assert client.get(path).status_code == 401
         assert server.send("level").status_code == 401
         assert client.get("/api/health").status_code == client.get("/").status_code == 200
+        assert client.get("/api/openapi.json").json()["paths"]["/api/jobs"]["get"]["security"]
         ann, bob = ({"Authorization": f"Bearer {letter * 20}"} for letter in "ab")
         id = client.post("/api/jobs", content=b"level", headers=ann).json()["id"]
         until(lambda: client.get(f"/api/jobs/{id}", headers=ann).json()["state"] == "done")

@@ -9,6 +9,8 @@ has a level lower by exactly x dB.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from synctool.types import SAMPLES_PER_FRAME
@@ -97,6 +99,11 @@ class LevelNormalizer:
         whole = held.size // BLOCK * BLOCK
         self._waiting, self._count = [held[whole:]], held.size - whole
         return np.concatenate([self._leveled(held[i : i + BLOCK]) for i in range(0, whole, BLOCK)])
+
+    @property
+    def gain_db(self) -> float:
+        """By how much the last samples were made louder; 0 before the first ones."""
+        return 0.0 if self._gain is None else 20 * math.log10(self._gain)
 
     def finish(self) -> np.ndarray:
         """Give back the last, incomplete block: float32 ``[M]``."""

@@ -4,7 +4,8 @@ bounded by its receptive field, as if there were nothing beyond that much contex
 from __future__ import annotations
 
 from collections import deque
-from copy import copy, deepcopy
+from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,22 @@ from synctool.runtimes.protocol import Runtime
 from synctool.types import SAMPLES_PER_FRAME
 
 _CHUNK_FRAMES = 256
+SAME_LEVEL_DB = 0.5
+"""Rows of a preview are kept while the gain has changed by less: of the default model they then differ by
+1.4 % of the largest number at most."""
+
+
+@dataclass(frozen=True)
+class _Preview:
+    """Rows that were shown before the audio has ended, float16 ``[D, n]``, from frame ``first`` on."""
+
+    first: int
+    rows: np.ndarray
+    gain_db: float
+
+    @property
+    def end(self) -> int:
+        return self.first + self.rows.shape[1]
 
 
 class AudioEncoder:
@@ -45,7 +62,9 @@ class AudioEncoder:
         self._held = np.zeros(self._front.before + max(delay_samples, 0), np.float32)
         self._to_drop = max(-delay_samples, 0)
         self._known_before = 0
+        self._done = 0
         self._pieces: list[np.ndarray] = []
+        self._shown: _Preview | None = None
 
     def add(self, samples: np.ndarray) -> None:
         """Take the next samples, int16 ``[N]``, and encode what is complete."""
@@ -72,14 +91,47 @@ class AudioEncoder:
         return rows
 
     def preview(self) -> np.ndarray:
-        """What would follow if the audio ended here: float16 ``[D, n]``; nothing changes.
+        """What would follow if the audio ended here: float16 ``[D, n]``; what follows does not change.
 
-        These rows are not final: the level of the audio and the context after them are not known yet.
+        These rows are not final: the level of the audio and the context after them are not known yet. Of an
+        earlier preview those are kept whose context was there, while the level is the same.
         """
-        ended = copy(self)
-        ended._leveled, ended._pieces = deepcopy(self._leveled), []
-        ended.finish()
-        return ended.embeddings()
+        leveled = deepcopy(self._leveled)
+        leveled.finish()
+        rest = leveled.pop(leveled.available)
+        held = np.concatenate([self._held, rest[self._to_drop :]])
+        end = self._first + max(-(-(held.size - self._front.before) // SAMPLES_PER_FRAME), 0)
+        kept, gain_db = self._kept(leveled.gain_db)
+        pieces, most = [kept], max(_CHUNK_FRAMES, self._chunk)
+        for start in range(self._done + kept.shape[1], end, most):
+            pieces.append(self._rows(held, start, min(start + most, end), end))
+        rows = np.concatenate(pieces, 1)
+        self._shown = _Preview(self._done, rows, gain_db)
+        return rows
+
+    def _kept(self, gain_db: float) -> tuple[np.ndarray, float]:
+        """What can be kept of the last preview at such a gain, float16 ``[D, n]``, and the gain of it."""
+        before = self._shown
+        if before is None or abs(gain_db - before.gain_db) >= SAME_LEVEL_DB:
+            return np.zeros((self._size, 0), np.float16), gain_db
+        stop = before.end - self._context
+        if stop <= self._done:
+            return np.zeros((self._size, 0), np.float16), gain_db
+        return before.rows[:, self._done - before.first : stop - before.first], before.gain_db
+
+    def _rows(self, held: np.ndarray, start: int, stop: int, end: int) -> np.ndarray:
+        """Rows ``start`` to ``stop`` of samples that go on from ``_held`` to the end of frame ``end``."""
+        low, high = max(start - self._context, self._first), min(stop + self._context, end)
+        begin = (low - self._first) * SAMPLES_PER_FRAME
+        given = held[begin : begin + self._samples(high - low)]
+        given = np.pad(given, (0, self._samples(high - low) - given.size))
+        rows = self._runtime.encode_audio(self._front.compute(given)[None])[0]
+        return rows[:, start - low : stop - low].astype(np.float16)
+
+    @property
+    def _first(self) -> int:
+        """Frame of the first sample that is held, but for those before it that the front end needs."""
+        return self._done - self._known_before
 
     def _encode(self, *, last: bool = False) -> None:
         if self._to_drop:
@@ -111,6 +163,7 @@ class AudioEncoder:
         rows = self._runtime.encode_audio(features[None])[0]
         wanted = slice(self._known_before, self._known_before + count)
         self._pieces.append(rows[:, wanted].astype(np.float16))
+        self._done += count
         keep = max(0, self._known_before + count - self._context)
         self._known_before += count - keep
         self._held = self._held[keep * SAMPLES_PER_FRAME :]
@@ -127,6 +180,11 @@ class LeveledAudio:
         self._normalizer = None if level_db is None else LevelNormalizer(level_db)
         self._ready: deque[np.ndarray] = deque()
         self.available = 0
+
+    @property
+    def gain_db(self) -> float:
+        """By how much the last samples were made louder."""
+        return 0.0 if self._normalizer is None else self._normalizer.gain_db
 
     def add(self, samples: np.ndarray) -> None:
         """Take the next samples, int16 ``[N]``."""

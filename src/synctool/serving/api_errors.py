@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
 from synctool.serving.api_models import Problem
@@ -70,9 +71,23 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def answer(status: int, error: str, remedy: str | None = None) -> JSONResponse:
     """A problem as a response."""
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_S)}}
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        408: {"Connection": "close"},  # the rest of the body may yet come, and is no request
+        503: {"Retry-After": str(RETRY_S)},
+    }
     content = Problem(error=error, remedy=remedy).model_dump()
     return JSONResponse(content, status, headers.get(status))
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods that the path of a request is there for, as the OpenAPI document says."""
+    return {
+        method.upper()
+        for path, operations in request.app.openapi()["paths"].items()
+        if compile_path(path)[0].match(request.scope["path"])
+        for method in operations
+    }
 
 
 def add_answers(app: FastAPI) -> None:
@@ -94,7 +109,10 @@ def add_answers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         status = 422 if error.status_code == 400 else error.status_code  # a body that is no JSON
         made = answer(status, str(error.detail), "See /api/openapi.json.")
-        made.headers.update(error.headers or {})  # the methods that are allowed, say
+        made.headers.update(error.headers or {})
+        if error.status_code == 405 and (allowed := _allowed(request)):
+            # The router tells those of one operation only.
+            made.headers["Allow"] = ", ".join(sorted(allowed))
         return made
 
     app.add_exception_handler(SyncToolError, refused)

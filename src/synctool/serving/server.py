@@ -7,7 +7,9 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,11 +24,14 @@ from synctool.serving.api import router
 from synctool.serving.api_errors import add_answers
 from synctool.serving.events import Events
 from synctool.serving.guard import Guard
+from synctool.serving.patience import patient_protocol
 from synctool.serving.service import Service
 
 _WAITING = 128
 _CONNECTIONS = 512
 _LEAVE_S = 3
+_HEAD_S = 10.0
+"""A connection that has not said within so many seconds what it wants is closed."""
 _DESCRIPTION = (
     "Measures how far audio and video of a talking face are apart, and repairs it. Send a video, follow its "
     "job, fetch result, page, plot and repaired file."
@@ -104,13 +109,25 @@ def application(service: Service, access: Access, events: Events) -> ASGIApp:
     app.state.service, app.state.access, app.state.events = service, access, events
     app.include_router(router)
     add_answers(app)
+    if access.open:
+        app.openapi = partial(_without_tokens, app.openapi)
     text, policy = service_page(tokens=not access.open)
 
     @app.get("/", include_in_schema=False)
     def page() -> HTMLResponse:
         return HTMLResponse(text, headers={"Content-Security-Policy": policy})
 
-    return Guard(app, access)
+    return Guard(app, access, body_s=service.settings.upload_timeout)
+
+
+def _without_tokens(described: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The OpenAPI document of a service that wants no tokens."""
+    document = described()
+    document.get("components", {}).pop("securitySchemes", None)
+    for operations in document.get("paths", {}).values():
+        for operation in operations.values():
+            operation.pop("security", None)
+    return document
 
 
 class _Server(uvicorn.Server):
@@ -128,6 +145,7 @@ def run(app: ASGIApp, listening: socket.socket, events: Events) -> None:
     """Answer requests until Ctrl-C or SIGTERM, which is raised again afterwards."""
     config = uvicorn.Config(
         app,
+        http=patient_protocol(head_s=_HEAD_S),
         lifespan="on",
         ws="none",
         log_config=None,

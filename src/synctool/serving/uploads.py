@@ -25,6 +25,9 @@ _MOST_PARTS = 16
 _FORM_BYTES = 16 << 10
 """What a form may have beside the video."""
 _DRAINED_S, _DRAINED_BYTES = 2.0, 256 << 20
+LEAST_BYTES = 32 << 10
+"""An upload of which less has come within the time of ``--upload-timeout`` is given up: a byte now and then
+would keep a place for ever. At 30 s that is 1.1 kB/s."""
 
 
 class TooLargeError(UsageError):
@@ -116,16 +119,28 @@ class Receiver:
             left -= len(chunk)
 
     async def _timely(self) -> AsyncIterator[bytes]:
-        """The chunks, as long as they come."""
+        """The chunks, as long as they come, and fast enough."""
+        clock = asyncio.get_running_loop().time
+        left_s, came = self._wait_s, 0
         while True:
+            began = clock()
             try:
-                yield await asyncio.wait_for(anext(self._chunks), self._wait_s)
+                chunk = await asyncio.wait_for(anext(self._chunks), left_s)
             except StopAsyncIteration:
                 return
             except asyncio.TimeoutError as error:
-                raise TooSlowError(
-                    f"nothing has come for {self._wait_s:g} s", remedy="Send the video again."
-                ) from error
+                raise self._too_slow(came) from error
+            left_s, came = max(left_s - (clock() - began), 0.001), came + len(chunk)
+            if came >= LEAST_BYTES:
+                left_s, came = self._wait_s, 0
+            yield chunk
+
+    def _too_slow(self, came: int) -> TooSlowError:
+        wait = f"{self._wait_s:g} s"
+        much = (
+            f"only {came} bytes have come within {wait}" if came else f"nothing has come for {wait}"
+        )
+        return TooSlowError(much, remedy="Send the video again.")
 
     async def _opened(self) -> Any:
         try:
