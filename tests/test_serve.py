@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -40,11 +41,12 @@ from synctool.serving.api import _path_order
 from synctool.serving.api_errors import add_answers
 from synctool.serving.job_files import JobFiles, OutsideError, allowed_path, safe_name
 from synctool.serving.job_store import JobRecord, JobStore, owned
-from synctool.serving.jobs import JobOutcome, VideoLimits
+from synctool.serving.jobs import JobOutcome, JobProgress, VideoJob, VideoLimits
 from synctool.serving.limits import LimitError, check_limits
 from synctool.serving.patience import patient_protocol
 from synctool.serving.server import bound
 from synctool.serving.uploads import _Form
+from synctool.serving.video_job import VideoJobs
 from synctool.settings.serve import ServeSettings
 from videos import Audio, Video, make_video
 
@@ -759,6 +761,23 @@ def test_videos_beyond_the_limits_are_refused_by_their_headers(tmp_path: Path) -
         outcome = JobOutcome.failed(caught.value, "a.mp4")
         assert outcome.failure == (caught.value.cause, caught.value.remedy)
         assert not outcome.passing and outcome.exit_code == Failure.of("", caught.value).exit_code
+
+
+@integration
+def test_a_video_whose_header_tells_no_length_is_stopped_at_the_limit(tmp_path: Path) -> None:
+    """A few bytes may make hours of black frames."""
+    told = make_video(tmp_path / "a.mp4", seconds=6)
+    video = tmp_path / "b.mkv"
+    words = ["ffmpeg", "-loglevel", "error", "-i", str(told), "-c", "copy", "-f", "matroska", "-"]
+    with video.open("wb") as piped:  # where it cannot go back, FFmpeg leaves the length out
+        subprocess.run(words, stdout=piped, check=True)
+    seen: list[JobProgress] = []
+    job = VideoJob("1", str(video), "b.mkv", limits=VideoLimits(minutes=0.03))
+    check_limits(str(video), job.limits)
+    outcome = VideoJobs(ServeSettings(), threads=1)(job, seen.append)
+    assert outcome.failure is not None
+    assert outcome.failure[0] == "b.mkv is longer than 0.03 min, which are allowed"
+    assert len(seen) <= 2  # after 1.8 of 6 s, and told once a second
 
 
 def _gone(process: int) -> bool:

@@ -150,6 +150,12 @@ def test_what_fails_is_said_and_what_waits_can_be_cancelled(
     assert "No video. Get one." in tab.run(problems)
     stage = "document.querySelector('.job [data-stage]').innerText"
     assert tab.settled(stage, "Measuring, 50 %") == "Measuring, 50 %"
+    assert tab.run("document.querySelector('.job progress').hidden") is False
+    drop(tab, *videos(tmp_path, next="level"))
+    assert tab.settled(stage, "Waiting") == "Waiting"
+    assert tab.run("document.querySelector('.job progress').hidden") is True
+    tab.click(".job [data-delete]")
+    assert tab.settled(stage, "Measuring, 50 %") == "Measuring, 50 %"
     tab.click(".job [data-delete]")
     count = "document.querySelectorAll('.job').length"
     assert tab.settled(count, 1) == 1

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from synctool.faces.detector import FaceDetector
-from synctool.live.answers import Answer, answer
+from synctool.live.answers import RECENT_S, Answer, answer
 from synctool.live.parts import Part
 from synctool.live.rolling import RollingEmbeddings
 from synctool.measure.face_encoder import FrameCrops
@@ -111,14 +111,14 @@ class _Rolling:
         self._lateness: deque[tuple[float, int]] = deque(
             [part.lateness.totals], maxlen=max(round(with_.window_s), 1)
         )
-        self._asked = 0
+        self._asked = self._since = 0
 
     def moment(self, stop: int, present: dict) -> Moment:
         self._embeddings.add_samples(self._taken_audio())
         self._embeddings.add_audio(*self.encoder.take_audio())
         self._embeddings.add_faces(self.encoder.take(present.keys()))
         self._embeddings.forget(stop)
-        start = max(stop - self._frames, 0)
+        start = max(stop - self._frames, self._since)
         self._asked += 1
         found = answer(
             self._with.model,
@@ -128,6 +128,8 @@ class _Rolling:
             frames_late=self._part.lateness.since(self._lateness[0]),
             look_further=self._asked % FURTHER_EVERY == 0,
         )
+        if found.changed:  # what was before speaks of another offset
+            self._since = stop - round(RECENT_S * VIDEO_FPS)
         self._lateness.append(self._part.lateness.totals)
         return Moment(found, stop / VIDEO_FPS, max(self._part.decoded - stop, 0) / VIDEO_FPS)
 

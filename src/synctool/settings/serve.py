@@ -50,7 +50,7 @@ class ServeSettings(ServiceSettings):
     )
     uploads: int = setting(16, "Maximum number of uploads at a time", minimum=1, group=LIMITS)
     upload_timeout: float = setting(
-        30.0, "Give up on an upload after this many seconds in which nothing comes", minimum=0.1,
+        30.0, "Give up on an upload of which less than 32 KiB come within this many seconds", minimum=0.1,
         group=LIMITS,
     )  # fmt: skip
     queue: int = setting(100, "Maximum number of jobs that wait", minimum=1, group=LIMITS)
