@@ -40,7 +40,7 @@
     card.of("stage").textContent = share === null ? text : `${text}, ${Math.floor(100 * share)} %`;
     card.querySelector(".going").hidden = false;
   };
-  const waiting = (card, text) => {  // a bar that moves would say that something is done
+  const stands = (card, text) => {  // a bar that moves would say that something is done
     going(card, null, text);
     card.querySelector("progress").hidden = true;
   };
@@ -63,7 +63,7 @@
     of("problem").textContent = job.problem ? words(job.problem, 0, job.name) : "";
     of("repair").textContent = job.repair ? sentence(job.repair) : "";
     card.querySelector(".going").hidden = finished;
-    if (job.state === "queued") waiting(card, job.ahead ? `Waiting, ${job.ahead} before it` : "Waiting");
+    if (job.state === "queued") stands(card, job.ahead ? `Waiting, ${job.ahead} before it` : "Waiting");
     if (job.state === "running") going(card, job.share, STAGES[job.stage] ?? "Starting");
     each("[data-file]", (link) => {
       link.hidden = !job.files.includes(link.dataset.file);
@@ -125,7 +125,7 @@
       const card = makeCard(file.name);
       card.of("delete").textContent = "Cancel";
       card.of("delete").setAttribute("aria-label", `Cancel ${file.name}`);
-      waiting(card, "Waiting to be sent");
+      stands(card, "Waiting to be sent");
       const order = { file, card, fix: find("fix").checked, request: null };
       card.stop = () => {
         const at = waiting.indexOf(order);
