@@ -118,8 +118,31 @@ def test_encoders_know_how_far_they_look(name: str, options: dict[str, object]) 
     assert (felt[0], felt[-1]) == (2, 2 * reach + 2)
 
 
+@pytest.mark.parametrize("look_ahead", [0, 1, 2])
+def test_a_causal_network_looks_ahead_as_far_as_is_said(look_ahead: int) -> None:
+    spec, network = build("fcn-cls-causal", **SMALL, look_ahead=look_ahead)
+    assert spec.look_ahead_frames == look_ahead
+    audio, video = torch.randn(1, 1, 64, 160), torch.rand(1, 1, 40, 72, 72)
+    stirred(network).eval()
+    with torch.no_grad():
+        before = network(audio, video, max_offset=4)
+        audio[..., 4 * 30 :], video[:, :, 30:] = 0.0, 0.0
+        after = network(audio, video, max_offset=4)
+    for name in ("audio_features", "video_features"):
+        moved = (getattr(before, name) - getattr(after, name)).abs().amax((0, 1)) > 1e-6
+        assert moved.nonzero().flatten()[0] == 30 - look_ahead
+    # A candidate o frames later needs the audio of o frames later, and nothing after that.
+    same = torch.isclose(before.logits[0], after.logits[0]).all(0)
+    assert same[: 30 - look_ahead - 4 - network.head.margin].all()
+
+
+def test_weights_of_the_default_fit_its_causal_variant() -> None:
+    default, causal = build("fcn-cls", **SMALL)[1], build("fcn-cls-causal", **SMALL)[1]
+    causal.load_state_dict(default.state_dict())
+
+
 def test_the_spec_says_how_far_the_defaults_look() -> None:
-    for name in ("fcn-reg", "fcn-attn", "fcn-pyramid", "fcn-transformer"):
+    for name in ("fcn-reg", "fcn-attn", "fcn-pyramid", "fcn-transformer", "fcn-cls-causal"):
         spec = registry.backbones.get(name)
         with torch.device("meta"):
             network = build(name)[1]
@@ -135,6 +158,7 @@ def test_the_spec_says_how_far_the_defaults_look() -> None:
         ("fcn-attn", {"candidate_reach": -1}),
         ("fcn-attn", {"heads": 0, "temporal_attention": False}),
         ("fcn-pyramid", {"scales": 0}),
+        ("fcn-cls-causal", {"look_ahead": 3}),
         ("fcn-transformer", {"layers": 0}),
         ("fcn-transformer", {"heads": 5}),
         ("fcn-reg", {"calibration": "guessed"}),

@@ -52,6 +52,7 @@ class _Stream:
     reach: int
     size: int
     bounded: bool
+    ahead: int | None = None
 
 
 def check_options(spec: BackboneSpec) -> None:
@@ -142,7 +143,8 @@ def check_shift(spec: BackboneSpec) -> None:
 
 
 def check_centre(spec: BackboneSpec) -> None:
-    """Row t looks as far back as ahead from the middle of frame t; bounded, no further than is said."""
+    """Row t looks as far back as ahead from the middle of frame t, or ahead as far as a causal network's
+    spec says; bounded, no further than is said."""
     for stream in _small_streams(spec):
         row = stream.reach + 2
         influence = _influence(stream, row, 2 * row + 1, inputs=1 if stream.bounded else _INPUTS)
@@ -156,10 +158,17 @@ def check_centre(spec: BackboneSpec) -> None:
             continue
         changed = influence.nonzero().flatten() / stream.steps
         first, last = float(changed[0]), float(changed[-1]) + 1 / stream.steps
-        _must(
-            abs((first + last) / 2 - row - 0.5) < 0.5 / stream.steps + 1e-4,
-            f"{stream.name}: row {row} looks from {first:.3f} to {last:.3f}",
-        )
+        if stream.ahead is not None:
+            _must(
+                stream.ahead < last - row <= stream.ahead + 1,
+                f"{stream.name}: row {row} looks {last - row - 1:.2f} frames ahead, and the spec says "
+                f"{stream.ahead}",
+            )
+        else:
+            _must(
+                abs((first + last) / 2 - row - 0.5) < 0.5 / stream.steps + 1e-4,
+                f"{stream.name}: row {row} looks from {first:.3f} to {last:.3f}",
+            )
         _must(
             stream.reach - 1 < row - first <= stream.reach,
             f"{stream.name}: row {row} looks {row - first:.2f} frames back, and the spec says "
@@ -414,7 +423,7 @@ def _streams(
     spec: BackboneSpec, network: nn.Module, *, size_px: int | None = None
 ) -> list[_Stream]:
     model = sync_model(network) if spec.role == "joint" else None
-    size = spec.embedding_size
+    size, ahead = spec.embedding_size, spec.look_ahead_frames
     seeing = hearing = spec.bounded
     if isinstance(spec, PairSpec):
         seeing, hearing = spec.video_encoder.bounded, spec.audio_encoder.bounded
@@ -433,7 +442,7 @@ def _streams(
 
         encode = network if model is None else model.encode_video
         reach = spec.receptive_field_frames // 2 - video.flow_reach_frames
-        found.append(_Stream("video", encode, crops, 2, 1, reach, size, seeing))
+        found.append(_Stream("video", encode, crops, 2, 1, reach, size, seeing, ahead))
     if spec.audio is not None:
         front = FRONT_ENDS[spec.audio.kind]
 
@@ -444,7 +453,9 @@ def _streams(
 
         encode = network if model is None else model.encode_audio
         reach = spec.audio_receptive_field_frames // 2
-        found.append(_Stream("audio", encode, waveform, -1, front.steps, reach, size, hearing))
+        found.append(
+            _Stream("audio", encode, waveform, -1, front.steps, reach, size, hearing, ahead)
+        )
     return found
 
 

@@ -49,6 +49,8 @@ class TemporalBlock(nn.Module):
 
     reach = 2
     """Frames that it looks at to either side."""
+    padding = (1, 1)
+    """Frames before and after the clip that each convolution is given."""
 
     def __init__(self, width: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -60,8 +62,8 @@ class TemporalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, D, T] -> [B, D, T]``; the ends repeat the outermost frame."""
-        y = F.relu(self.norm1(self.conv1(F.pad(x, (1, 1), mode="replicate"))))
-        y = self.norm2(self.conv2(self.dropout(F.pad(y, (1, 1), mode="replicate"))))
+        y = F.relu(self.norm1(self.conv1(F.pad(x, self.padding, mode="replicate"))))
+        y = self.norm2(self.conv2(self.dropout(F.pad(y, self.padding, mode="replicate"))))
         return F.relu(x + y)
 
 
@@ -78,6 +80,9 @@ def temporal_blocks(embedding: int, *, dropout: float = 0.0) -> nn.Sequential:
 class MouthEncoder(nn.Module):
     """Mouth crops to embeddings.
 
+    Attributes:
+        ahead: How many of the frames of a stack come after its own.
+
     Args:
         embedding: D.
         widths: Channels of the stem and the three stages.
@@ -87,6 +92,8 @@ class MouthEncoder(nn.Module):
             frames to either side; None for ``temporal_blocks``.
         gate: Makes what a block's channels go through, see ``ResidualBlock``.
     """
+
+    ahead = STACK // 2
 
     def __init__(
         self,
@@ -127,9 +134,9 @@ class MouthEncoder(nn.Module):
         x = video[:, 0]
         # Each crop to zero mean and unit contrast: light and camera should not matter.
         x = (x - x.mean((2, 3), keepdim=True)) / (x.std((2, 3), keepdim=True) + 0.02)
-        reach = STACK // 2
-        first, last = x[:, :1].expand(-1, reach, -1, -1), x[:, -1:].expand(-1, reach, -1, -1)
-        x = torch.cat([first, x, last], 1)
+        first = x[:, :1].expand(-1, STACK - 1 - self.ahead, -1, -1)
+        last = x[:, -1:].expand(-1, self.ahead, -1, -1)
+        x = torch.cat([first, x, last] if self.ahead else [first, x], 1)
         x = torch.stack([x[:, i : i + frames] for i in range(STACK)], 2).flatten(0, 1)
         x = self.stages(F.relu(self.norm(self.stem(x))))
         x = self.project(self.dropout(F.relu(self.reduce(x)).flatten(1)))

@@ -143,6 +143,7 @@ def _data(status: BackboneStatus) -> dict[str, Any]:
         "embedding_size": spec.embedding_size,
         "receptive_field_frames": spec.receptive_field_frames,
         "audio_receptive_field_frames": spec.audio_receptive_field_frames,
+        "look_ahead_frames": spec.look_ahead_frames,
         "bounded": spec.bounded,
         "any_crop": spec.any_crop,
         "options": dict(spec.options),

@@ -87,6 +87,8 @@ class VolumeHead(WindowHead):
 
     kernels = ((5, 5), (5, 9), (3, 3))
     """Extent along (offset, time) of the three layers."""
+    causal = False
+    """Whether it looks at frames before a frame only, and not at later ones."""
 
     def __init__(self, *, channels: int = 16) -> None:
         super().__init__()
@@ -156,9 +158,16 @@ class VolumeHead(WindowHead):
         x = torch.stack([logits, inside.to(logits.dtype)], 1)
         for i, (layer, kernel) in enumerate(zip(self.layers, self.kernels, strict=True)):
             reach = kernel[1] // 2
-            x = layer(F.pad(x, (reach, reach, 0, 0)))
+            sides = (2 * reach, 0) if self.causal else (reach, reach)
+            x = layer(F.pad(x, (*sides, 0, 0)))
             if i < len(self.layers) - 1:
                 x = F.gelu(x)
         lost = sum(kernel[0] // 2 for kernel in self.kernels)
         cut = slice(lost, logits.shape[1] - lost)
         return (logits[:, cut] + x[:, 0]).masked_fill(~inside[:, cut], outside)
+
+
+class CausalVolumeHead(VolumeHead):
+    """The same for streams: a frame's scores change with nothing that comes after it."""
+
+    causal = True

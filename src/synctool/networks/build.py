@@ -48,7 +48,7 @@ def construct(spec: S, options: Mapping[str, Any]) -> tuple[S, nn.Module]:
     """Build a network, an encoder or a complete model, from its spec.
 
     A network whose sizes depend on its options says so by the attributes ``embedding_size``,
-    ``receptive_field_frames`` and ``bounded``.
+    ``receptive_field_frames``, ``look_ahead_frames`` and ``bounded``.
 
     Args:
         spec: What to build.
@@ -76,6 +76,8 @@ def construct(spec: S, options: Mapping[str, Any]) -> tuple[S, nn.Module]:
         frames = getattr(encoder, "receptive_field_frames", None)
         if spec.role in (side, "joint") and frames is not None:
             fields[field] = frames
+        if (ahead := getattr(encoder, "look_ahead_frames", None)) is not None:
+            fields["look_ahead_frames"] = ahead
     return replace(spec, **fields), network
 
 

@@ -103,6 +103,11 @@ def _check_backbone(spec: BackboneSpec) -> None:
         frames = getattr(spec, field)
         if not isinstance(frames, int) or frames < 1 or frames % 2 == 0:
             raise ValueError(f"{spec.name}: {field} {frames!r}; it is odd, as it has a middle")
+    ahead, fields = spec.look_ahead_frames, []
+    fields += [spec.receptive_field_frames] if spec.video else []
+    fields += [spec.audio_receptive_field_frames] if spec.audio else []
+    if ahead is not None and not (isinstance(ahead, int) and 0 <= ahead <= min(fields) // 2):
+        raise ValueError(f"{spec.name}: look_ahead_frames {ahead!r}; it looks no further than back")
     strange = sorted(set(spec.small) - set(spec.options))
     if strange:
         raise ValueError(f"{spec.name}: small names {strange[0]!r}, which is none of its options")

@@ -127,6 +127,8 @@ class BackboneSpec:
         any_crop: Whether the video encoder can be trained on other crops than ``video`` says: mouth
             or face, grey or colour, another size. The trained weights then say which.
         small: Options that make it small enough for tests.
+        look_ahead_frames: For causal networks: how many frames after its own an embedding looks at; the
+            receptive field is then twice as many as it looks back, and its own. None: as many as back.
     """
 
     name: str
@@ -145,6 +147,7 @@ class BackboneSpec:
     bounded: bool = True
     any_crop: bool = False
     small: Mapping[str, Any] = field(default_factory=dict)
+    look_ahead_frames: int | None = None
 
     @property
     def full_name(self) -> str:

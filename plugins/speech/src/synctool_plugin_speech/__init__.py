@@ -16,9 +16,7 @@ _APACHE = "Apache-2.0"
 _WAVLM_TERMS = (
     "not clear: none tagged on the card; it links a CC BY-SA 3.0 text, and the code is MIT"
 )
-_PE_TERMS = (
-    "not checked: see the card of facebook/pe-av-large; Meta's perception_models is Apache-2.0"
-)
+_PE_TERMS = "Apache-2.0 by the cards of PE-AV; Meta's perception_models is Apache-2.0"
 _WHISPER_TERMS = "Apache-2.0 by the card; OpenAI's own repository is MIT"
 _SPEECH_CONTEXT = 65
 """Frames around the middle one that WavLM's positional convolution reaches, as wav2vec 2.0's does."""

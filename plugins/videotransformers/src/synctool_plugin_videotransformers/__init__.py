@@ -15,10 +15,10 @@ from synctool.plugins.specs import (
 )
 
 _VJEPA2 = "vjepa2-vitl"
-_VJEPA2_TERMS = "MIT (repository); the card may say otherwise"
-_PE_TERMS = (
-    "not checked: see the card of facebook/pe-av-large; Meta's perception_models is Apache-2.0"
+_VJEPA2_TERMS = (
+    "MIT (repository, but for three Apache-2.0 files); cards of larger ones say Apache-2.0"
 )
+_PE_TERMS = "Apache-2.0 by the cards of PE-AV; Meta's perception_models is Apache-2.0"
 _BASE = {
     "layers": 12,
     "hidden_size": 768,

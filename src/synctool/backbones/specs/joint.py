@@ -74,6 +74,14 @@ def specs() -> list[BackboneSpec]:
             options={"scales": 4},
         ),
         _mouth(
+            "fcn-cls-causal",
+            "fcn-cls for streams: padded to the left, it looks at no later frame",
+            frames=25,
+            options={"look_ahead": 0},
+            factory="synctool.backbones.fcn_causal:mouth",
+            look_ahead_frames=0,
+        ),
+        _mouth(
             "fcn-transformer",
             "fcn-cls with a small transformer along time, attending to nearby frames",
             frames=29,
@@ -127,6 +135,8 @@ def _mouth(
     frames: int,
     options: Mapping[str, Any],
     small: Mapping[str, Any] = MappingProxyType({}),
+    factory: str = "",
+    look_ahead_frames: int | None = None,
 ) -> BackboneSpec:
     """A model with the inputs, the local stages and the sizes of the default one."""
     return BackboneSpec(
@@ -134,7 +144,7 @@ def _mouth(
         tag="mouth",
         default=True,
         role="joint",
-        factory=f"synctool.backbones.{name.replace('-', '_')}:mouth",
+        factory=factory or f"synctool.backbones.{name.replace('-', '_')}:mouth",
         summary=summary,
         video=VideoInput(crop="mouth", size_px=72, colour="gray"),
         audio=AudioInput(kind="logmel64"),
@@ -143,4 +153,5 @@ def _mouth(
         audio_receptive_field_frames=frames,
         options={"max_offset": DEFAULT_MAX_OFFSET, "embedding": 256, "width": 32, **options},
         small={**_SMALL, **small},
+        look_ahead_frames=look_ahead_frames,
     )
