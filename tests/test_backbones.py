@@ -37,18 +37,44 @@ CLASSIFIERS = [
     for name, spec in SPECS.items()
     if spec.role == "joint" and isinstance(construct(spec, spec.small)[1], OffsetClassifier)
 ]
+ALIKE = {"wav2vec2.large": "wav2vec2"}
+"""Networks that are another one with their small options, on which that one has all checks."""
+OF_DEFAULTS = (contract.check_options, contract.check_full_size)
+"""Checks that look at a network with its own defaults."""
 PAIRS = ["fcn-mouth+fcn-mel", "resnet3d+vggish", "i3d+wav2vec2"]
 
 every_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
-@pytest.mark.parametrize("name", [*SPECS, *PAIRS])  # below: all checks of a network share its build
+@pytest.mark.parametrize(
+    ("name", "check"),  # in this order all checks of a network share its build
+    [
+        pytest.param(name, check, id=f"{name}-{check.__name__.removeprefix('check_')}")
+        for name in (*SPECS, *PAIRS)
+        for check in CHECKS
+        if name not in ALIKE or check in OF_DEFAULTS
+    ],
+)
 def test_contract(name: str, check: Callable[[BackboneSpec], None]) -> None:
     spec = SPECS.get(name) or model_spec(name)
     if "+" in name and check is contract.check_options:
         pytest.skip("a pair has the options of its encoders")
     check(spec)
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_network_that_needs_no_checks_of_its_own_is_another_one(name: str) -> None:
+    pair = [SPECS[n] for n in (name, ALIKE[name])]
+    (one, network), (other, same) = (construct(spec, spec.small) for spec in pair)
+    assert (one.video, one.audio, one.embedding_size) == (
+        other.video,
+        other.audio,
+        other.embedding_size,
+    )
+    same.load_state_dict(network.state_dict(), strict=True)
+    noise = torch.randn(1, 640 * 9)
+    with torch.no_grad():
+        assert torch.equal(network.eval()(noise), same.eval()(noise))
 
 
 def test_the_built_in_networks_are_here() -> None:
