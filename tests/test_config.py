@@ -109,7 +109,7 @@ def _flag_only(section: str, name: str) -> bool:
 def test_a_file_that_is_there_is_not_replaced_unasked(capsys, tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text("[detect]\njobs = 2\n")
-    assert main(["config", "init", "--out", str(path)]) == 1
+    assert main(["config", "init", "--out", str(path)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert path.read_text() == "[detect]\njobs = 2\n"
     assert main(["config", "init", "detect", "--out", str(path), "--force"]) == 0

@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from fake_plugins import FakePlugin
 from synctool import __version__, errors
+from synctool.__main__ import main as started
 from synctool.cli import app
 from synctool.cli.common import show_error
 from synctool.cli.options import Given, settings_options
@@ -180,6 +181,15 @@ def test_wrong_words_on_the_command_line(capsys, words: list[str]) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert "nope" in err
+
+
+def test_ctrl_c_while_modules_are_read_shows_no_traceback(monkeypatch) -> None:
+    class Read:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "synctool.cli.app", Read())
+    assert started() == 130
 
 
 def test_version(capsys) -> None:

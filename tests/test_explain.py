@@ -27,7 +27,7 @@ from synctool.explaining.run import explained
 from synctool.explaining.target import Target, still_crops
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ModelSpec, VideoInput
-from synctool.report.explanation import places_words
+from synctool.report.explanation import moments_words, places_words
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.settings.explain import ExplainSettings
@@ -190,6 +190,15 @@ def test_places_are_told_in_words() -> None:
     assert "round the upper middle of the crop" in places_words(
         heat + np.indices((12, 12))[0] * -1e-6
     )
+
+
+def test_moments_are_told_in_words_also_those_that_speak_against_the_answer() -> None:
+    values = np.zeros(50)
+    values[[10, 20]] = 0.6, 0.4
+    assert "against" not in moments_words(values, 25)
+    values[[30, 40]] = -0.5, -0.001
+    told = moments_words(values, 25)
+    assert "1.40" in told and "1.80" in told and told.endswith("100 % of all; against it at 2.20 s")
 
 
 def test_the_command_writes_what_is_asked_for(clips: Path, tmp_path: Path, capsys) -> None:

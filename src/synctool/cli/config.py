@@ -12,7 +12,7 @@ from synctool.cli.common import print_table, print_text
 from synctool.cli.options import Given, JsonFile, settings_options
 from synctool.cli.outputs import JsonOutput
 from synctool.cli.places import STANDARD_OUTPUT
-from synctool.errors import OutputError, UsageError, no_effect
+from synctool.errors import UsageError, no_effect
 from synctool.settings.base import Settings
 from synctool.settings.fields import did_you_mean
 from synctool.settings.sources import (
@@ -119,7 +119,7 @@ def init(
     path = Path(out).expanduser()
     check_writable(path)
     if path.exists() and not force:
-        raise OutputError(f"{out} is there already", remedy="Give --force to replace it, or --out.")
+        raise UsageError(f"{out} is there already", remedy="Give --force to replace it, or --out.")
     write_text(path, text)
     print_text(f"{out} written: every setting, commented out")
 

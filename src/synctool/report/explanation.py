@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ _NAMES = {
     "integrated-gradients": "integrated gradients from the mean look to the crops",
 }
 _SHOWN = 5
+_NOTABLE = 0.02
+"""Share of what all frames carry together from which one that speaks against the answer is named."""
 
 
 def figures(found: Explanation) -> list[tuple[str, str]]:
@@ -67,12 +70,18 @@ def places_words(heat: np.ndarray) -> str:
 
 
 def moments_words(values: np.ndarray, first_frame: int) -> str:
-    """The frames that carried most."""
-    order = np.argsort(values)[::-1][:_SHOWN]
+    """The frames that carried most, and those without which the score would be notably higher."""
+    order_up = np.argsort(values).tolist()
+    order = order_up[::-1][:_SHOWN]
     total = float(np.clip(values, 0, None).sum())
     share = float(np.clip(values[order], 0, None).sum()) / max(total, 1e-9)
-    times = ", ".join(f"{(first_frame + t) / VIDEO_FPS:.2f}" for t in sorted(order.tolist()))
-    return f"most at {times} s: {100 * share:.0f} % of all"
+    most = f"most at {_times(order, first_frame)} s: {100 * share:.0f} % of all"
+    against = [t for t in order_up[:_SHOWN] if values[t] <= -_NOTABLE * total]
+    return f"{most}; against it at {_times(against, first_frame)} s" if against else most
+
+
+def _times(frames: Sequence[int], first_frame: int) -> str:
+    return ", ".join(f"{(first_frame + t) / VIDEO_FPS:.2f}" for t in sorted(frames))
 
 
 def telling_frames(found: Explanation, count: int) -> list[int]:
