@@ -33,8 +33,7 @@ _UNDECIDED = ("audio_from_elsewhere", "weak_evidence")
 RECENT_S = 2.0
 """So much of the end of the window may contradict all that was before: the offset has changed."""
 SURE_OF_CHANGE = 0.7
-"""With less confidence it does not: of 13 minutes of talk 0.1 % of such ends were wrong and confident (0.5),
-and none so sure (docs/live.md)."""
+"""With less confidence it does not: ends that are wrong by chance are seldom so sure."""
 LEAST_OWN_S = 1.2
 """Shorter segments at the end of the window do not speak against all that was before."""
 
