@@ -132,8 +132,8 @@ def write_picture(found: Explanation, colour: str, path: str | os.PathLike[str])
     start_s, end_s = moment.first_frame / VIDEO_FPS, (moment.first_frame + frames) / VIDEO_FPS
     t_s = start_s + (np.arange(frames) + 0.5) / VIDEO_FPS
     axes = figure.add_subplot(grid[1, :])
-    axes.bar(t_s, found.frames, 0.018, label="frames", color="#0068a8")
-    axes.bar(t_s + 0.018, found.audio, 0.018, label="audio", color="#c24a00")
+    axes.bar(t_s - 0.009, found.frames, 0.018, label="frames", color="#0068a8")
+    axes.bar(t_s + 0.009, found.audio, 0.018, label="audio", color="#c24a00")
     axes.axhline(0, color="#999", linewidth=0.8)
     axes.set_xlim(start_s, end_s)
     axes.set_ylabel("score lost", fontsize=8)
