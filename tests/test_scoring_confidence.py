@@ -19,7 +19,6 @@ from synctool.scoring.confidence import (
     Calibration,
     expected_calibration_error,
     fit_calibration,
-    fit_temperature,
     reliability_table,
 )
 from synctool.scoring.offset import OffsetEstimate, estimate_offset
@@ -176,19 +175,6 @@ def test_more_than_a_minute_adds_nothing() -> None:
 def test_only_right_estimates_still_give_a_finite_fit() -> None:
     made = fit_calibration([estimate(t) for t in (1.0, 4.0, 9.0)], [True] * 3)
     assert 0.5 < made.confidence(estimate(4.0)) < 1
-
-
-def test_temperature_calms_what_is_too_sure() -> None:
-    estimates, correct = drawn(3, 200)
-    sure = Calibration(intercept=-6.0, log1p_t_stat=9.0)
-    calmed = fit_temperature(sure, estimates, correct)
-    assert calmed.temperature > 1
-    assert replace(calmed, temperature=1.0) == sure
-    before, after = (
-        expected_calibration_error([c.confidence(e) for e in estimates], correct)
-        for c in (sure, calmed)
-    )
-    assert after < before
 
 
 def test_a_calibration_survives_its_file(tmp_path: Path, fitted: Calibration) -> None:

@@ -43,11 +43,6 @@ def occlusion_map(
     return (fallen / np.maximum(covered, 1)).astype(np.float32)
 
 
-def steps_of(patches: int = PATCHES) -> int:
-    """How many squares there are."""
-    return (patches - 1) ** 2
-
-
 def frame_importance(target: Target) -> np.ndarray:
     """How much the score falls where a frame and its neighbours do not move: float32 ``[T]``."""
     crops, whole = target.moment.crops, target.score(target.volume)

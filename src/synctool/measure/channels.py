@@ -13,7 +13,7 @@ from synctool.measure.analyze import analyze
 from synctool.measure.embeddings import EncodedVideo, FaceEmbeddings
 from synctool.measure.encode_clip import encode_audio, is_silent
 from synctool.networks.loaded import LoadedModel
-from synctool.scoring.verdict import LEAST_CONFIDENCE, Circumstances
+from synctool.scoring.verdict import Circumstances
 from synctool.types import AudioChannel
 
 _CENTRE = "FC"
@@ -82,11 +82,6 @@ def measure_channels(
             )
         found.append(channel)
     return ChannelMix(tuple(found), mixed(samples, places), reference)
-
-
-def sure_channels(channels: Sequence[AudioChannel]) -> list[AudioChannel]:
-    """Those with an offset of their own."""
-    return [c for c in channels if c.offset_frames is not None and c.confidence >= LEAST_CONFIDENCE]
 
 
 def _reference(

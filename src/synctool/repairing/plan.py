@@ -81,11 +81,6 @@ class RepairPlan:
         first = self.spans[0]
         return first.offset_ms if len(self.spans) == 1 and not first.drift_ms_per_min else None
 
-    @property
-    def largest_ms(self) -> float:
-        """The largest offset that a span begins with, either way."""
-        return max(abs(s.offset_ms) for s in self.spans)
-
     def in_words(self) -> str:
         """What is wrong, for people."""
         first = self.spans[0]

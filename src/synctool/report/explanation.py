@@ -50,7 +50,7 @@ def figures(found: Explanation) -> list[tuple[str, str]]:
         ),
         (
             "weights check",
-            "not tried: it needs PyTorch (--runtime torch)"
+            "not tried: left out (--no-checks), or no PyTorch (--runtime torch)"
             if random is None
             else f"{_passed(random.passed)}: rank correlation {plain(random.correlation, 2)} with the map of "
             "shuffled weights",

@@ -13,7 +13,6 @@ How often audio belongs elsewhere is no property of the network, but of the vide
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -335,27 +334,6 @@ def _regression(
     found = minimize(loss, np.zeros(1 + count), jac=True, method="L-BFGS-B", bounds=bounds)
     slopes = found.x[1:] / std
     return [float(found.x[0] - slopes @ mean), *map(float, slopes)]
-
-
-def fit_temperature(
-    calibration: Calibration, estimates: Sequence[OffsetEstimate], correct: Sequence[bool]
-) -> Calibration:
-    """Correct a calibration for other material with its temperature alone.
-
-    Raises:
-        ValueError: The two sequences differ in length, or none is left.
-    """
-    features, targets = _learnable(estimates, correct)
-    log_odds = replace(calibration, temperature=1.0)._log_odds(features)
-
-    def loss(log_temperature: float) -> float:
-        scaled = log_odds / math.exp(log_temperature)
-        return -(targets * log_expit(scaled) + (1 - targets) * log_expit(-scaled)).sum()
-
-    from scipy.optimize import minimize_scalar
-
-    found = minimize_scalar(loss, bounds=(math.log(0.1), math.log(20.0)), method="bounded")
-    return replace(calibration, temperature=math.exp(found.x))
 
 
 @dataclass(frozen=True)

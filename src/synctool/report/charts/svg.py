@@ -29,8 +29,8 @@ from synctool.report.text import known, printable
 Place = tuple[float, float]
 
 _TITLE, _GAP, _BELOW = 20.0, 14.0, 46.0
-_CHARACTER = 6.7
-"""Width of a character of the labels."""
+_CHARACTER, _LARGE_CHARACTER = 6.7, 8.4
+"""Width of a character of the labels; of charts along time, whose text is larger in narrow windows."""
 _SECOND, _NAMES = 44.0, 92.0
 """Room at the right for the ticks of a second axis, and for the names of bands."""
 _WIDE, _NARROW = 700.0, 300.0
@@ -210,7 +210,7 @@ class _Frame:
 def _sides(chart: Chart) -> tuple[float, float]:
     """Left and right edges of the axes of a chart."""
     longest = max(len(label) for panel in chart.panels for _, label in panel.y.ticks)
-    left = 12 + _CHARACTER * longest
+    left = 12 + (_LARGE_CHARACTER if chart.width > _WIDE else _CHARACTER) * longest
     second = _SECOND if any(panel.second for panel in chart.panels) else 0.0
     named = any(isinstance(m, Band) for panel in chart.panels for m in panel.marks)
     return round(left, 1), chart.width - max(20.0, second + (_NAMES if named else 0.0))
