@@ -1,15 +1,18 @@
 """Directions of voices beside places of faces: what ``detect --channels`` says of rendered stereo audio.
 
-    python benchmarks/channel_directions.py [--corpus DIR] [--pairs 16] [--tuned] [--docs] [--json FILE]
+    python benchmarks/channel_directions.py [--corpus DIR] [--pairs 16] [--tuned] [--true-turns] [--docs]
+        [--json FILE]
 
 Scenes of two people for two turns (see benchmarks/speakers.py), or of one of them alone, at random places in
 the image. Their voices are rendered from there: panned by level, as by two omnidirectional microphones 17 cm
 or 50 cm apart, or as by two cardioids (ORTF); the image is 60 degrees wide; dry, or with the left and right
-reverberation of recorded rooms and noise. With ``--docs`` it writes its section of docs/channels.md.
+reverberation of recorded rooms and noise. ``--true-turns`` gives who speaks when and measures the directions
+alone, in seconds. With ``--docs`` it writes its section of docs/channels.md.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,21 +22,23 @@ import numpy as np
 import soundfile
 from rich.console import Console
 from scipy.signal import fftconvolve
-from speakers import Scene, clips, pairs, scenes
+from speakers import Clip, Scene, clips, pairs, scenes
 from tables import Table, published, share
 
 from synctool.errors import MissingError
 from synctool.evaluation.bootstrap import mean_interval
-from synctool.features.voice_activity import speech_probability
+from synctool.features.direction import StereoPair
+from synctool.features.voice_activity import SPEECH, speech_probability
 from synctool.measure.analyze import analyze
 from synctool.measure.channels import measure_channels
-from synctool.measure.direction import direction_of
+from synctool.measure.direction import LEAST_FRAMES, direction_of
 from synctool.measure.embeddings import EncodedVideo, FaceEmbeddings
 from synctool.measure.encode_clip import encode_audio
 from synctool.networks.load import load_model
 from synctool.networks.loaded import LoadedModel
-from synctool.types import AUDIO_HZ, AudioDirection
-from videos import ROOT, arguments, shared
+from synctool.scoring.direction import Compared, Moment, compare_directions
+from synctool.types import AUDIO_HZ, SAMPLES_PER_FRAME, VIDEO_FPS, AudioDirection, Source
+from videos import ROOT, arguments, read_video, shared
 
 SCRIPT = "benchmarks/channel_directions.py"
 PAGE = ROOT / "docs" / "channels.md"
@@ -41,6 +46,9 @@ ROOMS = ("reverbjs_basement", "reverbjs_terrystypingroom", "reverbjs_standrewsch
 _DIRECT_S = 0.0025
 _HALF_IMAGE_DEG = 30.0
 _WIDTH_PX = 1920
+_MOST_FRAMES = 150
+_LEAST_SPEECH_FRAMES = 60
+EMPTY = EncodedVideo(Source(0, 25, 0, 0, _WIDTH_PX, 1080, AUDIO_HZ), 0, (), np.zeros(0, np.int16))
 
 Render = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
@@ -53,6 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--tuned", action="store_true", help="the people the constants were chosen on"
     )
+    parser.add_argument("--true-turns", action="store_true", help="measure directions alone")
     parser.add_argument("--docs", action="store_true", help="write the section of docs/channels.md")
     given = parser.parse_args(words)
     return published(given, lambda: measured(given), table_of, page=PAGE, script=SCRIPT)
@@ -61,12 +70,16 @@ def main(words: Sequence[str] | None = None) -> int:
 def measured(given) -> list[dict]:
     """Every scene in every case."""
     notes, rng = Console(stderr=True), np.random.default_rng(1)
-    model = load_model(given.backbone, weights=given.weights, device="cpu")
-    found = clips(given.corpus, model, notes)
-    chosen = pairs(found, rng, wild=given.pairs, grid=0, tuned=given.tuned)
     rooms = [room(given.corpus / "background" / "rir" / name) for name in ROOMS]
+    if given.true_turns:
+        model, made = None, spoken_scenes(given.corpus, given.pairs, rng)
+    else:
+        model = load_model(given.backbone, weights=given.weights, device="cpu")
+        found = clips(given.corpus, model, notes)
+        chosen = pairs(found, rng, wild=given.pairs, grid=0, tuned=given.tuned)
+        made = scenes(chosen, model, notes, talks=(False,))
     rows = []
-    for scene in scenes(chosen, model, notes, talks=(False,)):
+    for scene in made:
         for one in (False, True):
             places = _places(rng, one=one)
             for case, render in RENDERINGS.items():
@@ -76,9 +89,13 @@ def measured(given) -> list[dict]:
                         if one and truth == "one place":
                             continue
                         stereo = _stereo(scene, places, truth, render, tails, rng)
-                        said = _direction(model, scene, places, stereo)
+                        if model is None:
+                            said = _by_true_turns(scene, places, stereo)
+                        else:
+                            said = _direction(model, scene, places, stereo)
                         rows.append(
                             {
+                                "true_turns": model is None,
                                 "person": scene.people[0].person,
                                 "case": case,
                                 "wet": wet,
@@ -92,6 +109,42 @@ def measured(given) -> list[dict]:
     if not rows:
         raise MissingError("no clips of talking faces", remedy="Give --corpus.")
     return rows
+
+
+def spoken_scenes(corpus: Path, count: int, rng: np.random.Generator) -> list[Scene]:
+    """Scenes of which the audio alone is read, of people in the wild."""
+    with (corpus / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file) if r["split"] == "dev" and "grid" not in r["path"]]
+    by_person = {row["speaker"]: row["path"] for row in rows}
+    people = []
+    for person in sorted(by_person)[: 2 * count]:
+        _, samples = read_video(corpus / by_person[person])
+        frames = min(samples.size // SAMPLES_PER_FRAME, _MOST_FRAMES)
+        samples = samples[: frames * SAMPLES_PER_FRAME]
+        speech = speech_probability(samples, frames) >= SPEECH
+        if speech.sum() >= _LEAST_SPEECH_FRAMES:
+            people.append(Clip(person, person, "wild", np.zeros(0), samples, speech))
+    made = []
+    for _ in range(count):
+        left, right = (people[i] for i in rng.choice(len(people), 2, replace=False))
+        frames = min(len(left.speech), len(right.speech))
+        both = left.part(frames), right.part(frames)
+        made.append(Scene((*both, both[0]), True, frames, EMPTY))
+    return made
+
+
+def _by_true_turns(scene: Scene, places: Sequence[float], stereo: list[np.ndarray]) -> Compared:
+    """The verdict where everybody's speech is known."""
+    speech = np.concatenate([one.speech for one in scene.people[: len(places)]])
+    speech = np.pad(speech, (0, scene.turns * scene.frames - len(speech)))
+    pair, moments = StereoPair(*stereo, ~speech), []
+    for turn, place in enumerate(places):
+        for start in range(turn * scene.frames, (turn + 1) * scene.frames, VIDEO_FPS):
+            own = np.arange(start, min(start + VIDEO_FPS, (turn + 1) * scene.frames))
+            own = own[speech[own]]
+            if len(own) >= LEAST_FRAMES and (heard := pair.heard(own)) is not None:
+                moments.append(Moment(place, heard.side, len(own) / VIDEO_FPS))
+    return compare_directions(moments)
 
 
 def room(stem: Path) -> list[np.ndarray]:
@@ -217,6 +270,10 @@ def _at(face: FaceEmbeddings, place: float) -> FaceEmbeddings:
     return replace(face, boxes=tuple(boxes))
 
 
+_HOW = {
+    True: "; who speaks when, and where, is given, so that these are the errors of the directions alone.",
+    False: ", whom the default network was not trained on.",
+}
 EXPECTED = {
     "consistent": "consistent",
     "mirrored": "mirrored",
@@ -240,8 +297,11 @@ def table_of(rows: Sequence[dict]) -> Table:
             "the middle",
         ],
         note=(
-            f"{len(rows)} renderings of scenes of {len(people)} people in the wild, whom the default "
-            "network was not trained on. Share of them whose verdict is right: `consistent` where voices "
+            f"By `python {SCRIPT} {' '.join(sys.argv[1:])}`: {len(rows)} renderings of scenes of "
+            f"{len(people)} "
+            "people in the wild"
+            + _HOW[rows[0]["true_turns"]]
+            + " Share of them whose verdict is right: `consistent` where voices "
             "come from their faces; `mirrored` where channels are swapped; `not consistent` where both "
             "voices come from *one place* at the side; `cannot tell` where they come from *the middle*. "
             "*Cannot tell* and *the reverse*: share of the consistent and mirrored ones of which nothing is "

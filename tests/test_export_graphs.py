@@ -53,6 +53,7 @@ MECHANISMS = {
     ("fcn-cls", "audio"): "four steps of bands to a frame",
     ("fcn-cls", "head"): "convolutions over the volume",
     ("fcn-reg", "head"): "positions that end where the audio ends",
+    ("fcn-cls-causal", "video"): "a stack of frames and convolutions that look back",
     ("fcn-attn", "video"): "channel gates, attention over time",
     ("fcn-attn", "head"): "attention across the modalities",
     ("syncnet", "video"): "windows of five frames",

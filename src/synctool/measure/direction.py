@@ -15,7 +15,7 @@ from synctool.scoring.direction import Moment, compare_directions
 from synctool.types import VIDEO_FPS, AudioDirection, Source, SpeakerDirection
 
 _PAIR = ("FL", "FR")
-_LEAST_FRAMES = 8
+LEAST_FRAMES = 8
 """Shorter moments of speech (0.32 s) are left out."""
 
 
@@ -96,7 +96,7 @@ def _moments(findings: Findings) -> Iterator[tuple[int, np.ndarray]]:
         for start in range(turn.start, turn.stop, VIDEO_FPS):
             own = np.arange(start, min(start + VIDEO_FPS, turn.stop))
             own = own[alone[own]]
-            if len(own) >= _LEAST_FRAMES:
+            if len(own) >= LEAST_FRAMES:
                 yield turn.number, own
 
 

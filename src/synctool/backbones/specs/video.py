@@ -74,7 +74,7 @@ def specs() -> list[BackboneSpec]:
             options={"stages": 4, "width": 64},
             weights=WeightsSpec(
                 name="i3d-two-stream.kinetics400",
-                licence="Apache-2.0 (repository); trained on Kinetics-400, whose terms may apply",
+                licence="none stated; from DeepMind's (Apache-2.0); terms of Kinetics-400 may apply",
                 catalogue="i3d-two-stream",
                 file_name=".",
             ),
