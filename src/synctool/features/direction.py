@@ -61,7 +61,7 @@ class StereoPair:
 
     def __init__(self, left: np.ndarray, right: np.ndarray, quiet: np.ndarray) -> None:
         self._channels = [_padded(x, len(quiet)) for x in (left, right)]
-        self.identical = bool(np.array_equal(*self._channels))
+        self.identical = bool(np.array_equal(self._channels[0], self._channels[1]))
         hz = np.fft.rfftfreq(_BLOCK, 1 / AUDIO_HZ)
         self._inside = (hz >= LOW_HZ) & (hz <= HIGH_HZ)
         self._window = np.hanning(_BLOCK).astype(np.float32)
