@@ -133,7 +133,7 @@ def _killed(command: Command, given: argparse.Namespace, place: Path) -> Found:
     for number in range(max(2, round(given.kills * command.weight))):
         # The last folder has the results of the run before, which a kill must leave whole.
         folder = _folder(command, place, "killed")
-        if number % 3 == 2:
+        if number % 3 == 2 and not command.refuses:
             _run(command, folder)
         _see(command, folder, whole, code, chance.uniform(0, lasts), found)
     shutil.rmtree(whole)
@@ -154,8 +154,8 @@ def _see(
         if fault := fault_of(path):
             found.told("torn", f"{at}: {path.relative_to(folder)}: {fault}")
     again, _ = _run(command, folder)
-    if again != code:
-        words = (folder / ".words").read_text().strip()[-400:]
+    words = (folder / ".words").read_text().strip()[-400:]
+    if again != code and not (command.refuses and "is there already" in words):
         found.told("other", f"{at}: exit code {again} in place of {code}: {words}")
         return
     mine, right = ({p.relative_to(f) for p in _files(f, hidden=True)} for f in (folder, whole))

@@ -38,6 +38,7 @@ class Command:
         needs: Of the inputs, what its folder gets.
         wall: Whether its time is told by the clock: it waits, or works in other processes.
         weight: Kills in proportion to others'.
+        refuses: Whether it leaves what is there already alone, with exit code 1.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Command:
     needs: tuple[str, ...] = ("a.mkv",)
     wall: bool = False
     weight: float = 1.0
+    refuses: bool = False
 
 
 _BATCH = "--json r.jsonl --csv r.csv --html r.html --plot plots --webvtt captions"
@@ -58,13 +60,13 @@ COMMANDS = (
     Command(
         "detect",
         "detect a.mkv --json r.json --csv r.csv --html r.html --plot r.png --rttm r.rttm "
-        "--webvtt r.vtt --markers r.edl --fix f.mkv",
+        "--webvtt r.vtt --markers r.edl --fix f.mkv --overwrite",
     ),
-    Command("detect, batch", f"detect videos {_BATCH} --rttm r.rttm --fix fixed", ("videos",)),
+    Command("detect, batch", f"detect videos {_BATCH} --rttm r.rttm --fix fixed --overwrite", ("videos",)),
     Command("detect, 2 jobs", f"detect videos --jobs 2 {_BATCH}", ("videos",), wall=True),
     Command("detect, stdin", "detect - --json r.json", ("a.mkv",)),
-    Command("fix", "fix a.mkv -o f.mkv --json r.json --force"),
-    Command("fix, batch", "fix videos -o fixed --json r.jsonl --force", ("videos",)),
+    Command("fix", "fix a.mkv -o f.mkv --json r.json --force --overwrite"),
+    Command("fix, batch", "fix videos -o fixed --json r.jsonl --force --overwrite", ("videos",)),
     Command("verify", "verify videos --json r.jsonl --html r.html --plot plots", ("videos",)),
     Command(
         "explain",
@@ -106,8 +108,8 @@ COMMANDS = (
     Command("download", f"download {THING}", (), wall=True, weight=2),
     Command("download, archive", f"download {ARCHIVE} --dest data", (), wall=True, weight=2),
     Command("doctor", "doctor --json r.json", ()),
-    Command("plugins new", "plugins new lips", (), weight=4),
-    Command("config init", "config init --out s.toml", (), weight=4),
+    Command("plugins new", "plugins new lips", (), weight=4, refuses=True),
+    Command("config init", "config init --out s.toml", (), weight=4, refuses=True),
 )  # fmt: skip
 
 
@@ -167,7 +169,7 @@ def serving(folder: Path) -> Iterator[None]:
         entries = [
             entry_of(file_of("a.bin", CONTENT, f"{url}/a.bin"), name=THING),
             entry_of(
-                file_of("a.zip", archive, f"{url}/a.zip", unpack=True), name=ARCHIVE, kind="dataset"
+                file_of("a.zip", archive, f"{url}/a.zip"), name=ARCHIVE, kind="dataset", unpack=True
             ),
         ]
         with flicker.installed():

@@ -234,6 +234,27 @@ def test_lines_are_added_to_a_file(tmp_path: Path) -> None:
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.parametrize("left", [1, 30, -2, -1])
+def test_half_a_line_of_a_killed_run_is_cut_off(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "a.jsonl"
+    with EventLines(str(path)) as lines:
+        lines.add(event(GOOD))
+    line = path.read_bytes()
+    path.write_bytes(b"notes of somebody else\n" + line + line[:left])
+    with EventLines(str(path)) as lines:
+        lines.add(event(GOOD))
+    first, *events = path.read_text().splitlines()
+    assert first == "notes of somebody else"
+    assert [json.loads(text)["source"] for text in events] == ["news"] * (3 if left == -1 else 2)
+
+
+def test_another_programs_last_line_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("a note")
+    with EventLines(str(tmp_path / "a.jsonl")) as lines:
+        lines.add(event(GOOD))
+    assert (tmp_path / "a.jsonl").read_text().startswith("a note\n{")
+
+
 # ---------------------------------------------------------------------- the view
 
 
