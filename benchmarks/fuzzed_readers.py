@@ -103,7 +103,11 @@ def _fuzz(given: argparse.Namespace) -> None:
                 "-print_final_stats=1",
                 f"-seed={given.seed}",
             ]
-            words += [str(given.input)] if given.input else ["-max_len=20000", str(given.corpus)]
+            words += (
+                [str(given.input)]
+                if given.input
+                else ["-max_len=20000", "-len_control=0", str(given.corpus)]
+            )
             atheris.Setup(words, one)
             atheris.Fuzz()
 

@@ -1,10 +1,11 @@
 """A thousand detections in one process: memory, threads and open files, which should stay as they are.
 
     python benchmarks/soak.py [--video FILE] [--seconds 3] [--detections 1000] [--seed 1] [--docs]
-                              [--json FILE]
+                              [--keep-free] [--json FILE]
 
 Every second video is a good one, the others are copies damaged as by ``mutated_media``, in nine containers
-in turn. With ``--docs`` it writes its section of docs/performance.md.
+in turn. With ``--docs`` it writes its section of docs/performance.md. With ``--keep-free`` the allocator
+keeps what closed videos have freed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="so much of it")
     parser.add_argument("--detections", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep-free", action="store_true", help="memory is not given back")
     parser.add_argument("--docs", action="store_true", help="write the section of the page")
     parser.add_argument("--json", type=Path, help="the figures")
     given = parser.parse_args()
@@ -53,7 +55,10 @@ def main() -> int:
 def measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What the process holds after each fifth of the detections."""
     from synctool.measure.detect import Detector
+    from synctool.media import video_file
 
+    if given.keep_free:
+        video_file.give_back = lambda: None
     detector, became = Detector(stall_timeout=30.0), Counter[str]()
     kinds = list(MUTATIONS)
     with tempfile.TemporaryDirectory() as name:

@@ -34,6 +34,7 @@ from synctool.media.downmix import channel_names
 from synctool.media.frame_rate import FrameRate
 from synctool.media.frame_reader import FrameReader, TimelineFrame
 from synctool.media.frame_timeline import FrameTimeline
+from synctool.media.freed_memory import give_back
 from synctool.media.listening import TrackAudio, listen
 from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.selection import Selected, select
@@ -180,6 +181,7 @@ class VideoFile:
         self._opened.close()
         self._decoder.release()
         self._selected = replace(self._selected, video=None, audio=None)
+        give_back()
 
     @property
     def source(self) -> Source:
