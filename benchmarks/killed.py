@@ -148,7 +148,7 @@ def _see(
     ended, _ = _run(command, folder, kill_after_s=after_s)
     found.over += ended != -signal.SIGKILL
     at = f"after {after_s:.2f} s"
-    if _alone_after(ORPHANS_S) is not True:
+    if not _alone_after(folder, ORPHANS_S):
         found.told("orphans", at)
     for path in _files(folder):
         if fault := fault_of(path):
@@ -253,27 +253,26 @@ def _cpu_s(process: int) -> float:
     return 0.0
 
 
-def _alone_after(patience_s: float) -> bool:
+def _alone_after(folder: Path, patience_s: float) -> bool:
     """Whether all that a killed command had begun ends by itself: it is this process's child, or of none."""
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
-        if not _strays():
+        if not _strays(folder):
             return True
         time.sleep(0.05)
-    for stray in _strays():
+    for stray in _strays(folder):
         with suppress(OSError):
             os.kill(stray, signal.SIGKILL)
     return False
 
 
-def _strays() -> list[int]:
-    """Processes that stand in a folder of a run."""
+def _strays(folder: Path) -> list[int]:
+    """Processes that stand in the folder of a run."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             process = int(entry.name)
-            here = os.readlink(entry / "cwd")
-            if process != os.getpid() and "/killed-" in here and here.endswith("/killed"):
+            if os.readlink(entry / "cwd") == str(folder):
                 found.append(process)
     return found
 
