@@ -63,10 +63,9 @@ COMMANDS = (
         "--webvtt r.vtt --markers r.edl --fix f.mkv --overwrite",
     ),
     Command("detect, batch", f"detect videos {_BATCH} --rttm r.rttm --fix fixed --overwrite", ("videos",)),
-    Command("detect, 2 jobs", f"detect videos --jobs 2 {_BATCH}", ("videos",), wall=True),
     Command("detect, stdin", "detect - --json r.json", ("a.mkv",)),
-    Command("fix", "fix a.mkv -o f.mkv --json r.json --force --overwrite"),
-    Command("fix, batch", "fix videos -o fixed --json r.jsonl --force --overwrite", ("videos",)),
+    Command("fix", "fix a.mkv -o f.mkv --offset-ms 120 --json r.json --overwrite"),
+    Command("fix, batch", "fix videos -o fixed --offset-ms 120 --json r.jsonl --overwrite", ("videos",)),
     Command("verify", "verify videos --json r.jsonl --html r.html --plot plots", ("videos",)),
     Command(
         "explain",
@@ -110,6 +109,7 @@ COMMANDS = (
     Command("doctor", "doctor --json r.json", ()),
     Command("plugins new", "plugins new lips", (), weight=4, refuses=True),
     Command("config init", "config init --out s.toml", (), weight=4, refuses=True),
+    Command("detect, 2 jobs", f"detect videos --jobs 2 {_BATCH}", ("videos",), wall=True),
 )  # fmt: skip
 
 
