@@ -77,7 +77,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=8, help="for each command, by its weight")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="commands that have this in their name")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="commands with this in their names; several with | between them, in this order",
+    )
     parser.add_argument("--docs", action="store_true", help="write the section of the page")
     parser.add_argument("--json", type=Path, help="the figures; commands in it are not run again")
     given = parser.parse_args()
@@ -99,8 +103,9 @@ def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         place = Path(name)
         make_inputs(place / "inputs")
         with serving(place / "served"):
-            for command in COMMANDS:
-                if given.only in command.name and command.name not in known:
+            wanted = [c for part in given.only.split("|") for c in COMMANDS if part in c.name]
+            for command in wanted:
+                if command.name not in known:
                     found = _killed(command, given, place)
                     known[command.name] = vars(found)
                     if given.json is not None:
