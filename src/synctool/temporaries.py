@@ -78,10 +78,11 @@ def scratch_folder() -> Iterator[Path]:
     """
     place = Path(tempfile.gettempdir())
     _remove_left_scratch(place)
-    lock = None
-    while lock is None:
+    while True:
         path = place / f"synctool-{secrets.token_hex(6)}{_SCRATCH}"
         lock = _made(path, folder=True, mode=0o700)
+        if lock is not None:
+            break
     with _in_use(path, lock):
         yield path
 
