@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -101,7 +102,12 @@ def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     _import_all()
     with tempfile.TemporaryDirectory(prefix="killed-") as name:
         place = Path(name)
-        make_inputs(place / "inputs")
+        # In a process of its own: a fork has no use for the threads that it would start here.
+        made = multiprocessing.get_context("fork").Process(
+            target=make_inputs, args=(place / "inputs",)
+        )
+        made.start()
+        made.join()
         with serving(place / "served"):
             wanted = [c for part in given.only.split("|") for c in COMMANDS if part in c.name]
             for command in wanted:
@@ -117,12 +123,13 @@ def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def _import_all() -> None:
     """What the commands would import, so that a kill seldom falls into that."""
     import matplotlib.figure
-    import onnxruntime
     import torch
 
     from synctool.cli.app import main
+    from synctool.onnxruntime_import import onnxruntime_module
 
-    del matplotlib, torch, onnxruntime, main
+    onnxruntime_module()
+    del matplotlib, torch, main
 
 
 def _killed(command: Command, given: argparse.Namespace, place: Path) -> Found:
