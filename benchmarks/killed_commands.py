@@ -90,7 +90,7 @@ COMMANDS = (
     Command("pairs", "pairs p", ("p",), weight=2),
     Command("pairs, Parquet", "pairs p --out q.parquet", ("p",), weight=2),
     Command("units", "units p -o u.safetensors --units 4", ("p",)),
-    Command("train", f"train --data p --out run {_SMALL_RUN}", ("p",)),
+    Command("train", f"train --data ready --out run {_SMALL_RUN}", ("ready",)),
     Command(
         "adapt",
         f"adapt talks -o w.safetensors --backbone {flicker.NAME} --weights before.safetensors "
@@ -115,6 +115,7 @@ COMMANDS = (
 
 def make_inputs(folder: Path) -> None:
     """Everything that commands read, by name."""
+    from synctool.cli.app import main
     from synctool.settings.demo import DemoSettings
     from synctool.synthetic.demo import write_demo
 
@@ -126,6 +127,9 @@ def make_inputs(folder: Path) -> None:
     people = [(f"c{i}", "abcdef"[i // 2]) for i in range(12)]
     samples = [talking_sample(k, seed=i, speaker=p) for i, (k, p) in enumerate(people)]
     write_processed(folder / "p", samples)
+    write_processed(folder / "ready", samples)
+    if main(["pairs", str(folder / "ready"), "--json"]):
+        raise SystemExit("the clips cannot be split")
     _flickering(folder / "talks", "v", 10)
     _flickering(folder / "general", "g", 6)
     header = json.dumps(Calibration(-6.0, 3.0).to_dict())
