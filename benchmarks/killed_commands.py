@@ -128,7 +128,7 @@ def make_inputs(folder: Path) -> None:
     samples = [talking_sample(k, seed=i, speaker=p) for i, (k, p) in enumerate(people)]
     write_processed(folder / "p", samples)
     write_processed(folder / "ready", samples)
-    if main(["pairs", str(folder / "ready"), "--json"]):
+    if main(["pairs", str(folder / "ready")]):
         raise SystemExit("the clips cannot be split")
     _flickering(folder / "talks", "v", 10)
     _flickering(folder / "general", "g", 6)
