@@ -284,6 +284,8 @@ def test_any_form_is_taken_or_refused(body: bytes, kind: str, step: int) -> None
 
 
 def test_a_header_of_a_form_may_not_be_long() -> None:
+    with pytest.raises(UsageError):
+        _Form(f"multipart/form-data; boundary={'b' * 300}", bytearray())
     form = _Form(KINDS[0], bytearray())
     with pytest.raises(UsageError):
         for _ in range(100):

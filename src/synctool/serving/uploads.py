@@ -201,18 +201,19 @@ class _Form:
         self._video, self._videos, self._parts, self._ended = video, 0, 0, False
         self._header, self._value = bytearray(), bytearray()
         self._field, self._text, self._is_video = "", bytearray(), False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, a, b: _extend(self._header, data[a:b]),
-                "on_header_value": lambda data, a, b: _extend(self._value, data[a:b]),
-                "on_header_end": self._header_done,
-                "on_part_data": self._data,
-                "on_part_end": self._end,
-                "on_end": self._all,
-            },
-        )
+        calls = {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, a, b: _extend(self._header, data[a:b]),
+            "on_header_value": lambda data, a, b: _extend(self._value, data[a:b]),
+            "on_header_end": self._header_done,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._all,
+        }
+        try:
+            self._parser = MultipartParser(boundary, calls)
+        except FormParserError as error:  # a boundary that is too long
+            raise _no_form() from error
 
     def feed(self, chunk: bytes) -> None:
         """Read on.
