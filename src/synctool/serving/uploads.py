@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 from python_multipart.exceptions import FormParserError
@@ -17,6 +17,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from synctool.errors import SyncToolError, UsageError
 from synctool.files import output_error
 from synctool.settings.serve import ServeSettings
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 _WRITTEN_AT_ONCE = 1 << 20
 _CHECKED_EVERY = 64 << 20
@@ -201,7 +204,7 @@ class _Form:
         self._video, self._videos, self._parts, self._ended = video, 0, 0, False
         self._header, self._value = bytearray(), bytearray()
         self._field, self._text, self._is_video = "", bytearray(), False
-        calls = {
+        calls: MultipartCallbacks = {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, a, b: _extend(self._header, data[a:b]),
             "on_header_value": lambda data, a, b: _extend(self._value, data[a:b]),
