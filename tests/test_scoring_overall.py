@@ -142,6 +142,17 @@ def test_repetitions_are_found_and_nothing_else() -> None:
         assert repeated_frames(foreign(60, seed=seed)).mean() < 0.02
 
 
+@pytest.mark.parametrize("height", [6, 12, 25])
+def test_talk_whose_peak_stands_out_clearly_repeats_nothing(height: float) -> None:
+    """Then any two seconds of one offset have most of their scores in common."""
+    for seed in range(4):
+        talk = constant(3, 30, height=height, seed=seed)
+        assert repeated_frames(talk).mean() < 0.02
+        jump = np.concatenate([talk, constant(-6, 30, height=height, seed=9)], axis=1)
+        assert repeated_frames(jump).mean() < 0.02
+        assert repeated_frames(np.tile(talk, 3)).mean() > 0.6
+
+
 @pytest.mark.parametrize("shape", [(31, 0), (31, 1), (31, 39), (31, 60), (1, 80)])
 def test_tiny_volumes_repeat_nothing(shape: tuple[int, int]) -> None:
     for volume in (np.full(shape, np.nan), np.zeros(shape)):

@@ -13,11 +13,16 @@ from synctool.scoring.rows import without_levels
 
 SHORTEST_FRAMES = 20
 """Shorter periods are not looked for: speech itself is periodic in its syllables."""
-ALIKE = 0.9
-"""Correlation of a second of scores with that of one period before, from which it is a repetition."""
+ALIKE = 0.5
+"""A second of scores repeats that of one period before where they differ by at most this share of what two
+seconds that have nothing in common differ by."""
 _WINDOW_FRAMES = 25
 _MOST_PERIODS = 4
 _NOTABLE = 0.3
+_NEARLY_BEST = 0.9
+_STILL = 0.02
+"""Scores that vary by a smaller share of what they are count as if they varied by this: a still video before
+a steady sound repeats its one frame."""
 
 
 def repeated_frames(volume: np.ndarray) -> np.ndarray:
@@ -34,20 +39,23 @@ def repeated_frames(volume: np.ndarray) -> np.ndarray:
     repeated = np.zeros(frames, bool)
     if frames < 2 * SHORTEST_FRAMES:
         return repeated
-    for period in _periods(scores):
+    for period in {*_periods(scores), SHORTEST_FRAMES}:
         repeated[period:] |= _alike(scores, period)
     return repeated
 
 
 def _periods(scores: np.ndarray) -> list[int]:
-    """Lags at which a good part of the video looks like itself; of multiples the shortest."""
-    likeness = _likeness(scores)
+    """Lags at which a good part of the video looks like itself; of multiples the shortest.
+
+    What all of it has in common does not count: in talk of one offset one row stands out throughout.
+    """
+    likeness = _likeness(scores - scores.mean(axis=1, keepdims=True))
     found: list[int] = []
     for _ in range(_MOST_PERIODS):
         best = likeness.max()
         if best < _NOTABLE:
             break
-        lag = int((likeness >= ALIKE * best).argmax())
+        lag = int((likeness >= _NEARLY_BEST * best).argmax())
         lag += int(likeness[lag : lag + SHORTEST_FRAMES].argmax())
         found.append(lag)
         for multiple in range(lag, len(likeness), lag):
@@ -75,10 +83,19 @@ def _alike(scores: np.ndarray, period: int) -> np.ndarray:
     """Whether the second round each frame from ``period`` on is that of one period before."""
     later, before = scores[:, period:], scores[:, :-period]
 
-    def around(products: np.ndarray) -> np.ndarray:
-        return uniform_filter1d(products.sum(axis=0, dtype=np.float64), _WINDOW_FRAMES)
+    def around(values: np.ndarray) -> np.ndarray:
+        return uniform_filter1d(values, _WINDOW_FRAMES, axis=-1)
 
-    shared = around(later * before)
-    # The running sums of the filter leave a little less than nothing behind where scores end.
-    own = np.sqrt(np.maximum(around(later * later) * around(before * before), 0.0))
-    return np.divide(shared, own, out=np.zeros_like(shared), where=own > 1e-9) >= ALIKE
+    def energy(values: np.ndarray) -> np.ndarray:
+        return around(np.square(values, dtype=np.float64).sum(axis=0))
+
+    def variance(values: np.ndarray) -> np.ndarray:
+        """Round each row's own mean: one row that stands out throughout makes no two seconds alike."""
+        own = energy(values)
+        return np.maximum(
+            own - np.square(around(values)).sum(axis=0, dtype=np.float64), _STILL * own
+        )
+
+    # The running sums of the filter leave a little more or less than nothing where scores end.
+    unlike = 2.0 * np.sqrt(np.maximum(variance(later) * variance(before), 0.0))
+    return (energy(later - before) <= ALIKE * unlike) & (unlike > 1e-9)
