@@ -19,7 +19,7 @@ import fake_training
 from fake_training import EPOCHS, STEPS, TinyNet, TinyStream, tiny_trainer
 from synctool.errors import OutputError, TrainingError, UsageError, WeightsError
 from synctool.training.checkpoint import BEST, STATE, WEIGHTS, load_state
-from synctool.training.devices import choose_precision
+from synctool.training.devices import arrange_images, choose_precision
 from synctool.training.loop import LoopSettings, Schedule, TrainProgress
 from synctool.training.unfreezing import Unfreezing
 from synctool.weights.files import load_weights
@@ -319,6 +319,15 @@ def test_a_precision_that_the_device_lacks_is_refused() -> None:
         choose_precision("float16", torch.device("cpu"))
     assert choose_precision("auto", torch.device("mps")) == "float32"
     assert choose_precision("bfloat16", torch.device("cpu")) == "bfloat16"
+
+
+@pytest.mark.parametrize(("channels", "last"), [(4, False), (8, True)])
+def test_convolutions_whose_gradients_go_wrong_keep_their_layout(channels: int, last: bool) -> None:
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, channels, 3), torch.nn.Conv2d(channels, 16, 1, stride=2)
+    )
+    arrange_images(model, torch.device("cpu"))
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) == last
 
 
 def test_the_network_is_left_as_it_was_after_being_timed(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import torch
-from torch import nn
 
 from synctool.cores import usable_cores
 from synctool.files import make_folder
@@ -18,7 +17,7 @@ from synctool.settings.train import TrainSettings
 from synctool.training import replicas
 from synctool.training.checkpoint import BEST, WEIGHTS
 from synctool.training.config import CONFIG, settings_toml, settle_config
-from synctool.training.devices import choose_precision, make_fabric
+from synctool.training.devices import arrange_images, choose_precision, make_fabric
 from synctool.training.loop import Trainer, TrainProgress
 from synctool.training.run import TrainPlan, TrainRun
 from synctool.training.stage_timing import bottleneck
@@ -99,9 +98,7 @@ def train(
     if fabric.is_global_zero:
         make_folder(output)
         settle_config(output, settings, split=run.data.split, pretrained=run.pretrained)
-    for layer in run.model.modules():
-        if isinstance(layer, nn.Conv2d):  # the layout is for frames, and others refuse it
-            layer.to(memory_format=torch.channels_last)
+    arrange_images(run.model, device)
     torch.manual_seed(settings.seed + fabric.global_rank)
     trainer = Trainer(
         model=run.model,
