@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import platform
 import sys
@@ -38,7 +39,8 @@ pytestmark = pytest.mark.integration
 
 GOLDENS = Path(__file__).parent / "goldens"
 EXACT, WRITE = "SYNCTOOL_GOLDENS_EXACT", "SYNCTOOL_GOLDENS_WRITE"
-TOLERANCE = 1e-3
+TOLERANCE = 5e-3
+"""On other processors and libraries: kernels with and without AVX-512 differ by 1e-3 in weak windows."""
 LIBRARIES = (
     *("numpy", "scipy", "onnxruntime", "onnx", "av", "opencv-python-headless"),
     *("torch", "onnxscript", "scikit-image"),
@@ -130,7 +132,7 @@ def differences(golden: Any, value: Any, tolerance: float, place: str = "") -> I
         for i, (one, two) in enumerate(zip(golden, value)):
             yield from differences(one, two, tolerance, f"{place}[{i}]")
     elif isinstance(golden, float) and isinstance(value, float):
-        if not (golden == value or abs(golden - value) <= tolerance):
+        if not math.isclose(golden, value, rel_tol=tolerance / 5, abs_tol=tolerance):
             yield f"{place}: {golden!r}, now {value!r}"
     elif type(golden) is not type(value) or golden != value:
         yield f"{place}: {golden!r}, now {value!r}"
