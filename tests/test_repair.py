@@ -51,6 +51,8 @@ SOURCES = {
     "pcm.avi": {"video": MPEG4, "audio": [Audio(codec="pcm_s16le")]},
     "mp3.avi": {"video": MPEG4, "audio": [Audio(codec="libmp3lame")]},
     "ac3.avi": {"video": MPEG4, "audio": [Audio(codec="ac3")]},
+    "a.wmv": {"video": Video(codec="wmv2"), "audio": [Audio(codec="libmp3lame")]},
+    "a.flv": {"video": Video(codec="flv1"), "audio": [Audio(codec="libmp3lame", rate=44_100)]},
 }
 
 
@@ -379,6 +381,14 @@ def test_what_cannot_be_written(
         repair(video_file, tmp_path / target, plan)
     assert caught.value.remedy
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_remedy_names_no_container_that_cannot_hold_the_video_either(tmp_path: Path) -> None:
+    old = make_video(tmp_path / "old.wmv", seconds=1, **SOURCES["a.wmv"])
+    for target in ("b.mp4", "b.mkv"):
+        with pytest.raises(OutputError, match=r"cannot hold the video stream . \(wmv2\)") as caught:
+            repair(old, tmp_path / target, 80)
+        assert caught.value.remedy == "Write to .wmv."
 
 
 def jumping(time_s: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synctool.errors import UsageError
 
-_ALL = ".mp4, .mov, .mkv, .webm, .avi or .ts"
+_ALL = ".mp4, .mov, .mkv, .webm, .avi, .ts, .wmv or .flv"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ _CONTAINERS = {
     ".mts": TargetContainer(
         "MPEG-TS", "mpegts", {"mpegts_m2ts_mode": "1"}, _TS.family, from_zero=True
     ),
+    ".wmv": TargetContainer("ASF", "asf", {}, frozenset({"asf"}), from_zero=True),
+    ".flv": TargetContainer("FLV", "flv", {}, frozenset({"flv", "live_flv"}), from_zero=True),
 }
 SUFFIXES = frozenset(_CONTAINERS)
 AVI = "avi"

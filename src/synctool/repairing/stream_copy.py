@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zlib
 from collections import Counter
@@ -157,15 +158,16 @@ class _Copy:
         return Fraction(0)
 
     def _cannot_hold(self, stream: Stream, name: str) -> OutputError:
-        remedies = [ending for ending in (written_as(self._video.format.name), ".mkv") if ending]
-        if self._container.muxer == "matroska":
-            remedies.remove(".mkv")
+        own = written_as(self._video.format.name)
+        remedies = [own] if own else []
+        if self._container.muxer != "matroska" and _fits_matroska(stream):
+            remedies.append(".mkv")
         return OutputError(
             f"{self._container.name} cannot hold the {stream.type} stream {stream.index} "
             f"({_codec(stream)}) of {name}",
             remedy=f"Write to {' or to '.join(dict.fromkeys(remedies))}."
             if remedies
-            else "Convert it first, and repair the result.",
+            else "Convert it first, with FFmpeg to .mp4 for example, and repair the result.",
         )
 
     def _stream(self, stream: Stream) -> Stream | None:
@@ -327,6 +329,16 @@ def check_copy(target: Path, counted: Mapping[Place, Copied], *, exactly: bool) 
         # Containers cut PCM into packets of their own, and some wrap packets of other codecs.
         if not exactly and got.packets != wanted.packets and got.size != wanted.size:
             raise _not_as_written(f"{name} has {got.packets} packets of {wanted.packets}")
+
+
+def _fits_matroska(stream: Stream) -> bool:
+    """Whether Matroska takes a stream as it is: not one of Windows Media or of old Flash."""
+    with av.open(io.BytesIO(), "w", format="matroska") as trial:
+        try:
+            trial.add_stream_from_template(stream, opaque=True)
+        except ValueError:
+            return False
+    return True
 
 
 def _places(video_file: Container, covers: Collection[int]) -> dict[int, Place]:
