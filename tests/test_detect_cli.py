@@ -435,11 +435,12 @@ def test_quiet_prints_errors_only(answers) -> None:
 
 def test_the_summary_of_several_videos(answers) -> None:
     ran = answers(made_result(), MediaError("b.mp4 is bad"))("a.mp4", "b.mp4")
-    heading, one, two = ran.out.splitlines()
+    heading, one, two, total = ran.out.splitlines()
+    assert total == "2 videos: 1 unacceptable, 1 failed"
     assert heading.split()[:2] == ["Video", "Verdict"]
     assert one.split()[:2] == ["a.mp4", "unacceptable"]
     assert two.split()[:4] == ["b.mp4", "failed", "-", "-"]
-    assert two.rstrip().endswith("b.mp4 is bad")
+    assert two.endswith(" is bad") and "b.mp4 is bad" not in two
 
 
 # ------------------------------------------------------------------------------------- exit codes
@@ -546,7 +547,7 @@ def test_an_interrupted_batch_keeps_what_is_done(answers, tmp_path: Path) -> Non
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 3
     assert len(list((tmp_path / "plots").iterdir())) == 2
     assert "Traceback" not in ran.err
-    assert len(ran.out.splitlines()) == 3, "a heading and two videos"
+    assert len(ran.out.splitlines()) == 4, "a heading, two videos and their number"
 
 
 def test_an_interrupted_batch_on_stdout(answers) -> None:

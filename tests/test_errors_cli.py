@@ -147,10 +147,20 @@ def test_anything_else_with_debug(command, capsys) -> None:
     assert "Run again" not in err
 
 
-def test_interrupt(command, capsys) -> None:
-    command(raising(KeyboardInterrupt()))
+@pytest.mark.parametrize("said", ["", "Stopped after 2 videos."])
+def test_interrupt(command, capsys, said: str) -> None:
+    command(raising(KeyboardInterrupt(*filter(None, [said]))))
     assert app.main(["run"]) == 130
-    assert "Traceback" not in capsys.readouterr().err
+    assert capsys.readouterr() == ("", (said or "Stopped.") + "\n")
+
+
+def test_what_the_system_forbids_is_told_with_its_remedy(command, capsys) -> None:
+    command(raising(PermissionError(errno.EACCES, "Permission denied", "locked/a.toml")))
+    assert app.main(["run"]) == 5
+    assert capsys.readouterr().err == (
+        "error: cannot open locked/a.toml: Permission denied\n"
+        "Check its permissions, and those of the folders above it.\n"
+    )
 
 
 @pytest.mark.parametrize("code", [0, 3, 4])

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from synctool.errors import OutputError
-from synctool.files import atomic_path, atomic_write, output_error, write_bytes, write_text
+from synctool.files import (
+    atomic_path,
+    atomic_write,
+    check_writable,
+    make_folder,
+    output_error,
+    write_bytes,
+    write_text,
+)
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and pipes of Unix")
 
@@ -118,6 +126,18 @@ def test_remedies(number: int, remedy: str) -> None:
     error = output_error("out/a.json", OSError(number, os.strerror(number)))
     assert remedy in error.remedy
     assert error.cause == f"cannot write out/a.json: {os.strerror(number)}"
+
+
+def test_a_place_that_cannot_be_looked_at_has_a_remedy(monkeypatch) -> None:
+    def refused(path: Path, **_: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refused)
+    for check, name in ((check_writable, "locked/x"), (make_folder, "x")):
+        with pytest.raises(OutputError, match=f"cannot write {name}: Permission denied") as caught:
+            check(Path(name))
+        where = "locked" if "/" in name else "this folder"
+        assert caught.value.remedy == f"Check the permissions of {where}, or choose another place."
 
 
 def test_a_missing_input_is_not_blamed_on_the_output(tmp_path: Path) -> None:

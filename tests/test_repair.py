@@ -838,7 +838,9 @@ def test_a_folder_with_a_bad_file(run, wrong: Path) -> None:
     assert "z.mp4" in err
     code, out, _ = run("in", "-o", "again")
     assert code == 1
-    assert [line.split()[1] for line in out.splitlines()] == [
+    *rows, total = out.splitlines()
+    assert total == "3 videos: 2 failed, 1 repaired"
+    assert [line.split()[1] for line in rows] == [
         "Result",
         "repaired",
         "failed",
@@ -870,6 +872,16 @@ def test_a_terminated_run_leaves_nothing_behind(run, wrong: Path, monkeypatch) -
     code, *_ = run("a.mp4", "-o", "b.mp4", "--offset-ms", "120", "--no-check")
     assert code == 130
     assert [p.name for p in Path.cwd().iterdir() if p.name not in ("a.mp4", wrong.name)] == []
+
+
+def test_a_stopped_folder_says_how_far_it_came(run, wrong: Path, monkeypatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synctool.repairing.fix.fix", stopped)
+    shutil.copy(wrong, "a.mp4")
+    code, out, err = run("a.mp4", "a.mp4", wrong.name, "-o", "out/")
+    assert (code, out, err) == (130, "", "Stopped after 0 of 2 videos; repaired files stay.\n")
 
 
 def test_one_offset_by_hand_for_several(run, wrong: Path) -> None:

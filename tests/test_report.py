@@ -195,9 +195,13 @@ def test_one_video_begins_with_the_sentence() -> None:
         (
             0.0,
             (-1.5, 2.0),
-            "0.0 ms/min (none seen; at most 1 ms over the video, by 95 % interval -1.5 to +2.0)",
+            "0.0 ms/min (none seen; 95 % interval -1.5 to +2.0: at most 1 ms over the video)",
         ),
-        (0.0, (-900.0, 800.0), "at most 60 ms over the video, by 95 % interval -900.0 to +800.0"),
+        (
+            0.0,
+            (-900.0, 800.0),
+            "none seen; 95 % interval -900.0 to +800.0: at most 60 ms over the video",
+        ),
         (900.0, (800.0, 1000.0), "95 % interval +800.0 to +1000.0; a frame or more over the video"),
     ],
 )
@@ -263,6 +267,24 @@ def test_names_of_models_are_no_markup_either() -> None:
     assert "[red]mine[/red]" in shown(print_result, made_result(weights="[red]mine[/red]"))
 
 
+def test_no_answer_has_no_probability_of_being_right() -> None:
+    text = shown(print_result, inconclusive("too short", confidence=0.9))
+    assert "0.90 (of the best match, which is no answer)" in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "remark"),
+    [
+        ("a.mp4 has no audio track", "has no audio track"),
+        ("a.mp4: b.mp4 is there already", "b.mp4 is there already"),
+        ("a.mp4x is odd", "a.mp4x is odd"),
+        ("cannot read a.mp4", "cannot read a.mp4"),
+    ],
+)
+def test_a_remark_does_not_repeat_the_name(cause: str, remark: str) -> None:
+    assert Failure("a.mp4", cause, "Fix it.", 1).remark == f"{remark}. Fix it."
+
+
 def test_the_summary_has_a_row_for_every_video() -> None:
     videos = [
         made_result("a.mp4"),
@@ -270,7 +292,8 @@ def test_the_summary_has_a_row_for_every_video() -> None:
         inconclusive("the audio is silent", input="c.mp4"),
         FAILURE,
     ]
-    rows = shown(print_summary, videos).splitlines()[1:]
+    _, *rows, total = shown(print_summary, videos).splitlines()
+    assert total == "4 videos: 1 unacceptable, 1 in sync, 1 inconclusive, 1 failed"
     assert [row.split()[0] for row in rows] == ["a.mp4", "b.mp4", "c.mp4", "gone.mp4"]
     for row, part in zip(
         rows,
@@ -282,7 +305,9 @@ def test_the_summary_has_a_row_for_every_video() -> None:
 
 def test_without_a_window_no_line_is_folded(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(made_result("x" * 100))
-    assert capsys.readouterr().out.splitlines()[0].endswith(sentence(made_result()))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(sentence(made_result()))
+    assert lines == [line.rstrip() for line in lines], "nor filled up with spaces"
 
 
 # ------------------------------------------------------------------------------------------- text

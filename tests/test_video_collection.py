@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_what_cameras_and_broadcasters_write_is_found(tmp_path: Path, suffix: st
     touch(tmp_path, f"a{suffix}", "sound.wav", "sound.m4a", "image.jpg", "stream.m2v", "list.m3u8")
     assert [p.name for p in videos_in(tmp_path)] == [f"a{suffix}"]
     assert [f.name for f in collection(storage(tmp_path)).videos] == [f"a{suffix}"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, caplog, monkeypatch) -> None:
+    put(tmp_path, a__mp4="mp4")
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(folder: str) -> object:
+        if os.fspath(folder).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert [p.name for p in videos_in(tmp_path)] == ["a.mp4"]
+    assert caplog.messages == [f"cannot read the folder {tmp_path / 'locked'}: Permission denied"]
 
 
 def test_an_ending_that_other_files_share_is_settled_by_the_first_bytes(tmp_path: Path) -> None:

@@ -374,7 +374,7 @@ def test_a_killed_watch_loses_nothing_and_does_nothing_twice(
     until(lambda: '"film": "c.mp4"' in journal.read_text())
     code, out, err = again.stopped(signal.SIGTERM)
     assert (code, out) == (0, "b.mp4: audio is wait\nc.mp4: audio is late\n")
-    assert "(1 videos are done)" in err and "Stopped after 2 videos." in err
+    assert "(1 video done)" in err and "Stopped after 2 videos." in err
     assert bench.begun() == {"a.mp4": 1, "b.mp4": 2, "c.mp4": 1}
 
 

@@ -50,7 +50,8 @@ def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
         error: What the operating system said.
     """
     reason = error.strerror or str(error) or type(error).__name__
-    folder = Path(path).parent
+    folder = os.fspath(Path(path).parent)
+    folder = "this folder" if folder == os.curdir else folder
     remedy = _REMEDIES.get(error.errno or 0, "Choose another place to write to.")
     return OutputError(
         f"cannot write {os.fspath(path)}: {reason}", remedy=remedy.format(folder=folder)
@@ -136,11 +137,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         OutputNameError: It is a folder.
     """
     given = Path(path)
-    if given.is_dir():
-        raise OutputNameError(
-            f"cannot write {given}: it is a folder", remedy="Give the name of a file."
-        )
     try:
+        if given.is_dir():
+            raise OutputNameError(
+                f"cannot write {given}: it is a folder", remedy="Give the name of a file."
+            )
         if given.exists() and not given.is_file():
             return  # a pipe or a device: opening it could block
         target = Path(os.path.realpath(given))
@@ -180,12 +181,12 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         OutputError: It cannot be made.
         OutputNameError: It is a file.
     """
-    if Path(path).is_file():
-        raise OutputNameError(
-            f"{os.fspath(path)} is a file, and a folder is wanted",
-            remedy="Give the name of a folder, or remove the file.",
-        )
     try:
+        if Path(path).is_file():
+            raise OutputNameError(
+                f"{os.fspath(path)} is a file, and a folder is wanted",
+                remedy="Give the name of a folder, or remove the file.",
+            )
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(path, error) from error

@@ -83,9 +83,10 @@ def adapt(
             from synctool.adapting.run import adapt as adapted
 
             found = adapted(folder, out, settings, work=work, on_progress=bar)
-    except KeyboardInterrupt:
-        print_text("Stopped, and saved. Run the same command again to go on.", err=True)
-        raise
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            "Stopped, and saved. Run the same command again to go on."
+        ) from stop
     from synctool.report import adaptation, json_out
 
     if outputs.for_people:

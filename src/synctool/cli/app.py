@@ -19,8 +19,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from synctool._version import __version__
-from synctool.cli.common import DEBUG_ENV, configure_logging, show_error
-from synctool.errors import EXIT_OK, EXIT_UNEXPECTED
+from synctool.cli.common import DEBUG_ENV, configure_logging, print_text, show_error
+from synctool.errors import EXIT_OK, EXIT_UNEXPECTED, MissingError
 from synctool.extras import explained
 from synctool.files import output_error
 from synctool.names import printable_lines
@@ -86,16 +86,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         return EXIT_BROKEN_PIPE
     except Exception as error:
-        return show_error(explained(_of_stdout(error), "this"), debug=debug)
+        return show_error(explained(_of_system(error), "this"), debug=debug)
 
 
-def _of_stdout(error: Exception) -> Exception:
-    """Turn what the standard output refuses (a full disk behind it) into an error that says so.
+def _of_system(error: Exception) -> Exception:
+    """Turn what the operating system refuses into an error that says so, wherever it was asked.
 
-    Files are written through ``synctool.files``, which names them; what is left without a name is this.
+    Files are written through ``synctool.files``, which names them; a full disk without a name is behind
+    the standard output.
     """
-    if not isinstance(error, OSError) or error.filename is not None:
+    if not isinstance(error, OSError):
         return error
+    if error.filename is not None:
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            return error
+        return MissingError(
+            f"cannot open {os.fsdecode(error.filename)}: {error.strerror}",
+            remedy="Check its permissions, and those of the folders above it.",
+        )
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return error
     _abandon_stdout()
@@ -111,7 +119,7 @@ class _Commands(TyperGroup):
     """The group of all commands; its usage errors repeat words of the command line, made printable.
 
     Typer shows these errors itself, and most of its messages repeat a word as it is. It also shows a type
-    beside switches and arguments: here they have none.
+    beside switches and arguments: here they have none. After Ctrl-C it would end without a word.
     """
 
     def make_context(self, *args: Any, **more: Any) -> Any:
@@ -122,8 +130,13 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """See ``click.Command.invoke``."""
-        with _printable_message():
-            return super().invoke(ctx)
+        try:
+            with _printable_message():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            # A command that can go on later says so in the exception.
+            print_text(str(stop) or "Stopped.", err=True)
+            raise
 
 
 def _without_types(command: Any) -> None:

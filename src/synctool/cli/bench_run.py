@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from synctool.cli.common import print_text
 from synctool.cli.outputs import Outputs
 from synctool.cli.progress import progress_bar
 from synctool.errors import no_effect
@@ -70,9 +69,8 @@ class BenchRun:
                     )
 
                 card = run_bench(self._settings, journal=journal, on_progress=tell)
-        except KeyboardInterrupt:
-            print_text(_STOPPED[journal is not None], err=True)
-            raise
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(_STOPPED[journal is not None]) from stop
         if self._outputs.for_people:
             bench_card.print_card(card)
         if (target := self._outputs.target(JSON)) is not None:

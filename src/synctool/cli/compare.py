@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synctool.cli.common import print_text
 from synctool.cli.compare_completion import complete_backbones, complete_by, complete_degradations
 from synctool.cli.options import (
     FromFile,
@@ -186,9 +185,9 @@ def measure_and_write(
             ):
                 outputs.stream(trial)
     except (KeyboardInterrupt, SyncToolError) as end:
-        if isinstance(end, KeyboardInterrupt):
-            print_text(_STOPPED[journal is not None], err=True)
         if journal is None:
             outputs.all_done()
+        if isinstance(end, KeyboardInterrupt):
+            raise KeyboardInterrupt(_STOPPED[journal is not None]) from end
         raise
     outputs.all_done()

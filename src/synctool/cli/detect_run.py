@@ -268,13 +268,12 @@ class BatchRun:
     ) -> Iterator[None]:
         try:
             yield
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             if journal.lasting and len(journal):
-                typer.echo(
+                raise KeyboardInterrupt(
                     f"Stopped after {self._known(outcomes, journal)} of {len(self._names)} videos. The "
-                    "same command goes on from there.",
-                    err=True,
-                )
+                    "same command goes on from there."
+                ) from stop
             raise
 
 

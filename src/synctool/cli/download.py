@@ -272,10 +272,11 @@ def _get_each(
                 result = download.download(
                     name, on_progress=display.show, ask=display.ask, **options
                 )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             kept = "files that came in full are" if download.entry_of(name).hub else "what came is"
-            print_text(f"Stopped; {kept} kept. Run the same command again to go on.", err=True)
-            raise
+            raise KeyboardInterrupt(
+                f"Stopped; {kept} kept. Run the same command again to go on."
+            ) from stop
         except SyncToolError as error:
             if len(names) == 1:
                 raise

@@ -215,6 +215,13 @@ class FixRun:
                     if not self._one:
                         line = json_out.to_json_line(outcomes[-1])
                         self._outputs.append(JSON, line.encode("utf-8"))
+        except KeyboardInterrupt as stop:
+            if self._one:
+                raise
+            told = (
+                f"Stopped after {len(outcomes)} of {len(self._names)} videos; repaired files stay."
+            )
+            raise KeyboardInterrupt(told) from stop
         finally:
             self._outputs.close()
             if self._outputs.for_people and len(self._names) > 1 and outcomes:

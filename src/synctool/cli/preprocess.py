@@ -48,15 +48,19 @@ def preprocess(
     try:
         with _Bar(quiet=quiet) as bar:
             done = run(videos, out, settings, on_progress=bar)
-    except KeyboardInterrupt:
-        print_text("Stopped. Run the same command again to go on.", err=True)
-        raise
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("Stopped. Run the same command again to go on.") from stop
     output.write(vars(done))
     if output.for_people:
-        print_text(
-            f"{done.films_done} videos: {done.samples} samples, {done.hours:.2f} hours of faces, "
-            f"{done.failures} without (failures.json in {out} says why)"
+        from synctool.report.text import counted
+
+        said = (
+            f"{counted(done.films_done, 'video')}: {counted(done.samples, 'sample')}, "
+            f"{done.hours:.2f} hours of faces"
         )
+        if done.failures:
+            said += f"; {done.failures} gave no sample (failures.json in {out} says why)"
+        print_text(said)
     if done.to_try_again:
         print_text(
             f"{done.to_try_again} videos could not be read this time: run the same command again to "

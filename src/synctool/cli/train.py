@@ -62,8 +62,9 @@ def train(
     try:
         with TrainBar(quiet=quiet, steps_per_epoch=settings.steps_per_epoch) as bar:
             weights = engine.train(settings=settings, on_progress=bar)
-    except KeyboardInterrupt:
-        print_text("Stopped, and saved. Run the same command again to go on.", err=True)
-        raise
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            "Stopped, and saved. Run the same command again to go on."
+        ) from stop
     if not quiet and engine.is_first_process():
         print_text(f"weights: {weights}\n{use_of(weights, settings.backbone)}")

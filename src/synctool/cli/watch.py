@@ -86,6 +86,8 @@ def watch(
             journal.clear()
         run = WatchRun(places, settings, journal, words=words, json=json, quiet=quiet)
         if not quiet:
-            known = f" ({len(journal)} videos are done)" if len(journal) else ""
+            from synctool.report.text import counted
+
+            known = f" ({counted(len(journal), 'video')} done)" if len(journal) else ""
             print_text(f"Watching {folder}{known}. Ctrl-C stops.", err=True)
         raise typer.Exit(run(once=once))

@@ -83,14 +83,12 @@ class WatchRun:
                 self._bar = stack.enter_context(progress_bar(quiet=self._quiet))
                 self._watch.run(once=once)
         except (KeyboardInterrupt, Terminated) as stop:
+            told = f"Stopped after {counted(self._count, 'video')}. The same command goes on from there."
+            if isinstance(stop, KeyboardInterrupt):
+                raise KeyboardInterrupt(told) from stop
             if not self._quiet:
-                print_text(
-                    f"Stopped after {self._count} videos. The same command goes on from there.",
-                    err=True,
-                )
-            if isinstance(stop, Terminated):
-                return EXIT_OK
-            raise
+                print_text(told, err=True)
+            return EXIT_OK
         if self._earlier and self._for_people:
             print_text(
                 f"{counted(self._earlier, 'video')} failed before and will be tried again after a change, "

@@ -70,7 +70,8 @@ class Collection:
 def videos_in(folder: Path) -> list[Path]:
     """All files below a folder that are videos by their names, sorted; see ``video_files``.
 
-    Files that only their content tells to be videos are left out, and named in the log.
+    Files that only their content tells to be videos are left out, and named in the log, as are folders
+    below it that cannot be read.
 
     Args:
         folder: Where to look.
@@ -94,6 +95,8 @@ def videos_in(folder: Path) -> list[Path]:
             f"cannot read {folder}: {failures[0].strerror}", remedy="Check its permissions."
         )
     _tell_left_out(doubted)
+    for failure in failures:
+        _LOG.warning("cannot read the folder %s: %s", failure.filename, failure.strerror)
     return sorted(found)
 
 

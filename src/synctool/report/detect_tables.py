@@ -110,7 +110,7 @@ def turns_table(anchor: str, caption: str, result: DetectResult) -> Table:
 def outcome_cells(outcome: Outcome) -> list[Cell]:
     """What a list of videos says of one, without its name."""
     if isinstance(outcome, Failure):
-        return [verdict_cell("failed"), *[UNKNOWN] * 4, words_cell(outcome.said)]
+        return [verdict_cell("failed"), *[UNKNOWN] * 4, words_cell(outcome.remark)]
     length = outcome.source.duration_s
     return [
         verdict_cell(outcome.verdict),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synctool.errors import SyncToolError
+from synctool.names import printable
 from synctool.types import DetectResult
 
 FAILURE_SCHEMA = "synctool.failure/1"
@@ -36,6 +37,12 @@ class Failure:
     def said(self) -> str:
         """The cause, and the remedy if there is one."""
         return f"{self.cause}. {self.remedy}" if self.remedy else self.cause
+
+    @property
+    def remark(self) -> str:
+        """What is said of the failure beside the name of its video, which is not repeated."""
+        rest = self.said.removeprefix(printable(self.input))
+        return rest.lstrip(": ") if rest != self.said and rest[:1] in (":", " ") else self.said
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

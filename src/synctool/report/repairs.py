@@ -11,7 +11,7 @@ from synctool.repairing.fix import FixResult
 from synctool.repairing.plan import RepairPlan
 from synctool.report.outcome import Failure
 from synctool.report.tables import Cell, Column, Table, name_cell, verdict_cell, words_cell
-from synctool.report.terminal import facts_grid, standard_console, table_view, terminal_text
+from synctool.report.terminal import facts_grid, standard_console, table_view, tally, terminal_text
 from synctool.report.text import NOTHING, printable
 from synctool.scoring.verdict import in_words, worst_ms
 from synctool.types import DetectResult
@@ -36,6 +36,7 @@ def print_repairs(outcomes: Sequence[FixOutcome], *, console: Console | None = N
     """Show several repairs, one row each; ``console`` is one on the standard output unless given."""
     console = console or standard_console()
     console.print(table_view(repairs_table(outcomes), console.encoding))
+    console.print(tally("failed" if isinstance(o, Failure) else o.action for o in outcomes))
 
 
 def repair_view(result: FixResult, encoding: str = "utf-8") -> RenderableType:
@@ -93,7 +94,7 @@ def repairs_table(outcomes: Sequence[FixOutcome]) -> Table:
 def _cells(outcome: FixOutcome) -> list[Cell]:
     if isinstance(outcome, Failure):
         none = words_cell(NOTHING)
-        return [verdict_cell("failed"), none, none, words_cell(outcome.said)]
+        return [verdict_cell("failed"), none, none, words_cell(outcome.remark)]
     plan, report = outcome.plan, outcome.report
     if outcome.before is not None:
         before = _worst(outcome.before)

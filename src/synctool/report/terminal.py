@@ -6,7 +6,9 @@ is escaped.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -21,8 +23,8 @@ from synctool.report.detect_tables import (
     summary,
     turns_table,
 )
-from synctool.report.outcome import Outcome
-from synctool.report.text import MINUS, NOTHING, printable
+from synctool.report.outcome import Failure, Outcome
+from synctool.report.text import MINUS, NOTHING, counted, printable
 from synctool.report.wording import facts, figures
 from synctool.scoring.verdict import SMALL_COVERAGE, sentence
 from synctool.types import DetectResult
@@ -52,6 +54,14 @@ def print_summary(outcomes: Sequence[Outcome], *, console: Console | None = None
     """Show several videos, one row each; ``console`` is one on the standard output unless given."""
     console = console or standard_console()
     console.print(summary_view(outcomes, console.encoding))
+    console.print(tally("failed" if isinstance(o, Failure) else o.verdict for o in outcomes))
+
+
+def tally(kinds: Iterable[str]) -> str:
+    """How many videos there are of each kind: ``3 videos: 2 in sync, 1 failed``."""
+    counts = Counter(kinds)
+    each = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return f"{counted(counts.total(), 'video')}: {each}"
 
 
 def result_view(result: DetectResult, encoding: str = "utf-8") -> RenderableType:
@@ -127,4 +137,14 @@ def terminal_text(text: str, encoding: str) -> str:
 def standard_console() -> Console:
     """The standard output; wide where nobody's window cuts the lines, so that none is folded."""
     console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    return console if console.is_terminal else _PipeConsole(width=_PIPE_WIDTH)
+
+
+class _PipeConsole(Console):
+    """Writes no spaces at the ends of lines, which tables are filled up with."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """See ``rich.console.Console.print``."""
+        with self.capture() as written:
+            super().print(*objects, **how)
+        self.file.write("\n".join(line.rstrip() for line in written.get().split("\n")))

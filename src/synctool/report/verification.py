@@ -109,7 +109,12 @@ def summary_table(outcomes: Sequence[Verification | Failure]) -> Table:
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             rows.append(
-                [name_cell(outcome.input), Cell("failed"), Cell(NOTHING), words_cell(outcome.said)]
+                [
+                    name_cell(outcome.input),
+                    Cell("failed"),
+                    Cell(NOTHING),
+                    words_cell(outcome.remark),
+                ]
             )
             continue
         found = outcome.authenticity

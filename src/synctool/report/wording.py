@@ -98,15 +98,10 @@ def capital(text: str) -> str:
 
 def figures(result: DetectResult) -> list[Figure]:
     """The figures of a video, those that matter first."""
-    shown = [
-        _offset(result),
-        Figure(
-            "confidence",
-            plain(result.confidence, 2),
-            "",
-            "probability that the offset is right within a frame",
-        ),
-    ]
+    answered = result.offset_frames is not None
+    note = "probability that the offset is right within a frame"
+    note = note if answered else "of the best match, which is no answer"
+    shown = [_offset(result), Figure("confidence", plain(result.confidence, 2), "", note)]
     if result.offset_set is not None:
         shown.append(_set(result.offset_set))
     if result.audio_belongs is not None:
@@ -194,7 +189,7 @@ def _drift(result: DetectResult) -> Figure:
     low, high = (plain(end, 1, sign=True) for end in interval)
     if not result.drift_ms_per_min:
         most = ceil(max(map(abs, interval)) * result.source.duration_s / 60)
-        note = f"none seen; at most {most} ms over the video, by 95 % interval {low} to {high}"
+        note = f"none seen; 95 % interval {low} to {high}: at most {most} ms over the video"
     else:
         least = "a frame or more" if drift_matters(result) else "less than a frame"
         note = f"95 % interval {low} to {high}; {least} over the video"
