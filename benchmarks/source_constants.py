@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--backbone", default="fcn-cls")
-    parser.add_argument("--clips", action="append", default=[], metavar="SOURCE")
+    parser.add_argument("--clips", nargs="+", action="extend", default=[], metavar="SOURCE")
     given = parser.parse_args()
     model = load_model(given.backbone, weights=given.weights, device="cpu", runtime="torch")
     split = read_split(given.processed / SPLIT_FILE)

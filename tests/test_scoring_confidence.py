@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter1d
 
 from fake_volumes import constant
 from synctool.errors import MissingError, SyncToolError, WeightsError
@@ -140,6 +141,35 @@ def test_few_of_anothers_pass_at_any_length(asked_apart: Calibration, seconds) -
     assert len(passed) > 30 and np.mean(passed) < 3 * FALSE_MATCHES
     own = [asked_apart.certainty(e).is_match for e, o in zip(estimates, foreign) if not o]
     assert np.mean(own) > 0.5
+
+
+def still_faces(seed: int, count: int) -> list[OffsetEstimate]:
+    """All offsets show one course of scores, each at another time."""
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        frames = int(random.uniform(15, 400))
+        course = uniform_filter1d(random.standard_normal(frames + 30), 5)
+        volume = np.stack([course[row : row + frames] for row in range(31)]) + 5.0
+        made.append(estimate_offset(volume.astype(np.float32)))
+    return made
+
+
+def test_a_still_face_is_no_answer_however_long_it_is(tmp_path: Path) -> None:
+    estimates, correct, foreign = with_foreign(5, 800)
+    before = fit_calibration(estimates, correct, foreign=foreign)
+    made = fit_calibration(estimates, correct, foreign=foreign, still=still_faces(1, 200))
+    assert replace(made, distinct=None) == before
+    long = [e for e in still_faces(2, 200) if e.frames > 100 and not e.at_edge]
+    assert np.mean([made.confidence(e) for e in long]) < 0.02
+    right = [e for e, c in zip(estimates, correct) if c and e.height > 1.5]
+    lost = [before.confidence(e) - made.confidence(e) for e in right]
+    assert 0 <= min(lost) and np.mean(lost) < 0.02
+    made.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json") == made
+    wrong = {**made.to_dict(), "distinct": {**made.to_dict()["distinct"], "log_height": 1e300}}
+    with pytest.raises(WeightsError):
+        Calibration.from_dict(wrong)
 
 
 def test_without_that_question_all_audio_belongs() -> None:

@@ -32,7 +32,7 @@ from synctool.networks.names import model_spec
 from synctool.plugins.specs import VideoInput
 from synctool.runtimes.graphs import audio_window
 from synctool.runtimes.torch import TorchRuntime
-from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration
+from synctool.scoring.confidence import UNCALIBRATED, Belonging, Calibration, Distinctness
 from synctool.scoring.offset import estimate_offset
 from synctool.scoring.verdict import LEAST_CONFIDENCE
 from synctool.types import EXPORT_SCHEMA
@@ -49,7 +49,10 @@ TESTS = Path(__file__).resolve().parent
 EXAMPLE = TESTS.parent / "examples" / "web"
 GENERATED = ("node_modules", "model", "inputs")
 CALIBRATION = Calibration(
-    -2.0, 1.5, 0.3, 0.2, 0.4, temperature=1.4, belonging=Belonging(-1.0, 0.4, 0.1, -0.2, 0.6)
+    *(-2.0, 1.5, 0.3, 0.2, 0.4),
+    temperature=1.4,
+    belonging=Belonging(-1.0, 0.4, 0.1, -0.2, 0.6),
+    distinct=Distinctness(-4.0, 2.0, 0.5),
 )
 _NO_REGISTRY = re.compile(
     r"E(NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|AI_AGAIN|NETUNREACH|HOSTUNREACH)"

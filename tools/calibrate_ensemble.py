@@ -55,6 +55,7 @@ def main() -> None:
             tolerance=data.tolerance,
             backgrounds=None if given.backgrounds is None else Backgrounds(given.backgrounds),
             seed=given.seed,
+            still=True,
         )
     )
     weights = fit_weights(segments)

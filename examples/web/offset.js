@@ -10,6 +10,7 @@ const RIVAL_DISTANCE = 2; // rows nearer to the peak share its evidence
 const CORRELATION_FRAMES = 5; // so many frames are about one independent observation
 const LEAST_SPREAD = 1e-3;
 const EDGE_CONFIDENCE = 0.3;
+const LEAST_HEIGHT = 1e-3;
 const MOST_FRAMES = 1500;
 // Prior probability that the audio is not this face's.
 const FOREIGN_PRIOR = 0.05;
@@ -96,7 +97,8 @@ export function confidence(estimate, calibration) {
   const right = sigmoid(logOdds(estimate, k) / k.temperature);
   const prior = Math.log(FOREIGN_PRIOR / (1 - FOREIGN_PRIOR));
   const belongs = k.belonging ? sigmoid(logOdds(estimate, k.belonging) / k.temperature - prior) : 1;
-  const probability = right * belongs;
+  const distinct = k.distinct ? sigmoid(distinctLogOdds(estimate, k.distinct) / k.temperature - prior) : 1;
+  const probability = right * belongs * distinct;
   return estimate.atEdge ? Math.min(probability, EDGE_CONFIDENCE) : probability;
 }
 
@@ -115,6 +117,12 @@ function logOdds(estimate, k) {
     (k.height ?? 0) * estimate.height +
     (k.level ?? 0) * estimate.level
   );
+}
+
+/** A still face's peak stands out ever less, the longer it is. */
+function distinctLogOdds(estimate, k) {
+  const frames = Math.min(Math.max(estimate.frames, 1), MOST_FRAMES);
+  return k.intercept + k.log_height * Math.log(Math.max(estimate.height, LEAST_HEIGHT)) + k.log_frames * Math.log(frames);
 }
 
 function sigmoid(x) {

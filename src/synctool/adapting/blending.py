@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from synctool.scoring.confidence import Belonging, Calibration
+from synctool.scoring.confidence import Belonging, Calibration, Distinctness
 
 PRIOR_EXAMPLES = 200
 """The calibration before counts as much as so many examples."""
@@ -32,7 +32,21 @@ def blended(before: Calibration, fitted: Calibration, *, examples: int) -> Calib
         + share * getattr(fitted, name) / fitted.temperature
         for name in _COEFFICIENTS
     }
-    return replace(fitted, **numbers, temperature=1.0, belonging=_belonging(before, fitted, share))
+    return replace(
+        fitted,
+        **numbers,
+        temperature=1.0,
+        belonging=_belonging(before, fitted, share),
+        distinct=_distinctness(before) or _distinctness(fitted),
+    )
+
+
+def _distinctness(known: Calibration) -> Distinctness | None:
+    """What it says of still faces, at temperature 1: a few clips of moving ones change nothing of that."""
+    if known.distinct is None:
+        return None
+    numbers = asdict(known.distinct).items()
+    return Distinctness(**{name: value / known.temperature for name, value in numbers})
 
 
 def _belonging(before: Calibration, fitted: Calibration, share: float) -> Belonging | None:

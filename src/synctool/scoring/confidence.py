@@ -4,7 +4,10 @@ Two questions are kept apart. Does the audio belong to this face at all, or is i
 voice-over, a person out of view)? And if it does, is the offset right within a frame? Each is a logistic
 regression on statistics of the peak, fitted on videos of people who took no part in training (Platt,
 "Probabilistic outputs for support vector machines", 1999), with a temperature for later correction (Guo
-et al., "On calibration of modern neural networks", ICML 2017). The confidence is the product of both.
+et al., "On calibration of modern neural networks", ICML 2017). The confidence is the product.
+
+A third is asked as well: does the peak stand out more than that of a face that does not move at all? There
+all offsets score nearly alike, however long it is, and none is an answer.
 
 How often audio belongs elsewhere is no property of the network, but of the videos. It is stated as a prior,
 ``FOREIGN_PRIOR``, instead of being whatever share the videos of the fit happened to have.
@@ -47,6 +50,7 @@ LEVEL_FROM_FRAMES = 75
 _FEATURES = ("log1p_t_stat", "margin", "log_frames", "height")
 _FRAMES = _FEATURES.index("log_frames")
 _LATER = {"height", "belonging"}
+_LEAST_HEIGHT = 1e-3
 """Parts that older calibrations lack: they do not count there."""
 
 
@@ -82,6 +86,26 @@ class Belonging:
     def least_log_odds(self, frames: np.ndarray | float) -> np.ndarray:
         """The least that counts as a match, for so many frames."""
         return self.least + self.least_log_frames * np.log(np.clip(frames, 1.0, LEVEL_FROM_FRAMES))
+
+
+@dataclass(frozen=True)
+class Distinctness:
+    """Coefficients of the log-odds that a peak is not one of a still face, where either is as likely before.
+
+    Attributes:
+        intercept: Log-odds where the height is 1 and there is one frame.
+        log_height: Weight of the logarithm of the height of the peak, in units of the model's scores.
+        log_frames: Weight of the logarithm of the number of frames.
+    """
+
+    intercept: float
+    log_height: float
+    log_frames: float
+
+    def log_odds(self, features: np.ndarray) -> np.ndarray:
+        """Log-odds ``[...]`` of features ``[..., 5]``, before any prior."""
+        height, frames = np.moveaxis(_of_heights(features), -1, 0)
+        return self.intercept + self.log_height * height + self.log_frames * frames
 
 
 @dataclass(frozen=True)
@@ -124,6 +148,7 @@ class Calibration:
         temperature: All log-odds are divided by it; > 1 is more cautious.
         belonging: The same for the question whether the audio belongs to the face; None where that was not
             fitted apart, and the other coefficients answer both questions at once.
+        distinct: The same for the question whether the peak is one of a still face; None where nobody asked.
         sets: What makes sets of offsets that hold the true one as often as promised; kept beside the
             coefficients, not among them. None where it was not calibrated.
     """
@@ -135,6 +160,7 @@ class Calibration:
     height: float = 0.0
     temperature: float = 1.0
     belonging: Belonging | None = None
+    distinct: Distinctness | None = None
     sets: SetCalibration | None = None
 
     def confidence(self, estimate: OffsetEstimate) -> float:
@@ -162,6 +188,8 @@ class Calibration:
         """The same for arrays of figures of one shape; NaN stays NaN."""
         features = _features(t_stat, margin, frames, height, level)
         probability = expit(self._log_odds(features)) * self._belongs(features)
+        if self.distinct is not None:
+            probability = probability * self._at_prior(self.distinct.log_odds(features))
         return np.where(at_edge, np.minimum(probability, EDGE_CONFIDENCE), probability)
 
     def certainty(self, estimate: OffsetEstimate) -> Certainty:
@@ -186,7 +214,7 @@ class Calibration:
         """Plain data for JSON, without ``sets``, which older versions refuse."""
         data = asdict(self)
         del data["sets"]
-        return data if self.belonging else {k: v for k, v in data.items() if k != "belonging"}
+        return {k: v for k, v in data.items() if v is not None}
 
     @classmethod
     def from_dict(cls, data: object) -> Calibration:
@@ -197,7 +225,7 @@ class Calibration:
         """
         if not isinstance(data, Mapping):
             raise WeightsError("the calibration is no table of numbers", remedy=_AGAIN)
-        known = {"intercept", "temperature", "belonging", *_FEATURES}
+        known = {"intercept", "temperature", "belonging", "distinct", *_FEATURES}
         wrong = sorted({"intercept", *_FEATURES} - _LATER - set(data)) or sorted(set(data) - known)
         if wrong:
             raise WeightsError(
@@ -207,9 +235,10 @@ class Calibration:
         origin = Origin("the calibration", _AGAIN, "holds no numbers", WeightsError)
         with origin.checked():
             made: Calibration = typed(dict(data), cls)
-        numbers = {**asdict(made), **(asdict(made.belonging) if made.belonging else {})}
-        del numbers["belonging"], numbers["sets"]
-        if not all(abs(n) <= _LARGEST for n in numbers.values()) or made.temperature < _COLDEST:
+        parts = [made.belonging, made.distinct]
+        numbers = [n for n in asdict(made).values() if isinstance(n, float)]
+        numbers += [n for part in parts if part is not None for n in asdict(part).values()]
+        if not all(abs(n) <= _LARGEST for n in numbers) or made.temperature < _COLDEST:
             raise WeightsError("the calibration holds numbers that cannot be used", remedy=_AGAIN)
         return made
 
@@ -261,6 +290,7 @@ def fit_calibration(
     correct: Sequence[bool],
     *,
     foreign: Sequence[bool] | None = None,
+    still: Sequence[OffsetEstimate] = (),
     l2: float = 1.0,
 ) -> Calibration:
     """Fit the logistic regressions on estimates whose truth is known.
@@ -274,14 +304,16 @@ def fit_calibration(
         correct: Whether each is right within ±1 frame.
         foreign: Whether the audio of each is another's. Where some are and some are not, the two questions
             are fitted apart; how many of each there are does not count.
+        still: Estimates of faces that do not move, with any audio.
         l2: Strength of the regularisation of the weights (of standardised features).
 
     Raises:
         ValueError: The sequences differ in length, or none is left.
     """
     features, targets = _learnable(estimates, correct)
+    distinct = _distinctness(features[targets == 1], still, l2=l2)
     if foreign is None or len(set(map(bool, foreign))) < 2:
-        return Calibration(*_regression(features[:, :4], targets, l2=l2), belonging=None)
+        return Calibration(*_regression(features[:, :4], targets, l2=l2), distinct=distinct)
     others = _learnable(estimates, foreign)[1]
     right = _regression(features[others == 0, :4], targets[others == 0], l2=l2)
     shares = np.where(others == 0, (others == 0).mean(), (others == 1).mean())
@@ -289,8 +321,23 @@ def fit_calibration(
     belonging = Belonging(*slopes, level=level)
     least = _quantile_line(features[others == 1][:, 2], belonging.log_odds(features[others == 1]))
     return Calibration(
-        *right, belonging=replace(belonging, least=least[0], least_log_frames=least[1])
+        *right,
+        belonging=replace(belonging, least=least[0], least_log_frames=least[1]),
+        distinct=distinct,
     )
+
+
+def _distinctness(
+    right: np.ndarray, still: Sequence[OffsetEstimate], *, l2: float
+) -> Distinctness | None:
+    """From the features of right answers ``[N, 5]`` and still faces; None where either is missing."""
+    if not len(right) or all(e.at_edge for e in still):
+        return None
+    unmoved, _ = _learnable(still, [False] * len(still))
+    features = _of_heights(np.concatenate([right, unmoved]))
+    targets = np.repeat([1.0, 0.0], [len(right), len(unmoved)])
+    weights = 0.5 / np.where(targets == 1, targets.mean(), (1 - targets).mean())
+    return Distinctness(*_regression(features, targets, l2=l2, weights=weights, frames=1))
 
 
 def _quantile_line(log_frames: np.ndarray, log_odds: np.ndarray) -> tuple[float, float]:
@@ -310,9 +357,18 @@ def _quantile_line(log_frames: np.ndarray, log_odds: np.ndarray) -> tuple[float,
 
 
 def _regression(
-    features: np.ndarray, targets: np.ndarray, *, l2: float, weights: np.ndarray | float = 1.0
+    features: np.ndarray,
+    targets: np.ndarray,
+    *,
+    l2: float,
+    weights: np.ndarray | float = 1.0,
+    frames: int = _FRAMES,
 ) -> list[float]:
-    """Intercept and the weights of the features ``[N, 4]`` or ``[N, 5]`` for targets of 0 and 1 ``[N]``."""
+    """Intercept and the weights of the features ``[N, F]`` for targets of 0 and 1 ``[N]``.
+
+    The feature number ``frames`` is the one that may count for more or less: of all others, more is never
+    worse.
+    """
     mean, std = features.mean(axis=0), features.std(axis=0)
     std[std < 1e-9] = 1.0
     scaled = (features - mean) / std
@@ -326,9 +382,8 @@ def _regression(
         slope = np.concatenate([[error.sum()], scaled.T @ error + l2 * parameters[1:]])
         return -(weights * each).sum() + 0.5 * l2 * (parameters[1:] ** 2).sum(), slope
 
-    # A longer segment may count for more or less; of all else, more is never worse.
     count = features.shape[1]
-    bounds = [(None, None), *((None, None) if i == _FRAMES else (0, None) for i in range(count))]
+    bounds = [(None, None), *((None, None) if i == frames else (0, None) for i in range(count))]
     from scipy.optimize import minimize  # slow to import, and measuring fits nothing
 
     found = minimize(loss, np.zeros(1 + count), jac=True, method="L-BFGS-B", bounds=bounds)
@@ -399,6 +454,12 @@ def _features(
         np.asarray(level, dtype=float),
     )
     return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def _of_heights(features: np.ndarray) -> np.ndarray:
+    """Logarithms of the height and of the frames ``[..., 2]``, of features ``[..., 5]``."""
+    height = np.log(np.maximum(features[..., _FEATURES.index("height")], _LEAST_HEIGHT))
+    return np.stack([height, features[..., _FRAMES]], axis=-1)
 
 
 def _learnable(

@@ -5,7 +5,8 @@ out before anything is encoded, as a short video has nothing before and after it
 comes from as far off as the clip allows. Every second one is degraded as a poor recording would be
 (``conditions``). Clips of one person are joined, so that videos of many seconds are known as well. Every
 segment is also compared with another clip's audio, where no answer is right: a network must not be sure of
-dubbed speech, however long it is.
+dubbed speech, however long it is. Nor of a face that does not move: some segments stand still at one of their
+frames, before speech or noise.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ _SEGMENTS = 6
 """Segments for each clip, on average over all people."""
 _DEGRADED = 0.5
 """Share of the segments within a clip that are degraded."""
+_STILL = 0.3
+"""Share of the segments within a clip that are also measured as a still face."""
+_NOISE = 0.5
+"""Share of the still faces that have noise for audio; half of the others have another clip's."""
+_LOUDNESS = (1.0, 3.3)
+"""Spread of that noise in 16-bit steps: powers of ten."""
 _LEAST_PEOPLE = 6
 """Of fewer there are no sets of offsets."""
 
@@ -66,6 +73,7 @@ class Example:
         error_frames: Estimate minus truth.
         degraded: Whether the segment was degraded as a poor recording would be.
         tolerance_frames: How exactly the truth is known: one frame, or two.
+        still: Whether the face does not move; then no answer is right, whosever the audio is.
     """
 
     person: str
@@ -75,6 +83,7 @@ class Example:
     error_frames: float
     degraded: bool = False
     tolerance_frames: float = 1.0
+    still: bool = False
 
     @property
     def truth_frames(self) -> float:
@@ -93,6 +102,7 @@ class KnownSegment:
         foreign: Whether the audio is another's.
         degraded: Whether it was degraded as a poor recording would be.
         tolerance_frames: How far from the truth an answer still counts as right.
+        still: Whether the face does not move; then there is no true offset either.
     """
 
     person: str
@@ -101,6 +111,7 @@ class KnownSegment:
     foreign: bool
     degraded: bool
     tolerance_frames: float
+    still: bool = False
 
     def example(self, volume: np.ndarray | None = None) -> Example | None:
         """The estimate from the first model's scores, or from others; None where there is none."""
@@ -108,7 +119,7 @@ class KnownSegment:
         if estimate is None:
             return None
         error = estimate.offset_frames - self.truth_frames
-        correct = not self.foreign and abs(error) <= self.tolerance_frames
+        correct = not (self.foreign or self.still) and abs(error) <= self.tolerance_frames
         return Example(
             self.person,
             estimate,
@@ -117,6 +128,7 @@ class KnownSegment:
             error,
             self.degraded,
             self.tolerance_frames,
+            self.still,
         )
 
 
@@ -216,7 +228,7 @@ def answers(calibration: Calibration, examples: Sequence[Example]) -> list[Examp
     return [
         e
         for e in examples
-        if not e.foreign
+        if not (e.foreign or e.still)
         and e.tolerance_frames <= 1
         and e.estimate.frames >= LEAST_FRAMES
         and not e.estimate.at_edge
@@ -254,8 +266,8 @@ def reliability(
 
 
 def at_prior(examples: Sequence[Example]) -> list[Example]:
-    """All examples with their own audio, and as many with another's as ``FOREIGN_PRIOR`` says."""
-    own = [e for e in examples if not e.foreign]
+    """All examples that move with their own audio, and as many with another's as ``FOREIGN_PRIOR`` says."""
+    own = [e for e in examples if not (e.foreign or e.still)]
     foreign = [e for e in examples if e.foreign]
     wanted = min(round(len(own) * FOREIGN_PRIOR / (1 - FOREIGN_PRIOR)), len(foreign))
     spread = np.linspace(0, len(foreign) - 1, wanted).round().astype(int) if wanted else ()
@@ -287,7 +299,8 @@ def segments(
     degraded_share: float = _DEGRADED,
     seed: int = 0,
 ) -> list[Example]:
-    """Estimates on segments of clips, with their truth: each with its own audio and with another's.
+    """Estimates on segments of clips, with their truth: each with its own audio and with another's, some
+    also with a face that does not move.
 
     Args:
         model: The model; its own calibration plays no part.
@@ -308,6 +321,7 @@ def segments(
         backgrounds=backgrounds,
         degraded_share=degraded_share,
         seed=seed,
+        still=True,
     )
     return [example for segment in found if (example := segment.example()) is not None]
 
@@ -322,6 +336,7 @@ def known_volumes(
     backgrounds: Backgrounds | None = None,
     degraded_share: float = _DEGRADED,
     seed: int = 0,
+    still: bool = False,
 ) -> Iterator[KnownSegment]:
     """Scores of segments of clips, with their truth: each with its own audio and with another's.
 
@@ -337,8 +352,9 @@ def known_volumes(
         backgrounds: Likewise.
         degraded_share: Likewise.
         seed: Likewise.
+        still: Whether some segments come once more with a face that does not move.
     """
-    rng = np.random.default_rng(seed)
+    rng, unmoved = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     scores = _Scores(models, samples, rng, backgrounds, degraded_share)
     clips: dict[str, list[int]] = {}
     for i, sample in enumerate(samples):
@@ -356,6 +372,11 @@ def known_volumes(
             wanted = int(np.exp(rng.uniform(np.log(SHORTEST_FRAMES), np.log(LONGEST_FRAMES))))
             if wanted <= sample.info.num_frames:
                 found = scores.of_a_cut(i, wanted)
+                if still and unmoved.random() < _STILL:
+                    volumes = scores.of_a_still(i, wanted, unmoved)
+                    yield KnownSegment(
+                        person(sample), volumes, 0.0, False, False, tolerance(sample), True
+                    )
             else:
                 order = [i, *rng.permutation(mates).astype(int).tolist()]
                 found = scores.of_joined(order, wanted)
@@ -437,13 +458,33 @@ class _Scores:
                 voices=lambda: self._voices(others),
                 backgrounds=self._backgrounds,
             )
+        own, *foreign = self._scored(i, crops, heard)
+        return _Found(own, foreign[0] if foreign else (), moved / SAMPLES_PER_FRAME, poor)
+
+    def of_a_still(self, i: int, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """Of one frame of a clip for as long, before its own audio, another's or noise."""
+        sample, length = self._samples[i], frames * SAMPLES_PER_FRAME
+        crops = np.repeat(sample.crops[int(rng.integers(sample.info.num_frames))][None], frames, 0)
+        if rng.random() < _NOISE:
+            noise = rng.normal(0, 10 ** rng.uniform(*_LOUDNESS), length)
+            audio = np.round(noise).clip(-32768, 32767).astype(np.int16)
+        else:
+            j = int(rng.choice(self._others(i, length) or [i])) if rng.random() < 0.5 else i
+            waveform = self._samples[j].audio
+            first = int(rng.integers(0, max(waveform.size - length, 0) + 1))
+            audio = _part(waveform, first, length)
+        return self._scored(i, crops, [audio])[0]
+
+    def _scored(
+        self, i: int, crops: np.ndarray, heard: Sequence[np.ndarray]
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Score volumes of crops of a clip by model, with each of several audios."""
         volumes: list[list[np.ndarray]] = [[] for _ in heard]
         for model in self._models:
-            face = encode_crops(model, crops, sample.info)
+            face = encode_crops(model, crops, self._samples[i].info)
             for audio, made in zip(heard, volumes):
                 made.append(_volume(model, encode_audio(model, audio), face))
-        own, *foreign = map(tuple, volumes)
-        return _Found(own, foreign[0] if foreign else (), moved / SAMPLES_PER_FRAME, poor)
+        return [tuple(made) for made in volumes]
 
     def _voices(self, others: Sequence[int]) -> list[np.ndarray]:
         """Audio of one to three other clips, float32 ``[N]``."""
@@ -502,8 +543,10 @@ def _part(waveform: np.ndarray, first: int, length: int) -> np.ndarray:
 
 
 def _fit(examples: Sequence[Example]) -> Calibration:
+    moving = [e for e in examples if not e.still]
     return fit_calibration(
-        [e.estimate for e in examples],
-        [e.correct for e in examples],
-        foreign=[e.foreign for e in examples],
+        [e.estimate for e in moving],
+        [e.correct for e in moving],
+        foreign=[e.foreign for e in moving],
+        still=[e.estimate for e in examples if e.still],
     )

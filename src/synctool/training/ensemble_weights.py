@@ -22,12 +22,12 @@ def fit_weights(segments: Sequence[KnownSegment]) -> tuple[float, ...]:
     The scores of each model are first brought to one height: that of its right peaks.
 
     Args:
-        segments: With the scores of all models; those with another's audio take no part.
+        segments: With the scores of all models; those with another's audio, or of still faces, take no part.
 
     Raises:
         ValueError: There are none.
     """
-    own = [s for s in segments if not s.foreign and s.tolerance_frames <= 1]
+    own = [s for s in segments if not (s.foreign or s.still) and s.tolerance_frames <= 1]
     own = own[:: max(1, len(own) // _SHAPED)]
     count = len(own[0].volumes) if own else 0
     heights = [_height([e for s in own if (e := s.example(s.volumes[n]))]) for n in range(count)]
