@@ -140,7 +140,7 @@ def test_any_head_trains(head: str, mouths: Path, tmp_path: Path) -> None:
 
 def test_halves_of_the_default_network_come_with_its_weights() -> None:
     spec, pair = build("fcn-mouth+fcn-mel")
-    assert load_pretrained(spec, pair) == {"video": "fcn-cls.v6", "audio": "fcn-cls.v5"}
+    assert load_pretrained(spec, pair) == {"video": "fcn-cls.v6", "audio": "fcn-cls.v6"}
     whole = load_model("fcn-cls", device="cpu", runtime="torch").network
     mine, wanted = pair.state_dict(), whole.state_dict()
     encoders = [key for key in wanted if "_encoder." in key]

@@ -11,6 +11,7 @@ const CORRELATION_FRAMES = 5; // so many frames are about one independent observ
 const LEAST_SPREAD = 1e-3;
 const EDGE_CONFIDENCE = 0.3;
 const LEAST_HEIGHT = 1e-3;
+const STILL_PRIOR = 0.25;
 const MOST_FRAMES = 1500;
 // Prior probability that the audio is not this face's.
 const FOREIGN_PRIOR = 0.05;
@@ -95,9 +96,8 @@ export function estimateOffset(volume) {
 export function confidence(estimate, calibration) {
   const k = calibration ?? UNCALIBRATED;
   const right = sigmoid(logOdds(estimate, k) / k.temperature);
-  const prior = Math.log(FOREIGN_PRIOR / (1 - FOREIGN_PRIOR));
-  const belongs = k.belonging ? sigmoid(logOdds(estimate, k.belonging) / k.temperature - prior) : 1;
-  const distinct = k.distinct ? sigmoid(distinctLogOdds(estimate, k.distinct) / k.temperature - prior) : 1;
+  const belongs = k.belonging ? sigmoid(logOdds(estimate, k.belonging) / k.temperature - logit(FOREIGN_PRIOR)) : 1;
+  const distinct = k.distinct ? sigmoid(distinctLogOdds(estimate, k.distinct) / k.temperature - logit(STILL_PRIOR)) : 1;
   const probability = right * belongs * distinct;
   return estimate.atEdge ? Math.min(probability, EDGE_CONFIDENCE) : probability;
 }
@@ -123,6 +123,10 @@ function logOdds(estimate, k) {
 function distinctLogOdds(estimate, k) {
   const frames = Math.min(Math.max(estimate.frames, 1), MOST_FRAMES);
   return k.intercept + k.log_height * Math.log(Math.max(estimate.height, LEAST_HEIGHT)) + k.log_frames * Math.log(frames);
+}
+
+function logit(p) {
+  return Math.log(p / (1 - p));
 }
 
 function sigmoid(x) {

@@ -42,6 +42,8 @@ MOST_FRAMES = 1500
 """A minute of evidence; more frames change nothing, as nothing longer is calibrated."""
 FOREIGN_PRIOR = 0.05
 """Prior probability that the audio is not this face's: one video in twenty."""
+STILL_PRIOR = 0.25
+"""Prior probability that a face does not move while it is measured: listeners, photographs, frozen video."""
 FALSE_MATCHES = 0.03
 """Share of segments with another's audio, of any length, that pass for matches: there lies the least
 log-odds of belonging. One probability for all lengths would let many short ones pass and no long one."""
@@ -189,7 +191,9 @@ class Calibration:
         features = _features(t_stat, margin, frames, height, level)
         probability = expit(self._log_odds(features)) * self._belongs(features)
         if self.distinct is not None:
-            probability = probability * self._at_prior(self.distinct.log_odds(features))
+            probability = probability * self._at_prior(
+                self.distinct.log_odds(features), STILL_PRIOR
+            )
         return np.where(at_edge, np.minimum(probability, EDGE_CONFIDENCE), probability)
 
     def certainty(self, estimate: OffsetEstimate) -> Certainty:
@@ -275,8 +279,8 @@ class Calibration:
             return np.ones(features.shape[:-1])
         return self._at_prior(self.belonging.log_odds(features))
 
-    def _at_prior(self, log_odds: np.ndarray) -> np.ndarray:
-        return expit(log_odds / self.temperature - logit(FOREIGN_PRIOR))
+    def _at_prior(self, log_odds: np.ndarray, prior: float = FOREIGN_PRIOR) -> np.ndarray:
+        return expit(log_odds / self.temperature - logit(prior))
 
 
 UNCALIBRATED = Calibration(intercept=-3.5, log1p_t_stat=3.2, log_frames=0.1)
@@ -312,9 +316,9 @@ def fit_calibration(
     """
     features, targets = _learnable(estimates, correct)
     distinct = _distinctness(features[targets == 1], still, l2=l2)
-    if foreign is None or len(set(map(bool, foreign))) < 2:
+    others = _learnable(estimates, foreign)[1] if foreign is not None else np.zeros(len(targets))
+    if len(np.unique(others)) < 2:
         return Calibration(*_regression(features[:, :4], targets, l2=l2), distinct=distinct)
-    others = _learnable(estimates, foreign)[1]
     right = _regression(features[others == 0, :4], targets[others == 0], l2=l2)
     shares = np.where(others == 0, (others == 0).mean(), (others == 1).mean())
     *slopes, level = _regression(features, 1 - others, weights=0.5 / shares, l2=l2)
