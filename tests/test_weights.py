@@ -252,6 +252,9 @@ def test_the_bundled_weights_are_found_and_fit() -> None:
     assert not model.network.training
     assert abs(model.zero_frames) < 5
     assert 0 <= model.calibration.probability(3.0, 1.0, 100, False) <= 1
+    exported = load_model("fcn-cls", device="cpu")
+    assert exported.weights == model.weights, "exported again whenever the weights change"
+    assert exported.calibration == model.calibration
 
 
 def test_weights_given_by_hand_keep_their_own_name(tmp_path: Path) -> None:
