@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fake_results import series
+from synctool.evaluation.metric_specs import Metric
+from synctool.report.compare_out import compare_json_parts
 from synctool.types import Condition, Label, Segment, Trial
 
 NETWORKS = ("fcn-cls", "syncnet")
@@ -88,3 +90,8 @@ def set_of(
                 )
                 trials.append(labelled(trial, truth, person=person, source="made"))
     return trials
+
+
+def compare_json(trials: Iterable[Trial], metrics: Iterable[Metric], **more: Any) -> str:
+    """What ``compare --json`` writes."""
+    return "".join(compare_json_parts(list(trials), metrics, **more))

@@ -13,13 +13,12 @@ import pytest
 from rich.console import Console
 
 from fake_results import series
-from fake_trials import failed_trial, labelled, made_trial, set_of
+from fake_trials import compare_json, failed_trial, labelled, made_trial, set_of
 from synctool.evaluation.metric_specs import METRICS, Metric
 from synctool.evaluation.metrics import summarise
 from synctool.report.compare_out import (
     METRIC_COLUMNS,
     TRIAL_COLUMNS,
-    compare_json,
     metrics_csv,
     trial_line,
     trials_csv,

@@ -28,6 +28,7 @@ from synctool.report.html import compare as html_compare
 from synctool.report.html import detect as html_detect
 from synctool.report.html.pages import CompareReport, compare_page, detect_page, write_html
 from synctool.report.html.shots import drawn, shots
+from synctool.report.metric_words import basis
 from synctool.report.outcome import Failure
 from synctool.report.wording import finding_and_advice
 from synctool.types import Condition, FrameSeries, Label, Segment
@@ -250,6 +251,7 @@ def test_values_of_the_metrics_are_those_given() -> None:
     )
     assert "12.3 ms 10.0 to 15.5" in page.text
     assert "40 trials, 8 people drawn" in page.text
+    assert basis(replace(metric, count=1, units=1)) == "1 trial, 1 person drawn"
 
 
 def test_failures_of_one_model_are_rows() -> None:
@@ -260,6 +262,16 @@ def test_failures_of_one_model_are_rows() -> None:
     page = checked(compare_page(made_report(trials=trials)))
     assert "no <weights>" in page.text
     assert "1 measurement failed" in page.text
+
+
+def test_a_video_that_failed_in_all_models_has_no_empty_chart() -> None:
+    failed = made_trial("b.mp4", offset_frames=None, answered=False, error="b.mp4 is bad. Mend it.")
+    page = compare_page(made_report(trials=[made_trial("a.mp4"), failed], metrics=[]))
+    whole, bad = (
+        part.partition("</details>")[0] for part in page.split('<details class="video"')[1:3]
+    )
+    assert ("chart-box" in whole, "chart-box" in bad) == (True, False)
+    assert "is bad. Mend it." in bad and "b.mp4 is bad" not in bad
 
 
 @pytest.mark.parametrize("name", HOSTILE)

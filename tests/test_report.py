@@ -270,6 +270,9 @@ def test_names_of_models_are_no_markup_either() -> None:
 def test_no_answer_has_no_probability_of_being_right() -> None:
     text = shown(print_result, inconclusive("too short", confidence=0.9))
     assert "0.90 (of the best match, which is no answer)" in text
+    nobody = inconclusive("no face was found", coverage=0.0, audio_belongs=0.0)
+    text = shown(print_result, nobody)
+    assert "(no face, no answer)" in text and "own audio" not in text
 
 
 @pytest.mark.parametrize(

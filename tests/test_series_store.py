@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fake_trials import made_trial, set_of
+from fake_trials import compare_json, made_trial, set_of
 from synctool.cli.compare_outputs import CompareOutputs, Targets
 from synctool.comparison import series_store
 from synctool.comparison.entries import Entry
 from synctool.comparison.series_store import SeriesStore, StoredSeries
 from synctool.evaluation.metrics import summarise
-from synctool.report.compare_out import compare_json
 from synctool.settings.compare import CompareSettings
 from synctool.types import FrameSeries, Trial
 

@@ -16,7 +16,7 @@ from fake_results import made_result
 from synctool.cli.app import main
 from synctool.errors import EXIT_MISSING, EXIT_OK, EXIT_UNEXPECTED
 from synctool.features.programme_loudness import ProgrammeLoudness
-from synctool.features.voicing import Voicing, voiced_frames
+from synctool.features.voicing import Voicing
 from synctool.measure.scene import SceneNotes, scene_statistics
 from synctool.scoring.speaking import Activity, Turn
 from synctool.types import DetectResult, SceneStatistics, Source
@@ -70,6 +70,13 @@ def test_silence_has_no_loudness() -> None:
     meter = ProgrammeLoudness()
     meter.add(np.zeros(RATE, np.int16))
     assert meter.lufs() is None
+
+
+def voiced_frames(samples: np.ndarray, count: int) -> np.ndarray:
+    """Which frames of audio that comes in one go are voiced."""
+    voicing = Voicing()
+    voicing.add(samples)
+    return voicing.frames(count)
 
 
 def test_tones_are_voiced_and_noise_is_not() -> None:

@@ -18,7 +18,7 @@ from synctool.comparison.conditions import piece_conditions, shift_conditions
 from synctool.comparison.trials import failed_trial, peak_memory_mb, trials, true_offset
 from synctool.errors import UsageError
 from synctool.features.voice_activity import SPEECH, speech_probability
-from synctool.features.voicing import voiced_frames
+from synctool.features.voicing import Voicing
 from synctool.measure import audio_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.embeddings import EncodedVideo
@@ -163,7 +163,9 @@ def test_the_voiced_share_is_that_of_the_segment_and_moves_with_the_audio(
     encoded = encode(clips / "example.avi", [model], keep_samples=True)
     conditions = [Condition(), Condition("shift", 3.0), Condition("piece", 0.0, 2.0, 4.0)]
     whole, moved, piece = trials(encoded, [model], conditions, Label(), film="f")
-    voiced, speech = voiced_frames(encoded.samples, 317), speech_probability(encoded.samples, 317)
+    voicing, speech = Voicing(), speech_probability(encoded.samples, 317)
+    voicing.add(encoded.samples)
+    voiced = voicing.frames(317)
     spoken = speech >= SPEECH
     assert whole.voiced_share == pytest.approx(voiced[: len(spoken)][spoken].mean(), abs=0.01)
     assert moved.voiced_share == pytest.approx(whole.voiced_share, abs=0.02)

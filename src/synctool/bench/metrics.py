@@ -71,7 +71,7 @@ BENCH_METRICS: Mapping[str, MetricSpec] = {
     ),
     "failed": _spec(
         "failed",
-        "Share of videos that ended in an error, a crash, rubbish or the time limit.",
+        "Share of videos that ended in an error, a crash, the time limit, or output that is no answer.",
         "share",
         False,
     ),

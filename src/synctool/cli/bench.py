@@ -56,7 +56,7 @@ def bench(
       synctool bench --compare syncnet.json other.json --html both.html
 
     The videos are rendered from fixed seeds, so that their truth is known to the sample; docs/bench.md has
-    the rules. A command that crashes, hangs or prints rubbish fails that video, and the bench goes on.
+    the rules. A command that crashes, hangs or prints no answer fails that video, and the bench goes on.
 
     Exit codes: 0 the bench ran, whatever the score; 5 weights, data or the program are missing; 2 usage, also
     cards that cannot be compared; 1 anything else.

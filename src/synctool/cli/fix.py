@@ -70,7 +70,7 @@ def fix(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a video anew with its audio in sync.
+    """Write a copy of a video with its audio in sync.
 
     Examples:
 

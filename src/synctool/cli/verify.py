@@ -71,7 +71,7 @@ def verify(
     It is evidence, and no proof: a generator whose lips follow the audio as people's do is not seen, and
     a natural video may be suspected. docs/verify.md has the figures.
 
-    Exit codes: 0 a verdict, 3 nobody can tell, 4 not natural (with --fail), 5 something is missing, 2 usage,
+    Exit codes: 0 a verdict, 3 cannot tell, 4 not natural (with --fail), 5 something is missing, 2 usage,
     1 anything else; several videos give the worst.
     """
     settings = given.settings()

@@ -59,17 +59,5 @@ class Voicing:
         return found[np.where(inside, index, -1)]
 
 
-def voiced_frames(samples: np.ndarray, count: int) -> np.ndarray:
-    """Whether each 25 Hz frame of audio in memory is voiced: bool ``[count]``.
-
-    Args:
-        samples: int16, or float32 in -1..1, ``[N]``, 16 kHz; the first one begins frame 0.
-        count: Number of frames.
-    """
-    voicing = Voicing()
-    voicing.add(samples)
-    return voicing.frames(count)
-
-
 def _autocorrelation(frames: np.ndarray) -> np.ndarray:
     return np.fft.irfft(np.abs(np.fft.rfft(frames, _SIZE, axis=1)) ** 2, _SIZE, axis=1)

@@ -80,17 +80,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def compare_json(
-    trials: Sequence[Trial],
-    metrics: Iterable[Metric],
-    *,
-    command: str = "",
-    settings: Mapping[str, Any] | None = None,
-) -> str:
-    """The whole comparison as one object: a line a trial and a metric. Ends with a line feed."""
-    return "".join(compare_json_parts(trials, metrics, command=command, settings=settings))
-
-
 def compare_json_parts(
     trials: Sequence[Trial],
     metrics: Iterable[Metric],

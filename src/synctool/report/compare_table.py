@@ -23,6 +23,7 @@ from synctool.report.compare_rows import (
     plain_trials,
 )
 from synctool.report.metric_words import metric_interval, metric_value
+from synctool.report.outcome import beside_name
 from synctool.report.terminal import STYLES, standard_console, terminal_text
 from synctool.report.text import clock, printable, shortened, signed
 from synctool.scoring.verdict import in_words
@@ -161,7 +162,10 @@ def _videos(
         for trial in videos[video]:
             name = Text(names[model_of(trial)])
             if trial.error is not None:
-                said = Text(f"failed: {printable(trial.error, encoding)}", STYLES["failed"])
+                said = Text(
+                    f"failed: {beside_name(printable(trial.error, encoding), video)}",
+                    STYLES["failed"],
+                )
                 rows.append(_Row((name,), said))
                 continue
             rows.append(_Row((name, *_figures(trial, videos[video], known=known))))

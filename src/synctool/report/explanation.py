@@ -50,12 +50,17 @@ def figures(found: Explanation) -> list[tuple[str, str]]:
         ),
         (
             "weights check",
-            "not tried: left out (--no-checks), or no PyTorch (--runtime torch)"
+            f"not tried: {_untried(found)}"
             if random is None
             else f"{_passed(random.passed)}: rank correlation {plain(random.correlation, 2)} with the map of "
             "shuffled weights",
         ),
     ]
+
+
+def _untried(found: Explanation) -> str:
+    """Why there is no second check."""
+    return "left out" if found.runtime == "torch" else "it needs PyTorch (--runtime torch)"
 
 
 def places_words(heat: np.ndarray) -> str:

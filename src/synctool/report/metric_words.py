@@ -31,8 +31,14 @@ def metric_interval(metric: Metric) -> str:
 def basis(metric: Metric) -> str:
     """What a figure rests on: ``40 trials, 8 people drawn``."""
     what = "windows" if CONTEXT.fullmatch(metric.name) else _COUNTED.get(metric.name, "trials")
-    drawn = f", {metric.units} {metric.drawn} drawn" if metric.drawn else ""
-    return f"{metric.count} {what}{drawn}"
+    drawn = f", {_several(metric.units, metric.drawn)} drawn" if metric.drawn else ""
+    return f"{_several(metric.count, what)}{drawn}"
+
+
+def _several(number: int, things: str) -> str:
+    """``2 clips``, ``1 clip``, ``1 person``."""
+    one = {"people": "person"}.get(things, things.removesuffix("s"))
+    return f"{number} {one if number == 1 else things}"
 
 
 def _number(metric: Metric, value: float) -> str:

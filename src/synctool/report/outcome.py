@@ -12,6 +12,12 @@ from synctool.types import DetectResult
 FAILURE_SCHEMA = "synctool.failure/1"
 
 
+def beside_name(said: str, video: str) -> str:
+    """What is said of a video, for a place beside its name: without the name at the beginning."""
+    rest = said.removeprefix(printable(video))
+    return rest.lstrip(": ") if rest != said and rest[:1] in (":", " ") else said
+
+
 @dataclass(frozen=True)
 class Failure:
     """A video of which there is no result.
@@ -41,8 +47,7 @@ class Failure:
     @property
     def remark(self) -> str:
         """What is said of the failure beside the name of its video, which is not repeated."""
-        rest = self.said.removeprefix(printable(self.input))
-        return rest.lstrip(": ") if rest != self.said and rest[:1] in (":", " ") else self.said
+        return beside_name(self.said, self.input)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -98,13 +98,13 @@ def capital(text: str) -> str:
 
 def figures(result: DetectResult) -> list[Figure]:
     """The figures of a video, those that matter first."""
-    answered = result.offset_frames is not None
     note = "probability that the offset is right within a frame"
-    note = note if answered else "of the best match, which is no answer"
+    if result.offset_frames is None:
+        note = "of the best match, which is no answer" if result.coverage else "no face, no answer"
     shown = [_offset(result), Figure("confidence", plain(result.confidence, 2), "", note)]
     if result.offset_set is not None:
         shown.append(_set(result.offset_set))
-    if result.audio_belongs is not None:
+    if result.audio_belongs is not None and result.coverage:
         note = "probability that the audio is this face's own"
         shown.append(Figure("own audio", plain(result.audio_belongs, 2), "", note))
     shown += [
@@ -180,7 +180,8 @@ def _offset(result: DetectResult) -> Figure:
 
 def _drift(result: DetectResult) -> Figure:
     if result.drift_ms_per_min is None:
-        return Figure("drift", NOTHING, "", "not known: the video is too short")
+        why = ": the video is too short" if result.coverage else ""
+        return Figure("drift", NOTHING, "", f"not known{why}")
     value = plain(result.drift_ms_per_min, 1, sign=True)
     interval = result.drift_interval_ms_per_min
     if interval is None:

@@ -35,7 +35,7 @@ def bench_page(card: Card, *, command: str) -> str:
         command: The command that made it.
     """
     score, foreign = card.metric(SCORE), card.metric("false_answers", "foreign")
-    figures = [("score", figure(score), "mean over the parts of the share dealt with rightly")]
+    figures = [("score", figure(score), "share of videos dealt with rightly, mean over the parts")]
     if foreign is not None:
         figures.append(("false answers", figure(foreign), "of videos in which no offset is right"))
     speed, ratio = (card.metric(name, "speed") for name in ("real_time", "decode_ratio"))

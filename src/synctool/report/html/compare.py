@@ -22,6 +22,7 @@ from synctool.report.compare_rows import (
 )
 from synctool.report.html.moves import move_digits
 from synctool.report.html.shots import Shot, Thumbnail, drawn, shots
+from synctool.report.outcome import beside_name
 from synctool.report.tables import (
     UNKNOWN,
     Cell,
@@ -51,7 +52,7 @@ class VideoDetail:
 
     id: str
     name: str
-    chart: Chart
+    chart: Chart | None
     shots: Sequence[tuple[Markup, str]]
     table: Table
     moves: Table | None
@@ -162,11 +163,14 @@ def video_details(
         chosen = shots(thumbnails.get(video, ()))[:_MOST_SHOTS]
         shared = shared_s.get(video)
         truth = found[0].truth_frames
+        failed = all(trial.error is not None for trial in found)
         made.append(
             VideoDetail(
                 id=anchor,
                 name=printable(video),
-                chart=compare_chart(found, models.names, most_points=_MOST_POINTS),
+                chart=None
+                if failed
+                else compare_chart(found, models.names, most_points=_MOST_POINTS),
                 shots=[(drawn(shot), clock(shot.frame_index / VIDEO_FPS)) for shot in chosen],
                 table=Table(
                     f"{anchor}-models",
@@ -176,7 +180,9 @@ def video_details(
                     sortable=len(found) > 1,
                 ).trimmed(),
                 moves=_moves(anchor, found, moved.get(video, ()), models),
-                truth="; ".join(
+                truth="failed"
+                if failed
+                else "; ".join(
                     [
                         clock(length),
                         *(
@@ -235,7 +241,7 @@ _FOUND = (
 def _found_cells(trial: Trial, found: Sequence[Trial], models: Models) -> list[Cell]:
     """What one model found in a video, beside what the others did."""
     if trial.error is not None:
-        failed = words_cell(trial.error)
+        failed = words_cell(beside_name(trial.error, trial.film))
         return [_model_cell(trial, models), verdict_cell("failed"), *[UNKNOWN] * 7, failed]
     error = trial.error_frames
     own, others = trial.offset_frames, _offsets(t for t in found if model_of(t) != model_of(trial))
