@@ -40,8 +40,8 @@ from synctool.weights.artefact import digest
 
 SPECS = {spec.full_name: spec for spec in registry.backbones.all()}
 PARTNERS = {"video": "fcn-mel", "audio": "fcn-mouth"}
-LENGTHS = ((1, 1), (2, 2), (1, 9), (1, 40))
-"""Batch and frames."""
+LENGTHS = ((1, 1), (2, 2), (1, 9), (1, 27))
+"""Batch and frames, the last longer than those that the graphs are recorded with."""
 TOLERANCE = 1e-4
 WRITERS = {
     "onnx": (onnx_writer.write, onnx_reader.read, ".onnx"),
@@ -53,7 +53,6 @@ MECHANISMS = {
     ("fcn-cls", "audio"): "four steps of bands to a frame",
     ("fcn-cls", "head"): "convolutions over the volume",
     ("fcn-reg", "head"): "positions that end where the audio ends",
-    ("fcn-cls-causal", "video"): "a stack of frames and convolutions that look back",
     ("fcn-attn", "video"): "channel gates, attention over time",
     ("fcn-attn", "head"): "attention across the modalities",
     ("syncnet", "video"): "windows of five frames",
@@ -264,16 +263,33 @@ def test_margin_and_reach() -> None:
 # ------------------------------------------------------------------------------------ formats
 
 
+class Little(nn.Module):
+    """Encoders of one layer and the simplest head, for what does not hang on the layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.seeing, self.hearing = nn.Conv1d(72, 16, 3, padding=1), nn.Conv1d(64, 16, 4, stride=4)
+        self.head = PlainHead()
+        self.score_window = self.head.score_window
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        return F.normalize(self.seeing(video[:, 0].mean(2).transpose(1, 2)), dim=1)
+
+    def encode_audio(self, audio: Tensor) -> Tensor:
+        return F.normalize(self.hearing(audio[:, 0]), dim=1)
+
+
 @pytest.mark.integration
 def test_all_in_one_graph(tmp_path: Path) -> None:
-    part = part_of("fcn-cls", "one")
+    part = graph_parts(SPECS["fcn-cls"], Little(), parts=["one"])[0]
     assert part.name == "model"
     path, graph = exported(part, tmp_path)
-    same(part, graph, margin=5)
-    inputs = inputs_of(part, 1, 9, margin=5)
+    same(part, graph)
+    inputs = inputs_of(part, 1, 9)
     scores, heard, _ = graph(*(x.numpy() for x in inputs))
     assert scores.shape == (1, 7, 9) and (scores == np.float32(OUTSIDE)).any()
-    assert not heard[..., -7:].any() and heard[..., :-7].any()
+    assert not heard[..., -2:].any() and heard[..., :-2].any()
     axes = {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim]
             for v in onnx.load(path).graph.input}  # fmt: skip
     assert axes == {
@@ -302,11 +318,17 @@ def test_what_is_in_an_onnx_file(shared: Shared) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("format", ["torchscript", "exported-program"])
-@pytest.mark.parametrize("graph", ["video", "head"])
-def test_formats_of_pytorch(format: str, graph: str, tmp_path: Path) -> None:
-    part = part_of("fcn-attn", graph)
-    path, loaded = exported(part, tmp_path, format=format)
-    same(part, loaded, margin=head_margin(small("fcn-attn")[1]))
+@pytest.mark.parametrize(("name", "graph"), [("fcn-attn", "video"), ("fcn-cls", "head")])
+def test_formats_of_pytorch(
+    format: str, name: str, graph: str, heads: dict[str, Path], tmp_path: Path
+) -> None:
+    part = part_of(name, graph)
+    if graph == "head":
+        path = heads[format]
+        loaded = WRITERS[format][1](path, threads=1, trust=digest(path))
+    else:
+        path, loaded = exported(part, tmp_path, format=format)
+    same(part, loaded, margin=head_margin(small(name)[1]))
     with zipfile.ZipFile(path) as archive:
         texts = {n.rsplit("/", 1)[-1]: n for n in archive.namelist() if "/extra/" in n}
         assert {key: archive.read(texts[key]).decode() for key in METADATA} == METADATA
@@ -317,11 +339,13 @@ def test_formats_of_pytorch(format: str, graph: str, tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("format", ["torchscript", "exported-program"])
 def test_half_of_the_bytes(format: str, tmp_path: Path) -> None:
-    part = part_of("fcn-cls", "audio", width=48)
+    network = Little()
+    network.hearing = nn.Conv1d(64, 1000, 4, stride=4)
+    part = graph_parts(SPECS["fcn-cls"], network, parts=["audio"])[0]
     before = {name: p.clone() for name, p in part.module.named_parameters()}
     whole = exported(part, tmp_path, format=format)[0].stat().st_size
     path, graph = exported(part, tmp_path, format=format, precision="float16")
-    stored = 4 * sum(p.numel() for n, p in before.items() if ".audio_encoder." in n)
+    stored = 4 * sum(p.numel() for n, p in before.items() if ".hearing." in n)
     assert path.stat().st_size < whole - 0.4 * stored
     inputs = inputs_of(part, 1, 9)
     (got,), (wanted,) = graph(*(x.numpy() for x in inputs)), outputs_of(part, inputs)

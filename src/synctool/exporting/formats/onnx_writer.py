@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,15 +86,16 @@ def _converted(part: GraphPart, program: Any, *, fold_norms: bool) -> onnx.Model
     onnxruntime folds the norms when it loads the file."""
     import torch
 
-    written: Any = torch.onnx.export(
-        program,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[entry.name for entry in part.inputs],
-        output_names=list(part.outputs),
-        optimize=fold_norms,
-        verbose=False,
-    )
+    with _translations_read_once():
+        written: Any = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[entry.name for entry in part.inputs],
+            output_names=list(part.outputs),
+            optimize=fold_norms,
+            verbose=False,
+        )
     if not fold_norms:
         _fold_shapes(written.model)
     model = written.model_proto
@@ -100,6 +103,31 @@ def _converted(part: GraphPart, program: Any, *, fold_norms: bool) -> onnx.Model
     model.producer_name = "synctool"
     _tidy(model, part)
     return model
+
+
+@contextmanager
+def _translations_read_once() -> Iterator[None]:
+    """PyTorch parses the source of its 500 translations for every graph, for a second and more.
+
+    A version in which they lie elsewhere does so still.
+    """
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        original = ONNXRegistry.__dict__["from_torchlib"]
+    except (ImportError, AttributeError, KeyError):
+        yield
+        return
+    ONNXRegistry.from_torchlib = staticmethod(_translations(original.__get__(None, ONNXRegistry)))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ONNXRegistry.from_torchlib = original
+
+
+@cache
+def _translations(read: Any) -> Any:
+    return cache(read)
 
 
 def _fold_shapes(model: Any) -> None:
