@@ -47,12 +47,12 @@ def write(path: Path, images: np.ndarray, channels: list[np.ndarray], layout: st
     """A video with different audio, int16, on every channel."""
     with av.open(str(path), "w") as out:
         audio = out.add_stream("pcm_s16le", rate=RATE, layout=layout)
-        video = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        video = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "threads": "1"})
         video.height, video.width = images.shape[1:]
         video.pix_fmt = "yuv420p"
         for i, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="gray")
-            frame = frame.reformat(format="yuv420p")
+            frame = frame.reformat(format="yuv420p", threads=1)
             frame.pts, frame.time_base = i, Fraction(1, 25)
             out.mux(video.encode(frame))
         out.mux(video.encode(None))

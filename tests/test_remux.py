@@ -19,13 +19,13 @@ MILLISECOND = 1.01
 """Timestamps of Matroska are whole milliseconds."""
 
 
-MPEG4 = {"video": Video(codec="mpeg4"), "audio": [Audio(codec="mp3")]}
+MPEG4 = {"video": Video(codec="mpeg4"), "audio": [Audio(codec="mp3", layout="stereo")]}
 SOURCES = {
     "a.mp4": {},
     "reordered.mkv": {"video": Video(options={"bf": "3"})},
     "a.avi": MPEG4,
     "late.mov": {"audio": [Audio(start_s=0.5)], "video": Video(fps=30)},
-    "a.webm": {"video": Video(codec="libvpx"), "audio": [Audio(codec="libopus")]},
+    "a.webm": {"video": Video(codec="libvpx"), "audio": [Audio(codec="libopus", layout="stereo")]},
     "a.ts": {},
 }
 

@@ -33,7 +33,7 @@ def late(start_s: float) -> Audio:
 
 
 SOURCES: dict[str, tuple[str, Video, Audio]] = {
-    "25 fps": ("mkv", usual(), Audio()),
+    "25 fps": ("mkv", usual(), Audio(layout="stereo")),
     "30 fps in MP4": ("mp4", usual(fps=30), Audio()),
     "29.97 fps": ("mp4", usual(fps=Fraction(30000, 1001)), Audio()),
     "60 fps": ("mkv", usual(fps=60), Audio()),

@@ -110,7 +110,7 @@ def write(path: Path, *tracks: Audio | Video) -> Path:
 
 
 def _video(video_file, track: Video):
-    options = {"preset": "ultrafast"} if track.codec == "libx264" else {}
+    options = {"threads": "1"} | ({"preset": "ultrafast"} if track.codec == "libx264" else {})
     stream = video_file.add_stream(track.codec, rate=25, options=options)
     stream.width = stream.height = 64
     stream.pix_fmt = "yuv420p" if track.codec == "libx264" else "yuvj420p"
@@ -125,7 +125,7 @@ def _video_frames(stream, track: Video) -> list[av.Packet]:
     packets = []
     for i in range(max(1, round(track.seconds * 25))):
         frame = av.VideoFrame.from_ndarray(np.full((64, 64), track.grey, np.uint8), format="gray")
-        frame = frame.reformat(format=stream.pix_fmt)
+        frame = frame.reformat(format=stream.pix_fmt, threads=1)
         frame.pts, frame.time_base = i, Fraction(1, 25)
         packets += stream.encode(frame)
     return packets + stream.encode(None)

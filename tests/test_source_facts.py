@@ -167,7 +167,7 @@ LATE_S = 9.0
 
 def with_late_audio(path: Path, codec: str) -> Path:
     """Video from 0 on, audio from ``LATE_S``, after FFmpeg has ceased to look for it."""
-    waveform = Audio(codec, start_s=LATE_S)
+    waveform = Audio(codec, layout="stereo", start_s=LATE_S)
     noise = np.random.default_rng(0).integers(0, 256, (96, 320, 480, 3), np.uint8)
     if path.suffix == ".mpg":  # it comes after the five million bytes that are looked at, too
         many = [noise[n % 96] for n in range(12 * 25)]

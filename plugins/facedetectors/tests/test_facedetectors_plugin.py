@@ -56,7 +56,7 @@ def spot_video(path: Path, image: np.ndarray, *, frames: int) -> Path:
         video.pix_fmt, video.bit_rate = "yuv420p", 2_000_000
         audio = video_file.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(image, "gray").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(image, "gray").reformat(format="yuv420p", threads=1)
             frame.pts = number
             video_file.mux(video.encode(frame))
         video_file.mux(video.encode(None))
