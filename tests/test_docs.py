@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,15 @@ def test_the_examples_of_the_page_are_plugins(tmp_path: Path) -> None:
     assert run_synctool("hello", path=tmp_path, cwd=tmp_path).stdout == "hello\n"
 
 
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from synctool.cli.app import main
+for words, fine in json.loads(sys.argv[1]):
+    if (code := main(words)) not in fine:
+        sys.exit(f"synctool {' '.join(words)} ended with {code}")
+"""
+
+
 @pytest.mark.slow
 def test_the_walk_through_of_the_page_works(tmp_path: Path) -> None:
     pytest.importorskip("pip")
@@ -139,15 +149,34 @@ def test_the_walk_through_of_the_page_works(tmp_path: Path) -> None:
     # What is installed here beside synctool may be called lips, too, and takes time to load.
     env = {"SYNCTOOL_PLUGINS": "lips", **BRIEF_TRAINING}
     printed, commands = "", []
-    for kind, argument, block in STEPS:
-        if kind in ("run", "fails"):
-            for line in block.splitlines():
-                done = environment.run(*shlex.split(line), cwd=place, env=env)
-                fine = {EXIT_OK, *([EXIT_INCONCLUSIVE] if " detect " in line else [])}
-                expected = {EXIT_UNEXPECTED} if kind == "fails" else fine
-                assert done.returncode in expected, said(done)
-                printed = done.stdout
+
+    def run(lines: list[str], *, fails: bool = False) -> None:
+        """Commands of synctool that follow each other share a process: its start takes the longest."""
+        nonlocal printed
+        for together, group in groupby(lines, lambda line: line.startswith("synctool ")):
+            steps = []
+            for line in group:
+                inconclusive = [EXIT_INCONCLUSIVE] if " detect " in line else []
+                fine = [EXIT_UNEXPECTED] if fails else [EXIT_OK, *inconclusive]
+                steps.append((shlex.split(line), fine))
                 commands.append(" ".join(line.split()[:3]))
+            if together:
+                given = json.dumps([(words[1:], fine) for words, fine in steps])
+                steps = [(["python", "-c", ONE_AFTER_THE_OTHER, given], [EXIT_OK])]
+            for words, fine in steps:
+                done = environment.run(*words, cwd=place, env=env)
+                assert done.returncode in fine, said(done)
+                printed = done.stdout
+
+    waiting: list[str] = []  # since the last change of a file
+    for kind, argument, block in STEPS:
+        if kind == "run":
+            waiting += block.splitlines()
+            continue
+        run(waiting)
+        waiting = []
+        if kind == "fails":
+            run(block.splitlines(), fails=True)
         elif kind == "prints":
             assert block in printed
         elif kind == "change":
@@ -156,6 +185,7 @@ def test_the_walk_through_of_the_page_works(tmp_path: Path) -> None:
             text = (place / argument).read_text("utf-8")
             assert text.count(old) == 1
             (place / argument).write_text(text.replace(old, new), "utf-8")
+    run(waiting)
     assert {"synctool plugins new", "synctool train --backbone", "synctool detect talk.mp4"} <= {
         *commands
     }
