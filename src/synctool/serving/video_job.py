@@ -153,7 +153,7 @@ def _said(done: FixResult) -> str:
     """What became of a repair, in brief: what was wrong is told already."""
     if done.action == "unchanged":
         return f"not repaired, as the offset is within {done.tolerance_ms:g} ms"
-    left = "" if done.residual_ms is None else f", {abs(done.residual_ms)} ms are left"
+    left = "" if done.residual_ms is None else f", {abs(done.residual_ms)} ms left"
     return (
         f"repaired{left}" if done.exit_code == EXIT_OK else f"repaired, and not in sync yet{left}"
     )
