@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from synctool.cli.common import print_text
 from synctool.cli.fix_run import JSON, FixRun, Targets
 from synctool.cli.options import (
     RESULTS,
@@ -16,7 +18,7 @@ from synctool.cli.options import (
     settings_options,
 )
 from synctool.cli.outputs import Outputs
-from synctool.errors import no_effect
+from synctool.errors import EXIT_OK, no_effect
 from synctool.settings.fix import FixSettings
 from synctool.settings.values import number_of
 
@@ -61,6 +63,14 @@ def fix(
         bool,
         typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=RESULTS),
     ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Leave videos alone whose repaired files are there, so that a stopped run goes on.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False,
     json: Annotated[
         str | None,
         result_option(
@@ -95,6 +105,8 @@ def fix(
     settings = given.settings()
     by_hand = offset_ms is not None
     _refuse_idle(given, by_hand=by_hand, force=force, dry_run=dry_run, no_check=no_check)
+    if overwrite and skip_existing:
+        raise no_effect("--skip-existing", "with --overwrite, which repairs them again")
     from synctool.prepare.inputs import expand, means_one_video
 
     names = expand(videos or [], from_file=from_file)
@@ -107,8 +119,26 @@ def fix(
         "verify": not no_check, "overwrite": overwrite,
     }  # fmt: skip
     targets = Targets(out, names, one=one, dry_run=dry_run, given=videos or [])
+    if skip_existing:
+        names = _left(names, targets, quiet=quiet)
     run = FixRun(names, targets, outputs, settings, one=one, quiet=quiet, options=options)
     raise typer.Exit(run())
+
+
+def _left(names: Sequence[str], targets: Targets, *, quiet: bool) -> list[str]:
+    """The videos that have no repaired file yet; what is written takes its place whole, or not at all.
+
+    Raises:
+        typer.Exit: All of them have.
+    """
+    left = [name for name in names if not targets.is_there(name)]
+    if len(left) < len(names) and not quiet:
+        count = len(names) - len(left)
+        repaired = "is" if count == 1 else "are"
+        print_text(f"{count} of {len(names)} {repaired} repaired already.", err=True)
+    if not left:
+        raise typer.Exit(EXIT_OK)
+    return left
 
 
 def _refuse_idle(

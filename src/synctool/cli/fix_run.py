@@ -69,8 +69,14 @@ class Targets:
         """
         from synctool.repairing.run import check_target
 
-        file = self._file if self._folder is None else self._folder / self._place(name)
-        check_target(name, file, overwrite=overwrite)
+        check_target(name, self._file_of(name), overwrite=overwrite)
+
+    def is_there(self, name: str) -> bool:
+        """Whether there is a file for a video already."""
+        return os.path.lexists(self._file_of(name))
+
+    def _file_of(self, name: str) -> str | Path:
+        return self._file if self._folder is None else self._folder / self._place(name)
 
     def of(self, name: str) -> str:
         """The file for a video.
@@ -219,7 +225,8 @@ class FixRun:
             if self._one:
                 raise
             told = (
-                f"Stopped after {len(outcomes)} of {len(self._names)} videos; repaired files stay."
+                f"Stopped after {len(outcomes)} of {len(self._names)} videos; repaired files stay. "
+                "With --skip-existing the same command goes on."
             )
             raise KeyboardInterrupt(told) from stop
         finally:
