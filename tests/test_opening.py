@@ -269,7 +269,7 @@ def test_no_temporary_file_is_left(
 def test_what_must_be_kept_whole_has_a_limit(
     tmp_path: Path, videos: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipes, "SPOOL_BYTES", 5000)
+    monkeypatch.setattr(pipes, "SPOOL_BYTES", 1000)
     with piped(tmp_path, videos("a.mp4")) as pipe, pytest.raises(MediaError, match="kept whole"):
         VideoFile(pipe)
 

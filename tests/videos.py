@@ -335,9 +335,8 @@ def _as_frame(image: np.ndarray, pixels: str) -> av.VideoFrame:
 def _audio_packets(
     video_file: av.container.OutputContainer, audio: Audio, seconds: float
 ) -> Iterable[av.Packet]:
-    stream = video_file.add_stream(
-        audio.codec, rate=audio.rate, layout=audio.layout, options=_QUICK.get(audio.codec, {})
-    )
+    quick = _QUICK.get(audio.codec, {}) if audio.samples is None else {}  # noise suffers from it
+    stream = video_file.add_stream(audio.codec, rate=audio.rate, layout=audio.layout, options=quick)
     samples = clicks(seconds, audio.rate) if audio.samples is None else audio.samples
     as_int = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     channels = len(stream.codec_context.layout.channels)
