@@ -318,7 +318,8 @@ def fit_calibration(
     distinct = _distinctness(features[targets == 1], still, l2=l2)
     others = _learnable(estimates, foreign)[1] if foreign is not None else np.zeros(len(targets))
     if len(np.unique(others)) < 2:
-        return Calibration(*_regression(features[:, :4], targets, l2=l2), distinct=distinct)
+        right = _regression(features[:, :4], targets, l2=l2)
+        return Calibration(*right, belonging=None, distinct=distinct)
     right = _regression(features[others == 0, :4], targets[others == 0], l2=l2)
     shares = np.where(others == 0, (others == 0).mean(), (others == 1).mean())
     *slopes, level = _regression(features, 1 - others, weights=0.5 / shares, l2=l2)
