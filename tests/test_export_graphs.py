@@ -40,7 +40,7 @@ from synctool.weights.artefact import digest
 
 SPECS = {spec.full_name: spec for spec in registry.backbones.all()}
 PARTNERS = {"video": "fcn-mel", "audio": "fcn-mouth"}
-LENGTHS = ((1, 1), (2, 2), (1, 9), (1, 27))
+LENGTHS = ((1, 1), (2, 2), (1, 9), (1, 40))
 """Batch and frames, the last longer than those that the graphs are recorded with."""
 TOLERANCE = 1e-4
 WRITERS = {
@@ -53,6 +53,7 @@ MECHANISMS = {
     ("fcn-cls", "audio"): "four steps of bands to a frame",
     ("fcn-cls", "head"): "convolutions over the volume",
     ("fcn-reg", "head"): "positions that end where the audio ends",
+    ("fcn-cls-causal", "video"): "a stack of frames and convolutions that look back",
     ("fcn-attn", "video"): "channel gates, attention over time",
     ("fcn-attn", "head"): "attention across the modalities",
     ("syncnet", "video"): "windows of five frames",
