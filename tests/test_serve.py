@@ -238,8 +238,9 @@ def test_an_upload_that_is_too_large_is_refused(server: Server) -> None:
     ],
 )
 def test_what_is_no_upload_is_refused(server: Server, headers: dict, body: bytes) -> None:
-    answer = server.client.post("/api/jobs", content=body, headers=headers)
-    assert answer.status_code == 422 and answer.json()["remedy"]
+    for query in ("", "?fix=true"):
+        answer = server.client.post(f"/api/jobs{query}", content=body, headers=headers)
+        assert answer.status_code == 422 and answer.json()["remedy"]
     assert list((server.data / "uploads").iterdir()) == []
 
 
@@ -423,14 +424,9 @@ def test_a_connection_that_says_nothing_is_closed() -> None:
 
 async def _left_alone(*, head_s: float, for_s: float) -> list[tuple[float, bytes]]:
     """How long connections last, and what came: with no word, half a request, one and a half, one."""
-    import uvicorn
 
-    config = uvicorn.Config(_hello, log_config=None, http=patient_protocol(head_s=head_s))
-    config.load()
-    state = uvicorn.server.ServerState()
+    server = await _patient(_hello, head_s=head_s, taken_s=60)
     loop = asyncio.get_running_loop()
-    made = config.http_protocol_class
-    server = await loop.create_server(lambda: made(config, state, {}), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
 
     async def lasts_s(*parts: bytes) -> tuple[float, bytes]:
@@ -454,11 +450,80 @@ async def _left_alone(*, head_s: float, for_s: float) -> list[tuple[float, bytes
         server.close()
 
 
+async def _patient(app: Any, **limits: float) -> asyncio.Server:
+    """A web server in this event loop."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_config=None, http=patient_protocol(**limits))
+    config.load()
+    state = uvicorn.server.ServerState()
+    made = config.http_protocol_class
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: made(config, state, {}), "127.0.0.1", 0)
+
+
 async def _hello(scope: Any, receive: Any, send: Any) -> None:
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
     )
     await send({"type": "http.response.body"})
+
+
+def test_a_client_that_does_not_read_its_response_is_given_up() -> None:
+    """One that reads slowly gets all of it."""
+    gone_after_s, slow = asyncio.run(_read_slowly(taken_s=0.5))
+    assert 0.4 < gone_after_s < 10
+    assert slow == _LONG_BYTES
+
+
+_LONG_BYTES = 32 << 20
+"""More than the system's buffers hold."""
+
+
+async def _long(scope: Any, receive: Any, send: Any) -> None:
+    length = str(_LONG_BYTES).encode()
+    start = {"status": 200, "headers": [(b"content-length", length)]}
+    await send({"type": "http.response.start", **start})
+    piece = b"x" * (1 << 16)
+    for number in range(parts := _LONG_BYTES // len(piece)):
+        more = number + 1 < parts
+        await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+
+async def _read_slowly(*, taken_s: float) -> tuple[float, int]:
+    """When the server is done with a client that reads nothing, and what one gets that reads slowly."""
+    done: dict[bytes, float] = {}
+    loop = asyncio.get_running_loop()
+
+    async def noted(scope: Any, receive: Any, send: Any) -> None:
+        await _long(scope, receive, send)
+        done[scope["query_string"]] = loop.time()
+
+    server = await _patient(noted, head_s=60, taken_s=taken_s)
+    port = server.sockets[0].getsockname()[1]
+
+    async def asked(query: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /?" + query + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return reader, writer
+
+    try:
+        _, deaf = await asked(b"deaf")
+        begun_at = loop.time()
+        reader, slow = await asked(b"slow")
+        await reader.readuntil(b"\r\n\r\n")
+        came = 0
+        while part := await reader.read(1 << 20):
+            came += len(part)
+            await asyncio.sleep(taken_s / 100)
+        while b"deaf" not in done:
+            assert loop.time() - begun_at < PATIENCE_S
+            await asyncio.sleep(0.02)
+        deaf.close()
+        slow.close()
+        return done[b"deaf"] - begun_at, came
+    finally:
+        server.close()
 
 
 @integration

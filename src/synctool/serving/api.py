@@ -181,7 +181,7 @@ async def send(
             except TooLargeError:
                 await receiver.drain()
                 raise
-            wanted = fix or _switch("fix", upload.fields.get("fix", ""))
+            wanted = _switch("fix", upload.fields.get("fix", "")) or fix
             now = await to_thread.run_sync(
                 lambda: service.take_upload(owner, upload.name, path, fix=wanted)
             )

@@ -32,6 +32,9 @@ _CONNECTIONS = 512
 _LEAVE_S = 3
 _HEAD_S = 10.0
 """A connection that has not said within so many seconds what it wants is closed."""
+_TAKEN_S = 300.0
+"""A client that takes nothing of its response for so long is given up. The system's buffers ask for more only
+when a third of them is free, which a slow client has to read first."""
 _DESCRIPTION = (
     "Measures how far audio and video of a talking face are apart, and repairs it. Send a video, follow its "
     "job, fetch result, page, plot and repaired file."
@@ -145,7 +148,7 @@ def run(app: ASGIApp, listening: socket.socket, events: Events) -> None:
     """Answer requests until Ctrl-C or SIGTERM, which is raised again afterwards."""
     config = uvicorn.Config(
         app,
-        http=patient_protocol(head_s=_HEAD_S),
+        http=patient_protocol(head_s=_HEAD_S, taken_s=_TAKEN_S),
         lifespan="on",
         ws="none",
         log_config=None,
