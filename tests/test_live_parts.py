@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import theilslopes
 
 from synctool.errors import MissingError, UsageError
 from synctool.live.addresses import live_address, live_addresses
 from synctool.live.alarms import Alarm, Limits
 from synctool.live.answers import Answer
-from synctool.live.clock_drift import DriftWatch
+from synctool.live.clock_drift import DriftWatch, median_slope
 from synctool.live.continuity import WRAP_TICKS, Break, Continuity
 from synctool.live.events import Event
 
@@ -209,6 +210,17 @@ def test_the_drift_of_clocks_is_told_in_ms_per_hour() -> None:
     assert watch.drift.ms_per_hour == pytest.approx(36.0, abs=1.5)
     assert watch.drift.low < 36.0 < watch.drift.high
     assert watch.drift.hours == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("decimals", [3, -1])
+def test_median_slopes_are_those_of_scipy(decimals: int) -> None:
+    """With ties, too, in either direction."""
+    random = np.random.default_rng(1)
+    for count in (5, 12, 60):
+        x = np.sort(random.integers(0, 2 * count, count) / 7)
+        y = np.round(3 * x + random.normal(0, 4, count), decimals)
+        slope, _, low, high = theilslopes(y, x, alpha=0.95)
+        assert median_slope(x, y) == pytest.approx((slope, low, high))
 
 
 def test_a_step_begins_the_drift_anew_and_little_tells_none() -> None:

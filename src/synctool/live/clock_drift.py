@@ -79,14 +79,44 @@ class DriftWatch:
         return self._known
 
     def _fitted(self) -> ClockDrift | None:
-        """The median slope of all pairs (Theil 1950, Sen 1968): single wrong medians do not move it."""
         if len(self._bins) < LEAST_BINS:
             return None
-        from scipy.stats import theilslopes
-
         every = max(1, len(self._bins) // 240)  # all pairs of a day would be a million
         points = np.array(self._bins)[::-1][::every]
         hours = points[:, 0] / 3600
-        found = theilslopes(points[:, 1], hours, alpha=0.95)
-        slope, _, low, high = (float(value) for value in tuple(found))
-        return ClockDrift(slope, low, high, float(np.ptp(hours)))
+        return ClockDrift(*median_slope(hours, points[:, 1]), float(np.ptp(hours)))
+
+
+def median_slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+    """The median slope of all pairs, and its 95 % interval: single wrong points do not move it.
+
+    By Theil (1950) and Sen (1968), with ties, as ``scipy.stats.theilslopes`` has it; importing that takes a
+    second and 15 MiB in the middle of a stream.
+
+    Args:
+        x: Float ``[N]``, not all alike.
+        y: Float ``[N]``.
+
+    Returns:
+        Slope, lower and upper end.
+    """
+    first, second = np.triu_indices(len(x), 1)
+    apart = x[second] - x[first]
+    pairs = apart != 0
+    slopes = np.sort((y[second] - y[first])[pairs] / apart[pairs])
+    spread = _rank_variance(len(y)) - sum(
+        _rank_variance(count) for of in (x, y) for count in np.unique(of, return_counts=True)[1]
+    )
+    beside = _NORMAL_95 * np.sqrt(max(spread, 0.0))
+    low = max(round((slopes.size - beside) / 2) - 1, 0)
+    high = min(round((slopes.size + beside) / 2), slopes.size - 1)
+    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
+
+
+def _rank_variance(count: int) -> float:
+    """Variance of Kendall's sum of signs over so many values, or what as many equal ones take from it."""
+    return count * (count - 1) * (2 * count + 5) / 18
+
+
+_NORMAL_95 = 1.959963984540054
+"""Standard deviations that hold 95 % of a normal distribution."""
