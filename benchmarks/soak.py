@@ -11,17 +11,16 @@ keeps what closed videos have freed.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from media_mutations import BASES, MUTATIONS, make_base
+from process_memory import held
 from tables import Table, published
 
 from synctool.errors import SyncToolError
@@ -80,35 +79,28 @@ def measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             except SyncToolError:
                 became["refused"] += 1
             if (number + 1) % -(-given.detections // ROWS) == 0 or number + 1 == given.detections:
-                yield {"detections": number + 1, **_held(), **became}
-
-
-def _held() -> dict[str, int]:
-    status = Path("/proc/self/status").read_text()
-    facts = dict(line.split(":", 1) for line in status.splitlines())
-    files = 0
-    for descriptor in os.listdir("/proc/self/fd"):
-        with suppress(OSError):  # that of the listing itself
-            os.readlink(f"/proc/self/fd/{descriptor}")
-            files += 1
-    return {
-        "rss_mib": int(facts["VmRSS"].split()[0]) // 1024,
-        "mapped_mib": int(facts["VmSize"].split()[0]) // 1024,
-        "threads": int(facts["Threads"]),
-        "files": files,
-    }
+                yield {"detections": number + 1, **held(), **became}
 
 
 def _table(given: argparse.Namespace, rows: list[dict[str, Any]]) -> Table:
     names = ("detections", "measured", "inconclusive", "refused")
-    held = ("rss_mib", "mapped_mib", "threads", "files")
-    heads = (*names, "resident MiB", "mapped MiB", "threads", "open files")
+    kept = ("rss_mib", "mapped_mib", "in_use_mib", "blocks", "threads", "files")
+    heads = (
+        *names,
+        "resident MiB",
+        "mapped MiB",
+        "in use MiB",
+        "Python's blocks",
+        "threads",
+        "open files",
+    )
     return Table(
         "One process, many videos",
         heads,
-        [[str(row.get(key, 0)) for key in (*names, *held)] for row in rows],
+        [[f"{row.get(key, 0):.0f}" for key in (*names, *kept)] for row in rows],
         f"`python {SCRIPT} --docs --seconds {given.seconds:g} --detections {given.detections}`: every second "
-        "video is a damaged copy. What the process holds afterwards stands at the right.",
+        "video is a damaged copy. What the process holds afterwards stands at the right: by the system, by "
+        "the allocator (in use: given out and not taken back), by Python.",
     )
 
 
