@@ -224,6 +224,22 @@ def test_what_is_held_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert max(held[14:]) <= 1.1 * max(held[4:14])  # a second more or less of the audio
 
 
+def test_steady_audio_is_no_speech_unless_it_sounds_like_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Music under a voice makes its level steady."""
+    noise = np.random.default_rng(0).normal(0, 3000, 4 * 16_000).astype(np.int16)
+
+    def window() -> rolling.Window:
+        held = RollingEmbeddings(keep_frames=100, beside_frames=20, rows=4)
+        held.add_samples(noise)
+        return held.window(0, 100)
+
+    assert window().steady
+    monkeypatch.setattr(rolling, "VoiceActivity", Spoken)
+    assert not window().steady
+
+
 def test_silence_is_no_answer(tmp_path: Path) -> None:
     """Nobody listens to noise for speech: the real network for speech says so."""
     video = flicker_video(tmp_path / "a.mp4", seconds=5)

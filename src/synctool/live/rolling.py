@@ -11,10 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synctool.features.steadiness import LevelSpread
-from synctool.features.voice_activity import VoiceActivity
+from synctool.features.voice_activity import SPEECH, VoiceActivity
 from synctool.measure.embeddings import AudioEmbeddings, FaceEmbeddings
 from synctool.measure.encode_clip import is_silent
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
+
+CLEAR_SHARE = 0.5
+"""Audio of which so much sounds like speech is speech, however steady its level. Of steady windows of 6 s,
+26 of 29 of speech under music (10 to -5 dB) sound so, and 2 of 72 of music and noise alone."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Window:
         audio: The audio in it, and beside it as far as offsets are searched.
         speech: Probability of speech at every frame, float32 ``[stop - start]``.
         silent: Whether its audio is silence.
-        steady: Whether its audio is too steady for speech.
+        steady: Whether its audio is too steady for speech, and little of it sounds like speech: speech under
+            music is as steady as music alone.
     """
 
     start: int
@@ -118,14 +123,16 @@ class RollingEmbeddings:
         heard = self._samples[begin:end]
         level = LevelSpread()
         level.add(heard)
+        speech = self._voice.at(middles)
+        little = speech.size == 0 or float((speech >= SPEECH).mean()) < CLEAR_SHARE
         return Window(
             start=start,
             stop=stop,
             faces=tuple(part for part in parts if part is not None),
             audio=AudioEmbeddings(rows, self._audio.first_frame - start),
-            speech=self._voice.at(middles),
+            speech=speech,
             silent=is_silent(heard),
-            steady=level.steady,
+            steady=little and level.steady,
         )
 
     @property
