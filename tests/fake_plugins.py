@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from synctool.plugins.hookspecs import hookimpl
 from synctool.plugins.loader import Plugins
@@ -75,6 +77,16 @@ def write_distribution(
     (info / "entry_points.txt").write_text(f"[synctool]\n{entry or name} = {module}\n")
 
 
+def environment_of(
+    path: Path | None = None, env: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The environment of a new interpreter, without any ``SYNCTOOL_*`` variable but the given ones."""
+    clean = {k: v for k, v in os.environ.items() if not k.upper().startswith("SYNCTOOL_")}
+    if path is not None:
+        clean["PYTHONPATH"] = os.pathsep.join(filter(None, [str(path), clean.get("PYTHONPATH")]))
+    return {**clean, **(env or {})}
+
+
 def run_python(
     code: str,
     *arguments: str,
@@ -82,14 +94,11 @@ def run_python(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run code in a new interpreter, without any ``SYNCTOOL_*`` variable but the given ones."""
-    clean = {k: v for k, v in os.environ.items() if not k.upper().startswith("SYNCTOOL_")}
-    if path is not None:
-        clean["PYTHONPATH"] = os.pathsep.join(filter(None, [str(path), clean.get("PYTHONPATH")]))
+    """Run code in a new interpreter; its environment is that of ``environment_of``."""
     command: Sequence[str] = [sys.executable, "-c", code, *arguments]
     return subprocess.run(
         command,
-        env={**clean, **(env or {})},
+        env=environment_of(path, env),
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -102,3 +111,58 @@ def run_synctool(*arguments: str, **more: object) -> subprocess.CompletedProcess
     """Run the program itself in a new interpreter; keywords as of ``run_python``."""
     code = "import sys; from synctool.cli.app import main; sys.exit(main())"
     return run_python(code, *arguments, **more)
+
+
+class Answer(NamedTuple):
+    """What a command line came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Program:
+    """An interpreter of its own that takes one command line after the other: its start takes the longest."""
+
+    _CODE = """
+import io, json, sys
+from synctool.cli.app import main
+# The same all along: loggers keep the stream that they find first.
+sys.stdout, sys.stderr = said = io.StringIO(), io.StringIO()
+try:
+    for line in sys.stdin:
+        code = main(json.loads(line))
+        print(json.dumps([code, *(x.getvalue() for x in said)]), file=sys.__stdout__, flush=True)
+        for stream in said:
+            stream.seek(0), stream.truncate()
+finally:
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+"""
+
+    def __init__(self, **more: object) -> None:
+        """Start it.
+
+        Args:
+            **more: ``path`` and ``env`` as of ``environment_of``, and ``cwd``.
+        """
+        cwd = more.pop("cwd", None)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self._CODE],
+            env=environment_of(**more),
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> Answer:
+        """Run a command, and wait for its end."""
+        print(json.dumps(words), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        assert line, self._process.stderr.read()
+        return Answer(*json.loads(line))
+
+    def close(self) -> str:
+        """End it; gives what it wrote past the commands' own error stream."""
+        return self._process.communicate(timeout=60)[1]

@@ -1,4 +1,4 @@
-"""Entries on the Hub, from a made-up Hub on this machine, each in a process and a cache of its own."""
+"""Entries on the Hub, from a made-up Hub on this machine, each test in a process and a cache of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fake_catalogue import NOTE, some_bytes
-from fake_plugins import run_synctool, write_distribution
+from fake_plugins import Answer, Program, write_distribution
 from fault_server import Quiet
 
 pytestmark = pytest.mark.integration
@@ -31,6 +32,8 @@ FILES = {
     "pytorch_model.bin": b"a pickle",
 }
 LARGE = {"model.safetensors", "pytorch_model.bin"}
+Run = Callable[..., Answer]
+"""``synctool download`` with the words that follow."""
 
 
 class FakeHub:
@@ -154,15 +157,21 @@ def environment(hub: FakeHub | None, cache: Path) -> dict[str, str]:
     }
 
 
-def run(hub: FakeHub | None, cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    site = cache.parent.parent / "site"
-    return run_synctool(
-        "download", *words, path=site, env=environment(hub, cache), cwd=cache.parent.parent
-    )
+@pytest.fixture
+def run(hub: FakeHub, cache: Path) -> Iterator[Run]:
+    """Run ``synctool download`` in the process of the test, whose Hub is the made-up one."""
+    program = started(hub, cache)
+    yield partial(program.run, "download")
+    assert program.close() == ""
 
 
-def test_into_the_hubs_own_cache(hub: FakeHub, cache: Path) -> None:
-    done = run(hub, cache, "net", "--json", "-")
+def started(hub: FakeHub | None, cache: Path) -> Program:
+    place = cache.parent.parent
+    return Program(path=place / "site", env=environment(hub, cache), cwd=place)
+
+
+def test_into_the_hubs_own_cache(hub: FakeHub, cache: Path, run: Run) -> None:
+    done = run("net", "--json", "-")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (result,) = json.loads(done.stdout)
@@ -173,32 +182,32 @@ def test_into_the_hubs_own_cache(hub: FakeHub, cache: Path) -> None:
     assert not any("pytorch_model.bin" in asked for asked in hub.asked), "no pickle"
 
     hub.asked.clear()
-    assert "is here already" in run(hub, cache, "net").stdout
-    assert run(hub, cache, "net", "--offline").returncode == 0
-    assert run(hub, cache, "verify").stdout.startswith(f"net: ok, in {folder}")
-    assert "yes, in" in run(hub, cache, "show", "net").stdout
+    assert "is here already" in run("net").stdout
+    assert run("net", "--offline").returncode == 0
+    assert run("verify").stdout.startswith(f"net: ok, in {folder}")
+    assert "yes, in" in run("show", "net").stdout
     assert not hub.asked
 
     (folder / "model.safetensors").resolve().write_bytes(some_bytes(200_000, seed=2))
-    done = run(hub, cache, "verify", "net")
+    done = run("verify", "net")
     assert done.returncode == 1
     assert "model.safetensors: damaged (its checksum is" in done.stdout
 
 
-def test_into_a_folder(hub: FakeHub, cache: Path) -> None:
+def test_into_a_folder(hub: FakeHub, cache: Path, run: Run) -> None:
     folder = cache.parent.parent / "mine"
-    done = run(hub, cache, "net", "--dest", "mine")
+    done = run("net", "--dest", "mine")
     assert done.returncode == 0, done.stderr
     assert (folder / "config.json").read_bytes() == FILES["config.json"]
     assert not (folder / "pytorch_model.bin").exists()
     hub.asked.clear()
-    assert "is here already" in run(hub, cache, "net").stdout
-    done = run(hub, cache, "verify", "net")
+    assert "is here already" in run("net").stdout
+    done = run("verify", "net")
     assert (done.returncode, done.stdout.count(": ok")) == (0, 3)
     (folder / "config.json").write_text("damaged")
-    assert run(hub, cache, "verify", "net").returncode == 1
+    assert run("verify", "net").returncode == 1
     (folder / "config.json").unlink()
-    assert run(hub, cache, "net", "--offline").returncode == 5
+    assert run("net", "--offline").returncode == 5
     assert not hub.asked
 
 
@@ -229,30 +238,30 @@ def test_ctrl_c(hub: FakeHub, cache: Path, monkeypatch) -> None:
     assert time.monotonic() - stopped < 8, "the whole file takes ten seconds"
 
 
-def test_what_was_interrupted_is_not_here(hub: FakeHub, cache: Path) -> None:
-    assert run(hub, cache, "net").returncode == 0
+def test_what_was_interrupted_is_not_here(hub: FakeHub, cache: Path, run: Run) -> None:
+    assert run("net").returncode == 0
     folder = cache / "models--made--up" / "snapshots" / COMMIT
     (folder / "model.safetensors").unlink()
-    assert run(hub, cache, "net", "--offline").returncode == 5
-    assert run(hub, cache, "net").returncode == 0
-    assert run(hub, cache, "net", "--offline").returncode == 0
+    assert run("net", "--offline").returncode == 5
+    assert run("net").returncode == 0
+    assert run("net", "--offline").returncode == 0
 
 
-def test_what_is_not_here(hub: FakeHub, cache: Path) -> None:
-    done = run(hub, cache, "net", "--offline")
+def test_what_is_not_here(hub: FakeHub, run: Run) -> None:
+    done = run("net", "--offline")
     assert done.returncode == 5
     assert "net is not here" in done.stderr
-    done = run(hub, cache, "net", "--dry-run")
+    done = run("net", "--dry-run")
     assert "config.json, *.safetensors, if-there from made/up on the Hub" in done.stdout
-    assert run(hub, cache, "verify", "net").returncode == 5
-    assert run(hub, cache, "net", "--from", ".").returncode == 2
+    assert run("verify", "net").returncode == 5
+    assert run("net", "--from", ".").returncode == 2
     assert not hub.asked
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_repository_that_is_not_for_everybody(hub: FakeHub, cache: Path, status: int) -> None:
+def test_a_repository_that_is_not_for_everybody(hub: FakeHub, run: Run, status: int) -> None:
     hub.refuse = status
-    done = run(hub, cache, "net")
+    done = run("net")
     assert done.returncode == 5, done.stderr
     assert "hf auth login" in done.stderr
     assert (NOTE in done.stderr) is (status == 403)
@@ -261,17 +270,19 @@ def test_a_repository_that_is_not_for_everybody(hub: FakeHub, cache: Path, statu
 @pytest.mark.parametrize("refuse", [500, None])
 def test_a_hub_that_does_not_answer(hub: FakeHub, cache: Path, refuse: int | None) -> None:
     hub.refuse = refuse
-    done = run(hub if refuse else None, cache, "net")
+    program = started(hub if refuse else None, cache)
+    done = program.run("download", "net")
+    assert program.close() == ""
     assert done.returncode == 1, done.stderr
     assert "cannot fetch net from the Hub (made/up)" in done.stderr
     assert len(done.stderr.splitlines()) == 2, "not what the client says by itself"
 
 
-def test_a_file_that_comes_damaged(hub: FakeHub, cache: Path) -> None:
+def test_a_file_that_comes_damaged(hub: FakeHub, run: Run) -> None:
     hub.damage = True
-    done = run(hub, cache, "net")
+    done = run("net")
     assert done.returncode == 1
     assert "came damaged" in done.stderr
     hub.damage = False
-    assert run(hub, cache, "net").returncode == 0
-    assert run(hub, cache, "verify", "net").returncode == 0
+    assert run("net").returncode == 0
+    assert run("verify", "net").returncode == 0
