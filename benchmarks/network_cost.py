@@ -14,7 +14,7 @@ import torch
 
 from synctool.features.frontends import FRONT_ENDS
 from synctool.networks.loaded import LoadedModel
-from synctool.networks.profile import multiply_adds
+from synctool.networks.profiling import multiply_adds
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS
 
 FRAMES = 250

@@ -14,7 +14,8 @@ from synctool.cli.app import main
 from synctool.errors import EXIT_MISSING, EXIT_UNEXPECTED, EXIT_USAGE, UsageError
 from synctool.networks import profile
 from synctool.networks.build import build
-from synctool.networks.profile import SECONDS, measured, profiles
+from synctool.networks.profile import profiles
+from synctool.networks.profiling import SECONDS, measured
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
 from synctool.plugins.loader import Plugins
