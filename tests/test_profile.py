@@ -12,9 +12,9 @@ from torch.nn.utils.parametrizations import weight_norm
 from fake_plugins import FakePlugin, run_synctool
 from synctool.cli.app import main
 from synctool.errors import EXIT_MISSING, EXIT_UNEXPECTED, EXIT_USAGE, UsageError
-from synctool.networks import profile
+from synctool.networks import profiles as processes
 from synctool.networks.build import build
-from synctool.networks.profile import profiles
+from synctool.networks.profiles import profiles
 from synctool.networks.profiling import SECONDS, measured
 from synctool.plugins import loader as plugins
 from synctool.plugins import registry
@@ -85,7 +85,7 @@ def test_one_that_fails_does_not_cost_the_others(
     assert fine.multiply_adds > 1e7
 
     # The command, for which they need not be measured again.
-    monkeypatch.setattr(profile, "profiles", lambda names, **_: iter([failed, fine]))
+    monkeypatch.setattr(processes, "profiles", lambda names, **_: iter([failed, fine]))
     assert main(["backbones", "--profile", "strided", "fcn-mel"]) == EXIT_UNEXPECTED
     told = capsys.readouterr()
     head, *rows = told.out.splitlines()

@@ -72,7 +72,7 @@ def _listed(found: list[BackboneStatus]) -> None:
 def _profiled(names: list[str], device: str, output: JsonOutput) -> None:
     require("train", "--profile", "torch")
     from synctool.cli.progress import progress_bar
-    from synctool.networks.profile import profiles
+    from synctool.networks.profiles import profiles
 
     found = []
     with progress_bar(quiet=False) as bar:
