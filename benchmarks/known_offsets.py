@@ -23,8 +23,8 @@ from literature.segment_agreement import Answer, Piece, agreement
 
 from synctool.comparison.segment_cuts import cuts
 from synctool.measure.detect import Detector
-from synctool.media.remux import move_audio_track
 from synctool.networks.load import load_model
+from synctool.repairing.run import repair
 from synctool.types import SAMPLES_PER_FRAME, VIDEO_FPS, DetectResult
 from videos import arguments, best_match, read_video, shared, write_video
 
@@ -45,7 +45,7 @@ def shift_test(videos: list[Path], measuring: Detector, wide: Detector, work: Pa
         still = best(measuring.detect(video))
         for shift in SHIFTS:
             moved = work / f"{video.stem}{shift:+d}.mkv"
-            move_audio_track(video, moved, by_ms=40 * shift)
+            repair(video, moved, -40 * shift)
             expected = None if still is None else still + shift
             chosen = wide if expected is None or abs(expected) > 13.5 else measuring
             answer = best(chosen.detect(moved))

@@ -13,8 +13,8 @@ from speed import loop
 
 from synctool.errors import MissingError
 from synctool.measure.detect import Detector
-from synctool.media.remux import move_audio_track
 from synctool.media.video_file import VideoFile
+from synctool.repairing.run import repair
 from synctool.types import FRAME_MS, SAMPLES_PER_FRAME
 from videos import best_match, read_video, write_video
 
@@ -179,7 +179,7 @@ def _measured(
     film: Path, person: str, shift: float, constant: float, measuring: Detector, work: Path
 ) -> Moved:
     path = work / "moved.mkv"
-    move_audio_track(film, path, by_ms=FRAME_MS * shift)
+    repair(film, path, -FRAME_MS * shift)
     result = measuring.detect(path)
     path.unlink()
     return Moved(

@@ -24,7 +24,7 @@ from synctool.errors import (
 )
 from synctool.exporting.windows import real_windows
 from synctool.measure.encode import encode
-from synctool.media.remux import move_audio_track
+from synctool.repairing.run import repair
 from videos import PlacedFace, face_video
 
 pytestmark = pytest.mark.integration
@@ -96,8 +96,8 @@ def test_what_export_and_the_engine_read(place: Path) -> None:
         write_degraded(video, place / "copy.mkv", "noise", 1)
     assert write_degraded(video, place / "copy.mkv", "noise", 1, allow_external=True).stat().st_size
     with pytest.raises(MediaError, match="outside its folder"):
-        move_audio_track(video, place / "moved.mkv", by_ms=40)
-    move_audio_track(video, place / "moved.mkv", by_ms=40, allow_external=True)
+        repair(video, place / "moved.mkv", -40)
+    repair(video, place / "moved.mkv", -40, allow_external=True)
     assert (place / "moved.mkv").stat().st_size
 
 
@@ -129,6 +129,6 @@ def test_what_is_read_twice_is_no_pipe(place: Path, monkeypatch: pytest.MonkeyPa
         with pytest.raises(UsageError, match="is a pipe"):
             video_entries(["outside.mkv", name])
         with pytest.raises(UsageError, match="is a pipe"):
-            move_audio_track(name, place / "moved.mkv", by_ms=40)
+            repair(name, place / "moved.mkv", -40)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert main(["detect", "-", *OWN, "--weights", "w.safetensors"]) != EXIT_OK

@@ -24,9 +24,9 @@ from synctool.measure import audio_encoder, face_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.encode import encode
 from synctool.media.audio_track import AudioTrack
-from synctool.media.remux import move_audio_track
 from synctool.media.video_file import VideoFile
 from synctool.networks.load import load_model
+from synctool.repairing.run import repair
 from synctool.report.json_out import to_json
 from synctool.scoring.verdict import sentence
 from synctool.types import SAMPLES_PER_FRAME, Condition, DetectResult, Label
@@ -38,6 +38,7 @@ from videos import (
     face_image,
     face_video,
     make_video,
+    with_moved_audio,
     with_spoiled_packets,
 )
 
@@ -176,7 +177,7 @@ def test_streams_that_start_half_a_second_apart(
     assert result.source.video_start_s == 0.0
     assert any("later" in warning for warning in result.source.warnings)
     late = tmp_path / f"late{suffix}"
-    move_audio_track(path, late, by_ms=1000)  # now the frame is the late one
+    with_moved_audio(path, late, ahead_ms=1000)  # now the frame is the late one
     result = measure.detect(late)
     assert result.source.video_start_s == pytest.approx(0.5, abs=0.07)
     assert measure.detect(late).offset_frames is None, "27 frames are beyond the searched range"
@@ -751,7 +752,7 @@ def held_out(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_held_out_speakers_video_with_its_audio_moved(
     real: Answer, held_out: Path, tmp_path: Path, frames: int
 ) -> None:
-    move_audio_track(held_out, tmp_path / "moved.mkv", by_ms=40 * frames)
+    repair(held_out, tmp_path / "moved.mkv", -40 * frames)
     moved = real(tmp_path / "moved.mkv").offset_frames - real(held_out).offset_frames
     assert moved == pytest.approx(frames, abs=0.5)
 

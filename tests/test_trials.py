@@ -23,7 +23,6 @@ from synctool.measure import audio_encoder
 from synctool.measure.detect import Detector
 from synctool.measure.embeddings import EncodedVideo
 from synctool.measure.encode import encode
-from synctool.media.remux import move_audio_track
 from synctool.models.correlation import inside_audio
 from synctool.networks.build import build
 from synctool.networks.load import load_model
@@ -31,6 +30,7 @@ from synctool.networks.loaded import LoadedModel
 from synctool.networks.names import model_spec
 from synctool.scoring.right_windows import LENGTHS, least_offset, right_windows
 from synctool.types import SAMPLES_PER_FRAME, Condition, FrameSeries, Label, Segment, Trial
+from videos import with_moved_audio
 
 pytestmark = pytest.mark.integration
 
@@ -94,7 +94,7 @@ def test_a_move_in_memory_is_a_move_in_the_video(
     tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
     """The video's audio now begins before its frame; all of it is compared as before."""
-    move_audio_track(video, tmp_path / "moved.mkv", by_ms=40 * moved)
+    with_moved_audio(video, tmp_path / "moved.mkv", ahead_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
     assert trial.offset_frames == pytest.approx(result.offset_frames, abs=1e-4)
@@ -109,7 +109,7 @@ def test_a_delay_in_memory_is_a_delay_in_the_video(
     tried, model, video: Path, tmp_path: Path, moved: float
 ) -> None:
     """A video has silence before its late audio, which is compared; in memory there is nothing."""
-    move_audio_track(video, tmp_path / "moved.mkv", by_ms=40 * moved)
+    with_moved_audio(video, tmp_path / "moved.mkv", ahead_ms=40 * moved)
     result = Detector(model=model, detector="whole").detect(tmp_path / "moved.mkv")
     (trial,) = tried(Condition("shift", moved))
     assert trial.offset_frames == pytest.approx(result.offset_frames, abs=0.02)

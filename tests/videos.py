@@ -378,6 +378,22 @@ def _cover(video_file: av.container.OutputContainer) -> Iterable[av.Packet]:
     yield from stream.encode(None)
 
 
+def with_moved_audio(source: Path, target: Path, *, ahead_ms: float) -> Path:
+    """A copy whose audio is that far ahead, and nothing of it left out."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as copy:
+        streams = {s.index: copy.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            stream = streams[packet.stream_index]
+            later_ms = max(-ahead_ms, 0.0) if stream.type == "audio" else max(ahead_ms, 0.0)
+            later = round(later_ms / 1000 / packet.time_base)
+            packet.pts, packet.dts = packet.pts + later, packet.dts + later
+            packet.stream = stream
+            copy.mux(packet)
+    return target
+
+
 def with_spoiled_packets(
     source: Path, target: Path, kinds: Sequence[str], spans_s: Sequence[tuple[float, float]]
 ) -> Path:
