@@ -18,7 +18,8 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
     """The videos meant, in order, each once.
 
     A name that exists is taken literally, whatever characters it holds; then globs are tried. A
-    folder gives the videos below it. A name that fits nothing is kept, so that it fails by itself.
+    folder gives the videos below it. A name that fits nothing is kept, so that it fails by itself,
+    and so is, among others, a folder without videos.
 
     Args:
         names: As given on the command line; ``-`` is a video on the standard input.
@@ -27,7 +28,7 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
 
     Raises:
         UsageError: Nothing was given, or the standard input twice.
-        MissingError: The list or a folder cannot be read, or holds no videos.
+        MissingError: The list cannot be read; the one folder given cannot be, or holds no videos.
     """
     wanted = list(names)
     if from_file is not None:
@@ -43,7 +44,13 @@ def expand(names: Iterable[str], *, from_file: str | None = None) -> list[str]:
         )
     found: dict[str, None] = {}
     for name in wanted:
-        for video in _meant(name):
+        try:
+            meant = _meant(name)
+        except MissingError:
+            if len(wanted) == 1:
+                raise
+            meant = [name]
+        for video in meant:
             found[video] = None
     return list(found)
 
