@@ -45,7 +45,7 @@ LIBRARIES = (
     *("numpy", "scipy", "onnxruntime", "onnx", "av", "opencv-python-headless"),
     *("torch", "onnxscript", "scikit-image"),
 )
-BUNDLED = Path(synctool.__file__).parent / "weights/bundled/fcn-cls.v6.safetensors"
+BUNDLED = Path(synctool.__file__).parent / "weights/bundled/fcn-cls.v7.safetensors"
 UNTOLD = {
     *("input", "synctool", "timing_s", "seconds", "memory_mb"),
     *(

@@ -140,7 +140,7 @@ def test_any_head_trains(head: str, mouths: Path, tmp_path: Path) -> None:
 
 def test_halves_of_the_default_network_come_with_its_weights() -> None:
     spec, pair = build("fcn-mouth+fcn-mel")
-    assert load_pretrained(spec, pair) == {"video": "fcn-cls.v6", "audio": "fcn-cls.v6"}
+    assert load_pretrained(spec, pair) == {"video": "fcn-cls.v7", "audio": "fcn-cls.v7"}
     whole = load_model("fcn-cls", device="cpu", runtime="torch").network
     mine, wanted = pair.state_dict(), whole.state_dict()
     encoders = [key for key in wanted if "_encoder." in key]
@@ -151,7 +151,7 @@ def test_halves_of_the_default_network_come_with_its_weights() -> None:
 def test_weights_that_are_not_here_are_passed_over_or_asked_for() -> None:
     spec, pair = build("resnet3d+fcn-mel", **{"video.stages": 1})
     before = pair.video_encoder.state_dict()
-    assert load_pretrained(spec, pair) == {"audio": "fcn-cls.v6"}
+    assert load_pretrained(spec, pair) == {"audio": "fcn-cls.v7"}
     after = pair.video_encoder.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     with pytest.raises(MissingError, match="synctool download r3d-18"):
@@ -248,7 +248,7 @@ def test_a_frozen_encoder_stays_as_it_was(mouths: Path, tmp_path: Path) -> None:
     chosen = tuple(f"{k}={v}" for k, v in small(name).items() if k.startswith("video."))
     settings = replace(TINY, backbone=name, options=chosen, freeze="audio", steps_per_epoch=2)
     plan = check_training(mouths, tmp_path / "run", settings)
-    assert plan.pretrained == {"audio": "fcn-cls.v6"}
+    assert plan.pretrained == {"audio": "fcn-cls.v7"}
     assert plan.trained < plan.parameters
     train(mouths, tmp_path / "run", settings)
     state = load_file(tmp_path / "run" / WEIGHTS)

@@ -1,6 +1,6 @@
 """Let a head correct less of what the cosine similarities say.
 
-python tools/weigh_similarity.py WEIGHTS --correction 0.44 --gain 1.15 --out NEW.safetensors
+python tools/weigh_similarity.py WEIGHTS --correction 0.76 --gain 1.07 --out NEW.safetensors
 
 The scores of a ``VolumeHead`` are ``s * similarity + correction(s * similarity)``. The correction is trained on
 single frames, and is surer of poor recordings than it should be once the frames of a segment are summed: with a

@@ -10,10 +10,10 @@ from synctool.plugins.specs import AudioInput, BackboneSpec, VideoInput, Weights
 from synctool.types import DEFAULT_MAX_OFFSET
 
 FCN_WEIGHTS = WeightsSpec(
-    name="fcn-cls.v6",
+    name="fcn-cls.v7",
     licence="MIT; trained on GRID (CC BY 4.0), LRW-AR and clips of published research, see the model card",
-    bundled="fcn-cls.v6.safetensors",
-    exported="fcn-cls.v6.onnx",
+    bundled="fcn-cls.v7.safetensors",
+    exported="fcn-cls.v7.onnx",
 )
 _SYNCNET_WEIGHTS = WeightsSpec(
     name="syncnet_v2",
