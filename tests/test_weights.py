@@ -248,7 +248,7 @@ def test_the_bundled_weights_are_found_and_fit() -> None:
     spec = registry.backbones.get("fcn-cls")
     assert find_weights(spec.weights, backbone="fcn-cls").is_file()
     model = load_model("fcn-cls", device="cpu", runtime="torch")
-    assert re.fullmatch(r"fcn-cls\.v6 sha256:[0-9a-f]{16}", model.weights)
+    assert re.fullmatch(r"fcn-cls\.v7 sha256:[0-9a-f]{16}", model.weights)
     assert not model.network.training
     assert abs(model.zero_frames) < 5
     assert 0 <= model.calibration.probability(3.0, 1.0, 100, False) <= 1
