@@ -22,6 +22,7 @@ from synctool.media.decode import StreamDecoder, ffmpeg_words, plausible_aspect
 from synctool.media.frame_rate import FrameRate
 from synctool.media.frame_reader import FrameReader, TimelineFrame
 from synctool.media.frame_timeline import FrameTimeline
+from synctool.media.freed_memory import give_back
 from synctool.media.opening import OpenedVideo, open_video
 from synctool.media.selection import Selected, select
 from synctool.media.stream_opening import PROTOCOLS, open_device, open_stream
@@ -213,6 +214,9 @@ class LiveReader:
         finally:
             opened.stop_waiting()
             opened.close()
+            if self._session is not None:
+                self._session.release()
+            give_back()
 
     def _opened(self) -> OpenedVideo:
         address, how = self._address, self._how
@@ -413,6 +417,16 @@ class _Session:
         kept, self._after_break = self._after_break, []
         for kind, packet in kept:
             self._decode(kind, packet)
+
+    def release(self) -> None:
+        """Let go of the streams and their codecs.
+
+        The codecs' threads end with them, and would otherwise wait for the next collection of garbage.
+        """
+        self._decoder.release()
+        self._codecs.clear()
+        self._after_break.clear()
+        del self._container, self._selected, self._streams
 
     def part(self, number: int) -> Part:
         """The part that begins now."""
