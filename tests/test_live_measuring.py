@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -53,6 +55,33 @@ def moments(path: Path, with_: Measuring) -> Iterator[tuple[Part, Moment]]:
             for moment in measure_part(part, with_, pool=pool):
                 yield part, moment
     reader.close()
+
+
+def test_a_source_at_its_end_gives_its_codecs_back(tmp_path: Path) -> None:
+    video = flicker_video(tmp_path / "a.mp4", seconds=2)
+    gc.collect()
+    gc.disable()  # their threads must not wait for a collection
+    try:
+        before, seen = _codecs(), 0
+        reader = LiveReader(
+            live_address(str(video)),
+            Reading(paced=False),
+            on_loss=pytest.fail,
+            on_change=pytest.fail,
+        )
+        for part in reader.parts():
+            for _ in part:
+                seen = max(seen, _codecs())
+        del part
+        reader.close()
+        assert seen > before
+        assert _codecs() == before
+    finally:
+        gc.enable()
+
+
+def _codecs() -> int:
+    return sum(isinstance(thing, av.CodecContext) for thing in gc.get_objects())
 
 
 class Recorded(RollingEmbeddings):
