@@ -117,7 +117,7 @@ def dubbed(talk: Talk, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def short_and_foreign(talk: Talk, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return talk.images[20:65], other[2 * RATE : 2 * RATE + 45 * 640]
+    return talk.images[20:65], other[3 * RATE : 3 * RATE + 45 * 640]
 
 
 @pytest.mark.parametrize(
