@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fake_volumes import constant, volume_of
+from synctool.scoring import drift as drifting
 from synctool.scoring import rows, segments
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.scoring.drift import fit_drift, straightened
@@ -257,3 +258,20 @@ def test_the_offset_of_an_even_video_is_that_of_all_of_it() -> None:
     path = follow_offset(constant(3.3, 20))
     assert path.overall.offset_frames == path.estimate.offset_frames
     assert path.overall.confidence == UNCALIBRATED.confidence(path.estimate)
+
+
+def test_a_part_without_a_place_of_its_own_has_no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its scores are flat under the line, nothing says where it lies (met in foreign audio)."""
+    frames = 40 * 25
+    peak = 6 * np.exp(-0.5 * ((np.arange(31) - 15) / 1.2) ** 2)
+    volume = peak[:, None] + np.random.default_rng(0).normal(0, 0.3, (31, frames))
+    found = drifting._blocks(volume, [(0, frames // 2), (frames // 2, frames)])
+    assert found is not None
+    spline = drifting._Spline(found.curves)
+    line = drifting._fitted(found, spline)
+    assert line is not None
+    assert drifting._with_interval(found, spline, line) is not None
+    values, gradient, bend = spline.along(line.rows(found))
+    flat = np.where(found.part == 1, 0.0, bend)
+    monkeypatch.setattr(spline, "along", lambda rows: (values, gradient, flat))
+    assert drifting._with_interval(found, spline, line) is None

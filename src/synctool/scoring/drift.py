@@ -304,7 +304,10 @@ def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None
     """The drift with its interval from the disagreement of the blocks."""
     design = _design(found)
     _, gradient, bend = spline.along(line.rows(found))
-    inverse = np.linalg.inv((design.T * -bend) @ design)
+    try:
+        inverse = np.linalg.inv((design.T * -bend) @ design)
+    except np.linalg.LinAlgError:  # a part whose scores are flat where the line runs has no place of its own
+        return None
     # What a block itself adds to the lines hides a part of its disagreement (MacKinnon & White 1985: HC3).
     own = np.maximum(-bend, 0) * np.einsum("ki,ij,kj->k", design, inverse, design)
     pulls = design * (gradient / np.maximum(1 - own, _LEAST_OWN))[:, None]
