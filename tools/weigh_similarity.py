@@ -2,11 +2,11 @@
 
 python tools/weigh_similarity.py WEIGHTS --correction 0.76 --gain 1.07 --out NEW.safetensors
 
-The scores of a ``VolumeHead`` are ``s * similarity + correction(s * similarity)``. The correction is trained on
-single frames, and is surer of poor recordings than it should be once the frames of a segment are summed: with a
-part of it, more of the segments' best matches are right (docs/training.md). Such weights need no other code: the
-last layer shrinks; ``s`` grows by the gain, which keeps the peaks as high as they were, and the first layer falls
-by it. Calibrate them anew (``tools/calibrate_weights.py``).
+The scores of a ``VolumeHead`` are ``s * similarity + correction(s * similarity)``. The correction is
+trained on single frames, and is surer of poor recordings than it should be once the frames of a segment
+are summed: with a part of it, more of the segments' best matches are right (docs/training.md). Such
+weights need no other code: the last layer shrinks; ``s`` grows by the gain, which keeps the peaks as
+high as they were, and the first layer falls by it. Calibrate them anew (``tools/calibrate_weights.py``).
 """
 
 from __future__ import annotations

@@ -306,7 +306,9 @@ def _with_interval(found: _Blocks, spline: _Spline, line: _Line) -> Drift | None
     _, gradient, bend = spline.along(line.rows(found))
     try:
         inverse = np.linalg.inv((design.T * -bend) @ design)
-    except np.linalg.LinAlgError:  # a part whose scores are flat where the line runs has no place of its own
+    except (
+        np.linalg.LinAlgError
+    ):  # a part whose scores are flat where the line runs has no place of its own
         return None
     # What a block itself adds to the lines hides a part of its disagreement (MacKinnon & White 1985: HC3).
     own = np.maximum(-bend, 0) * np.einsum("ki,ij,kj->k", design, inverse, design)
