@@ -207,7 +207,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--docs", action="store_true", help="write the table of docs/results.md")
     given = parser.parse_args(words)
-    model = load_model(given.backbone, weights=given.weights, device="cpu", runtime="torch")
+    model = load_model(given.backbone, weights=given.weights, device="cpu")
     people = held_out(given.processed, sources=given.source)
     phone = None if given.phone is None else Backgrounds(given.phone)
     constants = read_constants(given.constants)

@@ -191,7 +191,7 @@ def test_of_a_preview_what_is_known_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
     ended = AudioEncoder(runtime=model.runtime, spec=model.spec, chunk_frames=25)
     ended.add(samples)
     ended.finish()
-    assert_same(shown, ended.embeddings(), share=2e-2)
+    assert_same(shown, ended.embeddings(), share=5e-2)
     live.add(np.concatenate([samples, samples // 16]))  # much softer: the gain is another
     before = len(lengths)
     shown = live.preview()
@@ -200,7 +200,7 @@ def test_of_a_preview_what_is_known_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
     ended.finish()
     known = ended.embeddings()[:, -shown.shape[1] :]
     assert len(lengths) > before
-    assert_same(shown, known, share=2e-2)
+    assert_same(shown, known, share=5e-2)
 
 
 def test_answers_are_those_of_detect(tmp_path: Path, all_is_speech: None) -> None:

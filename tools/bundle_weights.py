@@ -6,7 +6,7 @@ python tools/bundle_weights.py runs/y/last.safetensors graph-cls.v1 --backbone g
 
 The default model is exported as well, as ``WeightsSpec.exported`` names it, and checked on real videos:
 
-synctool export --half --clips VIDEOS --out src/synctool/weights/bundled/fcn-cls.v2.onnx
+synctool export --int8 static --clips processed/ --out src/synctool/weights/bundled/fcn-cls.v7.onnx
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ SELDOM_FRAMES = 200
 """... this."""
 SEARCH_EVERY_FRAMES = 10
 """Between thorough looks while there is no face; doubled likewise, up to ``THOROUGH_EVERY_TICKS``."""
-WHOLE_EVERY_FRAMES = 25
+WHOLE_EVERY_FRAMES = 50
 """In between, a detector that can looks only near the faces that are followed."""
 BRIDGED_FRAMES = 20
 SMOOTHING_FRAMES = 4
