@@ -9,19 +9,22 @@ depend on what else runs on the machine; wall time does. Peak memory is that of 
     python benchmarks/speed.py --docs [--up-to 2160]     # the generated videos, into docs/performance.md
 
 The ten-minute video is a loop of one of the clips. The generated videos are made of the clips: one face, or
-four beside each other, by size and codec; all are made in a temporary folder.
+four beside each other, by size and codec; all are made in a temporary folder. ``--docs`` also keeps all
+figures, with versions and the processor, in docs/performance.json.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -36,8 +39,20 @@ from videos import ROOT, arguments, shared
 
 SCRIPT = "benchmarks/speed.py"
 PAGE = ROOT / "docs" / "performance.md"
+FIGURES = PAGE.with_suffix(".json")
+LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless")
 STAGES = ("frames", "faces", "crops", "model", "audio", "scoring")
-GENERATED_S = 10
+GENERATED_S = 30
+_ONCE_S = 10
+"""The generated videos show so many seconds over and over."""
+_OPTIONS = {
+    "libx264": {"preset": "veryfast"},
+    "libx265": {"preset": "veryfast", "x265-params": "log-level=error"},
+    "libsvtav1": {"preset": "10"},
+    "mpeg2video": {"b": "15M"},
+    "prores_ks": {"profile": "2"},
+}
+_PIXELS = {"prores_ks": "yuv422p10le"}
 
 
 @dataclass(frozen=True)
@@ -52,16 +67,19 @@ class Kind:
     @property
     def name(self) -> str:
         """As a file name."""
-        return f"{self.lines}-{self.codec.removeprefix('lib')}-{self.faces}.mkv"
+        codec = self.codec.removeprefix("lib").removesuffix("_ks").removesuffix("video")
+        return f"{self.lines}-{codec}-{self.faces}.mkv"
 
 
 GENERATED = (
     *(
         Kind(n, n if n == 224 else n * 16 // 9 // 2 * 2, "libx264", 1)
-        for n in (224, 480, 720, 1080)
+        for n in (224, 360, 480, 720, 1080, 2160)
     ),
-    Kind(2160, 3840, "libx264", 1),
     Kind(720, 1280, "libx265", 1),
+    Kind(720, 1280, "libsvtav1", 1),
+    Kind(720, 1280, "mpeg2video", 1),
+    Kind(1080, 1920, "prores_ks", 1),
     Kind(480, 852, "libx264", 4),
     Kind(1080, 1920, "libx264", 4),
 )
@@ -93,28 +111,31 @@ def loop(video_file: Path, target: Path, minutes: float) -> None:
 
 
 def generate(kind: Kind, clips: Path, target: Path) -> None:
-    """Ten seconds of one face, or of four beside each other, with the sound of the first."""
+    """Ten seconds of one face, or of four beside each other, with the sound of the first, over and over."""
     names = ("demo1_video.mp4", "demo2_video.mp4", "demo3_video.mp4", "example.avi")
-    streams = [_faces(clips / name) for name in names[: kind.faces]]
     grid = 1 if kind.faces == 1 else 2
     height, width = kind.lines // grid, kind.width // grid
-    with av.open(str(target), "w") as out, av.open(str(clips / names[0])) as source:
-        video = out.add_stream(kind.codec, rate=25, options={"preset": "veryfast"})
-        video.width, video.height, video.pix_fmt = kind.width, kind.lines, "yuv420p"
+    with av.open(str(target), "w") as out:
+        video = out.add_stream(kind.codec, rate=25, options=_OPTIONS[kind.codec])
+        video.width, video.height = kind.width, kind.lines
+        video.pix_fmt = _PIXELS.get(kind.codec, "yuv420p")
         audio = out.add_stream("aac", rate=48_000)
-        for index, parts in zip(range(25 * GENERATED_S), zip(*streams)):
-            cells = [_cell(part, width, height) for part in parts]
-            rows = [np.hstack(cells[i : i + grid]) for i in range(0, len(cells), grid)]
-            frame = av.VideoFrame.from_ndarray(np.vstack(rows), format="rgb24")
-            frame = frame.reformat(format="yuv420p")
-            frame.pts = index
-            out.mux(video.encode(frame))
+        for begin in range(0, GENERATED_S, _ONCE_S):
+            streams = [_faces(clips / name) for name in names[: kind.faces]]
+            for index, parts in zip(range(25 * begin, 25 * (begin + _ONCE_S)), zip(*streams)):
+                cells = [_cell(part, width, height) for part in parts]
+                rows = [np.hstack(cells[i : i + grid]) for i in range(0, len(cells), grid)]
+                frame = av.VideoFrame.from_ndarray(np.vstack(rows), format="rgb24")
+                frame = frame.reformat(format=video.pix_fmt)
+                frame.pts = index
+                out.mux(video.encode(frame))
+            with av.open(str(clips / names[0])) as source:
+                for heard in source.decode(audio=0):
+                    if heard.time is None or heard.time >= _ONCE_S:
+                        break
+                    heard.pts = None
+                    out.mux(audio.encode(heard))
         out.mux(video.encode(None))
-        for heard in source.decode(audio=0):
-            if heard.time is None or heard.time >= GENERATED_S:
-                break
-            heard.pts = None
-            out.mux(audio.encode(heard))
         out.mux(audio.encode(None))
 
 
@@ -222,20 +243,22 @@ def summarised(rows: Sequence[dict], runs: int, up_to: int) -> Table:
     table = Table(
         "Cost of detect",
         (
-            "video", "CPU / decoding",
+            "video", "wall / decoding", "x real time", "CPU / decoding",
             "decoding", "detect", *(f"of it {name}" for name in STAGES),
         ),
         note=f"`python {SCRIPT} --docs --up-to {up_to} --runs {runs}` on {usable_cores()} cores, "
         f"medians of {runs} runs; videos of "
-        f"{GENERATED_S} s, named by lines, codec and faces. From `decoding` on: CPU milliseconds for each "
-        "second of video. The stages are the Python threads' own; decoding inside detect and what is left "
-        "is the rest. Wall time is printed, and not kept: it depends on what else the machine does, CPU time "
-        "much less. Scoring has 0.2 s of imports.",
+        f"{GENERATED_S} s, named by lines, codec and faces, on a machine that did nothing else. From "
+        "`decoding` on: CPU milliseconds for each second of video, starting (imports, the graphs) included. "
+        "The stages are the Python threads' own; decoding inside detect and what is left is the rest. "
+        f"`{FIGURES.name}` beside this page has all figures, the versions and the processor.",
     )  # fmt: skip
     for row in rows:
         table.rows.append(
             (
                 row["video"].removesuffix(".mkv"),
+                f"{row['ratio_to_decoding']:.1f}",
+                f"{row['times_real_time']:.1f}",
                 f"{row['cpu_ratio_to_decoding']:.1f}",
                 f"{1000 * row['decode_cpu']:.1f}",
                 f"{1000 * row['detect_cpu']:.1f}",
@@ -243,6 +266,18 @@ def summarised(rows: Sequence[dict], runs: int, up_to: int) -> Table:
             )
         )
     return table
+
+
+def made_with() -> dict[str, str | int]:
+    """What times depend on beside the code."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        **{name: version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "processor": next(iter(names), platform.processor()),
+        "cores": usable_cores(),
+    }
 
 
 def main() -> None:
@@ -290,6 +325,7 @@ def main() -> None:
         table = summarised(rows, given.runs, given.up_to)
         table.show(Console(width=160))
         write_section(PAGE, table.markdown(), script=SCRIPT)
+        FIGURES.write_text(json.dumps({"made_with": made_with(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
