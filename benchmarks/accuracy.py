@@ -24,6 +24,7 @@ import json
 import platform
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ PEOPLE_ROWS = (
     *("inconclusive_rate", "answered_accuracy_1", "roc_auc", "f1", "ece"),
 )
 VIDEO_ROWS = ("piece_consistency", "shift_accuracy_0", "shift_max_ms", "inconclusive_rate")
+LEAST_CLIPS = 10
+"""Collections of fewer clips have no row of their own."""
 UNSTEADY = "cost"
 """The family of metrics that two runs do not share."""
 
@@ -73,6 +76,7 @@ class Part:
         metrics: Of every model, all together and by source; without times and memory.
         models: Name and checksum of the weights by model.
         failures: What could not be measured, in words.
+        clips: How many by collection.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Part:
     metrics: list[Metric]
     models: dict[str, str]
     failures: list[str]
+    clips: dict[str, int]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -173,18 +178,18 @@ def one_table(people: Part, videos: Part) -> Table:
 
 
 def source_table(people: Part) -> Table:
-    """The people by collection."""
-    groups = list(dict.fromkeys(m.group for m in people.metrics if m.group != "all"))
-    places = [(model, group) for group in groups for model in people.models]
+    """The people by collection, a row each for every model."""
+    groups = [f"source={name}" for name, clips in people.clips.items() if clips >= LEAST_CLIPS]
     table = Table(
         "The people by collection",
-        ["", *(f"{group.removeprefix('source=')}: `{model}`" for model, group in places)],
-        note="Intervals as above; a collection of fewer than five people has them over clips, which says "
-        "nothing about other people.",
+        ["collection", "model", *map(_titled, PEOPLE_ROWS)],
+        note=f"Collections of {LEAST_CLIPS} clips or more. Intervals as above; a collection of fewer than "
+        "five people has them over clips, which says nothing about other people.",
     )
-    for name in PEOPLE_ROWS:
-        cells = [cell(people.metrics, model, name, group) for model, group in places]
-        table.rows.append([_titled(name), *cells])
+    for group in groups:
+        for model in people.models:
+            cells = [cell(people.metrics, model, name, group) for name in PEOPLE_ROWS]
+            table.rows.append([group.removeprefix("source="), f"`{model}`", *cells])
     return table
 
 
@@ -271,7 +276,8 @@ def _part(name: str, entries: list[Entry], settings: CompareSettings, notes: Con
 
     trials = list(run_trials(entries, settings, on_progress=tell))
     metrics = [m for m in summarise(trials, by=("source",)) if METRICS[m.name].family != UNSTEADY]
-    return Part(name, _contents(name, entries), metrics, _models(trials), _failures(trials))
+    clips = Counter(entry.label.source for entry in entries)
+    return Part(name, _contents(name, entries), metrics, _models(trials), _failures(trials), clips)
 
 
 def _contents(name: str, entries: Sequence[Entry]) -> str:
