@@ -290,7 +290,7 @@ def test_a_real_graph_of_pytorch_is_named(tmp_path: Path) -> None:
         ("model", "saved_model.pb", "a TensorFlow SavedModel"),
         ("m.mlpackage", "Manifest.json", "a Core ML model"),
         ("hub", "config.json", "the folder of a published network"),
-        ("other", "x", "a folder"),
+        ("other", "x", "a folder without synctool.json"),
     ],
 )
 def test_folders_are_named(name: str, inside: str, words: str, tmp_path: Path) -> None:

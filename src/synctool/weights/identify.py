@@ -17,6 +17,9 @@ _CODE = (
 )
 _TENSORS = "Give a state dict of PyTorch or a safetensors file."
 _EXPORTED = "Give the folder that synctool export wrote, or a state dict."
+_FOLDER = (
+    "Give the weight file itself, or the folder that synctool export wrote, with its synctool.json."
+)
 _UNPACK = f"Unpack it. {_TENSORS}"
 _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"version https://git-lfs", "a git-lfs pointer, which only names the weights", "lfs"),
@@ -87,7 +90,7 @@ def folder_in_place_of_weights(folder: Path) -> tuple[str, str]:
         return "a Core ML model", _EXPORTED
     if (folder / "config.json").is_file():
         return "the folder of a published network", "Give the weight file in it."
-    return "a folder", "Give the file itself; check its path."
+    return "a folder without synctool.json", _FOLDER
 
 
 def _by_signature(data: bytes) -> tuple[str, str] | None:
