@@ -176,7 +176,7 @@ def _see(
     if less := sorted(map(str, right - mine)):
         found.told("other", f"{at}: no {', '.join(less)}")
     for path in sorted(mine & right):
-        if words := differences(folder / path, whole / path):
+        if not command.adds and (words := differences(folder / path, whole / path)):
             found.told("other", f"{at}: {path}: {words}")
     shutil.rmtree(folder)
 

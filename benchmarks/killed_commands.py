@@ -39,6 +39,7 @@ class Command:
         wall: Whether its time is told by the clock: it waits, or works in other processes.
         weight: Kills in proportion to others'.
         refuses: Whether it leaves what is there already alone, with exit code 1.
+        adds: Whether a second run writes behind the lines of the first.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Command:
     wall: bool = False
     weight: float = 1.0
     refuses: bool = False
+    adds: bool = False
 
 
 _BATCH = "--json r.jsonl --csv r.csv --html r.html --plot plots --webvtt captions"
@@ -81,7 +83,8 @@ COMMANDS = (
     ),
     Command(
         "bench",
-        "bench --command 'echo 40' --quick --only short --journal j.jsonl --json r.json --html r.html",
+        "bench --command 'printf 40\\\\n {video}' --quick --only short --journal j.jsonl --json r.json "
+        "--html r.html",
         (),
         wall=True,
     ),
@@ -99,7 +102,7 @@ COMMANDS = (
         ("talks", "general", "before.safetensors"),
     ),
     Command("export", "export -o model --windows 4 --json r.json", (), weight=0.5),
-    Command("live", "live a.mkv --fast --json r.jsonl --history h.sqlite --quiet", wall=True),
+    Command("live", "live a.mkv --fast --json r.jsonl --history h.sqlite --quiet", wall=True, adds=True),
     Command(
         "watch", "watch videos --report out --fix fixed --once --settle 0.1 --interval 0.05",
         ("videos",), wall=True,

@@ -19,7 +19,16 @@ PACKAGE = Path(synctool.__file__).parent
 ORDER = (
     # What everything stands on.
     *("plain_data", "types", "names", "cores", "_version"),
-    *("errors", "extras", "temporaries", "files", "disk_space", "onnxruntime_import", "untrusted"),
+    *(
+        "errors",
+        "extras",
+        "temporaries",
+        "files",
+        "tensor_files",
+        "disk_space",
+        "onnxruntime_import",
+        "untrusted",
+    ),
     *("background", "webhooks"),
     *("settings", "cache", "journal", "worker_process", "workers", "job_pool"),
     # What plugins register with, and what networks are made of.

@@ -201,3 +201,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str, capsys) -> None:
     assert main(["stats", str(path)]) == EXIT_UNEXPECTED
     assert "synctool detect --json" in capsys.readouterr().err
     assert main(["stats", str(tmp_path / "gone.json")]) == EXIT_MISSING
+
+
+def test_a_folder_is_no_file_of_results(tmp_path: Path, capsys) -> None:
+    assert main(["stats", str(tmp_path)]) == EXIT_MISSING
+    assert capsys.readouterr().err == (
+        f"error: cannot read {tmp_path}: it is a folder\nGive the name of a file in it.\n"
+    )

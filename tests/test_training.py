@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from fake_samples import talking_sample, write_processed
 from synctool.errors import MissingError, TrainingError, UsageError, WeightsError
@@ -198,6 +199,17 @@ def test_a_loss_that_is_no_number_stops_the_run(processed: Path, tmp_path: Path)
     save_weights(tmp_path / "nan.safetensors", nan, {})
     with pytest.raises(WeightsError, match="not finite"):
         train(processed, tmp_path / "other", TINY, init=tmp_path / "nan.safetensors")
+
+
+def test_the_same_weights_are_the_same_file(tmp_path: Path) -> None:
+    """The library's own order of the header's strings changes from call to call."""
+    names = [tmp_path / f"{number}.safetensors" for number in range(4)]
+    for name in names:
+        save_weights(name, {"a": torch.arange(3.0)}, {name: name for name in "hgfedcba"})
+    assert len({name.read_bytes() for name in names}) == 1
+    with safe_open(names[0], "pt") as file:
+        assert file.get_tensor("a").tolist() == [0.0, 1.0, 2.0]
+        assert file.metadata() == {name: name for name in "hgfedcba"}
 
 
 def load_model_state() -> dict[str, torch.Tensor]:

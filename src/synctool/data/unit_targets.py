@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from synctool.errors import SyncToolError
-from synctool.files import write_bytes
+from synctool.tensor_files import write_tensors
 from synctool.untrusted.arrays import read_arrays
 
 _COUNT = "units"
@@ -41,7 +41,7 @@ def write_units(
     from safetensors.numpy import save
 
     tensors = {f"{_CENTRES}{name}": np.asarray(x, np.float32) for name, x in centres.items()}
-    write_bytes(path, save({**tensors, **labels}, {**facts, _COUNT: str(count)}))
+    write_tensors(path, save({**tensors, **labels}, {**facts, _COUNT: str(count)}))
 
 
 def read_units(path: Path) -> tuple[dict[str, np.ndarray], int]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from synctool.errors import WeightsError
 from synctool.files import write_bytes
+from synctool.tensor_files import write_tensors
 from synctool.untrusted.regular import read_regular
 from synctool.untrusted.tensors import load_pytorch
 
@@ -40,7 +41,7 @@ def save_weights(path: Path, state: dict[str, Tensor], metadata: dict[str, str])
     """
     from safetensors.torch import save
 
-    write_bytes(path, save({k: v.contiguous().cpu() for k, v in state.items()}, metadata))
+    write_tensors(path, save({k: v.contiguous().cpu() for k, v in state.items()}, metadata))
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -55,6 +55,10 @@ class Origin:
                 yield
         except FileNotFoundError as error:
             raise MissingError(f"no such {kind}: {path}", remedy=missing) from error
+        except IsADirectoryError as error:
+            raise MissingError(
+                f"cannot read {path}: it is a folder", remedy="Give the name of a file in it."
+            ) from error
         except OSError as error:
             raise MissingError(
                 f"cannot read {path}: {error.strerror or error}",
