@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
 import tarfile
 import wave
@@ -13,9 +15,11 @@ import numpy as np
 import pytest
 
 from fake_samples import talking_sample, write_processed
+from synctool.data.packed import packed_writer
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo, crops_of
-from synctool.errors import MissingError, SyncToolError, UsageError
+from synctool.data.storage import storage
+from synctool.errors import MissingError, OutputError, SyncToolError, UsageError
 from synctool.prepare.people import describe_faces, group_people, looks_like
 from synctool.prepare.split import Assignment, Clip, assign, check
 
@@ -111,6 +115,17 @@ def test_a_shard_that_lost_its_end_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:second])
     with pytest.raises(SyncToolError, match="lacks 1 samples that its report lists, such as b"):
         list(Processed(tmp_path).samples())
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_shard_on_a_full_disk_says_nothing_more_when_it_is_collected(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="disk is full|No space left"):
+        with packed_writer(storage(tmp_path), "shard-00000") as writer:
+            writer.add(talking_sample("a", seed=1, frames=12))
+            raise OSError(errno.ENOSPC, "No space left on device")
+    del writer
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unfinished_shards_do_not_count(tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ class PackedWriter:
         """Write the end of the tar file."""
         self._tar.close()
 
+    def abandon(self) -> None:
+        """Write nothing more, also when the tar file flushes its buffer as it is collected."""
+        self._file.abandoned = True
+
     @property
     def size_bytes(self) -> int:
         """Bytes written so far."""
@@ -78,8 +82,11 @@ class _Counted:
         self._file = file
         self.size = 0
         self.digest = hashlib.sha256()
+        self.abandoned = False
 
     def write(self, data: bytes) -> int:
+        if self.abandoned:
+            return len(data)
         self.size += len(data)
         self.digest.update(data)
         return self._file.write(data)
@@ -94,8 +101,12 @@ def packed_writer(output: Storage, name: str) -> Iterator[PackedWriter]:
     """
     with output.writing(f"{name}.tar") as file:
         writer = PackedWriter(file)
-        yield writer
-        writer.close()
+        try:
+            yield writer
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
 
 
 def read_packed(
