@@ -110,6 +110,9 @@ COMMANDS = (
     Command("download", f"download {THING}", (), wall=True, weight=2),
     Command("download, archive", f"download {ARCHIVE} --dest data", (), wall=True, weight=2),
     Command("doctor", "doctor --json r.json", ()),
+    Command("stats", "stats r.jsonl --json s.json --csv s.csv --plot s.png", ("r.jsonl",)),
+    Command("backbones", "backbones --json r.json", ()),
+    Command("plugins check", "plugins check fcn-mel --json r.json", ()),
     Command("plugins new", "plugins new lips", (), weight=4, refuses=True),
     Command("config init", "config init --out s.toml", (), weight=4, refuses=True),
     Command("detect, 2 jobs", f"detect videos --jobs 2 {_BATCH}", ("videos",), wall=True),
@@ -127,6 +130,10 @@ def make_inputs(folder: Path) -> None:
         wanted = DemoSettings(duration=2.0, height=240, offset_ms=offset_ms)
         write_demo(wanted, folder / "videos" / f"{name}.mkv")
     shutil.copy(folder / "videos" / "a.mkv", folder / "a.mkv")
+    if main(
+        ["detect", str(folder / "videos"), "--json", str(folder / "r.jsonl"), "--quiet"]
+    ) not in (0, 3):
+        raise SystemExit("the videos cannot be measured")
     people = [(f"c{i}", "abcdef"[i // 2]) for i in range(12)]
     samples = [talking_sample(k, seed=i, speaker=p) for i, (k, p) in enumerate(people)]
     write_processed(folder / "p", samples)

@@ -168,6 +168,12 @@ def test_spans_of_one_verdict_are_told_as_one() -> None:
     assert "No one offset suits these lips" in " ".join(found.reasons)
 
 
+def test_an_offset_is_told_with_the_range_that_it_leaves() -> None:
+    found = judged(constant(8, 20.0))
+    assert found.verdict == "offset"
+    assert found.reasons[-1].endswith("viewers hardly notice only what lies within -125 to +45 ms.")
+
+
 def test_lips_that_are_still_in_speech_are_suspected() -> None:
     found = judged(foreign(6.0, seed=1), lips=0.003)
     assert found.verdict == "reanimated"

@@ -151,6 +151,12 @@ def test_metrics_stand_by_family_with_their_intervals(labelled_set, metrics) -> 
     assert "segment" not in row(text, "in brackets")
 
 
+def test_the_title_says_that_degraded_copies_do_not_count(labelled_set, metrics) -> None:
+    assert "All trials but those on degraded copies" in shown(labelled_set, metrics)
+    plain = [trial for trial in labelled_set if not trial.condition.perturbation]
+    assert "All trials together" in shown(plain, summarise(plain))
+
+
 def test_a_console_without_arrows_gets_none(labelled_set, metrics) -> None:
     text = shown(labelled_set, metrics, encoding="latin-1")
     assert "↑" not in text and "↓" not in text

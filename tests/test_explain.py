@@ -29,7 +29,7 @@ from synctool.explaining.run import explained
 from synctool.explaining.target import Target, still_crops
 from synctool.networks.loaded import LoadedModel
 from synctool.plugins.specs import ModelSpec, VideoInput
-from synctool.report.explanation import moments_words, places_words
+from synctool.report.explanation import figures, moments_words, places_words
 from synctool.runtimes.torch import TorchRuntime
 from synctool.scoring.confidence import UNCALIBRATED
 from synctool.settings.explain import ExplainSettings
@@ -167,6 +167,20 @@ class Weighted(Flicker):
     def encode_video(self, video: Tensor) -> Tensor:
         """``[B, 1, T, S, S] -> [B, 5, T]``."""
         return _pattern(20 * (video[:, 0] * self.weights).sum((2, 3)))
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_check_that_was_left_out_is_told_from_one_that_needs_pytorch(
+    checks: bool, moment: Moment
+) -> None:
+    settings = ExplainSettings(at=3.2, checks=False)
+    found = explained(model(Placed()), moment, settings, name="a.mp4")
+    assert found.checks is False and found.random_weights is None
+    told = dict(figures(replace(found, checks=checks, runtime="onnx")))["weights check"]
+    assert (
+        told
+        == f"not tried: {'it needs PyTorch (--runtime torch)' if checks else 'left out (--no-checks)'}"
+    )
 
 
 def test_the_whole_is_plain_data(moment: Moment) -> None:

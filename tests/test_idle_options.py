@@ -53,6 +53,29 @@ def test_what_would_change_nothing_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"], "before any work"
 
 
+ADDED = {
+    "watch . --report r --tolerance 80": "--fix DIR",
+    "demo --no-open": "--html FILE",
+    "backbones --device cpu": "--profile",
+    "detect a.mp4 --overwrite": "--fix DIR",
+    "detect a.mp4 --no-player": "--html FILE",
+    "bench --answer-key offset": "--command COMMAND",
+    "compare a.mp4 --limit 2": "--dataset PATH",
+}
+"""Command -> what would give its option an effect."""
+
+
+@pytest.mark.parametrize("words", ADDED)
+def test_what_would_give_it_an_effect_is_named(
+    words: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").write_text("no video")
+    flag = next(word for word in reversed(words.split()) if word.startswith("--"))
+    assert main(words.split()) == 2
+    assert f"Add {ADDED[words]}, or leave {flag} out." in capsys.readouterr().err
+
+
 def test_a_coverage_needs_a_model_that_makes_sets(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.mp4").write_text("no video")

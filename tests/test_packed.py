@@ -119,7 +119,7 @@ def test_a_shard_that_lost_its_end_is_damaged(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_shard_on_a_full_disk_says_nothing_more_when_it_is_collected(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="disk is full|No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         with packed_writer(storage(tmp_path), "shard-00000") as writer:
             writer.add(talking_sample("a", seed=1, frames=12))
             raise OSError(errno.ENOSPC, "No space left on device")

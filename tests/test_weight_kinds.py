@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from synctool.errors import WeightsError
 from synctool.networks.load import load_model
@@ -97,6 +98,8 @@ PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></
         (POINTER, "git-lfs pointer", "git lfs pull"),
         (PAGE, "web page", "sign in"),
         (saved()[:300], "cut off", "again"),
+        (save(STATE)[:20], "a safetensors file that is cut off or damaged", "again"),
+        (pickle.dumps({"a": PurePosixPath("b")}), "a pickle that is damaged or holds", "tensors"),
         (archive("photo.jpg"), "zip archive of other things", "Unpack"),
         (archive("m/data.pkl", "m/constants.pkl", "m/code/x.py"), "TorchScript", "state dict"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "HDF5", "state dict"),

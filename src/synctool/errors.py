@@ -50,14 +50,16 @@ class UsageError(SyncToolError):
     exit_code = EXIT_USAGE
 
 
-def no_effect(flag: str, why: str) -> UsageError:
+def no_effect(flag: str, why: str, *, add: str = "") -> UsageError:
     """An option that was given and would change nothing.
 
     Args:
         flag: The option.
         why: What goes on the sentence, such as "without --html" or "with --dry-run".
+        add: What would give it an effect, such as "--html FILE"; empty where nothing would.
     """
-    return UsageError(f"{flag} has no effect {why}", remedy=f"Leave {flag} out.")
+    remedy = f"Add {add}, or leave {flag} out." if add else f"Leave {flag} out."
+    return UsageError(f"{flag} has no effect {why}", remedy=remedy)
 
 
 class MissingError(SyncToolError):

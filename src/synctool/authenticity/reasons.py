@@ -29,7 +29,10 @@ def reasons_of(
     if verdict == "natural":
         return tuple(_matching(evidence, offset_ms))
     if verdict == "offset":
-        told = f"The audio is {in_words(offset_ms)}: outside -125 to +45 ms, which viewers hardly notice."
+        told = (
+            f"The audio is {in_words(offset_ms)}: viewers hardly notice only what lies within "
+            "-125 to +45 ms."
+        )
         return (*_matching(evidence, offset_ms), told)
     if verdict == "dubbed":
         return tuple(_foreign(evidence))

@@ -45,7 +45,7 @@ def backbones(
     Exit codes: 0 listed, or measured; 1 one could not be measured; 2 usage; 5 an extra is missing.
     """
     if device is not None and not profile:
-        raise no_effect("--device", "without --profile")
+        raise no_effect("--device", "without --profile", add="--profile")
     output = JsonOutput(json)
     from synctool.networks.names import statuses
 

@@ -68,7 +68,7 @@ def demo(
     """
     settings = given.settings()
     if no_open and html is None:
-        raise no_effect("--no-open", "without --html")
+        raise no_effect("--no-open", "without --html", add="--html FILE")
     from synctool.cli.demo_run import DemoRun, Targets
 
     targets = Targets(json=json, plot=plot, html=html)

@@ -159,7 +159,7 @@ def detect(
     if one and "jobs" in given.names:
         raise no_effect("--jobs", "on a single video")
     if overwrite and fix is None:
-        raise no_effect("--overwrite", "without --fix")
+        raise no_effect("--overwrite", "without --fix", add="--fix DIR")
     command = ["synctool", *(context.obj or ["detect"])]
     targets = {"--json": json, "--csv": csv, "--html": html, "--rttm": rttm}
     outputs = DetectOutputs(
@@ -199,6 +199,4 @@ def _refuse_idle_player(given: Given[DetectSettings], html: str | None, no_playe
         raise UsageError("--no-player and --player-mb contradict each other", remedy="Give one.")
     if html is None and (size or no_player):
         flag = "--player-mb" if size else "--no-player"
-        raise UsageError(
-            f"{flag} has no effect without --html", remedy=f"Add --html FILE, or leave {flag} out."
-        )
+        raise no_effect(flag, "without --html", add="--html FILE")

@@ -72,7 +72,7 @@ def watch(
     """
     settings = given.settings()
     if fix is None and "tolerance" in given.names:
-        raise no_effect("--tolerance", "without --fix")
+        raise no_effect("--tolerance", "without --fix", add="--fix DIR")
     from synctool.cli.watch_run import WatchRun
     from synctool.serving.watch import WatchPlaces
     from synctool.serving.watch_journal import watch_journal

@@ -17,7 +17,7 @@ from synctool.data.pool import PooledSample, SamplePool
 from synctool.data.processed import Processed
 from synctool.data.samples import SampleInfo
 from synctool.data.storage import storage
-from synctool.errors import MissingError, UsageError
+from synctool.errors import MissingError, UsageError, no_effect
 from synctool.media.locating import is_pipe
 from synctool.names import printable
 from synctool.prepare.inputs import expand
@@ -114,9 +114,7 @@ def entries_for(
     """
     if dataset is None:
         if idle := [name for name in _OF_DATASET if name in asked]:
-            raise UsageError(
-                f"--{idle[0]} has no effect without --dataset", remedy="Add --dataset FOLDER."
-            )
+            raise no_effect(f"--{idle[0]}", "without --dataset", add="--dataset PATH")
         return video_entries(expand(videos, from_file=from_file), labels=labels)
     if videos or from_file is not None or labels is not None:
         raise UsageError(

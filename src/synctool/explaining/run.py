@@ -55,6 +55,7 @@ class Explanation:
         audio: Importance of the audio that belongs to every frame ``[T]``, likewise.
         masking: What masking costs.
         random_weights: Whether shuffled weights destroy the map; None where that was not tried.
+        checks: Whether that was asked for.
     """
 
     input: str
@@ -74,6 +75,7 @@ class Explanation:
     audio: np.ndarray
     masking: MaskingCheck
     random_weights: RandomWeightsCheck | None = None
+    checks: bool = True
 
     @property
     def offset_ms(self) -> int:
@@ -198,6 +200,7 @@ def explained(
         audio=audio,
         masking=check_masking(target, heat),
         random_weights=random,
+        checks=settings.checks,
     )
 
 

@@ -246,7 +246,10 @@ def _metrics(
     for metric in everything:
         found.setdefault(metric.name, {})[metric.backbone] = metric
     models = list(dict.fromkeys(m.backbone for m in everything))
-    yield from _titled("All trials together")
+    copies = any(metric.group.startswith("perturbation=") for metric in metrics)
+    yield from _titled(
+        "All trials but those on degraded copies" if copies else "All trials together"
+    )
     yield Text(_intervals(everything), "dim")
     yield from _side_by_side(
         models, brief, lambda block: _metric_rows(found, block, encoding), width, encoding

@@ -60,7 +60,7 @@ def figures(found: Explanation) -> list[tuple[str, str]]:
 
 def _untried(found: Explanation) -> str:
     """Why there is no second check."""
-    return "left out" if found.runtime == "torch" else "it needs PyTorch (--runtime torch)"
+    return "it needs PyTorch (--runtime torch)" if found.checks else "left out (--no-checks)"
 
 
 def places_words(heat: np.ndarray) -> str:

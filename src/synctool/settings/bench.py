@@ -100,12 +100,13 @@ class BenchSettings(Settings):
         """See ``Settings.refuse_idle``."""
         given = list(given)
         super().refuse_idle(given)
-        own, other = (
-            (_BACKBONE_ONLY, "a backbone") if self.command is not None
-            else (_COMMAND_ONLY, "--command")
-        )  # fmt: skip
+        own, why, add = (
+            (_BACKBONE_ONLY, "with --command", "")
+            if self.command is not None
+            else (_COMMAND_ONLY, "without --command", "--command COMMAND")
+        )
         if idle := [name for name in given if name in own]:
-            raise no_effect(f"--{idle[0].replace('_', '-')}", f"without {other}")
+            raise no_effect(f"--{idle[0].replace('_', '-')}", why, add=add)
         if self.command is not None and "backbone" in given:
             raise UsageError(
                 "--backbone and --command cannot be tested together", remedy="Give one of them."

@@ -20,7 +20,7 @@ _PLAIN = {
 }
 _ARCHIVE = b"PK\x03\x04"
 _MOST_MEMBERS = 100_000
-_LARGEST_HEADER = 100_000_000
+LARGEST_HEADER = 100_000_000
 """That of the safetensors library."""
 
 
@@ -58,7 +58,7 @@ def load_safetensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors.torch import load
 
     state = load(data)
-    header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")], most=_LARGEST_HEADER)
+    header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")], most=LARGEST_HEADER)
     return state, typed(header.get("__metadata__", {}), dict[str, str])
 
 

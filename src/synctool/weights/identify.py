@@ -8,11 +8,12 @@ import zipfile
 from pathlib import Path
 
 from synctool.untrusted.origin import MalformedError
+from synctool.untrusted.tensors import LARGEST_HEADER
 from synctool.weights.protobuf_kinds import protobuf_kind
 
 AGAIN = "Get the file again, and compare its size and checksum with the publisher's."
 _CODE = (
-    "It is damaged, or holds more than tensors, which is never loaded. "
+    "A file that is damaged, or holds more than tensors, is never loaded. "
     "Get it again, or save its tensors as safetensors."
 )
 _TENSORS = "Give a state dict of PyTorch or a safetensors file."
@@ -39,6 +40,10 @@ _REMEDIES = {"lfs": "Fetch them: git lfs pull."}
 _OPENVINO = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<net\b")
 _TABLE_END = bytes.fromhex("57fb808b247547db")
 """Ends the index of a checkpoint of TensorFlow."""
+_LEAST_SAFETENSORS = 10
+"""Bytes: the length of the header, and an empty header."""
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+"""The protocols that name themselves."""
 _SHARD = re.compile(r"\.data-\d+-of-\d+$")
 _PROTOBUF = {
     "onnx": ("an ONNX graph", _EXPORTED),
@@ -64,7 +69,17 @@ def not_weights(path: Path, data: bytes, error: Exception) -> tuple[str, str]:
     if data.startswith(b"PK\x03\x04"):
         return _archive(data) or _told(error)
     named = _by_signature(data) or _of_tensorflow(path, data) or _by_content(path, data)
-    return named or _told(error)
+    return named or _of_tensors(path, data) or _told(error)
+
+
+def _of_tensors(path: Path, data: bytes) -> tuple[str, str] | None:
+    """What is wrong with a file of safetensors, or a pickle; None if it is neither."""
+    begun = data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= LARGEST_HEADER
+    if begun or (path.suffix == ".safetensors" and len(data) < _LEAST_SAFETENSORS):
+        return "it is a safetensors file that is cut off or damaged", AGAIN
+    if _PICKLE.match(data):
+        return "it is a pickle that is damaged or holds more than tensors", _CODE
+    return None
 
 
 def _told(error: Exception) -> tuple[str, str]:
