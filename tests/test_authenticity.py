@@ -263,3 +263,5 @@ def test_a_page_of_several_has_a_row_for_each(presenter, detector, tmp_path: Pat
     found = [synctool.verify(path, detector=detector, thumbnails=True)] * 2
     page = verify_page(found, command="synctool verify one.mkv one.mkv")
     assert page.count('class="video"') == 2 and "one.mkv" in page
+    for number in (1, 2):
+        assert f'<a href="#video-{number}">' in page and f'id="video-{number}"' in page

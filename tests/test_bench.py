@@ -427,5 +427,10 @@ def test_pages_show_names_as_text() -> None:
         assert "Share of videos whose answer is within 40 ms" in page
 
 
+def test_an_interval_stands_smaller_beside_its_figure() -> None:
+    page = bench_page(card_of([True] * 6), command="c")
+    assert '<span class="value">100 %</span> <span class="unit">(' in page
+
+
 def test_the_settings_know_the_parts() -> None:
     assert tuple(PARTS) == BENCH_PARTS

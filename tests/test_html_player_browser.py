@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     audio = Audio(samples=murmur(SECONDS, 48_000))
     video = str(make_video(place / "clip.mp4", seconds=SECONDS, audio=(audio,)))
     source = Source(SECONDS, 25.0, 0.0, 0.0, 192, 128, 48_000)
-    common = {"source": source, "frames": series(*[3.0] * 600)}
+    sure = series(*[3.0] * 600)
+    common = {"source": source, "frames": replace(sure, confidence=(0.31, *sure.confidence[1:]))}
     one = made_result(video, segments=(Segment(0.0, SECONDS, 3.0, 0.9),), **common)
     two = made_result(
         video,
@@ -223,6 +225,20 @@ def test_the_chart_follows_and_leads(tab: browser.Page, folder: Path) -> None:
     assert tab.run("document.querySelector('[data-now]').textContent") == (
         "Audio 120 ms ahead here; you hear it as it is."
     )
+
+
+def test_a_doubtful_offset_is_called_so(tab: browser.Page, folder: Path) -> None:
+    tab.open(folder / "one.html")
+    now = "document.querySelector('[data-now]').textContent"
+    said = "Audio 120 ms ahead here, with a confidence of 0.31 only; you hear it as it is."
+    assert tab.settled(now, said) == said
+
+
+def test_a_finger_can_move_the_position(tab: browser.Page, folder: Path) -> None:
+    """Targets are 24 px high or more (WCAG 2.2, 2.5.8)."""
+    tab.open(folder / "one.html")
+    height = "document.querySelector('.player input[type=range]').getBoundingClientRect().height"
+    assert tab.run(height) >= 24
 
 
 def test_an_excerpt_of_one_of_several_videos(tab: browser.Page, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import synctool
 from synctool.files import write_text
 from synctool.temporaries import scratch_file, scratch_folder, temporary_beside
 
@@ -86,3 +88,22 @@ def test_what_is_in_use_is_not_swept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with scratch_folder() as folder, scratch_file() as file, scratch_folder():
         assert folder.is_dir() and os.path.exists(file.name)
     assert os.listdir(tmp_path) == ["synctool-tests.scratch.txt"]
+
+
+UNLOCKED = {"TemporaryDirectory", "mkdtemp", "NamedTemporaryFile", "mkstemp"}
+"""What of ``tempfile`` stays when its process is killed, and which no later run would know for its own."""
+
+
+def test_temporary_files_of_the_system_are_made_in_one_place() -> None:
+    """In a folder of ``scratch_folder`` there may be others, as they go with it."""
+    package = Path(synctool.__file__).parent
+    found = [
+        f"{path.relative_to(package)}:{call.lineno}"
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "temporaries.py"
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", getattr(call.func, "id", "")) in UNLOCKED
+        and "dir" not in {keyword.arg for keyword in call.keywords}
+    ]
+    assert found == []

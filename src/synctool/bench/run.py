@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -28,6 +27,7 @@ from synctool.cores import usable_cores
 from synctool.errors import SyncToolError, UsageError
 from synctool.journal import Journal, RowKind
 from synctool.settings.bench import BenchSettings
+from synctool.temporaries import scratch_folder
 from synctool.workers import Died, Tell, core_share, in_workers
 
 ANSWERS: RowKind[Answer] = RowKind(
@@ -144,8 +144,7 @@ def run_bench(
         noted = None
         if journal is not None:
             noted = stack.enter_context(Journal(journal, _decides(facts, contents), ANSWERS))
-        made = tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(made))
+        folder = stack.enter_context(scratch_folder())
         stack.callback(subject.end)
         state = _State(contents.items, on_progress)
         answers: dict[int, tuple[Answer, ...]] = {}

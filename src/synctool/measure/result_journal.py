@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from synctool.media.filetypes import HEAD_BYTES
 from synctool.media.locating import STANDARD_INPUT, locate
 from synctool.media.playlists import playlist_kind
 from synctool.plain_data import from_plain
+from synctool.temporaries import scratch_folder
 from synctool.types import DetectResult, FrameSeries
 
 FOLDER = "journals"
@@ -95,8 +95,8 @@ def result_journal(
             yield journal
         return
     with (
-        tempfile.TemporaryDirectory(prefix="synctool-", ignore_cleanup_errors=True) as folder,
-        Journal(Path(folder) / name, settings, RESULTS, lasting=False) as journal,
+        scratch_folder() as folder,
+        Journal(folder / name, settings, RESULTS, lasting=False) as journal,
     ):
         yield journal
 

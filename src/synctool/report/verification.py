@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
@@ -102,11 +102,18 @@ def signs_table(found: Authenticity, anchor: str = "signs") -> Table:
     return Table(anchor, "Worth a look", columns, rows, sortable=len(rows) > 1)
 
 
-def summary_table(outcomes: Sequence[Verification | Failure]) -> Table:
-    """Several videos, one row each."""
+def summary_table(
+    outcomes: Sequence[Verification | Failure], link: Callable[[int], str] | None = None
+) -> Table:
+    """Several videos, one row each.
+
+    Args:
+        outcomes: Results and failures.
+        link: Anchor of a result by its number, from 1; none are linked without it.
+    """
     columns = [Column("Video"), Column("Verdict"), Column("Dub", True), Column("Why")]
     rows = []
-    for outcome in outcomes:
+    for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Failure):
             rows.append(
                 [
@@ -120,7 +127,7 @@ def summary_table(outcomes: Sequence[Verification | Failure]) -> Table:
         found = outcome.authenticity
         rows.append(
             [
-                name_cell(outcome.input),
+                name_cell(outcome.input, link=link(number) if link else None),
                 Cell(found.verdict, sort=found.verdict),
                 _score_cell(found.dub),
                 words_cell(found.reasons[-1] if found.reasons else ""),

@@ -73,7 +73,7 @@ def verify_page(outcomes: Sequence[Verification | Failure], *, command: str) -> 
         title=sections[0].name if single else counted(len(outcomes), "video"),
         single=single,
         sections=sections,
-        summary=None if single else summary_table(outcomes),
+        summary=None if single else summary_table(outcomes, _anchor),
         no_proof=NO_PROOF,
         command=printable(command),
         version=__version__,
@@ -86,7 +86,7 @@ def _section(number: int, outcome: Verification) -> VerifySection:
     if found.signs:
         tables.append(signs_table(found, f"signs-{number}"))
     return VerifySection(
-        id=f"video-{number}",
+        id=_anchor(number),
         name=printable(outcome.input),
         verdict=found.verdict,
         colour=_COLOURS[found.verdict],
@@ -101,3 +101,7 @@ def _section(number: int, outcome: Verification) -> VerifySection:
         facts=[(capital(name), printable(value)) for name, value in facts(outcome.result)],
         json=embedded_json(to_json_line(outcome)),
     )
+
+
+def _anchor(number: int) -> str:
+    return f"video-{number}"

@@ -202,7 +202,9 @@
       if (!line) return "";
       const i = nearest(line.t, t);
       if (Math.abs(line.t[i] - t) > 0.5) return "Nothing measured here";
-      return line.ms[i] === null ? "No offset measured here" : `Audio ${words(line.ms[i])} here`;
+      if (line.ms[i] === null) return "No offset measured here";
+      const unsure = line.c[i] !== null && line.c[i] < 0.5 ? `, with a confidence of ${line.c[i].toFixed(2)} only` : "";
+      return `Audio ${words(line.ms[i])} here${unsure}`;
     };
     const played = (t) => {
       const ms = Math.round(1000 * offset(t));
