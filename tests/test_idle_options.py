@@ -25,6 +25,7 @@ IDLE = {
     "demo --no-open": "--no-open has no effect without --html",
     "compare a.mp4 --jobs 2": "--jobs has no effect on a single video",
     "compare a.mp4 --limit 2": "--limit has no effect without --dataset",
+    "compare a.mp4 --shift 5 --seed 3": "--seed has no effect without --pieces, --perturb or --shift random",
     "compare a.mp4 --trust 00": "--trust has no effect without an exported model",
     "bench --only offsets --dataset .": "--dataset has no effect with --only offsets",
     "pairs . --dry-run --out a.json": "--out has no effect with --dry-run",

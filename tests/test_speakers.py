@@ -13,7 +13,13 @@ from synctool.cli.app import main
 from synctool.errors import EXIT_USAGE
 from synctool.media.video_file import VideoFile
 from synctool.report.charts.offsets import detect_chart
-from synctool.report.detect_tables import several_speakers, speakers_table, turns_table
+from synctool.report.detect_tables import (
+    several_speakers,
+    spans_table,
+    speakers,
+    speakers_table,
+    turns_table,
+)
 from synctool.report.html.pages import detect_page
 from synctool.report.speaker_files import to_rttm, to_webvtt
 from synctool.report.terminal import print_result
@@ -37,6 +43,14 @@ def talk(name: str = "talk show.mp4", turns: tuple[SpeakerTurn, ...] | None = TU
 
 def rows(table) -> list[list[str]]:
     return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_a_face_with_turns_speaks_also_where_its_offset_jumps() -> None:
+    tracks = tuple(Track(i, 0.0, 4.0, BOX, False, None, 0.4) for i in range(3))
+    video = made_result(tracks=tracks, speakers=TURNS)
+    table = spans_table("", "Faces", video.tracks, speaking=speakers(video))
+    at = [column.title for column in table.columns].index("Speaks")
+    assert [row[at] for row in rows(table)] == ["yes", "yes", "no"]
 
 
 # ------------------------------------------------------------------------------------------ a video

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from synctool.report.outcome import Failure, Outcome
 from synctool.report.tables import (
@@ -22,8 +22,21 @@ from synctool.report.wording import remark, span_words, speaker_name
 from synctool.types import DetectResult, Segment, Track
 
 
-def spans_table(anchor: str, caption: str, spans: Sequence[Segment | Track]) -> Table:
-    """Segments, or faces, of a video with their offsets."""
+def spans_table(
+    anchor: str,
+    caption: str,
+    spans: Sequence[Segment | Track],
+    *,
+    speaking: Container[int | None] = (),
+) -> Table:
+    """Segments, or faces, of a video with their offsets.
+
+    Args:
+        anchor: Name of the table on a page.
+        caption: Its title.
+        spans: The segments or faces.
+        speaking: Numbers of faces that have turns, also where no one offset suits their whole track.
+    """
     columns = [Column("No.", True), Column("From", True), Column("To", True), Column("Audio", True)]
     columns += [Column("Frames", True), Column("Confidence", True)]
     if any(isinstance(span, Track) for span in spans):
@@ -48,7 +61,7 @@ def spans_table(anchor: str, caption: str, spans: Sequence[Segment | Track]) -> 
             row.append(Cell(shown, sort=found.width_ms if found else None, kind="number"))
         if isinstance(span, Track):
             box = ", ".join(plain(x, 0) for x in span.box_px)
-            row += [Cell("yes" if span.speaking else "no")]
+            row += [Cell("yes" if span.speaking or span.id in speaking else "no")]
             row += [Cell(box, sort=span.box_px[0], kind="number")]
         rows.append(row)
     return Table(anchor, caption, columns, rows, sortable=len(rows) > 1)

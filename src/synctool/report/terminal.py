@@ -19,6 +19,7 @@ from synctool.report.channel_tables import channels_table, directions_table
 from synctool.report.detect_tables import (
     several_speakers,
     spans_table,
+    speakers,
     speakers_table,
     summary,
     turns_table,
@@ -79,7 +80,8 @@ def result_view(result: DetectResult, encoding: str = "utf-8") -> RenderableType
     if len(result.segments) > 1 or 0 < result.verdict_coverage < SMALL_COVERAGE:
         parts += [Text(), table_view(spans_table("", "Segments", result.segments), encoding)]
     if len(result.tracks) > 1:
-        parts += [Text(), table_view(spans_table("", "Faces", result.tracks), encoding)]
+        faces = spans_table("", "Faces", result.tracks, speaking=speakers(result))
+        parts += [Text(), table_view(faces, encoding)]
     if result.audio_channels:
         parts += [Text(), table_view(channels_table(result), encoding)]
     if result.audio_direction and result.audio_direction.speakers:

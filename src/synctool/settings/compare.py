@@ -85,5 +85,12 @@ class CompareSettings(VideoSettings):
         """See ``Settings.refuse_idle``."""
         given = list(given)
         super().refuse_idle(given)
+        drawn = self.pieces or self.perturb or (self.shift or "").startswith("random")
+        if "seed" in given and not drawn:
+            raise no_effect(
+                "--seed",
+                "without --pieces, --perturb or --shift random:N, which draw at random",
+                add="--shift random:N",
+            )
         if "trust" in given and not any("=" in name for name in self.backbones):
             raise no_effect("--trust", "without an exported model, --backbones NAME=FOLDER")

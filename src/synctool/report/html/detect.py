@@ -18,6 +18,7 @@ from synctool.report.detect_tables import (
     outcomes_table,
     several_speakers,
     spans_table,
+    speakers,
     speakers_table,
     turns_table,
 )
@@ -192,7 +193,7 @@ def _tables(index: int, result: DetectResult) -> Iterator[Table]:
         ("faces", "Faces", result.tracks),
     ):
         if spans:
-            yield spans_table(f"{name}-{index + 1}", caption, spans)
+            yield spans_table(f"{name}-{index + 1}", caption, spans, speaking=speakers(result))
     if result.audio_channels:
         yield channels_table(result, f"channels-{index + 1}")
     if result.audio_direction and result.audio_direction.speakers:
