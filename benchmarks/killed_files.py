@@ -17,9 +17,10 @@ from synctool.untrusted.documents import parse_toml
 
 _TIMES = re.compile(
     r"(^|_)(timing|seconds|time|times|timing_s|shared_s|speed|mtime|mtime_ns|created|when|made|began|ended|elapsed|"
-    r"rate|ms_per|realtime|rtf|cpu|load|step_s|per_s|done_at|speeds)(_s|_ms|_ns)?($|_)|_s$|seconds"
+    r"rate|ms_per|realtime|rtf|cpu|load|step_s|per_s|done_at|speeds|memory_mb)(_s|_ms|_ns)?($|_)|_s$|seconds"
 )
 """Keys of JSON, and columns, of what differs between runs."""
+_METRICS_OF_TIMES = ("speed", "memory_mb")
 _TIMES_IN_WORDS = re.compile(r"\d+(\.\d+)? s\b")
 _TIMING_NOTE = "with more threads it was slower"
 _LOOSE = {".html", ".png", ".mkv", ".mp4", ".sqlite", ".onnx", ".pt", ".wal"}
@@ -58,6 +59,8 @@ def _documents(suffix: str, data: bytes) -> list[bytes]:
 
 def _unlike(where: str, one: Any, two: Any) -> Iterator[str]:
     if isinstance(one, dict) and isinstance(two, dict):
+        if one.get("name") == two.get("name") in _METRICS_OF_TIMES:
+            return
         for key in sorted(one.keys() | two.keys()):
             if not _TIMES.search(key):
                 yield from _unlike(f"{where}.{key}", one.get(key), two.get(key))
