@@ -12,6 +12,10 @@ import pytest
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# The collector of reference cycles, begun after every 700 new objects, takes half of the time in which
+# tests are collected (`time pytest --collect-only`, user and sys: 28 s with it, 14 s so).
+gc.set_threshold(50_000, 20, 100)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything that is left."""
