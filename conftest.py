@@ -14,6 +14,7 @@ sys.dont_write_bytecode = False
 
 # The collector of reference cycles, begun after every 700 new objects, takes half of the time in which
 # tests are collected (`time pytest --collect-only`, user and sys: 28 s with it, 14 s so).
+_THRESHOLD = gc.get_threshold()
 gc.set_threshold(50_000, 20, 100)
 
 
@@ -27,4 +28,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What is loaded stays to the end: the collector of reference cycles need not go over it each time."""
     gc.collect()
+    gc.set_threshold(*_THRESHOLD)
     gc.freeze()
