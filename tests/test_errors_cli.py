@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,29 @@ def test_what_the_system_forbids_is_told_with_its_remedy(command, capsys) -> Non
         "error: cannot open locked/a.toml: Permission denied\n"
         "Check its permissions, and those of the folders above it.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--config", "FILE"],
+        ["train", "--data", "p", "--out", "run", "--init", "FILE"],
+        ["detect", "none.mp4", "--weights", "FILE"],
+        ["compare", "none.mp4", "--labels", "FILE"],
+        ["download", "syncnet", "--from", "FILE"],
+        ["adapt", "FILE", "-o", "w.safetensors"],
+        ["watch", "FILE", "--report", "r", "--once"],
+    ],
+)
+def test_a_file_that_may_not_be_read_is_no_wrong_use(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """What reads it says so, with a remedy, and not the parser of the command line."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    app.main(words)
+    assert "is not readable" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [0, 3, 4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import pickle
 from dataclasses import FrozenInstanceError, dataclass
@@ -161,6 +162,19 @@ def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_is_no_toml(content: bytes) -> None:
     Path("synctool.toml").write_bytes(content)
     assert "synctool.toml cannot be read" in refusal()
+
+
+def test_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("synctool.toml").write_text("[detect]\n")
+
+    def refused(path: Path) -> dict[str, Any]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(sources, "read_toml", refused)
+    with pytest.raises(
+        MissingError, match=r"synctool\.toml cannot be read: Permission denied\. Check"
+    ):
+        resolve("detect")
 
 
 def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

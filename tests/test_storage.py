@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -74,6 +75,18 @@ def test_what_is_not_there_is_said(folder: Storage) -> None:
         folder.read("none")
     with pytest.raises(MissingError, match="no such file"), folder.local("none") as path:
         path.read_bytes() if path.exists() else folder.read("none")
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: object) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    assert storage(tmp_path / "none").names("*") == []
+    monkeypatch.setattr(os, "listdir", refused)
+    with pytest.raises(MissingError, match=r"cannot read .*: Permission denied"):
+        storage(tmp_path).names("*")
 
 
 def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:

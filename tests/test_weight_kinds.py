@@ -81,6 +81,12 @@ def saved() -> bytes:
     return data.getvalue()
 
 
+def saved_with_more() -> bytes:
+    data = io.BytesIO()
+    torch.save({"state_dict": STATE, "from": PurePosixPath("a")}, data)
+    return data.getvalue()
+
+
 def array() -> bytes:
     data = io.BytesIO()
     np.save(data, np.zeros(3))
@@ -100,6 +106,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></
         (saved()[:300], "cut off", "again"),
         (save(STATE)[:20], "a safetensors file that is cut off or damaged", "again"),
         (pickle.dumps({"a": PurePosixPath("b")}), "a pickle that is damaged or holds", "tensors"),
+        (saved_with_more(), "a PyTorch file that is damaged or holds more than", "tensors"),
         (archive("photo.jpg"), "zip archive of other things", "Unpack"),
         (archive("m/data.pkl", "m/constants.pkl", "m/code/x.py"), "TorchScript", "state dict"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "HDF5", "state dict"),

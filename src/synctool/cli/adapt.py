@@ -22,7 +22,10 @@ def adapt(
     given: Given[AdaptSettings],
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(help="Folder of videos, or made by preprocess.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Folder of videos, or made by preprocess.", show_default=False, readable=False
+        ),
     ],
     *,
     out: Annotated[

@@ -48,7 +48,9 @@ def compare(
     labels: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Known offsets: CSV with path and offset_ms or offset_frames."
+            metavar="FILE",
+            help="Known offsets: CSV with path and offset_ms or offset_frames.",
+            readable=False,
         ),
     ] = None,
     dataset: Annotated[

@@ -95,7 +95,12 @@ def get(
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="PATH", help="File or folder to import from, verified."),
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="File or folder to import from, verified.",
+            readable=False,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be fetched, and fetch nothing.")

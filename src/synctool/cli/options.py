@@ -191,7 +191,8 @@ def _parameter(
         annotation: Any = str | None if row.line.separator else list[str] | None
     else:
         annotation = bool | None if row.switch else Path | None if row.kind is Path else str | None
-    option = typer.Option(*names, **more)
+    # What reads a file says why it cannot, with a remedy.
+    option = typer.Option(*names, readable=False, **more)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -20,7 +20,10 @@ def train(
     config_file: Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="FILE", help="Take the settings from this TOML file; flags win."
+            "--config",
+            metavar="FILE",
+            help="Take the settings from this TOML file; flags win.",
+            readable=False,
         ),
     ] = None,
     print_config: Annotated[

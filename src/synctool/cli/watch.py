@@ -20,7 +20,11 @@ def watch(
     context: typer.Context,
     folder: Annotated[
         Path,
-        typer.Argument(help="Folder that videos come to, with those below it.", metavar="FOLDER"),
+        typer.Argument(
+            help="Folder that videos come to, with those below it.",
+            metavar="FOLDER",
+            readable=False,
+        ),
     ],
     *,
     report: Annotated[

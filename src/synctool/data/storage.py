@@ -14,6 +14,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from fnmatch import filter as filter_names
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -152,7 +153,13 @@ class LocalStorage(Storage):
         return (self.path / name).is_file() if name else self.path.is_dir()
 
     def names(self, pattern: str) -> list[str]:
-        return sorted(p.name for p in self.path.glob(pattern) if p.is_file())
+        try:
+            found = os.listdir(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(self.place, "", error) from error
+        return sorted(name for name in filter_names(found, pattern) if (self.path / name).is_file())
 
     def walk(self, on_unreadable: Callable[[str, str], None]) -> Iterator[tuple[str, int]]:
         def failed(error: OSError) -> None:

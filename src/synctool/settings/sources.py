@@ -253,7 +253,12 @@ def _read_file(found: _Found, given_file: Path | None) -> None:
         return
     try:
         tables = read_toml(path)
-    except (OSError, MalformedError) as error:
+    except OSError as error:
+        raise MissingError(
+            f"the settings file {path} cannot be read: {error.strerror or error}",
+            remedy="Check its permissions.",
+        ) from error
+    except MalformedError as error:
         raise UsageError(
             f"the settings file {path} cannot be read: {error}", remedy="Fix or remove it."
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -67,7 +68,7 @@ def not_weights(path: Path, data: bytes, error: Exception) -> tuple[str, str]:
     if not data:
         return "it is empty (0 bytes)", AGAIN
     if data.startswith(b"PK\x03\x04"):
-        return _archive(data) or _told(error)
+        return _archive(data) or _of_pytorch(error) or _told(error)
     named = _by_signature(data) or _of_tensorflow(path, data) or _by_content(path, data)
     return named or _of_tensors(path, data) or _told(error)
 
@@ -79,6 +80,12 @@ def _of_tensors(path: Path, data: bytes) -> tuple[str, str] | None:
         return "it is a safetensors file that is cut off or damaged", AGAIN
     if _PICKLE.match(data):
         return "it is a pickle that is damaged or holds more than tensors", _CODE
+    return None
+
+
+def _of_pytorch(error: Exception) -> tuple[str, str] | None:
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is a PyTorch file that is damaged or holds more than tensors", _CODE
     return None
 
 
